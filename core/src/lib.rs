@@ -1,0 +1,20 @@
+//! The vocabulary of Millstream: what a record is, what may key a stream, time, schemas and the sealed buffers that
+//! carry records between tasks. Everything else stands on this crate; it knows neither tokio nor I/O.
+
+pub mod aggregate;
+pub mod buffer;
+pub mod cell;
+pub mod error;
+pub mod impls;
+pub mod key;
+pub mod record;
+pub mod schema;
+pub mod table;
+pub mod time;
+pub mod view;
+
+/// What the derive macros name in the code they emit. Not a public interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use rkyv;
+}

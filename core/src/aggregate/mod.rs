@@ -1,0 +1,29 @@
+//! [`Aggregate`]: many records become one value, piece by piece.
+
+use crate::{record::Record, time::Timestamp};
+
+/// Folds records into an accumulator, merges accumulators, and makes the result.
+///
+/// `merge` must agree with `add`: folding a stream in pieces and merging them gives what folding it whole gives.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not aggregate records of type `{T}`",
+    label = "not an aggregate of this record",
+    note = "build aggregates from the closure's argument, as `.aggregate(|of| (of.count(), of.avg(|trade| trade.price)))`; your own (`#[aggregate]`) as `of.with(MyAggregate)`"
+)]
+pub trait Aggregate<T: Record>: Clone + Send + 'static {
+    /// What is kept per key and window; it may travel to another task.
+    type Acc: Record;
+    /// The result.
+    type Out: Record;
+    /// True if `merge` may be called; only then are records combined before they are sent.
+    const MERGES: bool;
+
+    /// The accumulator of no records.
+    fn create(&self) -> Self::Acc;
+    /// Adds a record.
+    fn add(&self, acc: &mut Self::Acc, record: T::View<'_>, at: Timestamp);
+    /// Adds what another accumulator has seen.
+    fn merge(&self, acc: &mut Self::Acc, other: <Self::Acc as Record>::View<'_>);
+    /// The result of what was added.
+    fn finish(&self, acc: &Self::Acc) -> Self::Out;
+}

@@ -7,6 +7,7 @@ pub mod cell;
 pub mod error;
 pub mod impls;
 pub mod key;
+mod prefetch;
 pub mod record;
 pub mod schema;
 pub mod table;

@@ -1,0 +1,246 @@
+//! [`Env`]: the one door to the outside. Spawning, time, randomness, blocking work and files go through it, so that the same engine runs on
+//! tokio, or on one thread from one seed. (Connections join with the crate that makes them.)
+
+use std::{
+    fmt,
+    future::Future,
+    io::{self, Read, Seek, Write},
+    ops::Add,
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use millstream_core::time::Timestamp;
+
+/// A future on its own.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A point on the monotonic clock of an [`Env`], in nanoseconds since it began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// Nanoseconds since the environment began.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since the environment began.
+    pub const fn nanos(self) -> u64 {
+        self.0
+    }
+
+    /// The time from `earlier` to here; zero if that is not earlier.
+    pub const fn since(self, earlier: Instant) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Instant;
+    fn add(self, by: Duration) -> Instant {
+        Instant(self.0.saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// A file that is open for reading.
+pub trait ReadFile: Read + Seek + Send {}
+impl<F: Read + Seek + Send> ReadFile for F {}
+
+/// A file that is open for writing.
+pub trait WriteFile: Write + Send {
+    /// Makes what was written survive a crash of the machine.
+    ///
+    /// # Errors
+    ///
+    /// What the file system says.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+impl WriteFile for std::fs::File {
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_all()
+    }
+}
+
+/// Files. These calls block: make them inside of [`Env::blocking`], or while a job is built.
+pub trait Files: Send + Sync {
+    /// Opens a file for reading.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>>;
+    /// Creates a file for writing; one that exists is emptied.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>>;
+    /// The length of a file, in bytes; an error if it is a directory.
+    fn len(&self, path: &Path) -> io::Result<u64>;
+    /// True if there is a directory.
+    fn is_dir(&self, path: &Path) -> bool;
+    /// The paths in a directory, sorted.
+    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
+    /// Makes a directory and those above it.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+    /// Renames a file, atomically on one file system.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Removes a directory with all that is in it.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
+}
+
+/// Where a job runs.
+pub trait Env: Send + Sync {
+    /// Runs a future on its own. `name` is for traces.
+    fn spawn(&self, name: &str, future: BoxFuture<'static, ()>);
+    /// The monotonic clock.
+    fn now(&self) -> Instant;
+    /// The clock on the wall: processing time.
+    fn wall(&self) -> Timestamp;
+    /// Waits until the monotonic clock has reached a point.
+    fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()>;
+    /// A random number.
+    fn random(&self) -> u64;
+    /// Runs blocking work on a thread made for it.
+    fn blocking(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()>;
+    /// Waits in place, off the threads that run tasks. An environment with one thread cannot, and returns false without waiting.
+    fn wait_in_place(&self, future: BoxFuture<'_, ()>) -> bool;
+    /// Files.
+    fn files(&self) -> &dyn Files;
+
+    /// Waits for a while.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        self.sleep_until(self.now() + duration)
+    }
+}
+
+impl fmt::Debug for dyn Env {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Env")
+    }
+}
+
+/// Runs blocking work and gives its result.
+pub async fn blocking<T: Send + 'static>(env: &dyn Env, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = futures::channel::oneshot::channel();
+    env.blocking(Box::new(move || {
+        let _ = sender.send(work()); // the one who asked may have gone away
+    }))
+    .await;
+    receiver.await.expect("blocking work runs to its end, or the environment panics")
+}
+
+/// The real world: tokio, the clocks, the file system.
+#[derive(Debug)]
+pub struct TokioEnv {
+    handle: tokio::runtime::Handle,
+    began: std::time::Instant,
+}
+
+#[allow(clippy::disallowed_methods, reason = "this is the door that the rest of the code is sent to")]
+impl TokioEnv {
+    /// The environment of the tokio runtime that this is called in.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn current() -> Arc<Self> {
+        Arc::new(Self { handle: tokio::runtime::Handle::current(), began: std::time::Instant::now() })
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "this is the door that the rest of the code is sent to")]
+impl Env for TokioEnv {
+    fn spawn(&self, _name: &str, future: BoxFuture<'static, ()>) {
+        self.handle.spawn(future);
+    }
+
+    fn now(&self) -> Instant {
+        Instant(u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    fn wall(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()> {
+        let at = self.began + Duration::from_nanos(at.0);
+        Box::pin(tokio::time::sleep_until(at.into()))
+    }
+
+    fn random(&self) -> u64 {
+        use std::hash::{BuildHasher, RandomState};
+        RandomState::new().hash_one(self.now())
+    }
+
+    fn blocking(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
+        let work = self.handle.spawn_blocking(work);
+        Box::pin(async move {
+            if let Err(error) = work.await
+                && error.is_panic()
+            {
+                std::panic::resume_unwind(error.into_panic());
+            }
+        })
+    }
+
+    fn wait_in_place(&self, future: BoxFuture<'_, ()>) -> bool {
+        if self.handle.runtime_flavor() != tokio::runtime::RuntimeFlavor::MultiThread {
+            return false;
+        }
+        tokio::task::block_in_place(|| futures::executor::block_on(future));
+        true
+    }
+
+    fn files(&self) -> &dyn Files {
+        &Disk
+    }
+}
+
+/// The file system of the machine.
+#[derive(Debug, Clone, Copy)]
+pub struct Disk;
+
+#[allow(clippy::disallowed_methods, reason = "this is the door that the rest of the code is sent to")]
+impl Files for Disk {
+    fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
+        Ok(Box::new(std::fs::File::open(path)?))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
+        Ok(Box::new(std::fs::File::create(path)?))
+    }
+
+    fn len(&self, path: &Path) -> io::Result<u64> {
+        let metadata = std::fs::metadata(path)?;
+        if metadata.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
+        }
+        Ok(metadata.len())
+    }
+
+    fn is_dir(&self, path: &Path) -> bool {
+        path.is_dir()
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let mut paths = std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+        paths.sort();
+        Ok(paths)
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_dir_all(path)
+    }
+}

@@ -1,0 +1,132 @@
+//! The receiving end of all channels into a subtask: takes events in turn and keeps the watermark of the whole, the minimum over the channels that
+//! are neither idle nor ended.
+
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use millstream_core::time::Timestamp;
+
+use super::channel::{Event, Shared};
+
+/// The input of a subtask.
+pub(crate) struct Gate {
+    shared: Arc<Shared>,
+    inputs: Watermarks,
+}
+
+impl Gate {
+    pub(crate) fn new(shared: Arc<Shared>, channels: usize) -> Self {
+        Self { shared, inputs: Watermarks::new(channels) }
+    }
+
+    pub(crate) fn try_next(&self) -> Option<(usize, Event)> {
+        self.shared.try_next()
+    }
+
+    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<(usize, Event)> {
+        self.shared.poll_next(cx)
+    }
+
+    /// The next event of any channel. Cancel safe: an event is taken only when it is returned.
+    #[cfg(test)]
+    pub(crate) async fn next(&self) -> (usize, Event) {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    pub(crate) fn release(&self, channel: usize, bytes: usize) {
+        self.shared.release(channel, bytes);
+    }
+
+    /// Watermarks and idleness by channel.
+    pub(crate) fn inputs(&mut self) -> &mut Watermarks {
+        &mut self.inputs
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+/// What the channels have said of event time.
+pub(crate) struct Watermarks {
+    channels: Vec<ChannelTime>,
+    open: usize,
+    passed_on: Passed,
+}
+
+#[derive(Clone, Copy)]
+struct ChannelTime {
+    watermark: Timestamp,
+    idle: bool,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+struct Passed {
+    watermark: Timestamp,
+    idle: bool,
+}
+
+/// What the task has to pass on after an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    None,
+    Watermark(Timestamp),
+    /// All channels that are open have gone idle.
+    Idle,
+    /// One of them is active again; and the watermark then, if it is a later one.
+    Active(Option<Timestamp>),
+    /// The last channel has ended.
+    End,
+}
+
+impl Watermarks {
+    fn new(channels: usize) -> Self {
+        Self {
+            channels: vec![ChannelTime { watermark: Timestamp::MIN, idle: false }; channels],
+            open: channels,
+            passed_on: Passed { watermark: Timestamp::MIN, idle: false },
+        }
+    }
+
+    pub(crate) fn watermark(&mut self, channel: usize, at: Timestamp) -> Change {
+        let time = &mut self.channels[channel];
+        time.watermark = time.watermark.max(at);
+        self.change()
+    }
+
+    pub(crate) fn idle(&mut self, channel: usize, idle: bool) -> Change {
+        self.channels[channel].idle = idle;
+        self.change()
+    }
+
+    pub(crate) fn end(&mut self, channel: usize) -> Change {
+        self.channels[channel] = ChannelTime { watermark: Timestamp::MAX, idle: false };
+        self.open -= 1;
+        if self.open == 0 { Change::End } else { self.change() }
+    }
+
+    fn change(&mut self) -> Change {
+        // A channel that has ended neither holds the watermark back nor keeps the input from being idle.
+        let mut active = self.channels.iter().filter(|time| !time.idle && time.watermark < Timestamp::MAX).peekable();
+        if active.peek().is_none() {
+            let everything = self.channels.iter().any(|time| time.idle);
+            if everything && !self.passed_on.idle {
+                self.passed_on.idle = true;
+                return Change::Idle;
+            }
+            return Change::None;
+        }
+        let watermark = active.map(|time| time.watermark).min().expect("one channel at least is active");
+        let later = (watermark > self.passed_on.watermark).then_some(watermark);
+        self.passed_on.watermark = self.passed_on.watermark.max(watermark);
+        if std::mem::take(&mut self.passed_on.idle) {
+            return Change::Active(later);
+        }
+        later.map_or(Change::None, Change::Watermark)
+    }
+}

@@ -1,0 +1,8 @@
+//! Exchanges carry sealed buffers from task to task, limited by credit in bytes, in order per channel.
+
+pub(crate) mod channel;
+pub(crate) mod gate;
+pub(crate) mod lane;
+pub(crate) mod output;
+pub(crate) mod partition;
+pub(crate) mod partitioned;

@@ -1,0 +1,173 @@
+//! [`Output`]: the writer for whole buffers. One buffer is built, sealed, and shared by reference with every consumer: side outputs, forks, unions,
+//! broadcasts and forward edges are of this kind.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use millstream_core::{buffer::{Buffer, Columns}, record::Record, time::Timestamp};
+
+use super::{
+    channel::{Event, Sender},
+    lane::Lane,
+};
+use crate::{
+    env::{Env, Instant},
+    failure::Failure,
+    metrics::TaskMetrics,
+    operator::{Push, Signal, Stage, Wait, earliest},
+};
+
+/// How the buffers of one consumer are spread over its subtasks.
+pub(crate) enum Spread {
+    /// All to one subtask.
+    One,
+    /// Each to all subtasks.
+    All,
+    /// In turn.
+    Turns(usize),
+}
+
+/// One consumer of an output.
+pub(crate) struct Consumer {
+    pub(crate) senders: Vec<Sender>,
+    pub(crate) spread: Spread,
+}
+
+/// Writes records for any number of consumers.
+pub struct Output<T: Record> {
+    lane: Lane<T>,
+    consumers: Vec<Consumer>,
+    full: bool,
+    failure: Option<Failure>,
+    metrics: TaskMetrics,
+    env: Arc<dyn Env>,
+}
+
+impl<T: Record> Output<T> {
+    pub(crate) fn new(lane: Lane<T>, consumers: Vec<Consumer>, metrics: TaskMetrics, env: Arc<dyn Env>) -> Self {
+        Self { lane, consumers, full: false, failure: None, metrics, env }
+    }
+
+    fn send(&mut self, buffer: Buffer) {
+        self.metrics.records_out.add(buffer.len() as u64);
+        self.metrics.bytes_out.add(buffer.size() as u64);
+        for consumer in &mut self.consumers {
+            match &mut consumer.spread {
+                Spread::One => consumer.senders[0].send(Event::Data(buffer.clone())),
+                Spread::All => consumer.senders.iter().for_each(|sender| sender.send(Event::Data(buffer.clone()))),
+                Spread::Turns(next) => {
+                    consumer.senders[*next].send(Event::Data(buffer.clone()));
+                    *next = (*next + 1) % consumer.senders.len();
+                }
+            }
+        }
+        self.full = overdraft(self.senders(), &self.metrics, &*self.env);
+    }
+
+    fn senders(&self) -> impl Iterator<Item = &Sender> {
+        self.consumers.iter().flat_map(|consumer| &consumer.senders)
+    }
+
+    fn event(&mut self, event: impl Fn() -> Event) {
+        if let Some(buffer) = self.lane.seal() {
+            self.send(buffer);
+        }
+        self.senders().for_each(|sender| sender.send(event()));
+    }
+}
+
+impl<T: Record> Push<T> for Output<T> {
+    #[inline(always)]
+    fn push(&mut self, record: T::View<'_>, at: Timestamp) {
+        match self.lane.push(record, at, 0) {
+            Ok(false) => {}
+            Ok(true) => {
+                let buffer = self.lane.seal_full();
+                self.send(buffer);
+            }
+            Err(failure) => fail(&mut self.failure, failure),
+        }
+    }
+}
+
+impl<T: Record> Stage for Output<T> {
+    fn signal(&mut self, signal: Signal) {
+        if let Some(event) = event_of(signal) {
+            self.event(event);
+        }
+    }
+
+    #[inline(always)]
+    fn is_full(&self) -> bool {
+        self.full | self.failure.is_some()
+    }
+
+    fn flush(&mut self, now: Instant) -> Option<Instant> {
+        let waits = self.senders().all(Sender::receiver_waits);
+        match self.lane.seal_due(now, waits) {
+            Ok(buffer) => {
+                self.send(buffer);
+                None
+            }
+            Err(due) => due,
+        }
+    }
+
+    fn ready(&mut self) -> Wait<'_> {
+        Box::pin(async move {
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
+            }
+            for sender in self.senders() {
+                poll_fn(|cx| sender.poll_credit(cx)).await;
+            }
+            self.full = false;
+            Ok(())
+        })
+    }
+
+    fn finish(&mut self) -> Wait<'_> {
+        self.ready()
+    }
+}
+
+/// The event that stands for a signal between tasks.
+pub(crate) fn event_of(signal: Signal) -> Option<impl Fn() -> Event> {
+    match signal {
+        Signal::Watermark(_) | Signal::Idle | Signal::Active | Signal::End => Some(move || match signal {
+            Signal::Watermark(at) => Event::Watermark(at),
+            Signal::Idle => Event::Idle,
+            Signal::Active => Event::Active,
+            _ => Event::End,
+        }),
+        Signal::Split(_) | Signal::Tick(_) => None,
+    }
+}
+
+/// Keeps the first failure.
+#[cold]
+pub(crate) fn fail(slot: &mut Option<Failure>, failure: Failure) {
+    slot.get_or_insert(failure);
+}
+
+/// True if a sender is out of credit. If one has even used up its overdraft, it first waits in place for credit, off the threads that run tasks.
+pub(crate) fn overdraft<'a>(
+    senders: impl Iterator<Item = &'a Sender>,
+    metrics: &TaskMetrics,
+    env: &dyn Env,
+) -> bool {
+    let mut full = false;
+    for sender in senders {
+        if sender.is_overdrawn() {
+            metrics.overdraft_waits.add(1);
+            env.wait_in_place(Box::pin(poll_fn(|cx| sender.poll_credit(cx))));
+        }
+        full |= !sender.has_credit();
+    }
+    full
+}
+
+/// Which columns the buffers of a stream have.
+pub(crate) fn columns(timed: bool) -> Columns {
+    Columns { timed, hashed: false }
+}

@@ -1,0 +1,164 @@
+//! [`Partitioned`]: the writer that chooses the receiving subtask of every record.
+
+use std::{future::poll_fn, sync::Arc};
+
+use millstream_core::{buffer::Columns, record::Record, time::Timestamp};
+
+use super::{
+    channel::{Event, Sender},
+    lane::Lane,
+    output::{event_of, fail, overdraft},
+    partition::Route,
+};
+use crate::{
+    env::{Env, Instant},
+    failure::Failure,
+    metrics::TaskMetrics,
+    operator::{Push, Signal, Stage, Wait, earliest},
+    settings::Settings,
+};
+
+/// A buffer per receiving subtask.
+pub(crate) struct Partitioned<T: Record, R> {
+    lanes: Lanes<T>,
+    route: R,
+    senders: Senders,
+}
+
+impl<T: Record, R: Route<T>> Partitioned<T, R> {
+    pub(crate) fn new(route: R, senders: Senders, settings: &Settings, timed: bool) -> Self {
+        let columns = Columns { timed, hashed: R::CARRIES_HASH };
+        Self { lanes: Lanes::new(settings, columns, 0, senders.len()), route, senders }
+    }
+}
+
+/// Lanes to the subtasks of the next chain, one each.
+pub(crate) struct Lanes<T: Record>(Vec<Lane<T>>);
+
+impl<T: Record> Lanes<T> {
+    pub(crate) fn new(settings: &Settings, columns: Columns, port: u8, targets: usize) -> Self {
+        Self((0..targets).map(|_| Lane::new(settings, columns, port)).collect())
+    }
+
+    #[inline(always)]
+    pub(crate) fn push(
+        &mut self,
+        senders: &mut Senders,
+        target: usize,
+        record: T::View<'_>,
+        at: Timestamp,
+        hash: u64,
+    ) {
+        let lane = &mut self.0[target];
+        match lane.push(record, at, hash) {
+            Ok(false) => {}
+            Ok(true) => senders.send(target, lane.seal_full()),
+            Err(failure) => fail(&mut senders.failure, failure),
+        }
+    }
+
+    /// Sends everything.
+    pub(crate) fn seal(&mut self, senders: &mut Senders) {
+        for (target, lane) in self.0.iter_mut().enumerate() {
+            if let Some(buffer) = lane.seal() {
+                senders.send(target, buffer);
+            }
+        }
+    }
+
+    /// Sends what is due.
+    pub(crate) fn flush(&mut self, senders: &mut Senders, now: Instant) -> Option<Instant> {
+        let mut next = None;
+        for (target, lane) in self.0.iter_mut().enumerate() {
+            match lane.seal_due(now, senders.senders[target].receiver_waits()) {
+                Ok(buffer) => senders.send(target, buffer),
+                Err(due) => next = earliest(next, due),
+            }
+        }
+        next
+    }
+}
+
+/// The sending ends of an edge, with what they have to say about it.
+pub(crate) struct Senders {
+    senders: Vec<Sender>,
+    full: bool,
+    failure: Option<Failure>,
+    metrics: TaskMetrics,
+    env: Arc<dyn Env>,
+}
+
+impl Senders {
+    pub(crate) fn new(senders: Vec<Sender>, metrics: TaskMetrics, env: Arc<dyn Env>) -> Self {
+        Self { senders, full: false, failure: None, metrics, env }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.senders.len()
+    }
+
+    fn send(&mut self, target: usize, buffer: millstream_core::buffer::Buffer) {
+        self.metrics.records_out.add(buffer.len() as u64);
+        self.metrics.bytes_out.add(buffer.size() as u64);
+        let sender = &self.senders[target];
+        sender.send(Event::Data(buffer));
+        self.full |= overdraft(std::iter::once(sender), &self.metrics, &*self.env);
+    }
+
+    /// Sends a control event to all; what comes before it has been sealed.
+    pub(crate) fn event(&mut self, event: impl Fn() -> Event) {
+        self.senders.iter().for_each(|sender| sender.send(event()));
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_full(&self) -> bool {
+        self.full | self.failure.is_some()
+    }
+
+    pub(crate) fn ready(&mut self) -> Wait<'_> {
+        Box::pin(async move {
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
+            }
+            for sender in &self.senders {
+                poll_fn(|cx| sender.poll_credit(cx)).await;
+            }
+            self.full = false;
+            Ok(())
+        })
+    }
+}
+
+impl<T: Record, R: Route<T>> Push<T> for Partitioned<T, R> {
+    #[inline(always)]
+    fn push(&mut self, record: T::View<'_>, at: Timestamp) {
+        let (target, hash) = self.route.route(record);
+        self.lanes.push(&mut self.senders, target, record, at, hash);
+    }
+}
+
+impl<T: Record, R: Route<T>> Stage for Partitioned<T, R> {
+    fn signal(&mut self, signal: Signal) {
+        if let Some(event) = event_of(signal) {
+            self.lanes.seal(&mut self.senders);
+            self.senders.event(event);
+        }
+    }
+
+    #[inline(always)]
+    fn is_full(&self) -> bool {
+        self.senders.is_full()
+    }
+
+    fn flush(&mut self, now: Instant) -> Option<Instant> {
+        self.lanes.flush(&mut self.senders, now)
+    }
+
+    fn ready(&mut self) -> Wait<'_> {
+        self.senders.ready()
+    }
+
+    fn finish(&mut self) -> Wait<'_> {
+        self.ready()
+    }
+}

@@ -1,0 +1,109 @@
+//! [`Failure`]: why a job stopped, in words that name the operator, the place in the user's source and the repair.
+
+use std::{error::Error, fmt};
+
+/// A place in the user's source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Location {
+    /// As the compiler names the file.
+    pub file: &'static str,
+    /// From 1.
+    pub line: u32,
+    /// From 1.
+    pub column: u32,
+}
+
+impl Location {
+    /// The place of the caller, through functions that are `#[track_caller]`.
+    #[track_caller]
+    pub fn caller() -> Self {
+        std::panic::Location::caller().into()
+    }
+}
+
+impl From<&'static std::panic::Location<'static>> for Location {
+    fn from(at: &'static std::panic::Location<'static>) -> Self {
+        Self { file: at.file(), line: at.line(), column: at.column() }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// Why a task, and with it the job, stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    message: String,
+    operator: Option<String>,
+    location: Option<Location>,
+    cancelled: bool,
+}
+
+impl Failure {
+    /// A failure with this message; who is at fault is added on the way up.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), operator: None, location: None, cancelled: false }
+    }
+
+    /// An error of the outside world, with all its causes.
+    pub fn from_error(error: impl Error) -> Self {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            message.push_str(": ");
+            message.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        Self::new(message)
+    }
+
+    /// The task was told to stop; it is nobody's fault.
+    pub fn cancelled() -> Self {
+        Self { cancelled: true, ..Self::new("the job was cancelled") }
+    }
+
+    /// Names the operator, unless one that is closer to the fault did.
+    #[must_use]
+    pub fn at_operator(mut self, name: &str, location: Option<Location>) -> Self {
+        if self.operator.is_none() && !self.cancelled {
+            self.operator = Some(name.to_owned());
+            self.location = location;
+        }
+        self
+    }
+
+    /// What happened, without the operator.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The operator at fault, if one is.
+    pub fn operator(&self) -> Option<&str> {
+        self.operator.as_deref()
+    }
+
+    /// Where that operator stands in the user's source.
+    pub fn location(&self) -> Option<Location> {
+        self.location
+    }
+
+    /// True if the task only obeyed.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.operator, &self.location) {
+            (Some(operator), Some(location)) => write!(f, "operator `{operator}` ({location}): {}", self.message),
+            (Some(operator), None) => write!(f, "operator `{operator}`: {}", self.message),
+            _ => f.write_str(&self.message),
+        }
+    }
+}
+
+impl Error for Failure {}

@@ -1,0 +1,350 @@
+//! The contracts inside a chain: what is pushed, what travels beside the records, and what an operator must do.
+
+use std::{convert::Infallible, fmt::Display, future::Future, pin::Pin};
+
+use millstream_core::{key::Key, record::Record, time::Timestamp};
+
+pub use crate::failure::{Failure, Location};
+pub use crate::task::context::OpenContext;
+use crate::env::Instant;
+
+/// Something to await; the one allocation of a wait, never made for a record.
+pub type Wait<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
+
+/// What travels down a chain in order with the records.
+///
+/// ```text
+/// chain    = { record | Split | Watermark | Idle | Active | Tick } End
+/// Split    = Hold | Release | Start | Switch | Done       only from a source to its watermark generator
+/// ```
+///
+/// Watermarks never go back. After `Idle` come no records and no watermarks before `Active`. `End` follows the watermark
+/// [`Timestamp::MAX`] and is the last thing that travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// What a source says of its splits to the watermark generator behind it.
+    Split(SplitSignal),
+    /// No record with a timestamp at or before this will follow, but for late ones.
+    Watermark(Timestamp),
+    /// For now this input has nothing to say about event time.
+    Idle,
+    /// It has again.
+    Active,
+    /// The watermark interval has passed; the time on the wall.
+    Tick(Timestamp),
+    /// Nothing will follow.
+    End,
+}
+
+/// What happens to the splits of a source, for watermarks by split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SplitSignal {
+    /// Bounded splits wait to be assigned: no watermark may pass.
+    Hold,
+    /// All splits are assigned.
+    Release,
+    /// Records of this split follow; a new one.
+    Start(u64),
+    /// Records of this split follow; one that was begun before.
+    Switch(u64),
+    /// No more records of this split.
+    Done(u64),
+}
+
+/// The control side of everything in a chain. An operator passes each call on to what is behind it.
+pub trait Stage: Send {
+    /// Takes a signal, in order with the records.
+    fn signal(&mut self, signal: Signal);
+
+    /// True if nothing more should be pushed before [`Stage::ready`] was awaited: an output is out of credit, a sink's memory is full, or
+    /// an operator has failed. Cheap enough to be asked for every record.
+    fn is_full(&self) -> bool;
+
+    /// Sends what is due: buffers whose receiver is idle or that are older than the buffer timeout. Returns when the next will be due.
+    fn flush(&mut self, now: Instant) -> Option<Instant>;
+
+    /// Waits until more may be pushed.
+    ///
+    /// # Errors
+    ///
+    /// The failure of any operator since the last call.
+    fn ready(&mut self) -> Wait<'_>;
+
+    /// Closes operators and sinks after `End`; what was written is then ready to be committed.
+    ///
+    /// # Errors
+    ///
+    /// What an operator's `close` or a sink says.
+    fn finish(&mut self) -> Wait<'_>;
+}
+
+/// The data side: takes records of one type. Stateless, fused, never waits.
+pub trait Push<T: Record>: Stage {
+    /// Takes a record. `at` is its event time; [`Timestamp::MIN`] in a stream without.
+    fn push(&mut self, record: T::View<'_>, at: Timestamp);
+}
+
+/// The later of two optional due times, for stages with several outputs.
+pub(crate) fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// Implements [`Stage`] by passing everything on to `self.next`.
+macro_rules! forward_stage {
+    ($(@$skip:ident)*) => {
+        $crate::operator::forward_stage!(@signal $($skip)*);
+        fn is_full(&self) -> bool { self.next.is_full() }
+        fn flush(&mut self, now: $crate::env::Instant) -> Option<$crate::env::Instant> { self.next.flush(now) }
+        fn ready(&mut self) -> $crate::operator::Wait<'_> { self.next.ready() }
+        fn finish(&mut self) -> $crate::operator::Wait<'_> { self.next.finish() }
+    };
+    (@signal signal) => {};
+    (@signal) => { fn signal(&mut self, signal: $crate::operator::Signal) { self.next.signal(signal) } };
+}
+pub(crate) use forward_stage;
+
+/// A stateless operator, fused into its chain. `#[map]`, `#[filter]`, `#[flat_map]` and `#[filter_map]` implement it for a
+/// function; `.then(op)` puts it into a stream. Each subtask works on a clone of its own.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an operator on records of type `{T}`",
+    label = "not an operator on `{T}`",
+    note = "`.then(..)` takes a function annotated with `#[map]`, `#[filter]`, `#[flat_map]` or `#[filter_map]` whose argument is the view of `{T}`; closures go to `.map(..)`, `.filter(..)` and so on"
+)]
+pub trait Operator<T: Record>: Clone + Send + 'static {
+    /// What it puts out.
+    type Out: Record;
+    /// Why it may reject a record; [`Infallible`] if it never does.
+    type Error: Display + Send + 'static;
+    /// `map`, `filter` ..
+    const KIND: &'static str;
+
+    /// What messages, metrics and plans call it: the function's name.
+    fn name(&self) -> &'static str {
+        Self::KIND
+    }
+
+    /// Where it is written.
+    fn location(&self) -> Option<Location> {
+        None
+    }
+
+    /// Called once before the first record, on the subtask's own clone.
+    ///
+    /// # Errors
+    ///
+    /// A failure fails the job.
+    fn open(&mut self, cx: &OpenContext<'_>) -> Result<(), Failure> {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// Takes a record and pushes any number of results.
+    ///
+    /// # Errors
+    ///
+    /// An error rejects the record; what then happens is the operator's policy (fail, skip, divert). Results already pushed stay.
+    fn process<N: Push<Self::Out>>(
+        &mut self,
+        record: T::View<'_>,
+        at: Timestamp,
+        out: &mut N,
+    ) -> Result<(), Self::Error>;
+
+    /// Called once after the last record of a job that ends well.
+    ///
+    /// # Errors
+    ///
+    /// A failure fails the job.
+    fn close(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// A key selector: `#[key]` implements it for a function that may borrow from the record; `.key_with(f)` uses it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not select a key of records of type `{T}`",
+    label = "not a key function of `{T}`",
+    note = "`.key_with(..)` takes a function annotated with `#[key]` whose argument is the view of `{T}`; a closure goes to `.key_by(..)`"
+)]
+pub trait KeyFn<T: Record>: Clone + Send + 'static {
+    /// What it selects.
+    type Key: Key;
+
+    /// What messages and plans call it: the function's name.
+    fn name(&self) -> &'static str {
+        ""
+    }
+
+    /// Hands the view of the record's key to `then`. In this form a key may borrow from the record or be made on the spot.
+    fn with<R>(&self, record: T::View<'_>, then: impl FnOnce(<Self::Key as Record>::View<'_>) -> R) -> R;
+}
+
+/// What the closures of `map` and its kin may return: a record, or a `Result` of one.
+#[diagnostic::on_unimplemented(
+    message = "a closure here returns `{Self}`, which is neither a record nor a `Result` of one",
+    label = "returns something that cannot flow",
+    note = "put `#[derive(Record)]` on the type that the closure returns",
+    note = "a closure returns owned values (`String`, not `&str`): to return what borrows from the record write a function with `#[map]` and use `.then(my_function)`"
+)]
+pub trait Outcome {
+    /// What flows on.
+    type Value: Record;
+    /// Why not; [`Infallible`] for a plain value.
+    type Error: Display + Send + 'static;
+    /// The two as a `Result`.
+    fn outcome(self) -> Result<Self::Value, Self::Error>;
+}
+
+impl<T: Record> Outcome for T {
+    type Value = T;
+    type Error = Infallible;
+    #[inline(always)]
+    fn outcome(self) -> Result<T, Infallible> {
+        Ok(self)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Record, E: Display + Send + 'static> Outcome for Result<T, E> {
+    type Value = T;
+    type Error = E;
+    #[inline(always)]
+    fn outcome(self) -> Result<T, E> {
+        self
+    }
+}
+
+/// What the closure of `filter` may return: `bool`, or a `Result` of it.
+#[diagnostic::on_unimplemented(
+    message = "the closure of `filter` returns `{Self}` instead of `bool`",
+    label = "neither `bool` nor `Result<bool, _>`",
+    note = "return whether the record is kept, as `|trade| trade.price > 0.0`; to change records use `.map(..)`, to change and drop them `.filter_map(..)`"
+)]
+pub trait Verdict {
+    /// Why it cannot be said.
+    type Error: Display + Send + 'static;
+    /// Whether the record is kept.
+    fn verdict(self) -> Result<bool, Self::Error>;
+}
+
+impl Verdict for bool {
+    type Error = Infallible;
+    #[inline(always)]
+    fn verdict(self) -> Result<bool, Infallible> {
+        Ok(self)
+    }
+}
+
+impl<E: Display + Send + 'static> Verdict for Result<bool, E> {
+    type Error = E;
+    #[inline(always)]
+    fn verdict(self) -> Result<bool, E> {
+        self
+    }
+}
+
+/// What the closure of `filter_map` may return: an `Option` of a record, or a `Result` of that.
+#[diagnostic::on_unimplemented(
+    message = "the closure of `filter_map` returns `{Self}` instead of an `Option` of a record",
+    label = "neither `Option<record>` nor `Result<Option<record>, _>`",
+    note = "return `Some(record)` for what flows on and `None` for what does not"
+)]
+pub trait Perhaps {
+    /// What flows on.
+    type Value: Record;
+    /// Why it cannot be said.
+    type Error: Display + Send + 'static;
+    /// The value, if there is one.
+    fn perhaps(self) -> Result<Option<Self::Value>, Self::Error>;
+}
+
+impl<T: Record> Perhaps for Option<T> {
+    type Value = T;
+    type Error = Infallible;
+    #[inline(always)]
+    fn perhaps(self) -> Result<Option<T>, Infallible> {
+        Ok(self)
+    }
+}
+
+impl<T: Record, E: Display + Send + 'static> Perhaps for Result<Option<T>, E> {
+    type Value = T;
+    type Error = E;
+    #[inline(always)]
+    fn perhaps(self) -> Result<Option<T>, E> {
+        self
+    }
+}
+
+/// What the closure of `flat_map` may return: a `Vec`, an array or an `Option` of records, [`each`] of an iterator, or a `Result` of these.
+#[diagnostic::on_unimplemented(
+    message = "the closure of `flat_map` returns `{Self}`, which is no collection of records",
+    label = "neither `Vec<record>`, `Option<record>`, `[record; N]` nor `each(iterator)`",
+    note = "wrap an iterator as `each(iterator)`; to return what borrows from the record write a function with `#[flat_map]` and use `.then(my_function)`"
+)]
+pub trait Several {
+    /// What flows on.
+    type Value: Record;
+    /// Why it cannot be said.
+    type Error: Display + Send + 'static;
+    /// The records.
+    fn several(self) -> Result<impl Iterator<Item = Self::Value>, Self::Error>;
+}
+
+macro_rules! several {
+    ([$($generics:tt)*] $type:ty) => {
+        impl<T: Record, $($generics)*> Several for $type {
+            type Value = T;
+            type Error = Infallible;
+            #[inline(always)]
+            fn several(self) -> Result<impl Iterator<Item = T>, Infallible> {
+                Ok(self.into_iter())
+            }
+        }
+    };
+}
+several!([] Vec<T>);
+several!([] Option<T>);
+several!([const N: usize] [T; N]);
+
+impl<S: Several<Error = Infallible>, E: Display + Send + 'static> Several for Result<S, E> {
+    type Value = S::Value;
+    type Error = E;
+    #[inline(always)]
+    fn several(self) -> Result<impl Iterator<Item = S::Value>, E> {
+        self.map(|some| {
+            let Ok(records) = some.several();
+            records
+        })
+    }
+}
+
+/// An iterator as the result of `flat_map`'s closure; see [`each`].
+pub struct Each<I>(I);
+
+/// Hands the items of an iterator to `flat_map`. (An iterator cannot be returned as it is: a `Result` is one too, and its error would be lost.)
+pub fn each<I: IntoIterator>(items: I) -> Each<I::IntoIter> {
+    Each(items.into_iter())
+}
+
+impl<I: Iterator<Item: Record>> Several for Each<I> {
+    type Value = I::Item;
+    type Error = Infallible;
+    #[inline(always)]
+    fn several(self) -> Result<impl Iterator<Item = I::Item>, Infallible> {
+        Ok(self.0)
+    }
+}
+
+/// What a function in a job must be besides callable: each subtask works on a clone, on another thread.
+#[diagnostic::on_unimplemented(
+    message = "this function cannot be sent to the subtasks of a job",
+    label = "captures something that is not `Send`, not `Clone`, or borrowed",
+    note = "each subtask calls a clone of its own on another thread: capture owned values with `move`, `Arc` instead of `Rc`, an atomic or a metric instead of `Cell`"
+)]
+pub trait Shippable: Clone + Send + 'static {}
+#[diagnostic::do_not_recommend]
+impl<F: Clone + Send + 'static> Shippable for F {}

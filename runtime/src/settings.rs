@@ -1,0 +1,88 @@
+//! [`Settings`]: what may be set for a job, with defaults and bounds.
+
+use std::time::Duration;
+
+use millstream_core::{
+    buffer::{DEFAULT_MAX_RECORD_SIZE, LIMIT_MAX_RECORD_SIZE},
+    key::{DEFAULT_MAX_PARALLELISM, LIMIT_MAX_PARALLELISM},
+};
+
+/// The smallest credit that a channel works with, in bytes.
+pub const CHANNEL_CREDIT_MIN_BYTES: usize = 2 << 10;
+/// The largest credit that a channel gets, however much memory there is: more only adds latency.
+pub const CHANNEL_CREDIT_MAX_BYTES: usize = 256 << 10;
+
+/// What may be set for a job. Fields are public; [`Settings::check`] is called before a job is deployed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// How many subtasks a chain has unless it says otherwise. Default: the number of processors.
+    pub parallelism: usize,
+    /// How many key groups a job has, and with it the bound of `parallelism` for ever. Default 128, at most 32,768.
+    pub max_parallelism: u32,
+    /// The size at which a buffer is sent, in bytes. Buffers start small and grow up to this as a channel earns it. Default 32 KiB.
+    pub buffer_bytes: usize,
+    /// How long a record may wait in a buffer that is not full. Default 10 ms. (It does not wait at all while the receiver is idle.)
+    pub buffer_timeout: Duration,
+    /// The largest record that may be moved, in bytes. Default 16 MiB.
+    pub max_record_size: usize,
+    /// How often watermarks are made. Default 200 ms.
+    pub watermark_interval: Duration,
+    /// The memory of a process for what is in flight, state, pre-aggregation and so on, in bytes. Default 256 MiB; split by [`Settings::network_bytes`] and
+    /// [`Settings::preaggregation_bytes`].
+    pub memory_bytes: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            parallelism: std::thread::available_parallelism().map_or(1, usize::from),
+            max_parallelism: DEFAULT_MAX_PARALLELISM,
+            buffer_bytes: 32 << 10,
+            buffer_timeout: Duration::from_millis(10),
+            max_record_size: DEFAULT_MAX_RECORD_SIZE,
+            watermark_interval: Duration::from_millis(200),
+            memory_bytes: 256 << 20,
+        }
+    }
+}
+
+impl Settings {
+    /// The share of the memory for buffers in flight: a quarter. When a channel's part of it is used up, its sender waits.
+    pub fn network_bytes(&self) -> usize {
+        self.memory_bytes / 4
+    }
+
+    /// The share of the memory for pre-aggregation tables: an eighth. When a sender's part of it is full, the table is sent.
+    pub fn preaggregation_bytes(&self) -> usize {
+        self.memory_bytes / 8
+    }
+
+    /// Checks every bound.
+    ///
+    /// # Errors
+    ///
+    /// Names the setting and what it may be.
+    pub fn check(&self) -> Result<(), String> {
+        if self.max_parallelism == 0 || self.max_parallelism > LIMIT_MAX_PARALLELISM {
+            return Err(format!("max_parallelism {} is not from 1 to {LIMIT_MAX_PARALLELISM}", self.max_parallelism));
+        }
+        check_parallelism(self.parallelism, self.max_parallelism)?;
+        if !(1 << 10..=16 << 20).contains(&self.buffer_bytes) {
+            return Err(format!("buffer_bytes {} is not from 1 KiB to 16 MiB", self.buffer_bytes));
+        }
+        if self.max_record_size > LIMIT_MAX_RECORD_SIZE {
+            return Err(format!("max_record_size {} is above {LIMIT_MAX_RECORD_SIZE} bytes", self.max_record_size));
+        }
+        Ok(())
+    }
+}
+
+/// Checks a parallelism against the number of key groups.
+pub(crate) fn check_parallelism(parallelism: usize, max_parallelism: u32) -> Result<(), String> {
+    if parallelism == 0 || parallelism > max_parallelism as usize {
+        return Err(format!(
+            "parallelism {parallelism} is not from 1 to {max_parallelism}: choose one in between, or raise max_parallelism (at most {LIMIT_MAX_PARALLELISM})"
+        ));
+    }
+    Ok(())
+}

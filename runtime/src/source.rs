@@ -1,0 +1,346 @@
+//! Sources: an enumerator finds splits, readers read them. A split is a part of the input that can be read on its own: a range of a file, a partition
+//! of a topic.
+//!
+//! A source of one's own in full, the numbers below a bound in splits of a thousand:
+//!
+//! ```
+//! use millstream_runtime::{
+//!     failure::Failure,
+//!     operator::Push,
+//!     source::{Boundedness, Discovered, Emit, Emitted, Fetched, Source, SourceContext, SplitEnumerator, SplitReader},
+//!     stream::NoTime,
+//! };
+//! use millstream_core::time::Timestamp;
+//!
+//! struct Numbers {
+//!     below: u64,
+//! }
+//!
+//! impl Source for Numbers {
+//!     type Out = u64;
+//!     type Time = NoTime;
+//!     type Split = (u64, u64); // from, to
+//!     type Enumerator = Ranges;
+//!     type Reader = Counting;
+//!
+//!     fn name(&self) -> String {
+//!         "numbers".into()
+//!     }
+//!     fn boundedness(&self) -> Boundedness {
+//!         Boundedness::Bounded
+//!     }
+//!     fn enumerator(&self, _: &SourceContext) -> Result<Ranges, Failure> {
+//!         Ok(Ranges { below: self.below })
+//!     }
+//!     fn reader(&self, _: &SourceContext) -> Result<Counting, Failure> {
+//!         Ok(Counting { next: 0, end: 0 })
+//!     }
+//! }
+//!
+//! struct Ranges {
+//!     below: u64,
+//! }
+//!
+//! impl SplitEnumerator for Ranges {
+//!     type Split = (u64, u64);
+//!     async fn discover(&mut self) -> Result<Discovered<(u64, u64)>, Failure> {
+//!         let starts = (0..self.below).step_by(1000);
+//!         Ok(Discovered::all(starts.map(|from| (from, self.below.min(from + 1000))).collect()))
+//!     }
+//! }
+//!
+//! struct Counting {
+//!     next: u64,
+//!     end: u64,
+//! }
+//!
+//! impl SplitReader for Counting {
+//!     type Out = u64;
+//!     type Split = (u64, u64);
+//!     fn open(&mut self, (from, to): (u64, u64)) -> Result<(), Failure> {
+//!         (self.next, self.end) = (from, to);
+//!         Ok(())
+//!     }
+//!     async fn fetch(&mut self) -> Result<Fetched, Failure> {
+//!         Ok(if self.next < self.end { Fetched::Data } else { Fetched::EndOfSplit })
+//!     }
+//!     fn emit<N: Push<u64>>(&mut self, out: &mut Emit<'_, u64, N>) -> Result<Emitted, Failure> {
+//!         while self.next < self.end {
+//!             if out.is_full() {
+//!                 return Ok(Emitted::Some);
+//!             }
+//!             out.push(self.next, Timestamp::MIN);
+//!             self.next += 1;
+//!         }
+//!         Ok(Emitted::All)
+//!     }
+//!     fn position(&self) -> (u64, u64) {
+//!         (self.next, self.end)
+//!     }
+//! }
+//! ```
+
+use std::{collections::VecDeque, future::Future, marker::PhantomData, sync::Arc, time::Duration};
+
+use millstream_core::{record::Record, time::Timestamp};
+
+use crate::{
+    env::Env,
+    failure::Failure,
+    metrics::{Counter, Gauge, Histogram, MetricId, Registry},
+    operator::{Push, Signal},
+    stream::TimeDomain,
+};
+
+/// Whether a source ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Boundedness {
+    /// It ends by itself, and so does a job that reads only such sources.
+    Bounded,
+    /// It never ends.
+    Unbounded,
+}
+
+/// Where records come from.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a source",
+    label = "not a source",
+    note = "`job.source(..)` takes a connector such as `CsvFiles::<Trade>::read(\"trades.csv\")`, or a type of yours that implements `Source`"
+)]
+pub trait Source: Send + Sync + 'static {
+    /// What it reads.
+    type Out: Record;
+    /// [`EventTime`](crate::stream::EventTime) if it gives every record its time and makes watermarks; [`NoTime`](crate::stream::NoTime) otherwise.
+    type Time: TimeDomain;
+    /// A part of the input, with the position in it.
+    type Split: Record + Clone;
+    /// Finds splits; one per job.
+    type Enumerator: SplitEnumerator<Split = Self::Split>;
+    /// Reads splits; one per subtask.
+    type Reader: SplitReader<Out = Self::Out, Split = Self::Split>;
+
+    /// What messages, metrics and plans call it.
+    fn name(&self) -> String;
+    /// Whether it ends.
+    fn boundedness(&self) -> Boundedness;
+    /// Looks for mistakes (a missing file, a missing column) before anything runs. It may block.
+    ///
+    /// # Errors
+    ///
+    /// A failure here is the job's: nothing has been started then.
+    fn check(&self, cx: &SourceContext) -> Result<(), Failure> {
+        let _ = cx;
+        Ok(())
+    }
+    /// Makes the enumerator.
+    ///
+    /// # Errors
+    ///
+    /// A failure fails the job.
+    fn enumerator(&self, cx: &SourceContext) -> Result<Self::Enumerator, Failure>;
+    /// Makes the reader of a subtask.
+    ///
+    /// # Errors
+    ///
+    /// A failure fails the job.
+    fn reader(&self, cx: &SourceContext) -> Result<Self::Reader, Failure>;
+}
+
+/// What a source or sink may know of where it runs.
+#[derive(Clone)]
+pub struct ConnectorContext {
+    pub(crate) env: Arc<dyn Env>,
+    pub(crate) operator: String,
+    pub(crate) subtask: usize,
+    pub(crate) parallelism: usize,
+    pub(crate) registry: Registry,
+}
+
+/// What a source may know of where it runs.
+pub type SourceContext = ConnectorContext;
+
+impl ConnectorContext {
+    /// A context on its own, for tests of connectors: subtask 0 of 1.
+    pub fn detached(env: Arc<dyn Env>, operator: impl Into<String>) -> Self {
+        Self { env, operator: operator.into(), subtask: 0, parallelism: 1, registry: Registry::default() }
+    }
+
+    /// Time, files, blocking work.
+    pub fn env(&self) -> &Arc<dyn Env> {
+        &self.env
+    }
+
+    /// The operator's name.
+    pub fn operator(&self) -> &str {
+        &self.operator
+    }
+
+    /// The number of the subtask, from 0; 0 for enumerators and committers.
+    pub fn subtask(&self) -> usize {
+        self.subtask
+    }
+
+    /// How many subtasks there are.
+    pub fn parallelism(&self) -> usize {
+        self.parallelism
+    }
+
+    fn id(&self, name: &str) -> MetricId {
+        MetricId { operator: self.operator.clone(), subtask: self.subtask, name: name.to_owned() }
+    }
+
+    /// A counter of this subtask.
+    pub fn counter(&self, name: &str) -> Counter {
+        self.registry.counter(self.id(name))
+    }
+
+    /// A gauge of this subtask.
+    pub fn gauge(&self, name: &str) -> Gauge {
+        self.registry.gauge(self.id(name))
+    }
+
+    /// A histogram of this subtask.
+    pub fn histogram(&self, name: &str) -> Histogram {
+        self.registry.histogram(self.id(name))
+    }
+}
+
+/// Finds the splits of a source.
+pub trait SplitEnumerator: Send + 'static {
+    /// What it finds.
+    type Split: Send;
+
+    /// Looks for splits: called at the start, and again as the answer says. It may wait and do I/O through the environment.
+    ///
+    /// # Errors
+    ///
+    /// A failure fails the job.
+    fn discover(&mut self) -> impl Future<Output = Result<Discovered<Self::Split>, Failure>> + Send;
+
+    /// Chooses a split for a subtask that asks for one. The default is the oldest.
+    fn assign(&mut self, waiting: &mut VecDeque<Self::Split>, subtask: usize) -> Option<Self::Split> {
+        let _ = subtask;
+        waiting.pop_front()
+    }
+}
+
+/// What an enumerator has found.
+#[derive(Debug)]
+pub struct Discovered<S> {
+    /// The new splits.
+    pub splits: Vec<S>,
+    /// How large they are together, in bytes, for the share of the input that has been read; 0 if that is not known.
+    pub bytes: u64,
+    /// When to look again; `None` if no more splits will ever come.
+    pub again: Option<Duration>,
+}
+
+impl<S> Discovered<S> {
+    /// These are all splits that there will be.
+    pub fn all(splits: Vec<S>) -> Self {
+        Self { splits, bytes: 0, again: None }
+    }
+}
+
+/// Reads the splits that a subtask is given, one at a time.
+pub trait SplitReader: Send + 'static {
+    /// What it reads.
+    type Out: Record;
+    /// What it reads from.
+    type Split: Record;
+
+    /// Begins with a split, or goes on where [`SplitReader::position`] once said. Must not wait: that is what `fetch` is for.
+    ///
+    /// # Errors
+    ///
+    /// A failure fails the job.
+    fn open(&mut self, split: Self::Split) -> Result<(), Failure>;
+
+    /// Gets the next data of the split, waiting as long as it takes.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped and made anew at any time; nothing may be lost by that. Keep what is under way in `self`.
+    ///
+    /// # Errors
+    ///
+    /// A failure fails the job.
+    fn fetch(&mut self) -> impl Future<Output = Result<Fetched, Failure>> + Send;
+
+    /// Pushes what was fetched, until `out` is full. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// A failure fails the job.
+    fn emit<N: Push<Self::Out>>(&mut self, out: &mut Emit<'_, Self::Out, N>) -> Result<Emitted, Failure>;
+
+    /// The split as it would have to be opened to go on with the first record that was not pushed yet.
+    fn position(&self) -> Self::Split;
+}
+
+/// What a fetch brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fetched {
+    /// There are records to emit.
+    Data,
+    /// The split has been read to its end.
+    EndOfSplit,
+}
+
+/// How much of what was fetched has been pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Emitted {
+    /// Everything: fetch again.
+    All,
+    /// Not everything: `out` was full.
+    Some,
+}
+
+/// Where a reader pushes records; asks for a pause by [`Emit::is_full`].
+pub struct Emit<'a, T: Record, N: Push<T>> {
+    next: &'a mut N,
+    /// How many more records may be pushed before the task looks around.
+    left: usize,
+    records: u64,
+    bytes: u64,
+    record: PhantomData<fn(T)>,
+}
+
+/// How many records a source pushes before its task looks around (flushes what is due, makes watermarks, yields).
+pub(crate) const EMIT_RECORDS_LIMIT: usize = 4096;
+
+impl<'a, T: Record, N: Push<T>> Emit<'a, T, N> {
+    pub(crate) fn new(next: &'a mut N) -> Self {
+        Self { next, left: EMIT_RECORDS_LIMIT, records: 0, bytes: 0, record: PhantomData }
+    }
+
+    /// True if no more should be pushed for now.
+    #[inline(always)]
+    pub fn is_full(&self) -> bool {
+        self.left == 0 || self.next.is_full()
+    }
+
+    /// Puts out a record. `at` counts only in a source with event time of its own.
+    #[inline(always)]
+    pub fn push(&mut self, record: T::View<'_>, at: Timestamp) {
+        self.left = self.left.saturating_sub(1);
+        self.records += 1;
+        self.next.push(record, at);
+    }
+
+    /// Puts out a watermark; only for sources with event time of their own.
+    pub fn watermark(&mut self, at: Timestamp) {
+        self.next.signal(Signal::Watermark(at));
+    }
+
+    /// Counts bytes that were read.
+    #[inline(always)]
+    pub fn count_bytes(&mut self, bytes: u64) {
+        self.bytes += bytes;
+    }
+
+    /// Records and bytes since this was made.
+    pub(crate) fn counted(&self) -> (u64, u64) {
+        (self.records, self.bytes)
+    }
+}

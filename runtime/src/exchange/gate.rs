@@ -1,11 +1,7 @@
 //! The receiving end of all channels into a subtask: takes events in turn and keeps the watermark of the whole, the minimum over the channels that
 //! are neither idle nor ended.
 
-use std::{
-    future::poll_fn,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{future::poll_fn, sync::Arc};
 
 use millstream_core::time::Timestamp;
 
@@ -26,14 +22,9 @@ impl Gate {
         self.shared.try_next()
     }
 
-    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<(usize, Event)> {
-        self.shared.poll_next(cx)
-    }
-
     /// The next event of any channel. Cancel safe: an event is taken only when it is returned.
-    #[cfg(test)]
     pub(crate) async fn next(&self) -> (usize, Event) {
-        poll_fn(|cx| self.poll_next(cx)).await
+        poll_fn(|cx| self.shared.poll_next(cx)).await
     }
 
     pub(crate) fn release(&self, channel: usize, bytes: usize) {

@@ -1,0 +1,134 @@
+//! The graph while a job is being written down: drafts of chains, which become vertices when an exchange or a sink ends them.
+
+use std::{cell::RefCell, rc::Rc};
+
+use millstream_core::record::Record;
+
+use super::{
+    BuildError, Edge, EdgeKind, JobGraph, MakeHead, OperatorInfo, OutputId, SinkDriver, SourceDriver, Vertex, VertexId,
+    check,
+};
+use crate::{failure::Location, settings::Settings};
+
+pub(crate) type SharedGraph = Rc<RefCell<GraphBuilder>>;
+
+/// A graph that grows.
+#[derive(Default)]
+pub(crate) struct GraphBuilder {
+    /// `Err` holds the last operator of a chain that has not ended yet.
+    vertices: Vec<Result<Vertex, Option<OperatorInfo>>>,
+    edges: Vec<Edge>,
+    mistakes: Vec<String>,
+}
+
+impl GraphBuilder {
+    pub(crate) fn mistake(&mut self, mistake: String) {
+        self.mistakes.push(mistake);
+    }
+
+    /// The finished graph, if nothing is wrong with it.
+    pub(crate) fn finish(
+        &mut self,
+        name: &str,
+        guarantee: &'static str,
+        keeps_state: bool,
+        settings: Settings,
+    ) -> Result<JobGraph, BuildError> {
+        let mut mistakes = std::mem::take(&mut self.mistakes);
+        let mut vertices = Vec::new();
+        for vertex in self.vertices.drain(..) {
+            match vertex {
+                Ok(vertex) => vertices.push(vertex),
+                Err(last) => mistakes.push(check::no_sink(last.as_ref())),
+            }
+        }
+        let graph =
+            JobGraph { name: name.to_owned(), guarantee, settings, vertices, edges: std::mem::take(&mut self.edges) };
+        if mistakes.is_empty() {
+            check::graph(&graph, keeps_state, &mut mistakes);
+        }
+        if mistakes.is_empty() { Ok(graph) } else { Err(BuildError { mistakes }) }
+    }
+}
+
+/// A chain that has not ended yet.
+pub(crate) struct Draft {
+    graph: SharedGraph,
+    id: VertexId,
+    operators: Vec<OperatorInfo>,
+    outputs: usize,
+    parallelism: Option<(usize, Location)>,
+    source: Option<Box<dyn SourceDriver>>,
+}
+
+impl Draft {
+    pub(crate) fn new(graph: &SharedGraph) -> Self {
+        let mut builder = graph.borrow_mut();
+        let id = VertexId(builder.vertices.len());
+        builder.vertices.push(Err(None));
+        drop(builder);
+        Self { graph: Rc::clone(graph), id, operators: Vec::new(), outputs: 0, parallelism: None, source: None }
+    }
+
+    pub(crate) fn graph(&self) -> &SharedGraph {
+        &self.graph
+    }
+
+    pub(crate) fn source(mut self, source: Box<dyn SourceDriver>) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// Appends an operator; its number is that under which its code finds its metadata.
+    pub(crate) fn operator(&mut self, operator: OperatorInfo) -> usize {
+        self.graph.borrow_mut().vertices[self.id.0] = Err(Some(operator.clone()));
+        self.operators.push(operator);
+        self.operators.len() - 1
+    }
+
+    /// The operator that was appended last.
+    pub(crate) fn last(&mut self) -> Option<&mut OperatorInfo> {
+        self.operators.last_mut()
+    }
+
+    /// A further output of this chain.
+    pub(crate) fn output(&mut self) -> OutputId {
+        self.outputs += 1;
+        OutputId(self.outputs - 1)
+    }
+
+    pub(crate) fn parallelism(&mut self, parallelism: usize, location: Location) {
+        match self.parallelism {
+            Some((before, at)) if before != parallelism => self.graph.borrow_mut().mistake(format!(
+                "{location}: parallelism {parallelism} for a chain that has parallelism {before} (set at {at}): the operators of a chain run in the same \
+                 subtasks. Put `.rebalance()` or `.rescale()` between the two"
+            )),
+            _ => self.parallelism = Some((parallelism, location)),
+        }
+    }
+
+    pub(crate) fn mistake(&self, mistake: String) {
+        self.graph.borrow_mut().mistake(mistake);
+    }
+
+    /// A new chain that reads an output of this one.
+    pub(crate) fn reader<T: Record>(&self, output: OutputId, kind: EdgeKind) -> Draft {
+        let reader = Draft::new(&self.graph);
+        reader.read::<T>(self, output, kind);
+        reader
+    }
+
+    /// Makes this chain read an output of another.
+    pub(crate) fn read<T: Record>(&self, from: &Draft, output: OutputId, kind: EdgeKind) {
+        let edge = Edge { from: from.id, output, to: self.id, kind, record: T::SCHEMA.to_string() };
+        self.graph.borrow_mut().edges.push(edge);
+    }
+
+    /// Ends the chain.
+    pub(crate) fn end(self, make: MakeHead, sink: Option<Box<dyn SinkDriver>>) {
+        let Self { graph, id, operators, outputs, parallelism, source } = self;
+        let parallelism = parallelism.map(|(parallelism, _)| parallelism);
+        let vertex = Vertex { operators, parallelism, outputs, make, source, sink };
+        graph.borrow_mut().vertices[id.0] = Ok(vertex);
+    }
+}

@@ -1,0 +1,64 @@
+//! The checks that need the whole graph: what the types of single streams cannot say.
+
+use std::collections::HashMap;
+
+use super::{JobGraph, OperatorInfo, VertexId};
+use crate::settings::check_parallelism;
+
+/// The message for a stream that ends nowhere.
+pub(crate) fn no_sink(last: Option<&OperatorInfo>) -> String {
+    match last {
+        Some(operator) => format!(
+            "{}: the stream behind `{operator}` reaches no sink, so nothing would come of it: end it with `.sink(..)`, or remove it",
+            operator.location
+        ),
+        None => "a branch of a stream reaches no sink, so nothing would come of it: end each branch with `.sink(..)`, or remove it".into(),
+    }
+}
+
+/// Checks a graph whose chains all have an end.
+pub(crate) fn graph(graph: &JobGraph, keeps_state: bool, mistakes: &mut Vec<String>) {
+    if let Err(mistake) = graph.settings.check() {
+        mistakes.push(mistake);
+    }
+    if graph.vertices.is_empty() {
+        mistakes.push(format!(
+            "job `{}` is empty: begin with `job.source(..)` and end with `.sink(..)`",
+            graph.name
+        ));
+    }
+    for (id, vertex) in graph.vertices.iter().enumerate() {
+        if let Err(mistake) = check_parallelism(graph.parallelism(VertexId(id)), graph.settings.max_parallelism) {
+            mistakes.push(format!("chain `{}`: {mistake}", vertex.name()));
+        }
+    }
+    ids(graph, keeps_state, mistakes);
+}
+
+/// Every stateful operator needs an id of its own, or its state could not be found again after a change of the job.
+fn ids(graph: &JobGraph, keeps_state: bool, mistakes: &mut Vec<String>) {
+    let mut seen: HashMap<String, &OperatorInfo> = HashMap::new();
+    for operator in graph.vertices.iter().flat_map(|vertex| &vertex.operators) {
+        if !operator.stateful {
+            continue;
+        }
+        // Without state to restore, only ids that somebody wrote down can be wrong.
+        let Some(id) = operator.id().filter(|_| keeps_state || operator.uid.is_some()) else {
+            if keeps_state {
+                mistakes.push(format!(
+                    "{}: the stateful operator `{operator}` has no name to find its state again by: add `.uid(\"{}-1\")` behind it",
+                    operator.location, operator.kind
+                ));
+            }
+            continue;
+        };
+        if let Some(first) = seen.get(&id) {
+            mistakes.push(format!(
+                "{}: two stateful operators have the id `{id}`, the other one at {}: add `.uid(\"{id}-2\")` behind this one",
+                operator.location, first.location
+            ));
+        } else {
+            seen.insert(id, operator);
+        }
+    }
+}

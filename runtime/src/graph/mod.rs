@@ -1,0 +1,218 @@
+//! The job graph: chains as vertices, exchanges as edges, with the typed code of each chain erased to a function that makes its head.
+
+mod build;
+pub mod check;
+pub mod render;
+
+use std::{any::Any, fmt};
+
+pub(crate) use build::{Draft, GraphBuilder, SharedGraph};
+
+use crate::{
+    env::BoxFuture,
+    failure::{Failure, Location},
+    settings::Settings,
+    source::{Boundedness, ConnectorContext},
+    task::{context::ChainContext, flag::Flag, head::Head},
+};
+
+/// What is known of an operator apart from its code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperatorInfo {
+    /// `map`, `window`, `source` ..
+    pub kind: &'static str,
+    /// The name of its function, or what `.name(..)` says; may be empty.
+    pub name: String,
+    /// What `.uid(..)` says.
+    pub uid: Option<String>,
+    /// Where it stands in the user's source.
+    pub location: Location,
+    /// True if it keeps state, positions or transactions, so that it needs an id that survives changes of the job.
+    pub stateful: bool,
+}
+
+impl OperatorInfo {
+    pub(crate) fn new(kind: &'static str, name: &str, location: Location) -> Self {
+        let name = if name == kind { String::new() } else { name.to_owned() };
+        Self { kind, name, uid: None, location, stateful: false }
+    }
+
+    pub(crate) fn stateful(mut self) -> Self {
+        self.stateful = true;
+        self
+    }
+
+    /// The id under which state is kept: the `uid`, otherwise kind and name. `None` if there is neither.
+    pub fn id(&self) -> Option<String> {
+        match &self.uid {
+            Some(uid) => Some(uid.clone()),
+            None if self.name.is_empty() => None,
+            None => Some(self.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for OperatorInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.name.is_empty() { f.write_str(self.kind) } else { write!(f, "{} {}", self.kind, self.name) }
+    }
+}
+
+/// The number of a vertex in its graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VertexId(pub usize);
+
+/// The number of an output of a vertex.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OutputId(pub usize);
+
+/// How the records of an edge are spread over the receiving subtasks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EdgeKind {
+    /// Subtask to subtask of the same number; in turns where the parallelism differs.
+    Forward,
+    /// In turns among the subtasks that are nearest by number.
+    Rescale,
+    /// Each record to every subtask.
+    Broadcast,
+    /// All to the first subtask.
+    Global,
+    /// Record by record; described in words, as `hash by industry`.
+    Partitioned(String),
+}
+
+impl fmt::Display for EdgeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Forward => "forward",
+            Self::Rescale => "rescale",
+            Self::Broadcast => "broadcast",
+            Self::Global => "global",
+            Self::Partitioned(how) => how,
+        })
+    }
+}
+
+/// An exchange between two chains.
+#[derive(Debug, Clone)]
+pub struct Edge {
+    /// The sending chain.
+    pub from: VertexId,
+    /// Which of its outputs.
+    pub output: OutputId,
+    /// The receiving chain.
+    pub to: VertexId,
+    /// How records are spread.
+    pub kind: EdgeKind,
+    /// The type of the records, for plans.
+    pub record: String,
+}
+
+/// Makes the head of a subtask's chain.
+pub(crate) type MakeHead = Box<dyn Fn(&mut ChainContext<'_>) -> Result<Box<dyn Head>, Failure> + Send>;
+
+/// A chain of operators that run in one task.
+pub struct Vertex {
+    /// Its operators, from the head on.
+    pub operators: Vec<OperatorInfo>,
+    /// How many subtasks it has, if it says so itself.
+    pub parallelism: Option<usize>,
+    pub(crate) outputs: usize,
+    pub(crate) make: MakeHead,
+    pub(crate) source: Option<Box<dyn SourceDriver>>,
+    pub(crate) sink: Option<Box<dyn SinkDriver>>,
+}
+
+impl Vertex {
+    /// What messages and metrics call it: its operators' names.
+    pub fn name(&self) -> String {
+        self.operators.iter().map(ToString::to_string).collect::<Vec<_>>().join(" -> ")
+    }
+
+    /// Whether it ends by itself, if it is a source.
+    pub fn boundedness(&self) -> Option<Boundedness> {
+        self.source.as_ref().map(|source| source.boundedness())
+    }
+}
+
+/// A job, ready to be deployed.
+pub struct JobGraph {
+    /// The job's name.
+    pub name: String,
+    /// `best effort`, `exactly once` or `at least once`.
+    pub guarantee: &'static str,
+    /// Its settings.
+    pub settings: Settings,
+    /// Its chains, in the order in which the job names them.
+    pub vertices: Vec<Vertex>,
+    /// Its exchanges.
+    pub edges: Vec<Edge>,
+}
+
+impl JobGraph {
+    /// How many subtasks a chain has.
+    pub fn parallelism(&self, vertex: VertexId) -> usize {
+        self.vertices[vertex.0].parallelism.unwrap_or(self.settings.parallelism)
+    }
+
+    /// Whether the job ends by itself.
+    pub fn boundedness(&self) -> Boundedness {
+        let mut sources = self.vertices.iter().filter_map(Vertex::boundedness);
+        if sources.any(|boundedness| boundedness == Boundedness::Unbounded) {
+            Boundedness::Unbounded
+        } else {
+            Boundedness::Bounded
+        }
+    }
+}
+
+/// The part of a source that is one per job, its types erased.
+pub(crate) trait SourceDriver: Send {
+    fn boundedness(&self) -> Boundedness;
+    fn check(&self, cx: &ConnectorContext) -> Result<(), Failure>;
+    /// Makes the pool of splits: a handle for every subtask, and what fills it.
+    fn start(&self, cx: &ConnectorContext, drain: Flag) -> Result<Splits, Failure>;
+}
+
+/// The splits of a running source.
+pub(crate) struct Splits {
+    /// Makes a handle to the pool: an `Arc` of the typed pool.
+    pub(crate) handle: Box<dyn Fn() -> Box<dyn Any + Send> + Send>,
+    /// Looks for splits until there are no more.
+    pub(crate) discovery: BoxFuture<'static, Result<(), Failure>>,
+}
+
+/// The part of a sink that is one per job, its types erased.
+pub(crate) trait SinkDriver: Send {
+    fn check(&self, cx: &ConnectorContext) -> Result<(), Failure>;
+    fn committer(&self, cx: &ConnectorContext) -> Result<Box<dyn DynCommitter>, Failure>;
+}
+
+/// A committer, its types erased.
+pub(crate) trait DynCommitter: Send {
+    fn commit(&mut self, what: Vec<Box<dyn Any + Send>>) -> BoxFuture<'_, Result<(), Failure>>;
+    fn abort(&mut self) -> BoxFuture<'_, ()>;
+}
+
+/// Why a job could not be built: every mistake that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildError {
+    /// One message a mistake.
+    pub mistakes: Vec<String>,
+}
+
+impl BuildError {
+    /// An error of one mistake.
+    pub fn new(mistake: impl Into<String>) -> Self {
+        Self { mistakes: vec![mistake.into()] }
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.mistakes.join("\n"))
+    }
+}
+
+impl std::error::Error for BuildError {}
+

@@ -1,0 +1,260 @@
+//! [`Fused`]: a stateless operator inside its chain, with what happens to records that it rejects.
+
+use std::{fmt::Display, marker::PhantomData};
+
+use millstream_core::{record::Record, time::Timestamp};
+
+use crate::{
+    env::Instant,
+    exchange::output::{Output, fail},
+    failure::Failure,
+    graph::{OperatorInfo, OutputId},
+    metrics::Counter,
+    operator::{Operator, Push, Signal, Stage, Wait, earliest},
+    stream::Plan,
+    task::{contain::Guard, context::ChainContext},
+};
+
+/// A plan with a stateless operator behind it.
+pub struct Then<P, O, H = Fail> {
+    pub(crate) before: P,
+    pub(crate) operator: O,
+    pub(crate) on_error: H,
+    pub(crate) index: usize,
+}
+
+impl<P, O, H> Plan for Then<P, O, H>
+where
+    P: Plan,
+    O: Operator<P::Out>,
+    H: OnError<P::Out, O::Error>,
+{
+    type In = P::In;
+    type Out = O::Out;
+    type Chain<N: Push<O::Out>> = P::Chain<Fused<P::Out, O, H::Handler, N>>;
+
+    fn chain<N: Push<O::Out>>(&self, cx: &mut ChainContext<'_>, next: N) -> Result<Self::Chain<N>, Failure> {
+        let info = cx.operator(self.index);
+        let mut operator = self.operator.clone();
+        operator
+            .open(&cx.open_context(&info))
+            .map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
+        let handler = self.on_error.open(cx, &info);
+        self.before.chain(cx, Fused { operator, handler, next, info, failure: None, record: PhantomData })
+    }
+}
+
+/// An operator, what is behind it, and what handles its errors.
+pub struct Fused<T, O, H, N> {
+    operator: O,
+    handler: H,
+    next: N,
+    info: OperatorInfo,
+    failure: Option<Failure>,
+    record: PhantomData<fn(T)>,
+}
+
+impl<T, O, H, N> Push<T> for Fused<T, O, H, N>
+where
+    T: Record,
+    O: Operator<T>,
+    H: Handler<T, O::Error>,
+    N: Push<O::Out>,
+{
+    #[inline(always)]
+    fn push(&mut self, record: T::View<'_>, at: Timestamp) {
+        let guard = Guard::new(&self.info);
+        let result = self.operator.process(record, at, &mut self.next);
+        guard.done();
+        if let Err(error) = result
+            && let Err(failure) = self.handler.handle(record, at, error)
+        {
+            fail(&mut self.failure, failure.at_operator(&self.info.to_string(), Some(self.info.location)));
+        }
+    }
+}
+
+impl<T, O, H, N> Stage for Fused<T, O, H, N>
+where
+    T: Record,
+    O: Operator<T>,
+    H: Handler<T, O::Error>,
+    N: Push<O::Out>,
+{
+    fn signal(&mut self, signal: Signal) {
+        self.handler.signal(signal);
+        self.next.signal(signal);
+    }
+
+    #[inline(always)]
+    fn is_full(&self) -> bool {
+        self.next.is_full() | self.handler.is_full() | self.failure.is_some()
+    }
+
+    fn flush(&mut self, now: Instant) -> Option<Instant> {
+        earliest(self.handler.flush(now), self.next.flush(now))
+    }
+
+    fn ready(&mut self) -> Wait<'_> {
+        if let Some(failure) = self.failure.take() {
+            return Box::pin(async { Err(failure) });
+        }
+        if !H::WRITES {
+            return self.next.ready();
+        }
+        Box::pin(async {
+            self.handler.ready().await?;
+            self.next.ready().await
+        })
+    }
+
+    fn finish(&mut self) -> Wait<'_> {
+        Box::pin(async {
+            let info = &self.info;
+            self.operator
+                .close()
+                .map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
+            self.handler.ready().await?;
+            self.next.finish().await
+        })
+    }
+}
+
+/// What happens to a record that an operator rejects: the policy, before it is opened.
+pub trait OnError<T: Record, E>: Send + 'static {
+    #[doc(hidden)]
+    type Handler: Handler<T, E>;
+    #[doc(hidden)]
+    fn open(&self, cx: &mut ChainContext<'_>, info: &OperatorInfo) -> Self::Handler;
+}
+
+/// The policy at work.
+#[doc(hidden)]
+pub trait Handler<T: Record, E>: Send {
+    /// True if it has an output of its own.
+    const WRITES: bool = false;
+    fn handle(&mut self, record: T::View<'_>, at: Timestamp, error: E) -> Result<(), Failure>;
+    fn signal(&mut self, signal: Signal) {
+        let _ = signal;
+    }
+    fn is_full(&self) -> bool {
+        false
+    }
+    fn flush(&mut self, now: Instant) -> Option<Instant> {
+        let _ = now;
+        None
+    }
+    fn ready(&mut self) -> Wait<'_> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// The job fails, with operator, source line and record in the message. The default.
+#[derive(Debug, Clone, Copy)]
+pub struct Fail;
+
+/// How much of a record a message repeats, in characters.
+const RECORD_TEXT_LIMIT: usize = 500;
+
+impl<T: Record, E: Display> OnError<T, E> for Fail {
+    type Handler = Fail;
+    fn open(&self, _: &mut ChainContext<'_>, _: &OperatorInfo) -> Fail {
+        Fail
+    }
+}
+
+impl<T: Record, E: Display> Handler<T, E> for Fail {
+    #[cold]
+    fn handle(&mut self, record: T::View<'_>, _: Timestamp, error: E) -> Result<(), Failure> {
+        Err(Failure::new(format!(
+            "{error}\n  record: {}\n  to go on without such records use `.skip_errors()` or `.divert_errors()` behind the operator",
+            shorten(format!("{record:?}"))
+        )))
+    }
+}
+
+fn shorten(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(RECORD_TEXT_LIMIT) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+/// The record is left out and counted, by the metric `records_skipped`.
+#[derive(Debug, Clone, Copy)]
+pub struct Skip;
+
+#[doc(hidden)]
+pub struct Skipping(Counter);
+
+impl<T: Record, E: Send> OnError<T, E> for Skip {
+    type Handler = Skipping;
+    fn open(&self, cx: &mut ChainContext<'_>, info: &OperatorInfo) -> Skipping {
+        Skipping(cx.open_context(info).counter("records_skipped"))
+    }
+}
+
+impl<T: Record, E: Send> Handler<T, E> for Skipping {
+    #[cold]
+    fn handle(&mut self, _: T::View<'_>, _: Timestamp, _: E) -> Result<(), Failure> {
+        self.0.add(1);
+        Ok(())
+    }
+}
+
+/// The record goes to a stream of errors, as what the function makes of it and the error.
+pub struct Divert<F, R> {
+    pub(crate) make: F,
+    pub(crate) output: OutputId,
+    pub(crate) timed: bool,
+    pub(crate) rejected: PhantomData<fn() -> R>,
+}
+
+#[doc(hidden)]
+pub struct Diverting<F, R: Record> {
+    make: F,
+    output: Output<R>,
+    diverted: Counter,
+}
+
+impl<T: Record, E: Send, F, R: Record> OnError<T, E> for Divert<F, R>
+where
+    F: for<'a> Fn(T::View<'a>, E) -> R + Clone + Send + 'static,
+{
+    type Handler = Diverting<F, R>;
+    fn open(&self, cx: &mut ChainContext<'_>, info: &OperatorInfo) -> Diverting<F, R> {
+        let diverted = cx.open_context(info).counter("records_diverted");
+        Diverting { make: self.make.clone(), output: cx.output(self.output, self.timed), diverted }
+    }
+}
+
+impl<T: Record, E: Send, F, R: Record> Handler<T, E> for Diverting<F, R>
+where
+    F: for<'a> Fn(T::View<'a>, E) -> R + Send,
+{
+    const WRITES: bool = true;
+
+    #[cold]
+    fn handle(&mut self, record: T::View<'_>, at: Timestamp, error: E) -> Result<(), Failure> {
+        self.diverted.add(1);
+        self.output.push((self.make)(record, error).view(), at);
+        Ok(())
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        self.output.signal(signal);
+    }
+
+    fn is_full(&self) -> bool {
+        self.output.is_full()
+    }
+
+    fn flush(&mut self, now: Instant) -> Option<Instant> {
+        self.output.flush(now)
+    }
+
+    fn ready(&mut self) -> Wait<'_> {
+        self.output.ready()
+    }
+}

@@ -1,0 +1,9 @@
+//! The operators of a chain, one to a file.
+
+pub mod closures;
+pub mod fused;
+pub mod input;
+pub mod sink;
+pub mod source;
+pub mod split;
+pub mod watermarks;

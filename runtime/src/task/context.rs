@@ -1,0 +1,155 @@
+//! What operators learn when they are opened, and what a chain is assembled from.
+
+use std::{
+    any::Any,
+    sync::{Arc, Mutex},
+};
+
+use crate::{
+    env::Env,
+    exchange::{
+        channel::Sender,
+        lane::Lane,
+        output::{Consumer, Output, Spread, columns},
+        partitioned::Senders,
+    },
+    graph::{EdgeKind, OperatorInfo, OutputId},
+    metrics::{Counter, Gauge, Histogram, MetricId, Registry, TaskMetrics},
+    settings::Settings,
+    source::ConnectorContext,
+    task::flag::Flag,
+};
+use millstream_core::record::Record;
+
+/// What an operator may know of where it runs; handed to `open`.
+pub struct OpenContext<'a> {
+    task: &'a TaskInfo,
+    operator: &'a OperatorInfo,
+}
+
+/// What all operators of a subtask share.
+pub(crate) struct TaskInfo {
+    pub(crate) job: String,
+    pub(crate) subtask: usize,
+    pub(crate) parallelism: usize,
+    pub(crate) settings: Settings,
+    pub(crate) registry: Registry,
+    pub(crate) env: Arc<dyn Env>,
+}
+
+impl OpenContext<'_> {
+    /// The job's name.
+    pub fn job(&self) -> &str {
+        &self.task.job
+    }
+
+    /// The number of this subtask, from 0.
+    pub fn subtask(&self) -> usize {
+        self.task.subtask
+    }
+
+    /// How many subtasks the chain has.
+    pub fn parallelism(&self) -> usize {
+        self.task.parallelism
+    }
+
+    /// How many key groups there are.
+    pub fn max_parallelism(&self) -> u32 {
+        self.task.settings.max_parallelism
+    }
+
+    /// The clock, files and so on.
+    pub fn env(&self) -> &Arc<dyn Env> {
+        &self.task.env
+    }
+
+    fn id(&self, name: &str) -> MetricId {
+        MetricId { operator: self.operator.to_string(), subtask: self.task.subtask, name: name.to_owned() }
+    }
+
+    /// A counter of this operator and subtask.
+    pub fn counter(&self, name: &str) -> Counter {
+        self.task.registry.counter(self.id(name))
+    }
+
+    /// A gauge of this operator and subtask.
+    pub fn gauge(&self, name: &str) -> Gauge {
+        self.task.registry.gauge(self.id(name))
+    }
+
+    /// A histogram of this operator and subtask.
+    pub fn histogram(&self, name: &str) -> Histogram {
+        self.task.registry.histogram(self.id(name))
+    }
+}
+
+/// What a chain is assembled from: metadata of its operators, the sending ends of its outputs, and the job's shared parts.
+pub struct ChainContext<'a> {
+    pub(crate) task: &'a TaskInfo,
+    pub(crate) operators: &'a [OperatorInfo],
+    pub(crate) outputs: Vec<Option<Vec<EdgeSenders>>>,
+    pub(crate) metrics: TaskMetrics,
+    /// The splits that the subtasks of a source share.
+    pub(crate) splits: Option<Box<dyn Any + Send>>,
+    /// Where sinks leave what is to be committed.
+    pub(crate) committables: Arc<Mutex<Vec<Box<dyn Any + Send>>>>,
+    /// Set if sources should come to an end.
+    pub(crate) drain: Flag,
+    /// Set by operators that make watermarks.
+    pub(crate) wants_ticks: bool,
+    pub(crate) preaggregation_bytes: usize,
+}
+
+/// The sending ends of one edge, of one subtask.
+pub(crate) struct EdgeSenders {
+    pub(crate) kind: EdgeKind,
+    pub(crate) senders: Vec<Sender>,
+}
+
+impl ChainContext<'_> {
+    /// The metadata of an operator of this chain.
+    pub(crate) fn operator(&self, index: usize) -> OperatorInfo {
+        self.operators[index].clone()
+    }
+
+    /// What the user's `open` is told.
+    pub(crate) fn open_context<'b>(&'b self, operator: &'b OperatorInfo) -> OpenContext<'b> {
+        OpenContext { task: self.task, operator }
+    }
+
+    /// What connectors are told.
+    pub(crate) fn connector_context(&self, operator: &OperatorInfo) -> ConnectorContext {
+        ConnectorContext {
+            env: Arc::clone(&self.task.env),
+            operator: operator.to_string(),
+            subtask: self.task.subtask,
+            parallelism: self.task.parallelism,
+            registry: self.task.registry.clone(),
+        }
+    }
+
+    /// The writer of an output that is spread by whole buffers. An output that nothing reads (late records that nobody wants) has no consumers.
+    pub(crate) fn output<T: Record>(&mut self, id: OutputId, timed: bool) -> Output<T> {
+        let edges = self.outputs.get_mut(id.0).and_then(Option::take).unwrap_or_default();
+        let turns = self.task.subtask;
+        let consumer = |edge: EdgeSenders| {
+            let spread = match edge.kind {
+                EdgeKind::Broadcast => Spread::All,
+                _ if edge.senders.len() == 1 => Spread::One,
+                _ => Spread::Turns(turns % edge.senders.len()),
+            };
+            Consumer { senders: edge.senders, spread }
+        };
+        let lane = Lane::new(&self.task.settings, columns(timed), 0);
+        let consumers = edges.into_iter().map(consumer).collect();
+        Output::new(lane, consumers, self.metrics.clone(), Arc::clone(&self.task.env))
+    }
+
+    /// The sending ends of an output whose records are spread one by one: it has one edge.
+    pub(crate) fn senders(&mut self, id: OutputId) -> Senders {
+        let mut edges = self.outputs.get_mut(id.0).and_then(Option::take).unwrap_or_default();
+        let edge = edges.pop().expect("a partitioned output has an edge: the graph made them together");
+        assert!(edges.is_empty(), "a partitioned output has one edge only");
+        Senders::new(edge.senders, self.metrics.clone(), Arc::clone(&self.task.env))
+    }
+}

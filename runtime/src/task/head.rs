@@ -1,0 +1,116 @@
+//! Heads: what may wait. Every chain has one, and it decides when the records of a batch are taken.
+
+use millstream_core::{
+    buffer::{Buffer, Records},
+    record::Record,
+    time::Timestamp,
+};
+
+use crate::{
+    failure::Failure,
+    operator::{Stage, Wait},
+};
+
+/// How far a head came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// The batch has been read to its end, and nothing is pending.
+    Consumed,
+    /// The output is full; poll again when it is ready.
+    NeedsOutput,
+    /// Something outside is awaited: await [`Head::wait`], then poll again.
+    Waiting,
+    /// A bounded step is done and there is more to do: poll again after a look around.
+    MoreWork,
+    /// A source has come to its end.
+    Finished,
+}
+
+/// The head of a chain: state, timers, windows, sources and asynchronous operators are heads.
+///
+/// The task calls [`Head::poll`] after every signal, with an empty cursor, until it answers `Consumed`; until then it gives the head no other signal
+/// and no other batch. So a head that has work pending (a large firing) may put it off in bounded steps.
+pub trait Head: Stage {
+    /// Takes records from where the cursor stands, and does what is pending.
+    ///
+    /// # Errors
+    ///
+    /// A failure fails the job.
+    fn poll(&mut self, cx: &TaskContext, input: &mut BatchCursor<'_>) -> Result<Progress, Failure>;
+
+    /// Waits for what `poll` said it waits for. Cancel safe: the task drops the future when a timer or a flush is due and asks again.
+    fn wait(&mut self) -> Wait<'_> {
+        Box::pin(std::future::pending())
+    }
+
+    /// The processing time at which `poll` should be called though no input comes.
+    fn timer(&self) -> Option<Timestamp> {
+        None
+    }
+}
+
+/// What a head may know of the moment.
+#[derive(Debug, Clone, Copy)]
+pub struct TaskContext {
+    /// Processing time, as of the beginning of this step.
+    pub wall: Timestamp,
+}
+
+/// A batch of records, and how far it has been read.
+pub struct BatchCursor<'b> {
+    batch: Option<&'b Buffer>,
+    position: usize,
+}
+
+impl<'b> BatchCursor<'b> {
+    /// A cursor at record `position` of a batch.
+    pub fn new(batch: &'b Buffer, position: usize) -> Self {
+        Self { batch: Some(batch), position }
+    }
+
+    /// A cursor without a batch.
+    pub fn empty() -> Self {
+        Self { batch: None, position: 0 }
+    }
+
+    /// The port that the batch is for; `None` if there is no batch or nothing is left of it.
+    pub fn port(&self) -> Option<u8> {
+        self.batch.filter(|batch| self.position < batch.len()).map(Buffer::port)
+    }
+
+    /// The records that are left, if there is a batch.
+    ///
+    /// # Panics
+    ///
+    /// If the batch is not of this record type.
+    pub fn records<T: Record>(&self) -> Option<Records<'b, T>> {
+        self.batch.map(|batch| batch.records(self.position))
+    }
+
+    /// The number of the next record.
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
+    /// Says how far the batch has been read.
+    pub fn advance_to(&mut self, position: usize) {
+        self.position = position;
+    }
+}
+
+/// A chain's input as its type: one kind of record, or two on ports 0 and 1.
+pub trait Ports: 'static {}
+
+/// No input: a source.
+#[derive(Debug)]
+pub struct NoInput;
+/// Records of one type, on port 0.
+#[derive(Debug)]
+pub struct One<T>(std::marker::PhantomData<fn(T)>);
+/// Records of two types, on ports 0 and 1.
+#[derive(Debug)]
+pub struct Two<L, R>(std::marker::PhantomData<fn(L, R)>);
+
+impl Ports for NoInput {}
+impl<T: Record> Ports for One<T> {}
+impl<L: Record, R: Record> Ports for Two<L, R> {}

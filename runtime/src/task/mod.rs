@@ -1,0 +1,7 @@
+//! Subtasks: the loop that feeds a chain from its inputs, and what it runs in.
+
+pub(crate) mod contain;
+pub(crate) mod context;
+pub(crate) mod flag;
+pub(crate) mod head;
+pub(crate) mod run;

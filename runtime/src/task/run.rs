@@ -1,0 +1,215 @@
+//! The loop of a subtask: takes events from its gate in order, feeds the chain, and waits for input, output, timers or the end.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use futures::future::{Either, select};
+use millstream_core::{buffer::Buffer, time::Timestamp};
+
+use super::{
+    flag::Flag,
+    head::{BatchCursor, Head, Progress, TaskContext},
+};
+use crate::{
+    env::{Env, Instant},
+    exchange::{
+        channel::Event,
+        gate::{Change, Gate},
+    },
+    failure::Failure,
+    metrics::{Counter, TaskMetrics},
+    operator::{Signal, earliest},
+};
+
+/// After how many steps without a wait a task lets others run. A step takes a batch.
+const STEPS_BEFORE_YIELD: u32 = 8;
+
+/// A subtask, ready to run.
+pub(crate) struct Subtask {
+    pub(crate) head: Box<dyn Head>,
+    /// `None` for sources.
+    pub(crate) gate: Option<Gate>,
+    pub(crate) env: Arc<dyn Env>,
+    pub(crate) metrics: TaskMetrics,
+    pub(crate) cancel: Flag,
+    /// How often the chain wants a tick, if it wants any.
+    pub(crate) tick_interval: Option<Duration>,
+}
+
+/// The batch that is being read.
+struct Held {
+    channel: usize,
+    buffer: Buffer,
+    position: usize,
+}
+
+impl Subtask {
+    /// Runs to the end of the input.
+    pub(crate) async fn run(mut self) -> Result<(), Failure> {
+        let mut held: Option<Held> = None;
+        let mut ended = false;
+        let mut steps = 0;
+        let mut ticked = self.env.now();
+        loop {
+            if self.cancel.is_set() {
+                return Err(Failure::cancelled());
+            }
+            let began = self.env.now();
+            let mut now = began;
+            if self.head.is_full() {
+                or_cancelled(&self.cancel, self.head.ready()).await?;
+                now = self.env.now();
+                charge(&self.metrics.backpressured_nanos, began, now);
+            }
+
+            let progress = self.step(held.as_mut())?;
+            if let Some(interval) = self.tick_interval
+                && now.since(ticked) >= interval
+            {
+                ticked = now;
+                self.head.signal(Signal::Tick(self.env.wall()));
+            }
+            let after = self.env.now();
+            charge(&self.metrics.busy_nanos, now, after);
+            let due = self.head.flush(after);
+
+            steps += 1;
+            if steps >= STEPS_BEFORE_YIELD {
+                steps = 0;
+                yield_now().await;
+            }
+            match progress {
+                Progress::NeedsOutput | Progress::MoreWork => {}
+                Progress::Finished => break,
+                Progress::Waiting => {
+                    let deadline = self.deadline(due, ticked);
+                    let wait = self.head.wait();
+                    or_deadline(&*self.env, deadline, or_cancelled(&self.cancel, wait)).await.transpose()?;
+                    charge(&self.metrics.idle_nanos, after, self.env.now());
+                }
+                Progress::Consumed if ended => break,
+                Progress::Consumed => {
+                    if let Some(read) = held.take() {
+                        self.gate().release(read.channel, read.buffer.size());
+                    }
+                    let event = match self.gate().try_next() {
+                        Some(event) => Some(event),
+                        None => {
+                            let event = self.wait_for_event(self.deadline(due, ticked)).await?;
+                            charge(&self.metrics.idle_nanos, after, self.env.now());
+                            event
+                        }
+                    };
+                    if let Some((channel, event)) = event {
+                        ended = self.take(channel, event, &mut held);
+                    }
+                }
+            }
+        }
+        self.head.signal(Signal::End);
+        or_cancelled(&self.cancel, self.head.ready()).await?;
+        or_cancelled(&self.cancel, self.head.finish()).await
+    }
+
+    fn gate(&self) -> &Gate {
+        self.gate.as_ref().expect("a chain without inputs never consumes: sources wait or finish")
+    }
+
+    /// One step of the head.
+    fn step(&mut self, held: Option<&mut Held>) -> Result<Progress, Failure> {
+        let cx = TaskContext { wall: self.env.wall() };
+        match held {
+            Some(held) => {
+                let mut cursor = BatchCursor::new(&held.buffer, held.position);
+                let progress = self.head.poll(&cx, &mut cursor)?;
+                held.position = cursor.position();
+                Ok(progress)
+            }
+            None => self.head.poll(&cx, &mut BatchCursor::empty()),
+        }
+    }
+
+    /// When to look around though nothing comes.
+    fn deadline(&self, flush_due: Option<Instant>, ticked: Instant) -> Option<Instant> {
+        let tick = self.tick_interval.map(|interval| ticked + interval);
+        let timer = self.head.timer().map(|at| {
+            let millis = at.millis().saturating_sub(self.env.wall().millis());
+            self.env.now() + Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+        });
+        earliest(earliest(flush_due, tick), timer)
+    }
+
+    /// The next event, or `None` when the deadline has come first.
+    async fn wait_for_event(&self, deadline: Option<Instant>) -> Result<Option<(usize, Event)>, Failure> {
+        let next = async { Ok(self.gate().next().await) };
+        or_deadline(&*self.env, deadline, or_cancelled(&self.cancel, next)).await.transpose()
+    }
+
+    /// Takes an event; true if it was the last.
+    fn take(&mut self, channel: usize, event: Event, held: &mut Option<Held>) -> bool {
+        let inputs = self.gate.as_mut().expect("events come through the gate").inputs();
+        let change = match event {
+            Event::Data(buffer) => {
+                self.metrics.records_in.add(buffer.len() as u64);
+                self.metrics.bytes_in.add(buffer.size() as u64);
+                *held = Some(Held { channel, buffer, position: 0 });
+                Change::None
+            }
+            Event::Watermark(at) => inputs.watermark(channel, at),
+            Event::Idle => inputs.idle(channel, true),
+            Event::Active => inputs.idle(channel, false),
+            Event::End => inputs.end(channel),
+        };
+        match change {
+            Change::None => {}
+            Change::Watermark(at) => self.watermark(at),
+            Change::Idle => self.head.signal(Signal::Idle),
+            Change::Active(later) => {
+                self.head.signal(Signal::Active);
+                if let Some(at) = later {
+                    self.watermark(at);
+                }
+            }
+            Change::End => self.watermark(Timestamp::MAX),
+        }
+        change == Change::End
+    }
+
+    fn watermark(&mut self, at: Timestamp) {
+        self.metrics.watermark.set(at.millis());
+        self.head.signal(Signal::Watermark(at));
+    }
+}
+
+fn charge(counter: &Counter, from: Instant, to: Instant) {
+    counter.add(to.since(from).as_nanos() as u64);
+}
+
+/// Waits, unless the job is cancelled first.
+async fn or_cancelled<T>(cancel: &Flag, wait: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    match select(std::pin::pin!(wait), std::pin::pin!(cancel.wait())).await {
+        Either::Left((result, _)) => result,
+        Either::Right(_) => Err(Failure::cancelled()),
+    }
+}
+
+/// Waits until a deadline at most.
+async fn or_deadline<T>(env: &dyn Env, deadline: Option<Instant>, wait: impl Future<Output = T>) -> Option<T> {
+    let Some(deadline) = deadline else { return Some(wait.await) };
+    match select(std::pin::pin!(wait), env.sleep_until(deadline)).await {
+        Either::Left((result, _)) => Some(result),
+        Either::Right(_) => None,
+    }
+}
+
+/// Lets other tasks of the thread run.
+async fn yield_now() {
+    let mut yielded = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return std::task::Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await
+}

@@ -63,6 +63,9 @@ pub trait Stage: Send {
     /// Sends what is due: buffers whose receiver is idle or that are older than the buffer timeout. Returns when the next will be due.
     fn flush(&mut self, now: Instant) -> Option<Instant>;
 
+    /// The task is about to wait for input: a sink that has something in memory says so by being full, so that it is written out first.
+    fn idle(&mut self);
+
     /// Waits until more may be pushed.
     ///
     /// # Errors
@@ -92,17 +95,32 @@ pub(crate) fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant
     }
 }
 
-/// Implements [`Stage`] by passing everything on to `self.next`.
+/// Implements [`Stage`] by passing everything on to `self.next`; `except signal` leaves that one to be written by hand.
 macro_rules! forward_stage {
-    ($(@$skip:ident)*) => {
-        $crate::operator::forward_stage!(@signal $($skip)*);
-        fn is_full(&self) -> bool { self.next.is_full() }
-        fn flush(&mut self, now: $crate::env::Instant) -> Option<$crate::env::Instant> { self.next.flush(now) }
-        fn ready(&mut self) -> $crate::operator::Wait<'_> { self.next.ready() }
-        fn finish(&mut self) -> $crate::operator::Wait<'_> { self.next.finish() }
+    () => {
+        fn signal(&mut self, signal: $crate::operator::Signal) {
+            self.next.signal(signal)
+        }
+        $crate::operator::forward_stage!(except signal);
     };
-    (@signal signal) => {};
-    (@signal) => { fn signal(&mut self, signal: $crate::operator::Signal) { self.next.signal(signal) } };
+    (except signal) => {
+        #[inline(always)]
+        fn is_full(&self) -> bool {
+            self.next.is_full()
+        }
+        fn flush(&mut self, now: $crate::env::Instant) -> Option<$crate::env::Instant> {
+            self.next.flush(now)
+        }
+        fn idle(&mut self) {
+            self.next.idle()
+        }
+        fn ready(&mut self) -> $crate::operator::Wait<'_> {
+            self.next.ready()
+        }
+        fn finish(&mut self) -> $crate::operator::Wait<'_> {
+            self.next.finish()
+        }
+    };
 }
 pub(crate) use forward_stage;
 

@@ -113,6 +113,8 @@ impl<T: Record> Stage for Output<T> {
         }
     }
 
+    fn idle(&mut self) {}
+
     fn ready(&mut self) -> Wait<'_> {
         Box::pin(async move {
             if let Some(failure) = self.failure.take() {

@@ -154,6 +154,8 @@ impl<T: Record, R: Route<T>> Stage for Partitioned<T, R> {
         self.lanes.flush(&mut self.senders, now)
     }
 
+    fn idle(&mut self) {}
+
     fn ready(&mut self) -> Wait<'_> {
         self.senders.ready()
     }

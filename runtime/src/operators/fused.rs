@@ -95,6 +95,10 @@ where
         earliest(self.handler.flush(now), self.next.flush(now))
     }
 
+    fn idle(&mut self) {
+        self.next.idle();
+    }
+
     fn ready(&mut self) -> Wait<'_> {
         if let Some(failure) = self.failure.take() {
             return Box::pin(async { Err(failure) });

@@ -80,6 +80,7 @@ impl Subtask {
             match progress {
                 Progress::NeedsOutput | Progress::MoreWork => {}
                 Progress::Finished => break,
+                Progress::Waiting if self.wants_flush() => {}
                 Progress::Waiting => {
                     let deadline = self.deadline(due, ticked);
                     let wait = self.head.wait();
@@ -93,6 +94,7 @@ impl Subtask {
                     }
                     let event = match self.gate().try_next() {
                         Some(event) => Some(event),
+                        None if self.wants_flush() => None,
                         None => {
                             let event = self.wait_for_event(self.deadline(due, ticked)).await?;
                             charge(&self.metrics.idle_nanos, after, self.env.now());
@@ -112,6 +114,12 @@ impl Subtask {
 
     fn gate(&self) -> &Gate {
         self.gate.as_ref().expect("a chain without inputs never consumes: sources wait or finish")
+    }
+
+    /// Tells the chain that its task is about to wait; true if something is to be written out before.
+    fn wants_flush(&mut self) -> bool {
+        self.head.idle();
+        self.head.is_full()
     }
 
     /// One step of the head.

@@ -1,0 +1,152 @@
+//! The end of a chain that writes to a [`Sink`].
+
+use std::{any::Any, mem, sync::{Arc, Mutex, PoisonError}};
+
+use millstream_core::{record::Record, time::Timestamp};
+
+use crate::{
+    env::{BoxFuture, Instant},
+    exchange::output::fail,
+    failure::Failure,
+    graph::{DynCommitter, OperatorInfo, SinkDriver},
+    metrics::TaskMetrics,
+    operator::{Push, Signal, Stage, Wait},
+    sink::{Committer, Sink, SinkContext, SinkWriter},
+    source::ConnectorContext,
+    task::{contain::Guard, context::ChainContext},
+};
+
+/// What the writers of all subtasks leave to be committed.
+pub(crate) type Committables = Arc<Mutex<Vec<Box<dyn Any + Send>>>>;
+
+/// Writes records, and lets the task wait while the writer is full.
+pub(crate) struct SinkTail<W: SinkWriter> {
+    writer: W,
+    info: OperatorInfo,
+    metrics: TaskMetrics,
+    committables: Committables,
+    failure: Option<Failure>,
+    written: u64,
+    /// Records have been written since the last flush.
+    dirty: bool,
+    /// A flush is wanted though the writer is not full.
+    flush_wanted: bool,
+}
+
+impl<W: SinkWriter> SinkTail<W> {
+    pub(crate) fn open<S: Sink<Writer = W>>(
+        sink: &S,
+        cx: &mut ChainContext<'_>,
+        index: usize,
+    ) -> Result<Self, Failure> {
+        let info = cx.operator(index);
+        let writer = sink
+            .writer(&cx.connector_context(&info))
+            .map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
+        Ok(Self {
+            writer,
+            info,
+            metrics: cx.metrics.clone(),
+            committables: Arc::clone(&cx.committables),
+            failure: None,
+            written: 0,
+            dirty: false,
+            flush_wanted: false,
+        })
+    }
+
+    fn count(&mut self) {
+        self.metrics.records_out.add(mem::take(&mut self.written));
+    }
+
+    fn blame(&self, failure: Failure) -> Failure {
+        failure.at_operator(&self.info.to_string(), Some(self.info.location))
+    }
+}
+
+impl<W: SinkWriter> Push<W::In> for SinkTail<W> {
+    #[inline(always)]
+    fn push(&mut self, record: <W::In as Record>::View<'_>, at: Timestamp) {
+        if self.failure.is_some() {
+            return; // what follows a failure must not be written
+        }
+        self.dirty = true;
+        self.written += 1;
+        let guard = Guard::new(&self.info);
+        let result = self.writer.write(record, at);
+        guard.done();
+        if let Err(failure) = result {
+            let failure = self.blame(failure);
+            fail(&mut self.failure, failure);
+        }
+    }
+}
+
+impl<W: SinkWriter> Stage for SinkTail<W> {
+    fn signal(&mut self, _: Signal) {}
+
+    #[inline(always)]
+    fn is_full(&self) -> bool {
+        self.flush_wanted | self.failure.is_some() || self.writer.is_full()
+    }
+
+    fn flush(&mut self, _: Instant) -> Option<Instant> {
+        self.count();
+        None
+    }
+
+    fn idle(&mut self) {
+        self.flush_wanted = self.dirty;
+    }
+
+    fn ready(&mut self) -> Wait<'_> {
+        Box::pin(async {
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
+            }
+            self.count();
+            let result = self.writer.flush().await;
+            (self.dirty, self.flush_wanted) = (false, false);
+            result.map_err(|failure| self.blame(failure))
+        })
+    }
+
+    fn finish(&mut self) -> Wait<'_> {
+        Box::pin(async {
+            let committables = self.writer.prepare().await.map_err(|failure| self.blame(failure))?;
+            self.count();
+            let mut all = self.committables.lock().unwrap_or_else(PoisonError::into_inner);
+            all.extend(committables.into_iter().map(|committable| Box::new(committable) as Box<dyn Any + Send>));
+            Ok(())
+        })
+    }
+}
+
+/// The part of a sink that is one per job.
+pub(crate) struct Driver<S>(pub(crate) Arc<S>);
+
+impl<S: Sink> SinkDriver for Driver<S> {
+    fn check(&self, cx: &ConnectorContext) -> Result<(), Failure> {
+        self.0.check(cx)
+    }
+
+    fn committer(&self, cx: &SinkContext) -> Result<Box<dyn DynCommitter>, Failure> {
+        Ok(Box::new(Erased(self.0.committer(cx)?)))
+    }
+}
+
+struct Erased<C>(C);
+
+impl<C: Committer> DynCommitter for Erased<C> {
+    fn commit(&mut self, what: Vec<Box<dyn Any + Send>>) -> BoxFuture<'_, Result<(), Failure>> {
+        let typed = what.into_iter().map(|committable| {
+            *committable.downcast::<C::Committable>().expect("a sink's writers and committer have one committable type")
+        });
+        let typed = typed.collect();
+        Box::pin(self.0.commit(typed, true))
+    }
+
+    fn abort(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(self.0.abort())
+    }
+}

@@ -1,0 +1,105 @@
+//! Keyed streams: all records of a key meet in one subtask.
+
+use std::marker::PhantomData;
+
+use millstream_core::{key::Key, record::Record};
+
+use super::{Chain, Plan, Sealed, Stream, TimeDomain};
+use crate::{
+    exchange::partition::ByKey,
+    operator::{KeyFn, Shippable},
+    operators::input::Input,
+};
+
+/// A stream with a key. Windows use it; any other operator takes it as a stream whose records are where their key is.
+#[must_use = "a stream that reaches no sink does nothing: end it with `.sink(..)`"]
+pub struct Keyed<P, K, Time> {
+    chain: Chain<P>,
+    key: K,
+    time: PhantomData<fn() -> Time>,
+}
+
+impl<P, K, Time> Keyed<P, K, Time> {
+    pub(crate) fn new(chain: Chain<P>, key: K) -> Self {
+        Self { chain, key, time: PhantomData }
+    }
+}
+
+impl<P, K, Time> Stream for Keyed<P, K, Time>
+where
+    P: Plan,
+    K: KeyFn<P::Out>,
+    Time: TimeDomain,
+{
+    type Out = P::Out;
+    type Time = Time;
+    type Plan = Input<P::Out>;
+
+    fn into_chain(self) -> Chain<Input<P::Out>> {
+        let keyed: Sealed<P::Out, Time> = self.chain.partition(ByKey(self.key));
+        keyed.chain
+    }
+}
+
+/// The check of what needs a key.
+#[diagnostic::on_unimplemented(
+    message = "a window needs a key, and this stream has none",
+    label = "this stream is not keyed",
+    note = "insert `.key_by(|record| ..)` or `.key_with(my_key)` in front of `.window(..)`"
+)]
+pub trait IsKeyed {}
+impl<P, K, Time> IsKeyed for Keyed<P, K, Time> {}
+
+/// A keyed stream in parts: what stands before the exchange, and the key.
+pub trait KeyedStream: Stream {
+    #[doc(hidden)]
+    type Before: Plan<Out = Self::Out>;
+    #[doc(hidden)]
+    type KeyFn: KeyFn<Self::Out>;
+    #[doc(hidden)]
+    fn into_keyed(self) -> (Chain<Self::Before>, Self::KeyFn);
+}
+
+impl<P, K, Time> KeyedStream for Keyed<P, K, Time>
+where
+    P: Plan,
+    K: KeyFn<P::Out>,
+    Time: TimeDomain,
+{
+    type Before = P;
+    type KeyFn = K;
+
+    fn into_keyed(self) -> (Chain<P>, K) {
+        (self.chain, self.key)
+    }
+}
+
+/// A closure as a key selector.
+pub struct KeyBy<F, K> {
+    select: F,
+    key: PhantomData<fn() -> K>,
+}
+
+impl<F, K> KeyBy<F, K> {
+    pub(crate) fn new(select: F) -> Self {
+        Self { select, key: PhantomData }
+    }
+}
+
+impl<F: Clone, K> Clone for KeyBy<F, K> {
+    fn clone(&self) -> Self {
+        Self::new(self.select.clone())
+    }
+}
+
+impl<T: Record, F: Shippable, K: Key> KeyFn<T> for KeyBy<F, K>
+where
+    F: for<'a> Fn(T::View<'a>) -> K,
+{
+    type Key = K;
+
+    #[inline(always)]
+    fn with<R>(&self, record: T::View<'_>, then: impl FnOnce(K::View<'_>) -> R) -> R {
+        then((self.select)(record).view())
+    }
+}

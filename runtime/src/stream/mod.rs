@@ -1,0 +1,45 @@
+//! The DSL: jobs, streams and what may be done with them. A stream is a plan under construction; nothing runs before the job is deployed.
+
+mod domain;
+mod fork;
+mod job;
+mod keyed;
+mod pipeline;
+mod time;
+mod windowed;
+
+pub use domain::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Guarantee, NoTime, TimeDomain};
+pub use fork::Rejected;
+pub use job::{Job, Replayable, SuitsGuarantee};
+pub use keyed::{IsKeyed, KeyBy, Keyed, KeyedStream};
+pub use pipeline::{Chain, ForkToUseAStreamTwice, Pipeline, Sealed, Stream};
+pub use time::HasNoTime;
+pub use windowed::Windowed;
+
+use millstream_core::record::Record;
+
+use crate::{
+    failure::Failure,
+    operator::Push,
+    task::{
+        context::ChainContext,
+        head::{Head, Ports},
+    },
+};
+
+/// What a chain will be: a head and the operators fused behind it. Plans nest in the order of the DSL, chains in that of the data.
+pub trait Plan: Send + 'static {
+    /// What the head takes.
+    type In: Ports;
+    /// What comes out at the end.
+    type Out: Record;
+    /// The chain in front of a given end: one type, fully inlined.
+    type Chain<N: Push<Self::Out>>: Head;
+
+    /// Makes the chain of a subtask.
+    ///
+    /// # Errors
+    ///
+    /// What an operator's `open` says.
+    fn chain<N: Push<Self::Out>>(&self, cx: &mut ChainContext<'_>, next: N) -> Result<Self::Chain<N>, Failure>;
+}

@@ -1,0 +1,392 @@
+//! [`Stream`]: everything one can do with a stream, keyed or not.
+
+use std::{marker::PhantomData, sync::Arc};
+
+use millstream_core::record::Record;
+
+use super::{
+    Plan, TimeDomain,
+    keyed::{IsKeyed, KeyBy, Keyed},
+    windowed::Windowed,
+};
+use crate::{
+    exchange::{
+        partition::{Custom, Partition, Rebalance, Shuffle},
+        partitioned::Partitioned,
+    },
+    failure::Location,
+    graph::{Draft, EdgeKind, OperatorInfo, OutputId},
+    operator::{KeyFn, Operator, Outcome, Perhaps, Several, Shippable, Verdict},
+    operators::{
+        closures::{Filter, FilterMap, FlatMap, Inspect, Map},
+        fused::{Fail, Then},
+        input::Input,
+        sink::{self, SinkTail},
+    },
+    sink::Sink,
+    task::{context::ChainContext, head::Head},
+    windows::{Assigner, WindowsOn},
+};
+
+/// A chain that has not ended yet: its plan, and what the graph has to know of it.
+pub struct Chain<P> {
+    pub(crate) plan: P,
+    pub(crate) draft: Draft,
+}
+
+/// A stream: a chain under construction whose records may have event time.
+#[must_use = "a stream that reaches no sink does nothing: end it with `.sink(..)`"]
+pub struct Pipeline<P, Time> {
+    pub(crate) chain: Chain<P>,
+    pub(crate) time: PhantomData<fn() -> Time>,
+}
+
+/// A stream whose type can be named: it begins behind an exchange. See [`Stream::sealed`].
+pub type Sealed<T, Time> = Pipeline<Input<T>, Time>;
+
+/// Never implemented. A stream has one consumer: to use it twice call [`Stream::fork`].
+///
+/// (rustc mentions this name when a stream is used after it was moved.)
+pub trait ForkToUseAStreamTwice {}
+
+/// A stream cannot be cloned; rustc reads the name of the bound to whoever tries.
+#[diagnostic::do_not_recommend]
+impl<P: ForkToUseAStreamTwice, Time> Clone for Pipeline<P, Time> {
+    fn clone(&self) -> Self {
+        unreachable!("no plan implements this bound")
+    }
+}
+
+impl<P: Plan, Time: TimeDomain> Pipeline<P, Time> {
+    pub(crate) fn new(plan: P, draft: Draft) -> Self {
+        Self { chain: Chain { plan, draft }, time: PhantomData }
+    }
+}
+
+impl<T: Record, Time: TimeDomain> Sealed<T, Time> {
+    /// The stream that a draft with inputs reads.
+    pub(crate) fn reading(draft: Draft) -> Self {
+        Self::new(Input(PhantomData), draft)
+    }
+}
+
+impl<P: Plan, Time: TimeDomain> Stream for Pipeline<P, Time> {
+    type Out = P::Out;
+    type Time = Time;
+    type Plan = P;
+
+    fn into_chain(self) -> Chain<P> {
+        self.chain
+    }
+}
+
+impl<P: Plan> Chain<P> {
+    /// Ends the chain with an exchange that looks at every record; the stream behind it.
+    pub(crate) fn partition<Time: TimeDomain>(self, partition: impl Partition<P::Out>) -> Sealed<P::Out, Time> {
+        let Self { plan, mut draft } = self;
+        let output = draft.output();
+        let kind = EdgeKind::Partitioned(partition.describe());
+        let reader = draft.reader::<P::Out>(output, kind);
+        let make = move |cx: &mut ChainContext<'_>| {
+            let senders = cx.senders(output);
+            let (from, seed) = (cx.task.subtask, cx.task.env.random());
+            let settings = &cx.task.settings;
+            let route = partition.route(from, senders.len(), settings.max_parallelism, seed);
+            let tail = Partitioned::new(route, senders, settings, Time::TIMED);
+            Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)
+        };
+        draft.end(Box::new(make), None);
+        Sealed::reading(reader)
+    }
+
+    /// Ends the chain with one output for all of `readers`, spread by whole buffers.
+    pub(crate) fn share<Time: TimeDomain>(self, kinds: &[EdgeKind]) -> Vec<Sealed<P::Out, Time>> {
+        let Self { plan, mut draft } = self;
+        let output = draft.output();
+        let readers = kinds.iter().map(|kind| draft.reader::<P::Out>(output, kind.clone())).collect::<Vec<_>>();
+        let make = move |cx: &mut ChainContext<'_>| {
+            let tail = cx.output::<P::Out>(output, Time::TIMED);
+            Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)
+        };
+        draft.end(Box::new(make), None);
+        readers.into_iter().map(Sealed::reading).collect()
+    }
+
+    fn share_once<Time: TimeDomain>(self, kind: EdgeKind) -> Sealed<P::Out, Time> {
+        self.share(&[kind]).pop().expect("one kind makes one reader")
+    }
+
+    /// Puts a stateless operator behind the plan.
+    fn then<O: Operator<P::Out>>(self, operator: O, location: Location) -> Chain<Then<P, O>> {
+        let Self { plan, mut draft } = self;
+        let location = operator.location().unwrap_or(location);
+        let index = draft.operator(OperatorInfo::new(O::KIND, operator.name(), location));
+        Chain { plan: Then { before: plan, operator, on_error: Fail, index }, draft }
+    }
+}
+
+/// A stream of records.
+///
+/// Operators that need neither state nor waiting are fused: behind each other they become one loop without a virtual call, an allocation or a lock per
+/// record. What changes the distribution of records (`key_by`, `rebalance` ..) ends a chain; the next one runs in tasks of its own.
+///
+/// **Order**: records keep their order within a chain and within the channel between two subtasks; so records of one key that one subtask sends
+/// arrive in order. Between channels there is none: what several subtasks send to one is interleaved as it arrives.
+///
+/// Helpers over streams are ordinary functions:
+///
+/// ```
+/// use millstream_runtime::stream::Stream;
+///
+/// fn positive(numbers: impl Stream<Out = i64>) -> impl Stream<Out = i64> {
+///     numbers.filter(|number| number > 0)
+/// }
+/// ```
+///
+/// A helper that returns `impl Stream<Out = T>` hides whether there is event time; say `impl Stream<Out = T, Time = EventTime>` where windows follow.
+#[must_use = "a stream that reaches no sink does nothing: end it with `.sink(..)`"]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a stream",
+    label = "not a stream",
+    note = "a window needs an aggregate before it is a stream again: `.window(..).aggregate(|of| of.count())`"
+)]
+pub trait Stream: Sized {
+    /// What flows.
+    type Out: Record;
+    /// [`EventTime`](super::EventTime) or [`NoTime`](super::NoTime).
+    type Time: TimeDomain;
+    #[doc(hidden)]
+    type Plan: Plan<Out = Self::Out>;
+    #[doc(hidden)]
+    fn into_chain(self) -> Chain<Self::Plan>;
+
+    /// One record becomes one. The closure returns an owned record, or a `Result` of one.
+    #[track_caller]
+    fn map<F, R>(self, call: F) -> Pipeline<Then<Self::Plan, Map<F, R>>, Self::Time>
+    where
+        F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> R,
+        F: Shippable,
+        R: Outcome + 'static,
+    {
+        self.then(Map::new(call))
+    }
+
+    /// Keeps the records for which the closure returns true (or `Ok(true)`).
+    #[track_caller]
+    fn filter<F, R>(self, call: F) -> Pipeline<Then<Self::Plan, Filter<F, R>>, Self::Time>
+    where
+        F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> R,
+        F: Shippable,
+        R: Verdict + 'static,
+    {
+        self.then(Filter::new(call))
+    }
+
+    /// One record becomes one or none.
+    #[track_caller]
+    fn filter_map<F, R>(self, call: F) -> Pipeline<Then<Self::Plan, FilterMap<F, R>>, Self::Time>
+    where
+        F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> R,
+        F: Shippable,
+        R: Perhaps + 'static,
+    {
+        self.then(FilterMap::new(call))
+    }
+
+    /// One record becomes any number: a `Vec`, an array, an `Option`, or [`each`](crate::operator::each) of an iterator.
+    #[track_caller]
+    fn flat_map<F, R>(self, call: F) -> Pipeline<Then<Self::Plan, FlatMap<F, R>>, Self::Time>
+    where
+        F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> R,
+        F: Shippable,
+        R: Several + 'static,
+    {
+        self.then(FlatMap::new(call))
+    }
+
+    /// Looks at each record as it passes.
+    #[track_caller]
+    fn inspect<F>(self, call: F) -> Pipeline<Then<Self::Plan, Inspect<F>>, Self::Time>
+    where
+        F: for<'a> Fn(<Self::Out as Record>::View<'a>),
+        F: Shippable,
+    {
+        self.then(Inspect(call))
+    }
+
+    /// Puts in a function annotated with `#[map]`, `#[filter]`, `#[flat_map]` or `#[filter_map]`, or an [`Operator`] of one's own. Unlike a closure it may
+    /// return what borrows from its record, and has hooks for the beginning and the end.
+    #[track_caller]
+    fn then<O>(self, operator: O) -> Pipeline<Then<Self::Plan, O>, Self::Time>
+    where
+        O: Operator<Self::Out>,
+    {
+        let chain = self.into_chain().then(operator, Location::caller());
+        Pipeline { chain, time: PhantomData }
+    }
+
+    /// Groups by a key; the closure returns an owned one (an integer, a `String`, a tuple of these). To key by a part of the record without copying it
+    /// use [`Stream::key_with`].
+    #[track_caller]
+    fn key_by<F, K>(self, key: F) -> Keyed<Self::Plan, KeyBy<F, K>, Self::Time>
+    where
+        F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> K,
+        F: Shippable,
+        K: millstream_core::key::Key,
+    {
+        Keyed::new(self.into_chain(), KeyBy::new(key))
+    }
+
+    /// Groups by a key that a function annotated with `#[key]` selects; it may borrow from the record.
+    #[track_caller]
+    fn key_with<K>(self, key: K) -> Keyed<Self::Plan, K, Self::Time>
+    where
+        K: KeyFn<Self::Out>,
+    {
+        Keyed::new(self.into_chain(), key)
+    }
+
+    /// Windows over the records of each key; an aggregate makes a stream of them again.
+    #[track_caller]
+    fn window<W>(self, windows: W) -> Windowed<Self, W>
+    where
+        Self: IsKeyed,
+        W: WindowsOn<Self::Time>,
+        W: Assigner,
+    {
+        Windowed::new(self, windows, Location::caller())
+    }
+
+    /// Records of several streams of one type, in no order among them.
+    #[track_caller]
+    fn union<S>(self, other: S) -> Sealed<Self::Out, Self::Time>
+    where
+        S: Stream<Out = Self::Out, Time = Self::Time>,
+    {
+        let mut left = self.into_chain();
+        let mut right = other.into_chain();
+        let reader = Draft::new(left.draft.graph());
+        let (first, second) = (left.draft.output(), right.draft.output());
+        reader.read::<Self::Out>(&left.draft, first, EdgeKind::Forward);
+        reader.read::<Self::Out>(&right.draft, second, EdgeKind::Forward);
+        end_with_output::<_, Self::Time>(left, first);
+        end_with_output::<_, Self::Time>(right, second);
+        Sealed::reading(reader)
+    }
+
+    /// Ends the chain and gives the stream a type that can be named: for branches of an `if`, and for a union in a loop.
+    fn sealed(self) -> Sealed<Self::Out, Self::Time> {
+        self.into_chain().share_once(EdgeKind::Forward)
+    }
+
+    /// The operators that follow run in tasks of their own, subtask to subtask.
+    fn new_chain(self) -> Sealed<Self::Out, Self::Time> {
+        self.sealed()
+    }
+
+    /// Runs operators in a chain of their own, apart from those before and behind: `.unchained(|stream| stream.map(slow))`.
+    fn unchained<S>(self, operators: impl FnOnce(Sealed<Self::Out, Self::Time>) -> S) -> Sealed<S::Out, S::Time>
+    where
+        S: Stream,
+    {
+        operators(self.sealed()).sealed()
+    }
+
+    /// Spreads records evenly, in turn.
+    fn rebalance(self) -> Sealed<Self::Out, Self::Time> {
+        self.into_chain().partition(Rebalance)
+    }
+
+    /// Spreads buffers in turn among the subtasks nearest by number, which saves connections where one parallelism is a multiple of the other.
+    fn rescale(self) -> Sealed<Self::Out, Self::Time> {
+        self.into_chain().share_once(EdgeKind::Rescale)
+    }
+
+    /// Spreads records at random.
+    fn shuffle(self) -> Sealed<Self::Out, Self::Time> {
+        self.into_chain().partition(Shuffle)
+    }
+
+    /// Sends every record to every subtask.
+    fn broadcast(self) -> Sealed<Self::Out, Self::Time> {
+        self.into_chain().share_once(EdgeKind::Broadcast)
+    }
+
+    /// Sends all records to the first subtask.
+    fn global(self) -> Sealed<Self::Out, Self::Time> {
+        self.into_chain().share_once(EdgeKind::Global)
+    }
+
+    /// Sends each subtask's records to the subtask of the same number.
+    fn forward(self) -> Sealed<Self::Out, Self::Time> {
+        self.sealed()
+    }
+
+    /// Chooses the subtask of every record: the closure gets the record and the number of subtasks.
+    fn partition_by<F>(self, choose: F) -> Sealed<Self::Out, Self::Time>
+    where
+        F: for<'a> Fn(<Self::Out as Record>::View<'a>, usize) -> usize,
+        F: Shippable,
+    {
+        self.into_chain().partition(Custom(choose))
+    }
+
+    /// Writes the stream out. Every stream of a job has to end so.
+    #[track_caller]
+    fn sink<S>(self, sink: S)
+    where
+        S: Sink<In = Self::Out>,
+    {
+        let Chain { plan, mut draft } = self.into_chain();
+        let info = OperatorInfo::new("sink", &sink.name(), Location::caller()).stateful();
+        let index = draft.operator(info);
+        let sink = Arc::new(sink);
+        let driver = Box::new(sink::Driver(Arc::clone(&sink)));
+        let make = move |cx: &mut ChainContext<'_>| {
+            let tail = SinkTail::open(&*sink, cx, index)?;
+            Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)
+        };
+        draft.end(Box::new(make), Some(driver));
+    }
+
+    /// Names the last operator, for plans, metrics and messages. A stateful operator's state is found again by its `uid` or else by this name.
+    fn name(self, name: &str) -> Pipeline<Self::Plan, Self::Time> {
+        adjust(self, |draft| {
+            if let Some(operator) = draft.last() {
+                name.clone_into(&mut operator.name);
+            }
+        })
+    }
+
+    /// The id under which the last operator's state is kept, whatever becomes of names and structure.
+    fn uid(self, uid: &str) -> Pipeline<Self::Plan, Self::Time> {
+        adjust(self, |draft| {
+            if let Some(operator) = draft.last() {
+                operator.uid = Some(uid.to_owned());
+            }
+        })
+    }
+
+    /// How many subtasks this chain has. All operators of a chain have the same: `.rebalance()` begins another.
+    #[track_caller]
+    fn parallelism(self, parallelism: usize) -> Pipeline<Self::Plan, Self::Time> {
+        let location = Location::caller();
+        adjust(self, |draft| draft.parallelism(parallelism, location))
+    }
+}
+
+fn adjust<S: Stream>(stream: S, change: impl FnOnce(&mut Draft)) -> Pipeline<S::Plan, S::Time> {
+    let mut chain = stream.into_chain();
+    change(&mut chain.draft);
+    Pipeline { chain, time: PhantomData }
+}
+
+/// Ends a chain with an output that is spread by whole buffers.
+pub(crate) fn end_with_output<P: Plan, Time: TimeDomain>(chain: Chain<P>, output: OutputId) {
+    let Chain { plan, draft } = chain;
+    let make = move |cx: &mut ChainContext<'_>| {
+        let tail = cx.output::<P::Out>(output, Time::TIMED);
+        Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)
+    };
+    draft.end(Box::new(make), None);
+}

@@ -1,0 +1,99 @@
+//! Windows over a keyed stream, and the aggregates that make a stream of them again.
+
+use std::marker::PhantomData;
+
+use millstream_core::{
+    aggregate::{Aggregate, Of, Reduce},
+    key::Key,
+    record::Record,
+};
+
+use super::{Chain, KeyedStream, Pipeline, Plan, Sealed, Stream, TimeDomain};
+use crate::{
+    failure::Location,
+    graph::{Draft, EdgeKind, OperatorInfo, OutputId},
+    operator::KeyFn,
+    operators::fused::Then,
+    task::{context::ChainContext, head::Head},
+    windows::{
+        Assigner,
+        head::{Partial, WindowPlan},
+        preaggregate::PreAggregate,
+    },
+};
+
+/// Windows over a keyed stream.
+#[must_use = "windows do nothing without an aggregate: add `.aggregate(|of| ..)` or `.reduce(..)`"]
+pub struct Windowed<S, W> {
+    stream: S,
+    windows: W,
+    location: Location,
+    late: Option<(Draft, OutputId, Draft)>,
+}
+
+impl<S, W> Windowed<S, W> {
+    pub(crate) fn new(stream: S, windows: W, location: Location) -> Self {
+        Self { stream, windows, location, late: None }
+    }
+}
+
+type KeyOf<S> = <<S as KeyedStream>::KeyFn as KeyFn<<S as Stream>::Out>>::Key;
+
+/// The plan behind `.window(..).aggregate(..)`.
+pub type Aggregated<S, W, A> = WindowPlan<<S as Stream>::Out, <S as KeyedStream>::KeyFn, W, A>;
+
+impl<S: KeyedStream, W: Assigner> Windowed<S, W> {
+    /// Aggregates each key's records of each window: `.aggregate(|of| (of.count(), of.avg(|trade| trade.price)))`. The results are
+    /// `(key, window, result)`, with the window's last millisecond as their time.
+    ///
+    /// Records that come after their window has fired are late: they are counted by the metric `late_records` and left out; see [`Windowed::with_late`].
+    #[track_caller]
+    pub fn aggregate<A>(
+        self,
+        aggregate: impl FnOnce(Of<S::Out>) -> A,
+    ) -> Pipeline<Aggregated<S, W, A>, S::Time>
+    where
+        A: Aggregate<S::Out>,
+    {
+        let aggregate = aggregate(Of::new());
+        let Self { stream, windows, location, late } = self;
+        let (Chain { plan, draft: mut before }, key) = stream.into_keyed();
+        // The late stream was promised before this chain was begun, so it has brought its draft along.
+        let (mut draft, late) = match late {
+            Some((draft, output, reader)) => {
+                drop(reader);
+                (draft, Some(output))
+            }
+            None => (Draft::new(before.graph()), None),
+        };
+        let output = before.output();
+        let by = key.name();
+        let kind = EdgeKind::Partitioned(if by.is_empty() { "hash".into() } else { format!("hash by {by}") });
+        draft.read::<S::Out>(&before, output, kind);
+
+        let timed = S::Time::TIMED;
+        let sender = (key.clone(), windows.clone(), aggregate.clone());
+        let make = move |cx: &mut ChainContext<'_>| {
+            let tail = PreAggregate::open(cx, sender.clone(), output, timed);
+            Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)
+        };
+        before.end(Box::new(make), None);
+
+        let mut info = OperatorInfo::new("window", by, location).stateful();
+        info.detail = windows.describe();
+        let index = draft.operator(info);
+        let plan = WindowPlan { key, windows, aggregate, index, late, timed, record: PhantomData };
+        Pipeline::new(plan, draft)
+    }
+
+    /// Combines the records of each key and window two by two. The results are `(key, window, record)`.
+    #[track_caller]
+    pub fn reduce<F>(self, combine: F) -> Pipeline<Aggregated<S, W, Reduce<F>>, S::Time>
+    where
+        F: for<'a> Fn(<S::Out as Record>::View<'a>, <S::Out as Record>::View<'a>) -> S::Out,
+        F: Clone + Send + 'static,
+        Reduce<F>: Aggregate<S::Out>,
+    {
+        self.aggregate(|of| of.reduce(combine))
+    }
+}

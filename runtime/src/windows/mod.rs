@@ -1,0 +1,8 @@
+//! Keyed windows by slices: state is `slice -> table(key -> accumulator)`, so that a watermark pops whole tables and costs in proportion to what it fires.
+
+pub mod assigner;
+pub(crate) mod head;
+pub(crate) mod preaggregate;
+pub(crate) mod slices;
+
+pub use assigner::{Assigner, Global, Tumbling, WindowsOn, global, tumbling};

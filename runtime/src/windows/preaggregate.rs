@@ -1,0 +1,205 @@
+//! Aggregation before the exchange: the writer behind which a window aggregation stands. What can be aggregated where nobody sees the difference is,
+//! and travels as partial results; any other record travels as itself.
+
+use std::marker::PhantomData;
+
+use millstream_core::{
+    aggregate::Aggregate,
+    buffer::Columns,
+    key::Key,
+    record::Record,
+    time::Timestamp,
+};
+
+use super::{
+    assigner::{Assigner, Clock},
+    head::{PARTIALS_PORT, Partial, RECORDS_PORT, window_of},
+    slices::Slices,
+};
+use crate::{
+    env::Instant,
+    exchange::{
+        output::event_of,
+        partition::Owners,
+        partitioned::{Lanes, Senders},
+    },
+    graph::OutputId,
+    operator::{KeyFn, Push, Signal, Stage, Wait, earliest},
+    task::context::ChainContext,
+};
+
+/// If a full table has not at least halved the number of records, aggregating is not worth it for now.
+const WORTHWHILE_RECORDS_PER_ENTRY: usize = 2;
+/// How many records per entry of the table then pass by before it is tried again.
+const BYPASS_RECORDS_PER_ENTRY: usize = 16;
+/// What an entry of unknown size is taken to own besides its slot, in bytes.
+const ENTRY_HEAP_BYTES: usize = 64;
+
+/// Aggregates, or sends on, the records of a subtask.
+pub(crate) struct PreAggregate<T: Record, K: KeyFn<T>, W, A: Aggregate<T>> {
+    key: K,
+    windows: W,
+    aggregate: A,
+    slices: Slices<K::Key, A::Acc>,
+    /// How many entries the slices have, and may have.
+    entries: usize,
+    entries_limit: usize,
+    /// How many records have gone into them.
+    absorbed: usize,
+    /// How many records are still to pass by.
+    bypass: usize,
+    watermark: Timestamp,
+    owners: Owners,
+    records: Lanes<T>,
+    partials: Lanes<Partial<K::Key, A::Acc>>,
+    senders: Senders,
+    record: PhantomData<fn(T)>,
+}
+
+impl<T, K, W, A> PreAggregate<T, K, W, A>
+where
+    T: Record,
+    K: KeyFn<T>,
+    W: Assigner,
+    A: Aggregate<T>,
+{
+    /// Only event-time windows with their default trigger, and aggregates that merge, may be aggregated early.
+    const POSSIBLE: bool = A::MERGES && matches!(W::CLOCK, Clock::Event);
+
+    pub(crate) fn open(
+        cx: &mut ChainContext<'_>,
+        (key, windows, aggregate): (K, W, A),
+        output: OutputId,
+        timed: bool,
+    ) -> Self {
+        let senders = cx.senders(output);
+        let settings = &cx.task.settings;
+        let hashed = <K::Key as Key>::CARRY_HASH;
+        // A table is filled to three quarters at most, and half of it may just have been added.
+        let heap = if <K::Key as Record>::PLAIN && A::Acc::PLAIN { 0 } else { ENTRY_HEAP_BYTES };
+        let entry_bytes = 2 * size_of::<(u64, K::Key, A::Acc)>() + heap;
+        Self {
+            owners: Owners::new(settings.max_parallelism, senders.len()),
+            records: Lanes::new(settings, Columns { timed, hashed }, RECORDS_PORT, senders.len()),
+            partials: Lanes::new(settings, Columns { timed: false, hashed }, PARTIALS_PORT, senders.len()),
+            key,
+            windows,
+            aggregate,
+            slices: Slices::default(),
+            entries: 0,
+            entries_limit: (cx.preaggregation_bytes / entry_bytes).max(1),
+            absorbed: 0,
+            bypass: 0,
+            watermark: Timestamp::MIN,
+            senders,
+            record: PhantomData,
+        }
+    }
+
+    /// Sends the partial results of the slices that end at or before `until`.
+    fn send_partials(&mut self, until: Timestamp) {
+        let Self { slices, senders, owners, partials, entries, .. } = self;
+        for mut slice in slices.close_until(until) {
+            *entries -= slice.table.len();
+            for (hash, key, accumulator) in slice.table.drain() {
+                let partial = (key.view(), slice.window, accumulator.view());
+                partials.push(senders, owners.of(hash), partial, Timestamp::MIN, hash);
+            }
+        }
+        if self.entries == 0 {
+            self.absorbed = 0;
+        }
+    }
+
+    /// The table is full: sends it, and judges whether it was worth it.
+    #[cold]
+    #[inline(never)]
+    fn overflow(&mut self) {
+        if self.absorbed < self.entries * WORTHWHILE_RECORDS_PER_ENTRY {
+            self.bypass = self.entries * BYPASS_RECORDS_PER_ENTRY;
+        }
+        self.send_partials(Timestamp::MAX);
+        self.absorbed = 0;
+    }
+}
+
+impl<T, K, W, A> Push<T> for PreAggregate<T, K, W, A>
+where
+    T: Record,
+    K: KeyFn<T>,
+    W: Assigner,
+    A: Aggregate<T>,
+{
+    #[inline(always)]
+    fn push(&mut self, record: T::View<'_>, at: Timestamp) {
+        let Self { key, windows, aggregate, slices, owners, records, senders, .. } = self;
+        let send = |hash| records.push(senders, owners.of(hash), record, at, hash);
+        if !Self::POSSIBLE {
+            return send(key.with(record, |key| <K::Key as Key>::hash(key)));
+        }
+        if self.bypass > 0 {
+            self.bypass -= 1;
+            return send(key.with(record, |key| <K::Key as Key>::hash(key)));
+        }
+        let window = window_of(windows, slices.last_window(), at);
+        let slice = match slices.get(window) {
+            Some(slice) => slice,
+            // What may be late is the receiver's to judge.
+            None if window.max_timestamp() <= self.watermark => {
+                return send(key.with(record, |key| <K::Key as Key>::hash(key)));
+            }
+            None => slices.open(window),
+        };
+        let before = slice.table.len();
+        key.with(record, |key| {
+            let hash = <K::Key as Key>::hash(key);
+            aggregate.add(slice.table.entry(hash, key, || aggregate.create()), record, at);
+        });
+        self.absorbed += 1;
+        if slice.table.len() > before {
+            self.entries += 1;
+            if self.entries >= self.entries_limit {
+                self.overflow();
+            }
+        }
+    }
+}
+
+impl<T, K, W, A> Stage for PreAggregate<T, K, W, A>
+where
+    T: Record,
+    K: KeyFn<T>,
+    W: Assigner,
+    A: Aggregate<T>,
+{
+    fn signal(&mut self, signal: Signal) {
+        if let Signal::Watermark(at) = signal {
+            self.watermark = at;
+            self.send_partials(at);
+        }
+        if let Some(event) = event_of(signal) {
+            self.records.seal(&mut self.senders);
+            self.partials.seal(&mut self.senders);
+            self.senders.event(event);
+        }
+    }
+
+    #[inline(always)]
+    fn is_full(&self) -> bool {
+        self.senders.is_full()
+    }
+
+    fn flush(&mut self, now: Instant) -> Option<Instant> {
+        earliest(self.records.flush(&mut self.senders, now), self.partials.flush(&mut self.senders, now))
+    }
+
+    fn idle(&mut self) {}
+
+    fn ready(&mut self) -> Wait<'_> {
+        self.senders.ready()
+    }
+
+    fn finish(&mut self) -> Wait<'_> {
+        self.ready()
+    }
+}

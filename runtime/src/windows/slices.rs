@@ -1,0 +1,64 @@
+//! The open slices of a window operator, sorted by their end, each with its table.
+
+use millstream_core::{
+    key::Key,
+    table::Table,
+    time::{Timestamp, Window},
+};
+
+/// A slice with the accumulators of its keys.
+pub(crate) struct Slice<K, A> {
+    pub(crate) window: Window,
+    pub(crate) table: Table<K, A>,
+}
+
+/// The open slices. Records mostly fall into the slice of the record before, so that one is looked at first.
+pub(crate) struct Slices<K, A> {
+    open: Vec<Slice<K, A>>,
+    last: usize,
+}
+
+impl<K: Key, A> Default for Slices<K, A> {
+    fn default() -> Self {
+        Self { open: Vec::new(), last: 0 }
+    }
+}
+
+impl<K: Key, A> Slices<K, A> {
+    /// The slice that holds this time, if it is the one that was used last.
+    #[inline(always)]
+    pub(crate) fn last_window(&self) -> Option<Window> {
+        self.open.get(self.last).map(|slice| slice.window)
+    }
+
+    /// The slice of this window, if it is open.
+    #[inline(always)]
+    pub(crate) fn get(&mut self, window: Window) -> Option<&mut Slice<K, A>> {
+        if self.last_window() != Some(window) {
+            self.last = self.open.binary_search_by_key(&window.end, |slice| slice.window.end).ok()?;
+        }
+        Some(&mut self.open[self.last])
+    }
+
+    /// Opens the slice of a window that is not open.
+    #[cold]
+    pub(crate) fn open(&mut self, window: Window) -> &mut Slice<K, A> {
+        let at = self.open.partition_point(|slice| slice.window.end < window.end);
+        self.open.insert(at, Slice { window, table: Table::default() });
+        self.last = at;
+        &mut self.open[at]
+    }
+
+    /// Removes the slices whose last millisecond is at or before `at`, earliest first.
+    pub(crate) fn close_until(&mut self, at: Timestamp) -> impl Iterator<Item = Slice<K, A>> {
+        let due = self.open.partition_point(|slice| slice.window.max_timestamp() <= at);
+        self.last = 0;
+        self.open.drain(..due)
+    }
+
+    /// When the first slice ends.
+    pub(crate) fn first_end(&self) -> Option<Timestamp> {
+        self.open.first().map(|slice| slice.window.end)
+    }
+
+}

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | integers up to 64 bits, `bool`, `char`, `Timestamp` | [`mix`] of the value, sign-extended to 64 bits |
 //! | 128-bit integers | [`combine`]`(mix(low), mix(high))` |
+//! | `Window` | as a tuple of its start and end |
 //! | `String`, `ByteString` | XXH3, 64 bits, seed 0, of the bytes |
 //! | `Option` | `mix(0)` for `None`, [`combine`]`(mix(1), hash)` for `Some` |
 //! | tuples, structs, arrays | [`combine`] of the parts, from the left, beginning with [`mix`] of their number |
@@ -34,8 +35,14 @@ pub trait Key: Record {
     fn compare(a: Self::View<'_>, b: Self::View<'_>) -> Ordering;
     /// The hash, as the [module](self) describes it.
     fn hash(view: Self::View<'_>) -> u64;
-    /// True where the hash costs enough that sending it along beats computing it again (strings, composites).
+    /// True where the hash costs enough that sending it along beats computing it again: for strings, byte strings, lists, and what has two
+    /// parts or more; not for numbers, `bool`, `char` and times, nor for an option or a single part of such.
     const CARRY_HASH: bool;
+    /// True for the `None` of an option: the aggregates `min` and `max` leave it out.
+    #[inline(always)]
+    fn is_none(_: Self::View<'_>) -> bool {
+        false
+    }
 }
 
 /// Spreads the bits of a 64-bit value (the finaliser of MurmurHash3): a bijection.

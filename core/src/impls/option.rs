@@ -103,4 +103,9 @@ impl<T: Key> Key for Option<T> {
             Some(value) => combine(mix(1), T::hash(value)),
         }
     }
+
+    #[inline(always)]
+    fn is_none(view: Option<T::View<'_>>) -> bool {
+        view.is_none_or(T::is_none)
+    }
 }

@@ -1,5 +1,10 @@
 //! Text forms: a [`Cell`] is a value that fits one column of a text table (CSV), a [`Row`] a record made of cells.
 
+mod number;
+mod option;
+mod text;
+mod time;
+
 use crate::{error::ParseError, record::Record};
 
 /// A value with a text form: one cell of a CSV file. The view borrows from the text, so parsing a string copies nothing.

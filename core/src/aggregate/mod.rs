@@ -1,5 +1,26 @@
 //! [`Aggregate`]: many records become one value, piece by piece.
 
+mod avg;
+mod count;
+mod max;
+mod min;
+mod number;
+mod of;
+mod ordered;
+mod reduce;
+mod sum;
+mod tuple;
+
+pub use avg::Avg;
+pub use count::Count;
+pub use max::Max;
+pub use min::Min;
+pub use number::{Addend, Number};
+pub use of::Of;
+pub use ordered::Ordered;
+pub use reduce::Reduce;
+pub use sum::Sum;
+
 use crate::{record::Record, time::Timestamp};
 
 /// Folds records into an accumulator, merges accumulators, and makes the result.
@@ -24,6 +45,6 @@ pub trait Aggregate<T: Record>: Clone + Send + 'static {
     fn add(&self, acc: &mut Self::Acc, record: T::View<'_>, at: Timestamp);
     /// Adds what another accumulator has seen.
     fn merge(&self, acc: &mut Self::Acc, other: <Self::Acc as Record>::View<'_>);
-    /// The result of what was added.
+    /// The result of what was added: at least one record, by `add` or through `merge`.
     fn finish(&self, acc: &Self::Acc) -> Self::Out;
 }

@@ -1,0 +1,75 @@
+//! [`Ordered`]: what has a least and a greatest value.
+
+use std::cmp::Ordering;
+
+use crate::{key::Key, record::Record};
+
+/// What `min` and `max` take: every [`Key`] type, in the order of [`Key::compare`], and floats, in numerical order with -0 before +0.
+///
+/// A `None` and a `NaN` are left out: they are the result only where there is nothing else.
+#[diagnostic::on_unimplemented(
+    message = "values of type `{Self}` have no order",
+    label = "the closure returns `{Self}`",
+    note = "`min` and `max` are of keys (integers, strings, times, tuples of these ..), floats, and options of these; return owned values: `String` rather than `&str`"
+)]
+pub trait Ordered: Record + Clone {
+    /// True for what is left out.
+    fn is_absent(view: Self::View<'_>) -> bool;
+    /// A total order.
+    fn compare(a: Self::View<'_>, b: Self::View<'_>) -> Ordering;
+}
+
+impl<K: Key + Clone> Ordered for K {
+    #[inline(always)]
+    fn is_absent(view: K::View<'_>) -> bool {
+        K::is_none(view)
+    }
+
+    #[inline(always)]
+    fn compare(a: K::View<'_>, b: K::View<'_>) -> Ordering {
+        <K as Key>::compare(a, b)
+    }
+}
+
+macro_rules! float {
+    ($($type:ty)*) => { $(
+        impl Ordered for $type {
+            #[inline(always)]
+            fn is_absent(view: $type) -> bool {
+                view.is_nan()
+            }
+
+            #[inline(always)]
+            fn compare(a: $type, b: $type) -> Ordering {
+                a.total_cmp(&b)
+            }
+        }
+
+        impl Ordered for Option<$type> {
+            #[inline(always)]
+            fn is_absent(view: Option<$type>) -> bool {
+                view.is_none_or(<$type>::is_nan)
+            }
+
+            #[inline(always)]
+            fn compare(a: Option<$type>, b: Option<$type>) -> Ordering {
+                match (a, b) {
+                    (Some(a), Some(b)) => a.total_cmp(&b),
+                    (a, b) => a.is_some().cmp(&b.is_some()),
+                }
+            }
+        }
+    )* };
+}
+
+float! { f32 f64 }
+
+/// True if `new` replaces `best`: it is there and the other is not, or both are alike in that and its order is the wanted one.
+#[inline(always)]
+pub(super) fn replaces<V: Ordered>(new: V::View<'_>, best: V::View<'_>, wanted: Ordering) -> bool {
+    match (V::is_absent(new), V::is_absent(best)) {
+        (false, true) => true,
+        (true, false) => false,
+        _ => V::compare(new, best) == wanted,
+    }
+}

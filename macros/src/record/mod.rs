@@ -21,4 +21,3 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
         Err(error) => fallback::record(model, &error),
     }
 }
-

@@ -11,8 +11,7 @@ use super::model::{Body, DefaultView, Field, Record, Shape, Style, Variant};
 use crate::{errors::Errors, paths::Paths};
 
 const ON_TYPES: &str = "on a type these are known: `key`, `rename = \"..\"`, `crate = path`";
-const ON_FIELDS: &str =
-    "on a field these are known: `event_time`, `rename = \"..\"`, `default`, `default = view`, `skip`, `with = Adapter`";
+const ON_FIELDS: &str = "on a field these are known: `event_time`, `rename = \"..\"`, `default`, `default = view`, `skip`, `with = Adapter`";
 const ON_VARIANTS: &str = "on a variant this is known: `rename = \"..\"`";
 
 /// Reads a type. What is wrong goes to `errors`; the model then has the rest.

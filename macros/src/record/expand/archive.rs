@@ -4,7 +4,10 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
 
-use super::{super::model::{Body, Record}, Arm, record_generics};
+use super::{
+    super::model::{Body, Record},
+    Arm, record_generics,
+};
 
 /// The name of the archive type, for this block only.
 pub(super) fn ident(record: &Record) -> Ident {

@@ -109,7 +109,9 @@ impl<'r> Arm<'r> {
     }
 
     fn bindings(&self, prefix: &str) -> Vec<Ident> {
-        (0..self.kept().count()).map(|i| format_ident!("__{prefix}{i}", span = proc_macro2::Span::mixed_site())).collect()
+        (0..self.kept().count())
+            .map(|i| format_ident!("__{prefix}{i}", span = proc_macro2::Span::mixed_site()))
+            .collect()
     }
 
     /// The types that carry the kept fields.

@@ -84,5 +84,11 @@ pub(super) fn implementation(record: &Record) -> Option<TokenStream> {
 
 /// A type as the user would read it: tokens are printed with spaces that nobody writes.
 fn type_name(ty: &syn::Type) -> String {
-    ty.to_token_stream().to_string().replace(" <", "<").replace("< ", "<").replace(" >", ">").replace(" ,", ",").replace(" :: ", "::")
+    ty.to_token_stream()
+        .to_string()
+        .replace(" <", "<")
+        .replace("< ", "<")
+        .replace(" >", ">")
+        .replace(" ,", ",")
+        .replace(" :: ", "::")
 }

@@ -5,6 +5,7 @@ pub mod aggregate;
 pub mod buffer;
 pub mod cell;
 pub mod error;
+pub mod event_time;
 pub mod impls;
 pub mod key;
 mod prefetch;

@@ -1,0 +1,128 @@
+//! After an error: the messages, and impls without a body, so that the code which uses the record has no errors of its own.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::GenericParam;
+
+use super::{
+    expand,
+    model::{Body, Record, Style},
+};
+
+/// The messages and the stub.
+pub(super) fn record(mut record: Record, error: &syn::Error) -> TokenStream {
+    let messages = error.to_compile_error();
+    let ident = &record.ident;
+    let args = record.generics.params.iter().map(|param| match param {
+        GenericParam::Lifetime(_) => quote!('static),
+        GenericParam::Type(param) => {
+            let ident = &param.ident;
+            quote!(#ident)
+        }
+        GenericParam::Const(param) => {
+            let ident = &param.ident;
+            quote!(#ident)
+        }
+    });
+    let ty = quote!(#ident<#(#args),*>);
+    // Lifetimes and defaults are among the errors.
+    record.generics.params = std::mem::take(&mut record.generics.params)
+        .into_iter()
+        .filter(|param| !matches!(param, GenericParam::Lifetime(_)))
+        .map(|mut param| {
+            match &mut param {
+                GenericParam::Type(param) => param.default = None,
+                GenericParam::Const(param) => param.default = None,
+                GenericParam::Lifetime(_) => {}
+            }
+            param
+        })
+        .collect();
+    let (core, rkyv, view) = (record.paths.core(), record.paths.rkyv(), record.view_ident());
+    let view_definition = expand::view_definition(&record);
+    let view_traits = expand::view_traits(&record);
+    let generics = expand::record_generics(&record);
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    let of_view = expand::with_lifetime(&generics, "'a");
+    let (view_generics, view_args, _) = of_view.split_for_impl();
+    let key = record.key.map(|_| {
+        let generics = expand::generics(&record, &quote!(#core::key::Key));
+        let (impl_generics, _, where_clause) = generics.split_for_impl();
+        quote! {
+            impl #impl_generics #core::key::Key for #ty #where_clause {
+                const CARRY_HASH: bool = false;
+                fn same(_: Self::View<'_>, _: Self::View<'_>) -> bool { ::core::unreachable!() }
+                fn compare(_: Self::View<'_>, _: Self::View<'_>) -> ::core::cmp::Ordering { ::core::unreachable!() }
+                fn hash(_: Self::View<'_>) -> u64 { ::core::unreachable!() }
+            }
+        }
+    });
+    let timed = record.shapes().any(|shape| shape.fields.iter().any(|field| field.event_time.is_some()));
+    let event_time = timed.then(|| {
+        quote! {
+            impl #impl_generics #core::event_time::EventTime for #ty #where_clause {
+                fn event_time(_: Self::View<'_>) -> #core::time::Timestamp { ::core::unreachable!() }
+            }
+        }
+    });
+    let row = matches!(&record.body, Body::Struct(shape) if shape.style == Style::Named).then(|| {
+        let generics = expand::with_lifetime(&generics, "'t");
+        let (impl_generics, _, where_clause) = generics.split_for_impl();
+        quote! {
+            impl #impl_generics #core::cell::Row<'t> for #ty #where_clause {
+                const COLUMNS: &'static [#core::cell::Column] = &[];
+                fn parse(
+                    _: impl ::core::ops::Fn(usize) -> ::core::option::Option<&'t [u8]>,
+                ) -> ::core::result::Result<Self::View<'t>, (usize, #core::error::ParseError)> {
+                    ::core::unreachable!()
+                }
+                fn format(
+                    _: Self::View<'_>,
+                    _: &mut ::std::vec::Vec<u8>,
+                    _: impl ::core::ops::FnMut(&mut ::std::vec::Vec<u8>, usize),
+                ) {
+                    ::core::unreachable!()
+                }
+            }
+        }
+    });
+    quote! {
+        #messages
+
+        #view_definition
+
+        #[allow(unsafe_code, private_bounds, private_interfaces)]
+        const _: () = {
+            #view_traits
+
+            impl #view_generics #core::view::View for #view #view_args #where_clause {
+                type Record = #ty;
+            }
+
+            // SAFETY: none is needed, since this never compiles: an error stands above it.
+            unsafe impl #impl_generics #core::record::Record for #ty #where_clause {
+                type Archived = ();
+                type Resolver = ();
+                type View<'a> = #view #view_args;
+
+                const SCHEMA: &'static #core::schema::Schema = &#core::schema::Schema::Primitive("");
+                const PLAIN: bool = false;
+
+                fn view(&self) -> Self::View<'_> { ::core::unreachable!() }
+                fn view_archived(_: &Self::Archived) -> Self::View<'_> { ::core::unreachable!() }
+                fn from_view(_: Self::View<'_>) -> Self { ::core::unreachable!() }
+                fn write(
+                    _: Self::View<'_>,
+                    _: &mut #core::record::Encoder<'_>,
+                ) -> ::core::result::Result<Self::Resolver, #core::record::EncodeError> {
+                    ::core::unreachable!()
+                }
+                fn finish(_: Self::View<'_>, _: Self::Resolver, _: #rkyv::Place<Self::Archived>) {}
+            }
+
+            #key
+            #event_time
+            #row
+        };
+    }
+}

@@ -1,0 +1,130 @@
+//! What the derive knows about a record: the type as its shapes, with the attributes read and spans kept.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote_spanned};
+use syn::{Attribute, Expr, Generics, Member, Type, Visibility, spanned::Spanned as _};
+
+use crate::paths::Paths;
+
+/// A type that derives `Record`.
+pub(crate) struct Record {
+    pub(crate) paths: Paths,
+    pub(crate) vis: Visibility,
+    pub(crate) ident: Ident,
+    /// As the user wrote them.
+    pub(crate) generics: Generics,
+    /// The name in schemas.
+    pub(crate) name: String,
+    /// `#[record(key)]`.
+    pub(crate) key: Option<Span>,
+    pub(crate) body: Body,
+}
+
+/// What follows the name of the type.
+pub(crate) enum Body {
+    Struct(Shape),
+    Enum(Vec<Variant>),
+}
+
+/// One alternative of an enum.
+pub(crate) struct Variant {
+    pub(crate) ident: Ident,
+    /// The name in schemas.
+    pub(crate) name: String,
+    pub(crate) docs: Vec<Attribute>,
+    pub(crate) shape: Shape,
+}
+
+/// The fields of a struct or of a variant.
+pub(crate) struct Shape {
+    pub(crate) style: Style,
+    pub(crate) fields: Vec<Field>,
+}
+
+/// How fields are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    Named,
+    Tuple,
+    Unit,
+}
+
+/// A field and what its attributes say.
+pub(crate) struct Field {
+    pub(crate) vis: Visibility,
+    /// The field in the record.
+    pub(crate) member: Member,
+    /// The field in the view, where skipped fields do not count.
+    pub(crate) view_member: Member,
+    /// The name in schemas and headers.
+    pub(crate) name: String,
+    pub(crate) docs: Vec<Attribute>,
+    pub(crate) ty: Type,
+    pub(crate) event_time: Option<Span>,
+    pub(crate) default: Option<DefaultView>,
+    pub(crate) skip: Option<Span>,
+    pub(crate) with: Option<Type>,
+}
+
+/// `default` and `default = view`.
+pub(crate) struct DefaultView {
+    pub(crate) span: Span,
+    pub(crate) view: Option<Expr>,
+}
+
+impl Record {
+    /// The name of the view type.
+    pub(crate) fn view_ident(&self) -> Ident {
+        format_ident!("{}View", self.ident, span = self.ident.span())
+    }
+
+    /// Every shape: one for a struct, one per variant for an enum.
+    pub(crate) fn shapes(&self) -> impl Iterator<Item = &Shape> {
+        let (one, many) = match &self.body {
+            Body::Struct(shape) => (Some(shape), &[][..]),
+            Body::Enum(variants) => (None, &variants[..]),
+        };
+        one.into_iter().chain(many.iter().map(|variant| &variant.shape))
+    }
+
+    /// Every field that is part of the record's bytes.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = &Field> {
+        self.shapes().flat_map(Shape::kept)
+    }
+}
+
+impl Shape {
+    /// The fields that are part of the record's bytes.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().filter(|field| field.skip.is_none())
+    }
+}
+
+impl Field {
+    /// The type that carries the field, which is the adapter's for a type of another crate.
+    pub(crate) fn record(&self, paths: &Paths) -> TokenStream {
+        match &self.with {
+            None => self.ty.to_token_stream(),
+            Some(adapter) => {
+                let core = paths.core();
+                quote_spanned!(adapter.span()=> <#adapter as #core::record::Adapter>::As)
+            }
+        }
+    }
+
+    /// The type of the field in the view, for the lifetime `'a`.
+    pub(crate) fn view_type(&self, paths: &Paths) -> TokenStream {
+        let (core, record) = (paths.core(), self.record(paths));
+        quote_spanned!(self.ty.span()=> <#record as #core::record::Record>::View<'a>)
+    }
+
+    /// A call of `view` or `from_view`, of the adapter or of the type itself.
+    pub(crate) fn convert(&self, paths: &Paths, function: &str, value: &Ident) -> TokenStream {
+        let (core, ty) = (paths.core(), &self.ty);
+        let function = Ident::new(function, Span::call_site());
+        match &self.with {
+            None => quote_spanned!(ty.span()=> <#ty as #core::record::Record>::#function(#value)),
+            Some(adapter) => quote_spanned!(adapter.span()=> <#adapter as #core::record::Adapter>::#function(#value)),
+        }
+    }
+}

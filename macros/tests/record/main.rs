@@ -1,0 +1,6 @@
+//! `#[derive(Record)]` on every shape of type: each record travels as bytes and comes back the same.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod structs;

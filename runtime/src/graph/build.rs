@@ -52,7 +52,7 @@ impl GraphBuilder {
 }
 
 /// A chain that has not ended yet.
-pub(crate) struct Draft {
+pub struct Draft {
     graph: SharedGraph,
     id: VertexId,
     operators: Vec<OperatorInfo>,

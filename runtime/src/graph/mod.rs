@@ -23,6 +23,8 @@ pub struct OperatorInfo {
     pub kind: &'static str,
     /// The name of its function, or what `.name(..)` says; may be empty.
     pub name: String,
+    /// More of it for plans: `tumbling 60s`; may be empty.
+    pub detail: String,
     /// What `.uid(..)` says.
     pub uid: Option<String>,
     /// Where it stands in the user's source.
@@ -34,11 +36,16 @@ pub struct OperatorInfo {
 impl OperatorInfo {
     pub(crate) fn new(kind: &'static str, name: &str, location: Location) -> Self {
         let name = if name == kind { String::new() } else { name.to_owned() };
-        Self { kind, name, uid: None, location, stateful: false }
+        Self { kind, name, detail: String::new(), uid: None, location, stateful: false }
     }
 
     pub(crate) fn stateful(mut self) -> Self {
         self.stateful = true;
+        self
+    }
+
+    pub(crate) fn detail(mut self, detail: String) -> Self {
+        self.detail = detail;
         self
     }
 

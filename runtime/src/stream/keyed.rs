@@ -7,6 +7,7 @@ use millstream_core::{key::Key, record::Record};
 use super::{Chain, Plan, Sealed, Stream, TimeDomain};
 use crate::{
     exchange::partition::ByKey,
+    graph::Draft,
     operator::{KeyFn, Shippable},
     operators::input::Input,
 };
@@ -58,6 +59,8 @@ pub trait KeyedStream: Stream {
     type KeyFn: KeyFn<Self::Out>;
     #[doc(hidden)]
     fn into_keyed(self) -> (Chain<Self::Before>, Self::KeyFn);
+    #[doc(hidden)]
+    fn draft(&self) -> &Draft;
 }
 
 impl<P, K, Time> KeyedStream for Keyed<P, K, Time>
@@ -71,6 +74,10 @@ where
 
     fn into_keyed(self) -> (Chain<P>, K) {
         (self.chain, self.key)
+    }
+
+    fn draft(&self) -> &Draft {
+        &self.chain.draft
     }
 }
 

@@ -9,11 +9,11 @@ mod time;
 mod windowed;
 
 pub use domain::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Guarantee, NoTime, TimeDomain};
-pub use fork::Rejected;
+pub use fork::ToPair;
 pub use job::{Job, Replayable, SuitsGuarantee};
 pub use keyed::{IsKeyed, KeyBy, Keyed, KeyedStream};
 pub use pipeline::{Chain, ForkToUseAStreamTwice, Pipeline, Sealed, Stream};
-pub use time::HasNoTime;
+pub use time::TimeOf;
 pub use windowed::Windowed;
 
 use millstream_core::record::Record;

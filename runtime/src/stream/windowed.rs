@@ -4,7 +4,6 @@ use std::marker::PhantomData;
 
 use millstream_core::{
     aggregate::{Aggregate, Of, Reduce},
-    key::Key,
     record::Record,
 };
 
@@ -13,11 +12,10 @@ use crate::{
     failure::Location,
     graph::{Draft, EdgeKind, OperatorInfo, OutputId},
     operator::KeyFn,
-    operators::fused::Then,
     task::{context::ChainContext, head::Head},
     windows::{
         Assigner,
-        head::{Partial, WindowPlan},
+        head::WindowPlan,
         preaggregate::PreAggregate,
     },
 };
@@ -28,7 +26,8 @@ pub struct Windowed<S, W> {
     stream: S,
     windows: W,
     location: Location,
-    late: Option<(Draft, OutputId, Draft)>,
+    /// The chain that the aggregate will begin, if its late records have a reader already.
+    late: Option<(Draft, OutputId)>,
 }
 
 impl<S, W> Windowed<S, W> {
@@ -37,12 +36,21 @@ impl<S, W> Windowed<S, W> {
     }
 }
 
-type KeyOf<S> = <<S as KeyedStream>::KeyFn as KeyFn<<S as Stream>::Out>>::Key;
-
 /// The plan behind `.window(..).aggregate(..)`.
 pub type Aggregated<S, W, A> = WindowPlan<<S as Stream>::Out, <S as KeyedStream>::KeyFn, W, A>;
 
 impl<S: KeyedStream, W: Assigner> Windowed<S, W> {
+    /// Hands out the late records as a stream: those that come after their window has fired.
+    ///
+    /// `let (windows, late) = trades.key_with(industry).window(tumbling(1.minutes())).with_late();`
+    pub fn with_late(mut self) -> (Self, Sealed<S::Out, S::Time>) {
+        let mut draft = Draft::new(self.stream.draft().graph());
+        let output = draft.output();
+        let late = draft.reader::<S::Out>(output, EdgeKind::Forward);
+        self.late = Some((draft, output));
+        (self, Sealed::reading(late))
+    }
+
     /// Aggregates each key's records of each window: `.aggregate(|of| (of.count(), of.avg(|trade| trade.price)))`. The results are
     /// `(key, window, result)`, with the window's last millisecond as their time.
     ///
@@ -58,12 +66,8 @@ impl<S: KeyedStream, W: Assigner> Windowed<S, W> {
         let aggregate = aggregate(Of::new());
         let Self { stream, windows, location, late } = self;
         let (Chain { plan, draft: mut before }, key) = stream.into_keyed();
-        // The late stream was promised before this chain was begun, so it has brought its draft along.
         let (mut draft, late) = match late {
-            Some((draft, output, reader)) => {
-                drop(reader);
-                (draft, Some(output))
-            }
+            Some((draft, output)) => (draft, Some(output)),
             None => (Draft::new(before.graph()), None),
         };
         let output = before.output();
@@ -79,8 +83,7 @@ impl<S: KeyedStream, W: Assigner> Windowed<S, W> {
         };
         before.end(Box::new(make), None);
 
-        let mut info = OperatorInfo::new("window", by, location).stateful();
-        info.detail = windows.describe();
+        let info = OperatorInfo::new("window", by, location).stateful().detail(windows.describe());
         let index = draft.operator(info);
         let plan = WindowPlan { key, windows, aggregate, index, late, timed, record: PhantomData };
         Pipeline::new(plan, draft)
@@ -90,9 +93,8 @@ impl<S: KeyedStream, W: Assigner> Windowed<S, W> {
     #[track_caller]
     pub fn reduce<F>(self, combine: F) -> Pipeline<Aggregated<S, W, Reduce<F>>, S::Time>
     where
-        F: for<'a> Fn(<S::Out as Record>::View<'a>, <S::Out as Record>::View<'a>) -> S::Out,
+        F: for<'a, 'b> Fn(<S::Out as Record>::View<'a>, <S::Out as Record>::View<'b>) -> S::Out,
         F: Clone + Send + 'static,
-        Reduce<F>: Aggregate<S::Out>,
     {
         self.aggregate(|of| of.reduce(combine))
     }

@@ -1,0 +1,25 @@
+//! The runtime of Millstream: typed streams become a graph of chains, which run as tasks connected by exchanges.
+
+pub mod cli;
+pub mod env;
+pub mod event_time;
+mod exchange;
+pub mod failure;
+pub mod graph;
+pub mod local;
+pub mod metrics;
+pub mod operator;
+pub mod operators;
+pub mod registry;
+pub mod settings;
+pub mod sink;
+pub mod source;
+pub mod stream;
+mod task;
+pub mod windows;
+
+pub use exchange::output::Output;
+pub use task::{
+    context::{ChainContext, OpenContext},
+    head::{BatchCursor, Head, NoInput, One, Ports, Progress, TaskContext, Two},
+};

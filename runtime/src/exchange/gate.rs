@@ -18,6 +18,11 @@ impl Gate {
         Self { shared, inputs: Watermarks::new(channels) }
     }
 
+    /// True if no channel leads here.
+    pub(crate) fn is_unconnected(&self) -> bool {
+        self.inputs.channels.is_empty()
+    }
+
     pub(crate) fn try_next(&self) -> Option<(usize, Event)> {
         self.shared.try_next()
     }

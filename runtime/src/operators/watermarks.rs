@@ -8,8 +8,8 @@ use crate::{
     event_time::{WatermarkGenerator, WatermarkStrategy},
     failure::Failure,
     graph::OperatorInfo,
-    operator::{Push, Shippable, Signal, SplitSignal, Stage, forward_stage},
-    stream::Plan,
+    operator::{Push, Signal, SplitSignal, Stage, forward_stage},
+    stream::{Plan, TimeFn},
     task::{contain::Guard, context::ChainContext},
 };
 
@@ -24,7 +24,7 @@ pub struct WithEventTime<P, F, S> {
 impl<P, F, S> Plan for WithEventTime<P, F, S>
 where
     P: Plan,
-    F: Shippable + for<'a> Fn(<P::Out as Record>::View<'a>) -> Timestamp,
+    F: TimeFn<P::Out>,
     S: WatermarkStrategy<P::Out>,
 {
     type In = P::In;
@@ -81,14 +81,14 @@ struct Idleness {
 impl<T, F, S, N> Push<T> for TimeStage<T, F, S, N>
 where
     T: Record,
-    F: Shippable + for<'a> Fn(T::View<'a>) -> Timestamp,
+    F: TimeFn<T>,
     S: WatermarkStrategy<T>,
     N: Push<T>,
 {
     #[inline(always)]
     fn push(&mut self, record: T::View<'_>, _: Timestamp) {
         let guard = Guard::new(&self.info);
-        let at = (self.time_of)(record);
+        let at = self.time_of.time(record);
         guard.done();
         self.idle.seen = true;
         if self.idle.passed_on {
@@ -188,7 +188,7 @@ where
 impl<T, F, S, N> Stage for TimeStage<T, F, S, N>
 where
     T: Record,
-    F: Shippable + for<'a> Fn(T::View<'a>) -> Timestamp,
+    F: TimeFn<T>,
     S: WatermarkStrategy<T>,
     N: Push<T>,
 {

@@ -1,19 +1,19 @@
 //! The DSL: jobs, streams and what may be done with them. A stream is a plan under construction; nothing runs before the job is deployed.
 
 mod domain;
-mod fork;
 mod job;
 mod keyed;
 mod pipeline;
+mod rejects;
 mod time;
 mod windowed;
 
 pub use domain::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Guarantee, NoTime, TimeDomain};
-pub use fork::ToPair;
+pub use rejects::ToPair;
 pub use job::{Job, Replayable, SuitsGuarantee};
 pub use keyed::{IsKeyed, KeyBy, Keyed, KeyedStream};
 pub use pipeline::{Chain, ForkToUseAStreamTwice, Pipeline, Sealed, Stream};
-pub use time::TimeOf;
+pub use time::{ByTime, OwnTime, TimeFn};
 pub use windowed::Windowed;
 
 use millstream_core::record::Record;

@@ -2,14 +2,15 @@
 
 use std::{marker::PhantomData, sync::Arc};
 
-use millstream_core::record::Record;
+use millstream_core::{event_time::EventTime as HasEventTime, record::Record, time::Timestamp};
 
 use super::{
-    Plan, TimeDomain,
+    ByTime, EventTime, OwnTime, Plan, TimeDomain,
     keyed::{IsKeyed, KeyBy, Keyed},
     windowed::Windowed,
 };
 use crate::{
+    event_time::WatermarkStrategy,
     exchange::{
         partition::{Custom, Partition, Rebalance, Shuffle},
         partitioned::Partitioned,
@@ -22,6 +23,8 @@ use crate::{
         fused::{Fail, Then},
         input::Input,
         sink::{self, SinkTail},
+        split::SplitTail,
+        watermarks::WithEventTime,
     },
     sink::Sink,
     task::{context::ChainContext, head::Head},
@@ -116,6 +119,39 @@ impl<P: Plan> Chain<P> {
         self.share(&[kind]).pop().expect("one kind makes one reader")
     }
 
+    /// Ends the chain with two outputs, by a predicate.
+    fn split<F, Time>(self, predicate: F, location: Location) -> (Sealed<P::Out, Time>, Sealed<P::Out, Time>)
+    where
+        F: for<'a> Fn(<P::Out as Record>::View<'a>) -> bool,
+        F: Shippable,
+        Time: TimeDomain,
+    {
+        let Self { plan, mut draft } = self;
+        let index = draft.operator(OperatorInfo::new("split", "", location));
+        let (matching, rest) = (draft.output(), draft.output());
+        let streams = (
+            Sealed::reading(draft.reader::<P::Out>(matching, EdgeKind::Forward)),
+            Sealed::reading(draft.reader::<P::Out>(rest, EdgeKind::Forward)),
+        );
+        let make = move |cx: &mut ChainContext<'_>| {
+            let tail = SplitTail {
+                predicate: predicate.clone(),
+                matching: cx.output::<P::Out>(matching, Time::TIMED),
+                rest: cx.output::<P::Out>(rest, Time::TIMED),
+                info: cx.operator(index),
+            };
+            Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)
+        };
+        draft.end(Box::new(make), None);
+        streams
+    }
+
+    fn event_time<F, S>(self, time_of: F, strategy: S, location: Location) -> Chain<WithEventTime<P, F, S>> {
+        let Self { plan: before, mut draft } = self;
+        let index = draft.operator(OperatorInfo::new("event_time", "", location));
+        Chain { plan: WithEventTime { before, time_of, strategy, index }, draft }
+    }
+
     /// Puts a stateless operator behind the plan.
     fn then<O: Operator<P::Out>>(self, operator: O, location: Location) -> Chain<Then<P, O>> {
         let Self { plan, mut draft } = self;
@@ -153,7 +189,7 @@ impl<P: Plan> Chain<P> {
 pub trait Stream: Sized {
     /// What flows.
     type Out: Record;
-    /// [`EventTime`](super::EventTime) or [`NoTime`](super::NoTime).
+    /// [`EventTime`] or [`NoTime`](super::NoTime).
     type Time: TimeDomain;
     #[doc(hidden)]
     type Plan: Plan<Out = Self::Out>;
@@ -272,6 +308,57 @@ pub trait Stream: Sized {
         end_with_output::<_, Self::Time>(left, first);
         end_with_output::<_, Self::Time>(right, second);
         Sealed::reading(reader)
+    }
+
+    /// Two streams of the same records. Each buffer is built once and shared by reference.
+    fn fork(self) -> (Sealed<Self::Out, Self::Time>, Sealed<Self::Out, Self::Time>) {
+        let [first, second] = self.forks();
+        (first, second)
+    }
+
+    /// Any number of streams of the same records: `let [a, b, c] = stream.forks();`.
+    fn forks<const N: usize>(self) -> [Sealed<Self::Out, Self::Time>; N] {
+        let streams = self.into_chain().share(&[const { EdgeKind::Forward }; N]);
+        streams.try_into().unwrap_or_else(|_| unreachable!("as many readers as kinds"))
+    }
+
+    /// Two streams: the records for which the predicate holds, and the rest.
+    #[track_caller]
+    fn split<F>(self, predicate: F) -> (Sealed<Self::Out, Self::Time>, Sealed<Self::Out, Self::Time>)
+    where
+        F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> bool,
+        F: Shippable,
+    {
+        self.into_chain().split(predicate, Location::caller())
+    }
+
+    /// Gives the stream event time: that of the field marked with `#[record(event_time)]`. The strategy says how far it has come:
+    /// [`out_of_order`](crate::event_time::out_of_order), [`monotonous`](crate::event_time::monotonous) or one of your own.
+    ///
+    /// Directly behind a source, watermarks are made by split, and none passes as long as a bounded split (a part of a file) waits to be read: so
+    /// results do not depend on which subtask reads which part first.
+    #[track_caller]
+    fn event_time<S>(self, strategy: S) -> Pipeline<WithEventTime<Self::Plan, OwnTime, S>, EventTime>
+    where
+        Self::Out: HasEventTime,
+        S: WatermarkStrategy<Self::Out>,
+    {
+        Pipeline { chain: self.into_chain().event_time(OwnTime, strategy, Location::caller()), time: PhantomData }
+    }
+
+    /// Gives the stream event time: that which the function says of each record.
+    #[track_caller]
+    fn event_time_by<F, S>(
+        self,
+        time_of: F,
+        strategy: S,
+    ) -> Pipeline<WithEventTime<Self::Plan, ByTime<F>, S>, EventTime>
+    where
+        F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> Timestamp,
+        F: Shippable,
+        S: WatermarkStrategy<Self::Out>,
+    {
+        Pipeline { chain: self.into_chain().event_time(ByTime(time_of), strategy, Location::caller()), time: PhantomData }
     }
 
     /// Ends the chain and gives the stream a type that can be named: for branches of an `if`, and for a union in a loop.

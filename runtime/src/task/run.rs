@@ -49,6 +49,11 @@ impl Subtask {
         let mut ended = false;
         let mut steps = 0;
         let mut ticked = self.env.now();
+        if self.gate.as_ref().is_some_and(Gate::is_unconnected) {
+            // Nothing is sent here, as to all but the first subtask behind `global()`.
+            self.watermark(Timestamp::MAX);
+            ended = true;
+        }
         loop {
             if self.cancel.is_set() {
                 return Err(Failure::cancelled());

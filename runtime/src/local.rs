@@ -1,0 +1,441 @@
+//! Running a job in this process: wires its chains together, runs every subtask as a task, and commits or aborts at the end.
+
+use std::{
+    any::Any,
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::{
+    FutureExt, StreamExt,
+    channel::oneshot,
+    future::Shared,
+    stream::FuturesUnordered,
+};
+
+use crate::{
+    env::{Env, blocking},
+    exchange::{
+        channel::{Sender, Shared as ChannelShared},
+        gate::Gate,
+    },
+    failure::Failure,
+    graph::{DynCommitter, Edge, EdgeKind, JobGraph, OutputId, VertexId},
+    metrics::{Registry, TaskMetrics},
+    settings::{CHANNEL_CREDIT_MAX_BYTES, CHANNEL_CREDIT_MIN_BYTES},
+    source::ConnectorContext,
+    task::{
+        contain::{Contained, contain},
+        context::{ChainContext, EdgeSenders, TaskInfo},
+        flag::Flag,
+        run::Subtask,
+    },
+};
+
+/// The least that a sender gets for its pre-aggregation table, in bytes.
+const PREAGGREGATION_MIN_BYTES: usize = 64 << 10;
+
+/// A job that runs. Dropping the handle leaves it running.
+#[derive(Clone)]
+pub struct JobHandle {
+    name: Arc<str>,
+    cancel: Flag,
+    drain: Flag,
+    registry: Registry,
+    chains: Arc<[ChainSummary]>,
+    done: Shared<oneshot::Receiver<Result<JobReport, Failure>>>,
+}
+
+/// What is known of a chain that runs.
+#[derive(Debug, Clone)]
+pub struct ChainSummary {
+    /// Its name, under which its metrics are found.
+    pub name: String,
+    /// How many subtasks it has.
+    pub parallelism: usize,
+    /// True if it reads a source.
+    pub is_source: bool,
+    /// True if it writes to a sink.
+    pub is_sink: bool,
+}
+
+/// What is said of a job that has ended well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobReport {
+    /// How long it ran.
+    pub elapsed: Duration,
+}
+
+impl fmt::Debug for JobHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobHandle").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl JobHandle {
+    /// The job's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Waits until the job has ended and its output is committed. Cancel safe; may be called again.
+    ///
+    /// # Errors
+    ///
+    /// Why it failed; [`Failure::is_cancelled`] if it was cancelled.
+    pub async fn wait(&self) -> Result<JobReport, Failure> {
+        self.done.clone().await.unwrap_or_else(|_| Err(Failure::new("the environment stopped before the job ended")))
+    }
+
+    /// Stops the job at once. What it wrote is not committed.
+    pub fn cancel(&self) {
+        self.cancel.set();
+    }
+
+    /// Lets the sources come to an end where they are; what they read so far flows through and is committed.
+    pub fn drain(&self) {
+        self.drain.set();
+    }
+
+    /// The job's metrics.
+    pub fn metrics(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Its chains.
+    pub fn chains(&self) -> &[ChainSummary] {
+        &self.chains
+    }
+}
+
+/// Starts a job.
+pub fn start(graph: JobGraph, env: Arc<dyn Env>) -> JobHandle {
+    let (sender, done) = oneshot::channel();
+    let names = chain_names(&graph);
+    let summary = |(id, name): (usize, &String)| ChainSummary {
+        name: name.clone(),
+        parallelism: graph.parallelism(VertexId(id)),
+        is_source: graph.vertices[id].source.is_some(),
+        is_sink: graph.vertices[id].sink.is_some(),
+    };
+    let handle = JobHandle {
+        name: graph.name.as_str().into(),
+        cancel: Flag::default(),
+        drain: Flag::default(),
+        registry: Registry::default(),
+        chains: names.iter().enumerate().map(summary).collect(),
+        done: done.shared(),
+    };
+    let driver = Driver {
+        env: Arc::clone(&env),
+        cancel: handle.cancel.clone(),
+        drain: handle.drain.clone(),
+        registry: handle.registry.clone(),
+        names,
+    };
+    let name = format!("job {}", graph.name);
+    env.spawn(
+        &name,
+        Box::pin(async move {
+            let _ = sender.send(driver.run(graph).await); // nobody may be waiting
+        }),
+    );
+    handle
+}
+
+/// Runs a job to its end.
+///
+/// # Errors
+///
+/// Why it failed.
+pub async fn run(graph: JobGraph, env: Arc<dyn Env>) -> Result<JobReport, Failure> {
+    start(graph, env).wait().await
+}
+
+/// The names of the chains, each made unique.
+fn chain_names(graph: &JobGraph) -> Vec<String> {
+    let mut seen = HashMap::<String, usize>::new();
+    let name = |vertex: &crate::graph::Vertex| {
+        let name = vertex.name();
+        let count = seen.entry(name.clone()).or_default();
+        *count += 1;
+        if *count == 1 { name } else { format!("{name} #{count}") }
+    };
+    graph.vertices.iter().map(name).collect()
+}
+
+struct Driver {
+    env: Arc<dyn Env>,
+    cancel: Flag,
+    drain: Flag,
+    registry: Registry,
+    names: Vec<String>,
+}
+
+/// What the writers of a sink leave, and who commits it.
+struct PendingSink {
+    committer: Box<dyn DynCommitter>,
+    committables: Arc<Mutex<Vec<Box<dyn Any + Send>>>>,
+    name: String,
+}
+
+type TaskFuture = crate::env::BoxFuture<'static, Result<(), Failure>>;
+
+impl Driver {
+    async fn run(self, graph: JobGraph) -> Result<JobReport, Failure> {
+        let began = self.env.now();
+        let graph = self.check(graph).await?;
+        let mut sinks = self.sinks(&graph)?;
+        let result = match contain(|| self.deploy(&graph, &sinks)).and_then(|tasks| tasks) {
+            Ok(tasks) => self.supervise(tasks).await,
+            Err(failure) => Err(failure),
+        };
+        match self.settle(result, &mut sinks).await {
+            Ok(()) => Ok(JobReport { elapsed: self.env.now().since(began) }),
+            Err(failure) => {
+                for sink in &mut sinks {
+                    sink.committer.abort().await;
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Commits what a job that ended well has written.
+    async fn settle(&self, result: Result<(), Failure>, sinks: &mut [PendingSink]) -> Result<(), Failure> {
+        result?;
+        for sink in sinks {
+            let what = std::mem::take(&mut *sink.committables.lock().unwrap_or_else(PoisonError::into_inner));
+            let committed = Contained::new(sink.committer.commit(what)).await;
+            committed.map_err(|failure| failure.at_operator(&sink.name, None))?;
+        }
+        Ok(())
+    }
+
+    fn connector(&self, graph: &JobGraph, vertex: VertexId, operator: &str) -> ConnectorContext {
+        ConnectorContext {
+            env: Arc::clone(&self.env),
+            operator: operator.to_owned(),
+            subtask: 0,
+            parallelism: graph.parallelism(vertex),
+            registry: self.registry.clone(),
+        }
+    }
+
+    /// Lets sources and sinks look for mistakes before anything is started.
+    async fn check(&self, graph: JobGraph) -> Result<JobGraph, Failure> {
+        let contexts: Vec<_> = (0..graph.vertices.len())
+            .map(|id| {
+                let operators = &graph.vertices[id].operators;
+                let name = |operator: Option<&crate::graph::OperatorInfo>| operator.map_or(String::new(), ToString::to_string);
+                let (source, sink) = (name(operators.first()), name(operators.last()));
+                (self.connector(&graph, VertexId(id), &source), self.connector(&graph, VertexId(id), &sink))
+            })
+            .collect();
+        blocking(&*self.env, move || {
+            for (vertex, (source_cx, sink_cx)) in graph.vertices.iter().zip(&contexts) {
+                if let (Some(source), Some(operator)) = (&vertex.source, vertex.operators.first()) {
+                    let checked = contain(|| source.check(source_cx)).and_then(|result| result);
+                    checked.map_err(|failure| failure.at_operator(&operator.to_string(), Some(operator.location)))?;
+                }
+                if let (Some(sink), Some(operator)) = (&vertex.sink, vertex.operators.last()) {
+                    let checked = contain(|| sink.check(sink_cx)).and_then(|result| result);
+                    checked.map_err(|failure| failure.at_operator(&operator.to_string(), Some(operator.location)))?;
+                }
+            }
+            Ok(graph)
+        })
+        .await
+    }
+
+    fn sinks(&self, graph: &JobGraph) -> Result<Vec<PendingSink>, Failure> {
+        let mut sinks = Vec::new();
+        for (id, vertex) in graph.vertices.iter().enumerate() {
+            let (Some(sink), Some(operator)) = (&vertex.sink, vertex.operators.last()) else { continue };
+            let name = operator.to_string();
+            let committer = sink
+                .committer(&self.connector(graph, VertexId(id), &name))
+                .map_err(|failure| failure.at_operator(&name, Some(operator.location)))?;
+            sinks.push(PendingSink { committer, committables: Arc::default(), name });
+        }
+        Ok(sinks)
+    }
+
+    /// Wires everything and makes the future of every subtask.
+    fn deploy(&self, graph: &JobGraph, sinks: &[PendingSink]) -> Result<Vec<(String, TaskFuture)>, Failure> {
+        let mut wires = Wires::new(graph)?;
+        let subtasks: usize = (0..graph.vertices.len()).map(|id| graph.parallelism(VertexId(id))).sum();
+        let preaggregation_bytes =
+            (graph.settings.preaggregation_bytes() / subtasks.max(1)).max(PREAGGREGATION_MIN_BYTES);
+        let mut sinks = sinks.iter();
+        let mut tasks: Vec<(String, TaskFuture)> = Vec::with_capacity(subtasks);
+        for (id, vertex) in graph.vertices.iter().enumerate() {
+            let (id, name) = (VertexId(id), &self.names[id]);
+            let parallelism = graph.parallelism(id);
+            let committables = match &vertex.sink {
+                Some(_) => Arc::clone(&sinks.next().expect("every sink has a committer").committables),
+                None => Arc::default(),
+            };
+            let splits = match &vertex.source {
+                Some(source) => {
+                    let operator = vertex.operators.first().map_or(String::new(), ToString::to_string);
+                    let splits = source.start(&self.connector(graph, id, &operator), self.drain.clone())?;
+                    tasks.push((format!("{name} discovery"), splits.discovery));
+                    Some(splits.handle)
+                }
+                None => None,
+            };
+            for subtask in 0..parallelism {
+                let info = TaskInfo {
+                    job: graph.name.clone(),
+                    subtask,
+                    parallelism,
+                    settings: graph.settings.clone(),
+                    registry: self.registry.clone(),
+                    env: Arc::clone(&self.env),
+                };
+                let metrics = TaskMetrics::new(&self.registry, name, subtask);
+                let mut cx = ChainContext {
+                    task: &info,
+                    operators: &vertex.operators,
+                    outputs: wires.outputs(graph, id, subtask, vertex.outputs),
+                    metrics: metrics.clone(),
+                    splits: splits.as_ref().map(|handle| handle()),
+                    committables: Arc::clone(&committables),
+                    drain: self.drain.clone(),
+                    wants_ticks: false,
+                    preaggregation_bytes,
+                };
+                let head = (vertex.make)(&mut cx)?;
+                let tick_interval = cx.wants_ticks.then_some(graph.settings.watermark_interval);
+                let gate = vertex.source.is_none().then(|| wires.gate(id, subtask));
+                let subtask_name = format!("{name} {}/{parallelism}", subtask + 1);
+                let task = Subtask {
+                    head,
+                    gate,
+                    env: Arc::clone(&self.env),
+                    metrics,
+                    cancel: self.cancel.clone(),
+                    tick_interval,
+                };
+                tasks.push((subtask_name, Box::pin(task.run())));
+            }
+        }
+        Ok(tasks)
+    }
+
+    /// Runs the tasks; when one fails the others are stopped. The first failure is the job's.
+    async fn supervise(&self, tasks: Vec<(String, TaskFuture)>) -> Result<(), Failure> {
+        let mut running: FuturesUnordered<_> = tasks
+            .into_iter()
+            .map(|(name, task)| {
+                let (sender, ended) = oneshot::channel();
+                let task = Contained::new(task);
+                let failing = name.clone();
+                self.env.spawn(
+                    &name,
+                    Box::pin(async move {
+                        let result = task.await.map_err(|failure: Failure| failure.at_operator(&failing, None));
+                        let _ = sender.send(result); // the driver waits, unless it is gone with its environment
+                    }),
+                );
+                ended
+            })
+            .collect();
+        let mut result = Ok(());
+        while let Some(ended) = running.next().await {
+            let ended = ended.unwrap_or_else(|_| Err(Failure::new("a task was dropped by its environment")));
+            if let Err(failure) = ended {
+                self.cancel.set();
+                let caused = matches!(&result, Err(before) if Failure::is_cancelled(before)) && !failure.is_cancelled();
+                if result.is_ok() || caused {
+                    result = Err(failure);
+                }
+            }
+        }
+        result
+    }
+}
+
+/// The channels of a job, by receiving subtask.
+struct Wires {
+    receivers: HashMap<(VertexId, usize), (Arc<ChannelShared>, usize)>,
+    senders: HashMap<(usize, usize), Vec<Sender>>,
+}
+
+impl Wires {
+    fn new(graph: &JobGraph) -> Result<Self, Failure> {
+        // First count the channels of each receiver, then make them with their share of the memory.
+        let mut counts = HashMap::<(VertexId, usize), usize>::new();
+        let mut channels = Vec::new();
+        for (number, edge) in graph.edges.iter().enumerate() {
+            let (from, to) = (graph.parallelism(edge.from), graph.parallelism(edge.to));
+            for sender in 0..from {
+                for receiver in targets(&edge.kind, sender, from, to) {
+                    let count = counts.entry((edge.to, receiver)).or_default();
+                    channels.push((number, sender, (edge.to, receiver), *count));
+                    *count += 1;
+                }
+            }
+        }
+        let share = graph.settings.network_bytes() / channels.len().max(1);
+        if share < CHANNEL_CREDIT_MIN_BYTES {
+            return Err(Failure::new(format!(
+                "the job has {} channels, and the network's share of memory_bytes ({} bytes) gives each {share} bytes, less than {CHANNEL_CREDIT_MIN_BYTES}: \
+                 raise memory_bytes, or lower the parallelism",
+                channels.len(),
+                graph.settings.network_bytes()
+            )));
+        }
+        let credit = share.min(CHANNEL_CREDIT_MAX_BYTES);
+        let receivers: HashMap<_, _> = (0..graph.vertices.len())
+            .flat_map(|id| (0..graph.parallelism(VertexId(id))).map(move |subtask| (VertexId(id), subtask)))
+            .map(|receiver| {
+                let count = counts.get(&receiver).copied().unwrap_or(0);
+                (receiver, (ChannelShared::new(count, credit), count))
+            })
+            .collect();
+        let mut senders = HashMap::<_, Vec<_>>::new();
+        for (edge, sender, receiver, channel) in channels {
+            let shared = Arc::clone(&receivers[&receiver].0);
+            senders.entry((edge, sender)).or_default().push(Sender::new(shared, channel));
+        }
+        Ok(Self { receivers, senders })
+    }
+
+    /// The sending ends of a subtask, by output.
+    fn outputs(
+        &mut self,
+        graph: &JobGraph,
+        vertex: VertexId,
+        subtask: usize,
+        outputs: usize,
+    ) -> Vec<Option<Vec<EdgeSenders>>> {
+        let mut of_output: Vec<Option<Vec<EdgeSenders>>> = (0..outputs).map(|_| None).collect();
+        for (number, Edge { from, output: OutputId(output), kind, .. }) in graph.edges.iter().enumerate() {
+            if *from == vertex {
+                let senders = self.senders.remove(&(number, subtask)).unwrap_or_default();
+                of_output[*output].get_or_insert_default().push(EdgeSenders { kind: kind.clone(), senders });
+            }
+        }
+        of_output
+    }
+
+    fn gate(&self, vertex: VertexId, subtask: usize) -> Gate {
+        let (shared, channels) = &self.receivers[&(vertex, subtask)];
+        Gate::new(Arc::clone(shared), *channels)
+    }
+}
+
+/// The subtasks that a subtask sends to over an edge.
+fn targets(kind: &EdgeKind, sender: usize, from: usize, to: usize) -> Vec<usize> {
+    match kind {
+        EdgeKind::Forward if from == to => vec![sender],
+        EdgeKind::Rescale if to >= from => (0..to).filter(|receiver| receiver * from / to == sender).collect(),
+        EdgeKind::Rescale => vec![sender * to / from],
+        EdgeKind::Global => vec![0],
+        EdgeKind::Forward | EdgeKind::Broadcast | EdgeKind::Partitioned(_) => (0..to).collect(),
+    }
+}

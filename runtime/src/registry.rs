@@ -1,0 +1,116 @@
+//! The jobs of a binary: `#[job]` registers them, the command line finds them.
+
+use std::fmt::Display;
+
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+
+use crate::{
+    failure::Location,
+    graph::{BuildError, JobGraph},
+    settings::Settings,
+    stream::{Guarantee, Job},
+};
+
+/// A job of this binary.
+pub struct JobEntry {
+    /// The name of its function.
+    pub name: &'static str,
+    /// Its doc comment.
+    pub doc: &'static str,
+    /// Where it is written.
+    pub location: Location,
+    /// Adds the job's own arguments to a command.
+    pub augment: fn(Command) -> Command,
+    /// Reads its arguments and builds the graph.
+    pub build: fn(&ArgMatches, BuildOptions) -> Result<JobGraph, BuildError>,
+}
+
+inventory::collect!(JobEntry);
+
+/// What is known when a job is built.
+#[derive(Debug, Clone, Default)]
+pub struct BuildOptions {
+    /// The settings that the job starts from.
+    pub settings: Settings,
+}
+
+/// All jobs of this binary, by name.
+pub fn jobs() -> Vec<&'static JobEntry> {
+    let mut jobs: Vec<_> = inventory::iter::<JobEntry>.into_iter().collect();
+    jobs.sort_by_key(|job| job.name);
+    jobs
+}
+
+/// What a job function may return.
+#[diagnostic::on_unimplemented(
+    message = "a job function returns nothing, or `Result<(), E>` where `E` can be displayed; this one returns `{Self}`",
+    label = "not a result of a job function"
+)]
+pub trait JobResult {
+    /// The mistake, if there is one.
+    fn into_result(self) -> Result<(), String>;
+}
+
+impl JobResult for () {
+    fn into_result(self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl<E: Display> JobResult for Result<(), E> {
+    fn into_result(self) -> Result<(), String> {
+        self.map_err(|error| error.to_string())
+    }
+}
+
+/// For a job without arguments.
+pub fn augment_none(command: Command) -> Command {
+    command
+}
+
+/// For a job with arguments.
+pub fn augment<A: Args>(command: Command) -> Command {
+    A::augment_args(command)
+}
+
+/// Builds a job without arguments.
+///
+/// # Errors
+///
+/// What is wrong with the job.
+pub fn build_without<G: Guarantee, R: JobResult>(
+    name: &str,
+    location: Location,
+    job: fn(&mut Job<G>) -> R,
+    options: BuildOptions,
+) -> Result<JobGraph, BuildError> {
+    build(name, location, options, |graph| job(graph))
+}
+
+/// Builds a job with arguments.
+///
+/// # Errors
+///
+/// What is wrong with the arguments or the job.
+pub fn build_with<G: Guarantee, A: Args, R: JobResult>(
+    name: &str,
+    location: Location,
+    job: fn(&mut Job<G>, A) -> R,
+    matches: &ArgMatches,
+    options: BuildOptions,
+) -> Result<JobGraph, BuildError> {
+    let arguments = <A as FromArgMatches>::from_arg_matches(matches)
+        .map_err(|error| BuildError::new(format!("job `{name}`: {error}")))?;
+    build(name, location, options, |graph| job(graph, arguments))
+}
+
+fn build<G: Guarantee, R: JobResult>(
+    name: &str,
+    location: Location,
+    options: BuildOptions,
+    fill: impl FnOnce(&mut Job<G>) -> R,
+) -> Result<JobGraph, BuildError> {
+    let mut job = Job::new(name, options.settings);
+    fill(&mut job).into_result().map_err(|error| BuildError::new(format!("job `{name}` ({location}): {error}")))?;
+    job.build()
+}

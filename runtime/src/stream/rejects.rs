@@ -1,0 +1,54 @@
+//! What becomes of records that an operator rejects: skipped, or diverted to a stream of their own.
+
+use std::marker::PhantomData;
+
+use millstream_core::record::Record;
+
+use super::{Chain, Pipeline, Plan, Sealed, TimeDomain};
+use crate::{
+    graph::EdgeKind,
+    operator::{Operator, Shippable},
+    operators::fused::{Divert, Fail, Skip, Then},
+};
+
+impl<P, O, Time> Pipeline<Then<P, O, Fail>, Time>
+where
+    P: Plan,
+    O: Operator<P::Out>,
+    Time: TimeDomain,
+{
+    /// Leaves out records that the operator before this rejects, and counts them by the metric `records_skipped`. (Otherwise the job fails.)
+    pub fn skip_errors(self) -> Pipeline<Then<P, O, Skip>, Time> {
+        let Chain { plan: Then { before, operator, index, .. }, draft } = self.chain;
+        Pipeline::new(Then { before, operator, on_error: Skip, index }, draft)
+    }
+
+    /// Sends records that the operator before this rejects to a stream of their own, each with its error as text: `(record, error)`.
+    pub fn divert_errors(
+        self,
+    ) -> (Pipeline<Then<P, O, Divert<ToPair<P::Out, O::Error>, (P::Out, String)>>, Time>, Sealed<(P::Out, String), Time>)
+    {
+        let pair: ToPair<P::Out, O::Error> = |record, error| (P::Out::from_view(record), error.to_string());
+        self.divert_errors_with(pair)
+    }
+
+    /// Sends what the closure makes of a rejected record and its error to a stream of its own: a record type of yours.
+    pub fn divert_errors_with<F, R>(
+        self,
+        make: F,
+    ) -> (Pipeline<Then<P, O, Divert<F, R>>, Time>, Sealed<R, Time>)
+    where
+        F: for<'a> Fn(<P::Out as Record>::View<'a>, O::Error) -> R,
+        F: Shippable,
+        R: Record,
+    {
+        let Chain { plan: Then { before, operator, index, .. }, mut draft } = self.chain;
+        let output = draft.output();
+        let errors = Sealed::reading(draft.reader::<R>(output, EdgeKind::Forward));
+        let on_error = Divert { make, output, timed: Time::TIMED, rejected: PhantomData };
+        (Pipeline::new(Then { before, operator, on_error, index }, draft), errors)
+    }
+}
+
+/// The function of [`Pipeline::divert_errors`].
+pub type ToPair<T, E> = for<'a> fn(<T as Record>::View<'a>, E) -> (T, String);

@@ -10,8 +10,8 @@ use crate::record::Record;
 /// | `f32`, `f64` | sum and correction, both `f64` (Neumaier) | `f64` |
 ///
 /// A compensated sum hardly depends on the order of the numbers: whatever the order, and in however many pieces it was taken, it differs
-/// from the exact sum by at most 1e-15 times the sum of the magnitudes, for up to a hundred million numbers. Infinities, `NaN` and
-/// overflow give what plain addition gives.
+/// from the exact sum by at most 1e-15 times the sum of the magnitudes, for up to a hundred million numbers. Infinities and `NaN` give
+/// what plain addition gives; so does a sum that overflows on the way, and whether it does is then up to the order.
 #[diagnostic::on_unimplemented(
     message = "values of type `{Self}` cannot be added up",
     note = "sums and averages are of integers up to 64 bits, floats, and options of these"

@@ -9,6 +9,7 @@ pub mod event_time;
 pub mod impls;
 pub mod key;
 mod prefetch;
+pub mod outcome;
 pub mod record;
 pub mod schema;
 pub mod table;

@@ -14,7 +14,7 @@ use crate::{
     env::{Env, Instant},
     failure::Failure,
     metrics::TaskMetrics,
-    operator::{Push, Signal, Stage, Wait, earliest},
+    operator::{Push, Signal, Stage, Wait},
 };
 
 /// How the buffers of one consumer are spread over its subtasks.

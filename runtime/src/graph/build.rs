@@ -107,10 +107,6 @@ impl Draft {
         }
     }
 
-    pub(crate) fn mistake(&self, mistake: String) {
-        self.graph.borrow_mut().mistake(mistake);
-    }
-
     /// A new chain that reads an output of this one.
     pub(crate) fn reader<T: Record>(&self, output: OutputId, kind: EdgeKind) -> Draft {
         let reader = Draft::new(&self.graph);

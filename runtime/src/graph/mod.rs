@@ -6,7 +6,7 @@ pub mod render;
 
 use std::{any::Any, fmt};
 
-pub(crate) use build::{Draft, GraphBuilder, SharedGraph};
+pub(crate) use build::{Draft, SharedGraph};
 
 use crate::{
     env::BoxFuture,

@@ -226,18 +226,10 @@ async fn discover<S: Source>(pool: Arc<Pool<S>>, cx: SourceContext, drain: Flag)
     loop {
         let mut enumerator = pool.lock().enumerator.take().expect("only discovery takes the enumerator, and puts it back");
         let found = enumerator.discover().await;
-        let mut state = pool.lock();
-        state.enumerator = Some(enumerator);
-        let Discovered { splits, bytes, again } = match found {
-            Ok(found) => found,
-            Err(failure) => return Err(failure.at_operator(cx.operator(), None)),
-        };
+        let Discovered { splits, bytes, again } = found.map_err(|failure| failure.at_operator(cx.operator(), None))?;
         total += bytes;
         input_bytes.set(i64::try_from(total).unwrap_or(i64::MAX));
-        state.waiting.extend(splits);
-        state.complete = again.is_none();
-        state.wake();
-        drop(state);
+        pool.add(enumerator, splits, again.is_none());
         let Some(again) = again else { return Ok(()) };
         let sleep = cx.env().sleep(again);
         futures::future::select(sleep, std::pin::pin!(drain.wait())).await;
@@ -282,6 +274,14 @@ impl<S: Source> Pool<S> {
 
     fn lock(&self) -> MutexGuard<'_, PoolState<S>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, enumerator: S::Enumerator, splits: Vec<S::Split>, complete: bool) {
+        let mut state = self.lock();
+        state.enumerator = Some(enumerator);
+        state.waiting.extend(splits);
+        state.complete = complete;
+        state.wake();
     }
 
     fn take(&self, subtask: usize) -> Taken<S::Split> {

@@ -14,7 +14,7 @@ pub use job::{Job, Replayable, SuitsGuarantee};
 pub use keyed::{IsKeyed, KeyBy, Keyed, KeyedStream};
 pub use pipeline::{Chain, ForkToUseAStreamTwice, Pipeline, Sealed, Stream};
 pub use time::{ByTime, OwnTime, TimeFn};
-pub use windowed::Windowed;
+pub use windowed::{Aggregated, Windowed};
 
 use millstream_core::record::Record;
 

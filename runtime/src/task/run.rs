@@ -95,13 +95,17 @@ impl Subtask {
                 Progress::Consumed if ended => break,
                 Progress::Consumed => {
                     if let Some(read) = held.take() {
-                        self.gate().release(read.channel, read.buffer.size());
+                        gate_of(&self.gate).release(read.channel, read.buffer.size());
                     }
-                    let event = match self.gate().try_next() {
+                    let event = match gate_of(&self.gate).try_next() {
                         Some(event) => Some(event),
                         None if self.wants_flush() => None,
                         None => {
-                            let event = self.wait_for_event(self.deadline(due, ticked)).await?;
+                            let deadline = self.deadline(due, ticked);
+                            let gate = gate_of(&self.gate);
+                            let next = async move { Ok(gate.next().await) };
+                            let next = or_cancelled(&self.cancel, next);
+                            let event = or_deadline(&*self.env, deadline, next).await.transpose()?;
                             charge(&self.metrics.idle_nanos, after, self.env.now());
                             event
                         }
@@ -117,9 +121,6 @@ impl Subtask {
         or_cancelled(&self.cancel, self.head.finish()).await
     }
 
-    fn gate(&self) -> &Gate {
-        self.gate.as_ref().expect("a chain without inputs never consumes: sources wait or finish")
-    }
 
     /// Tells the chain that its task is about to wait; true if something is to be written out before.
     fn wants_flush(&mut self) -> bool {
@@ -149,12 +150,6 @@ impl Subtask {
             self.env.now() + Duration::from_millis(u64::try_from(millis).unwrap_or(0))
         });
         earliest(earliest(flush_due, tick), timer)
-    }
-
-    /// The next event, or `None` when the deadline has come first.
-    async fn wait_for_event(&self, deadline: Option<Instant>) -> Result<Option<(usize, Event)>, Failure> {
-        let next = async { Ok(self.gate().next().await) };
-        or_deadline(&*self.env, deadline, or_cancelled(&self.cancel, next)).await.transpose()
     }
 
     /// Takes an event; true if it was the last.
@@ -191,6 +186,10 @@ impl Subtask {
         self.metrics.watermark.set(at.millis());
         self.head.signal(Signal::Watermark(at));
     }
+}
+
+fn gate_of(gate: &Option<Gate>) -> &Gate {
+    gate.as_ref().expect("a chain without inputs never consumes: sources wait or finish")
 }
 
 fn charge(counter: &Counter, from: Instant, to: Instant) {

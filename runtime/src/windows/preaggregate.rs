@@ -133,7 +133,7 @@ where
     #[inline(always)]
     fn push(&mut self, record: T::View<'_>, at: Timestamp) {
         let Self { key, windows, aggregate, slices, owners, records, senders, .. } = self;
-        let send = |hash| records.push(senders, owners.of(hash), record, at, hash);
+        let mut send = |hash| records.push(senders, owners.of(hash), record, at, hash);
         if !Self::POSSIBLE {
             return send(key.with(record, |key| <K::Key as Key>::hash(key)));
         }

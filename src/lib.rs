@@ -1,0 +1,1 @@
+//! Millstream: a distributed stream processor with typed, compile-time checked operator chains.

@@ -33,3 +33,16 @@ impl Errors {
         self.0.map_or(Ok(()), Err)
     }
 }
+
+/// The messages in emitted code, in order, for tests.
+#[cfg(test)]
+pub(crate) fn messages(emitted: proc_macro2::TokenStream) -> Vec<String> {
+    let file: syn::File = syn::parse2(emitted).expect("what is emitted can be parsed");
+    let messages = file.items.iter().filter_map(|item| match item {
+        syn::Item::Macro(item) if item.mac.path.segments.last()?.ident == "compile_error" => {
+            Some(item.mac.parse_body::<syn::LitStr>().expect("a message").value())
+        }
+        _ => None,
+    });
+    messages.collect()
+}

@@ -3,8 +3,11 @@
 //! *expand*, and *fallback* (after an error: a stub, so that one mistake is reported once).
 
 mod errors;
+mod operator;
+mod options;
 mod paths;
 mod record;
+mod types;
 
 use proc_macro::TokenStream;
 
@@ -35,4 +38,59 @@ use proc_macro::TokenStream;
 #[proc_macro_derive(Record, attributes(record))]
 pub fn derive_record(input: TokenStream) -> TokenStream {
     record::derive(&syn::parse_macro_input!(input as syn::DeriveInput)).into()
+}
+
+/// Makes a function an operator that turns each record into one other: `.then(function)`.
+///
+/// The function takes the view of a record and, if it wants it, the record's time (`at: Timestamp`). What it returns is a
+/// view if the type mentions a reference or a lifetime, and may then borrow from its argument; otherwise it is an owned
+/// record. A `Result` of either may reject the record. `function::call` is the function itself, for unit tests.
+///
+/// ```ignore
+/// #[map]
+/// fn in_cents(trade: TradeView<'_>) -> TradeView<'_> {
+///     TradeView { price: trade.price * 100.0, ..trade }
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn map(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    operator::attribute(operator::Kind::Map, arguments.into(), item.into()).into()
+}
+
+/// Makes a function an operator that keeps the records for which it returns `true`, or `Ok(true)`: `.then(function)`.
+///
+/// Parameters are as of [`macro@map`].
+#[proc_macro_attribute]
+pub fn filter(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    operator::attribute(operator::Kind::Filter, arguments.into(), item.into()).into()
+}
+
+/// Makes a function an operator that turns each record into any number of others: `.then(function)`.
+///
+/// It returns `impl Iterator<Item = T>`, `Vec<T>`, `Option<T>`, `[T; N]`, or a `Result` of one of these, `T` being a view
+/// or an owned record as for [`macro@map`].
+#[proc_macro_attribute]
+pub fn flat_map(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    operator::attribute(operator::Kind::FlatMap, arguments.into(), item.into()).into()
+}
+
+/// Makes a function an operator that turns each record into one other or into none: `.then(function)`.
+///
+/// It returns `Option<T>` or `Result<Option<T>, E>`, `T` being a view or an owned record as for [`macro@map`].
+#[proc_macro_attribute]
+pub fn filter_map(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    operator::attribute(operator::Kind::FilterMap, arguments.into(), item.into()).into()
+}
+
+/// Makes a function a key selector: `.key_with(function)`. The key may borrow from the record, or be made on the spot.
+///
+/// ```ignore
+/// #[key]
+/// fn symbol(trade: TradeView<'_>) -> &str {
+///     trade.symbol
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn key(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    operator::attribute(operator::Kind::Key, arguments.into(), item.into()).into()
 }

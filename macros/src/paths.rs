@@ -28,6 +28,18 @@ impl Paths {
         quote!(#root::__private::core)
     }
 
+    /// `millstream_runtime`.
+    pub(crate) fn runtime(&self) -> TokenStream {
+        let root = &self.root;
+        quote!(#root::__private::runtime)
+    }
+
+    /// `inventory`.
+    pub(crate) fn inventory(&self) -> TokenStream {
+        let root = &self.root;
+        quote!(#root::__private::inventory)
+    }
+
     /// `rkyv`.
     pub(crate) fn rkyv(&self) -> TokenStream {
         let root = &self.root;

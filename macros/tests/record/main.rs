@@ -3,4 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod attributes;
+mod enums;
+mod generics;
+mod keys;
+mod rows;
 mod structs;

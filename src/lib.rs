@@ -1,1 +1,59 @@
 //! Millstream: a distributed stream processor with typed, compile-time checked operator chains.
+//!
+//! A job is ordinary Rust: `#[derive(Record)]` on the data, closures or annotated functions as operators, a `#[job]` function as the graph. This crate
+//! is the facade: it re-exports the parts and owns the [`prelude`].
+
+#[doc(inline)]
+pub use millstream_core::{
+    aggregate::{Aggregate, Of},
+    cell::{Cell, Column, Row},
+    error::ParseError,
+    event_time::EventTime as HasEventTime,
+    impls::{ByteString, MapView, VecView},
+    key::Key,
+    record::{Adapter, Record},
+    schema::Schema,
+    time::{DurationExt, Timestamp, Window},
+    view::View,
+};
+#[doc(inline)]
+pub use millstream_runtime::{
+    env, event_time, failure, graph, local, metrics,
+    operator::{KeyFn, Operator, Push},
+    registry, settings, sink, source, stream,
+    stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoTime, Stream},
+    windows,
+};
+pub use millstream_macros::{Record, aggregate, filter, filter_map, flat_map, job, key, map};
+
+/// The crate behind job arguments: `#[derive(clap::Args)]`.
+pub use clap;
+
+/// What a job needs: `use millstream::prelude::*;`.
+pub mod prelude {
+    pub use clap::{self, Args};
+    pub use millstream_core::{
+        aggregate::Aggregate,
+        impls::ByteString,
+        key::Key,
+        outcome::each,
+        record::Record,
+        time::{DurationExt, Timestamp, Window},
+    };
+    pub use millstream_macros::{Record, aggregate, filter, filter_map, flat_map, job, key, map};
+    pub use millstream_runtime::{
+        event_time::{WatermarkStrategyExt, monotonous, out_of_order, punctuated},
+        operator::{KeyFn, Operator, Push},
+        stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoTime, Stream},
+        windows::{global, tumbling},
+    };
+}
+
+/// What the macros name in the code they emit. Not a public interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use inventory;
+    pub use millstream_core as core;
+    pub use millstream_core::__private::rkyv;
+    pub use millstream_runtime as runtime;
+}

@@ -4,6 +4,7 @@ use std::{convert::Infallible, fmt::Display, future::Future, pin::Pin};
 
 use millstream_core::{key::Key, record::Record, time::Timestamp};
 
+pub use crate::annotated::Annotated;
 pub use crate::failure::{Failure, Location};
 pub use crate::task::context::OpenContext;
 use crate::env::Instant;

@@ -1,5 +1,6 @@
 //! The runtime of Millstream: typed streams become a graph of chains, which run as tasks connected by exchanges.
 
+mod annotated;
 pub mod cli;
 pub mod env;
 pub mod event_time;

@@ -6,6 +6,7 @@ use millstream_core::{key::Key, record::Record, time::Timestamp};
 
 pub use millstream_core::outcome::{Each, Outcome, Perhaps, Several, Verdict, each};
 
+pub use crate::annotated::Annotated;
 pub use crate::failure::{Failure, Location};
 pub use crate::task::context::OpenContext;
 use crate::env::Instant;

@@ -1,0 +1,163 @@
+//! Reads a file piece by piece, off the threads that run tasks, one piece ahead of the parser.
+
+use std::{
+    io::{self, Read, Seek, SeekFrom},
+    path::Path,
+    sync::Arc,
+};
+
+use millstream_core::cell::Column;
+use millstream_runtime::{
+    env::{BoxFuture, Env, ReadFile},
+    failure::Failure,
+};
+
+use super::{
+    header::{Header, cannot_read},
+    scan::Syntax,
+};
+use crate::background::background;
+
+/// How much of a file is read at once. A reader keeps two chunks: the one that is parsed and the one that is read meanwhile.
+pub(super) const CHUNK_BYTES: usize = 256 * 1024;
+/// How much is read past the end of a range to find the end of its last row.
+const PAST_END_BYTES: usize = 4 * 1024;
+/// Room in front of each chunk for the row that was cut off at the end of the chunk before, so that it is moved instead of the chunk.
+const HEADROOM_BYTES: usize = 4 * 1024;
+
+/// Text to parse: what was left of the text before, and after it a chunk of the file.
+#[derive(Debug, Default)]
+pub(super) struct Text {
+    /// The bytes; those before [`Text::at`] are done with.
+    pub(super) bytes: Vec<u8>,
+    /// Where the next row begins.
+    pub(super) at: usize,
+    /// Where `bytes` begin in the file. Below zero if headroom reaches beyond the beginning.
+    origin: i64,
+    /// True if the file ends with this text.
+    pub(super) last: bool,
+}
+
+impl Text {
+    /// Where a byte is in the file.
+    #[inline]
+    pub(super) fn offset(&self, at: usize) -> u64 {
+        (self.origin + at as i64) as u64
+    }
+
+    /// What is not done with.
+    pub(super) fn rest(&self) -> &[u8] {
+        &self.bytes[self.at..]
+    }
+}
+
+/// What a reader knows when its first chunk is there.
+pub(super) struct Opened {
+    pub(super) header: Arc<Header>,
+    /// True if the text begins before the range: what comes before the end of its first line belongs to the range before.
+    pub(super) skip_line: bool,
+}
+
+/// A range to read.
+pub(super) struct Range {
+    pub(super) path: Arc<Path>,
+    pub(super) from: u64,
+    pub(super) end: u64,
+    pub(super) syntax: Syntax,
+    pub(super) wanted: &'static [Column],
+    /// The header, if the file was read before.
+    pub(super) header: Option<Arc<Header>>,
+}
+
+/// A file that is being read.
+pub(super) struct Chunks {
+    file: Box<dyn ReadFile>,
+    path: Arc<Path>,
+    /// Where the next chunk begins.
+    next: u64,
+    /// Where the range ends.
+    end: u64,
+}
+
+/// A chunk, and the way to the next. `Opened` comes with the first.
+pub(super) type Fetching = BoxFuture<'static, Result<(Chunks, Text, Option<Opened>), Failure>>;
+
+impl Chunks {
+    /// Starts to open a file and to read the first chunk of a range.
+    pub(super) fn open(env: &Arc<dyn Env>, range: Range, buffer: Vec<u8>) -> Fetching {
+        let files = Arc::clone(env);
+        background(&**env, move || {
+            let Range { path, from, end, syntax, wanted, header } = range;
+            let mut file = files.files().open(&path).map_err(|error| cannot_read(&path, &error))?;
+            let header = match header {
+                Some(header) => header,
+                None => Arc::new(Header::read(&mut file, &path, syntax, wanted)?),
+            };
+            // A line belongs to the range that it begins in: one byte earlier shows whether a line begins at `from`.
+            let skip_line = from > header.data_start;
+            let next = if skip_line { from - 1 } else { header.data_start };
+            file.seek(SeekFrom::Start(next)).map_err(|error| cannot_read(&path, &error))?;
+            let mut chunks = Chunks { file, path, next, end };
+            let text = chunks.read(buffer, CHUNK_BYTES)?;
+            Ok((chunks, text, Some(Opened { header, skip_line })))
+        })
+    }
+
+    /// True if the next chunk is needed for sure.
+    pub(super) fn wants_more(&self) -> bool {
+        self.next < self.end
+    }
+
+    /// Starts to read the next chunk. `left` is how many bytes of the text before are expected to be left over: a long row is read in ever larger steps.
+    pub(super) fn fetch(mut self, env: &dyn Env, buffer: Vec<u8>, left: usize) -> Fetching {
+        background(env, move || {
+            let text = self.read(buffer, CHUNK_BYTES.max(left))?;
+            Ok((self, text, None))
+        })
+    }
+
+    fn read(&mut self, mut bytes: Vec<u8>, bytes_wanted: usize) -> Result<Text, Failure> {
+        let in_range = usize::try_from(self.end.saturating_sub(self.next)).unwrap_or(usize::MAX);
+        let wanted = bytes_wanted.min(in_range.saturating_add(PAST_END_BYTES));
+        bytes.resize(HEADROOM_BYTES + wanted, 0);
+        let read = fill(&mut *self.file, &mut bytes[HEADROOM_BYTES..])
+            .map_err(|error| cannot_read(&self.path, &error))?;
+        bytes.truncate(HEADROOM_BYTES + read);
+        let origin = self.next as i64 - HEADROOM_BYTES as i64;
+        self.next += read as u64;
+        Ok(Text { bytes, at: HEADROOM_BYTES, origin, last: read < wanted })
+    }
+}
+
+/// Puts what was left of the text before in front of the next; gives back a buffer for the one after.
+pub(super) fn join(before: Text, next: &mut Text) -> Vec<u8> {
+    let left = before.rest();
+    if left.len() <= next.at {
+        let at = next.at - left.len();
+        next.bytes[at..next.at].copy_from_slice(left);
+        next.at = at;
+        return before.bytes;
+    }
+    // A long row: the buffer before has room for it, or grows once.
+    let (left_at, left_bytes) = (before.at, left.len() as i64);
+    let mut bytes = before.bytes;
+    bytes.drain(..left_at);
+    bytes.extend_from_slice(&next.bytes[next.at..]);
+    next.origin += next.at as i64 - left_bytes;
+    next.at = 0;
+    std::mem::replace(&mut next.bytes, bytes)
+}
+
+/// Reads until the buffer is full or the file ends.
+fn fill(file: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}

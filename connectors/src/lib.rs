@@ -1,0 +1,16 @@
+//! Sources and sinks: [CSV files](csv), [`print()`], [`collect()`](collect::collect) for tests, [generated records](generate) and
+//! [records in memory](records). They stand on the public traits `Source` and `Sink` of the runtime and use nothing that a connector
+//! outside of this crate could not use as well.
+
+mod background;
+pub mod collect;
+pub mod csv;
+pub mod generate;
+pub mod print;
+pub mod records;
+
+pub use collect::{Collect, collect};
+pub use csv::CsvFiles;
+pub use generate::{Random, generate, generate_unbounded};
+pub use print::{print, print_to};
+pub use records::records;

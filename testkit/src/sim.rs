@@ -48,7 +48,7 @@ use self::{
 pub const WALL_START: Timestamp = Timestamp::from_millis(1_704_067_200_000);
 /// How long a simulation may run unless [`SimEnv::with_time_limit`] says otherwise, in virtual time. A job that only ever looks at its timers again
 /// is stuck too, though something is always due: this bound finds it.
-pub const DEFAULT_TIME_LIMIT: Duration = Duration::from_secs(3600);
+pub const DEFAULT_TIME_LIMIT: Duration = Duration::from_secs(6 * 3600);
 /// The most that one step of a task takes, in virtual nanoseconds.
 const POLL_NANOS_LIMIT: u64 = 50_000;
 /// The most that blocking work waits for its thread, and takes, in virtual nanoseconds.

@@ -1,0 +1,58 @@
+//! The examples run on their sample data, as the README says, and their output is compared with what is kept beside them.
+
+use std::fs;
+
+use crate::{
+    compare, paths,
+    step::{self, Failed, step},
+};
+
+struct Example {
+    name: &'static str,
+    /// The example's own arguments; `{out}` is the directory that it may write to.
+    arguments: &'static [&'static str],
+    outputs: &'static [Output],
+}
+
+struct Output {
+    /// Below `{out}`; empty for `{out}` itself.
+    directory: &'static str,
+    /// A file with a header and the rows in any order, below the workspace root.
+    expected: &'static str,
+}
+
+const EXAMPLES: &[Example] = &[
+    Example {
+        name: "flights",
+        arguments: &["run", "--output", "{out}"],
+        outputs: &[
+            Output { directory: "departures", expected: "examples/flights/expected/departures.csv" },
+            Output { directory: "delayed", expected: "examples/flights/expected/delayed.csv" },
+        ],
+    },
+    Example {
+        name: "word_count",
+        arguments: &["run", "--output", "{out}"],
+        outputs: &[Output { directory: "", expected: "examples/word_count/expected.csv" }],
+    },
+];
+
+/// Runs every example and compares its output.
+pub(crate) fn run_all() -> Result<(), Failed> {
+    EXAMPLES.iter().try_for_each(|example| step(&format!("example {}", example.name), || run(example)))
+}
+
+fn run(example: &Example) -> Result<(), Failed> {
+    let out = paths::scratch("examples").join(example.name);
+    if out.exists() {
+        fs::remove_dir_all(&out)
+            .map_err(|error| Failed::new(format!("{} cannot be removed: {error}", out.display())))?;
+    }
+    let fixed = ["run", "--release", "--locked", "--example", example.name, "--"].map(str::to_owned);
+    let own = example.arguments.iter().map(|argument| argument.replace("{out}", &out.display().to_string()));
+    step::run("cargo", fixed.into_iter().chain(own), &[])?;
+    example
+        .outputs
+        .iter()
+        .try_for_each(|output| compare::parts(&out.join(output.directory), &paths::root().join(output.expected)))
+}

@@ -1,0 +1,95 @@
+//! `cargo xtask ci` runs what CI runs. The desk and CI share this one program, so nothing is found only after a push.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a build tool stands outside of the engine: it starts programs, reads files and times them"
+)]
+
+mod compare;
+mod examples;
+mod paths;
+mod readme;
+mod rules;
+mod step;
+
+use std::process::ExitCode;
+
+use step::{Failed, cargo, step};
+
+/// Read by the seeded suites: `full` makes them long.
+const BUDGET: &str = "MILLSTREAM_TEST_BUDGET";
+/// Address sanitizer's runtime exists for this target; naming it also keeps build scripts and proc-macros out of the instrumentation.
+const SANITIZER_TARGET: &str = "x86_64-unknown-linux-gnu";
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  ci        what CI runs: house rules, format, clippy, tests, docs, examples, benches compiled
+  full      ci with long seeded suites, and the sanitizer
+  rules     the house rules alone
+  examples  the examples on their sample data, output compared
+  asan      the buffer fuzz suite under address sanitizer (needs a nightly toolchain)
+";
+
+fn main() -> ExitCode {
+    let command = std::env::args().nth(1);
+    let done = match command.as_deref() {
+        Some("ci") => ci(Budget::Short),
+        Some("full") => ci(Budget::Full).and_then(|()| asan(Budget::Full)),
+        Some("rules") => step("house rules", rules::check),
+        Some("examples") => examples::run_all(),
+        Some("asan") => asan(Budget::Short),
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            eprintln!("\n== FAILED: {failed}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// How much the seeded suites try.
+#[derive(Clone, Copy)]
+enum Budget {
+    Short,
+    Full,
+}
+
+impl Budget {
+    fn variables(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Short => &[],
+            Self::Full => &[(BUDGET, "full")],
+        }
+    }
+}
+
+fn ci(budget: Budget) -> Result<(), Failed> {
+    step("house rules", rules::check)?;
+    step("format", || cargo("fmt --all --check", &[]))?;
+    step("clippy", || cargo("clippy --workspace --all-targets --locked -- -D warnings", &[]))?;
+    step("the README names the test command", readme::check)?;
+    step("tests", || cargo(readme::TEST_ARGUMENTS, budget.variables()))?;
+    step("documentation", || cargo("doc --workspace --no-deps --locked", &[("RUSTDOCFLAGS", "-D warnings")]))?;
+    examples::run_all()?;
+    step("benches compile", || cargo("bench --workspace --no-run --locked", &[]))
+}
+
+fn asan(budget: Budget) -> Result<(), Failed> {
+    step("buffer fuzz under address sanitizer", || {
+        if !step::succeeds("rustup", &["run", "nightly", "rustc", "--version"]) {
+            return Err(Failed::new(
+                "the address sanitizer needs a nightly toolchain: install it with `rustup toolchain install nightly --profile minimal`",
+            ));
+        }
+        let arguments =
+            ["run", "nightly", "cargo", "test", "--locked", "-p", "millstream-core", "--test", "buffer_fuzz"];
+        let mut variables = vec![("RUSTFLAGS", "-Zsanitizer=address")];
+        variables.extend(budget.variables());
+        step::run("rustup", arguments.into_iter().chain(["--target", SANITIZER_TARGET]), &variables)
+    })
+}

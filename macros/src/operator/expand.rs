@@ -39,8 +39,6 @@ pub(super) fn items(operator: &Operator) -> TokenStream {
         #vis fn #ident() -> #ident {
             #ident {}
         }
-
-        impl #runtime::operator::Annotated for #ident {}
     }
 }
 

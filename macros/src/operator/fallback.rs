@@ -64,7 +64,6 @@ pub(crate) fn operator(operator: &Operator, error: &syn::Error) -> TokenStream {
             #ident {}
         }
 
-        impl #runtime::operator::Annotated for #ident {}
 
         #implementation
     }

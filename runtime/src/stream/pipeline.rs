@@ -17,7 +17,7 @@ use crate::{
     },
     failure::Location,
     graph::{Draft, EdgeKind, OperatorInfo, OutputId},
-    operator::{KeyFn, Operator, Outcome, Perhaps, Several, Shippable, Verdict},
+    operator::{Annotated, KeyFn, Operator, Outcome, Perhaps, Several, Shippable, Verdict},
     operators::{
         closures::{Filter, FilterMap, FlatMap, Inspect, Map},
         fused::{Fail, Then},
@@ -204,7 +204,7 @@ pub trait Stream: Sized {
         F: Shippable,
         R: Outcome + 'static,
     {
-        self.then(Map::new(call))
+        self.process(Map::new(call))
     }
 
     /// Keeps the records for which the closure returns true (or `Ok(true)`).
@@ -215,7 +215,7 @@ pub trait Stream: Sized {
         F: Shippable,
         R: Verdict + 'static,
     {
-        self.then(Filter::new(call))
+        self.process(Filter::new(call))
     }
 
     /// One record becomes one or none.
@@ -226,7 +226,7 @@ pub trait Stream: Sized {
         F: Shippable,
         R: Perhaps + 'static,
     {
-        self.then(FilterMap::new(call))
+        self.process(FilterMap::new(call))
     }
 
     /// One record becomes any number: a `Vec`, an array, an `Option`, or [`each`](crate::operator::each) of an iterator.
@@ -237,7 +237,7 @@ pub trait Stream: Sized {
         F: Shippable,
         R: Several + 'static,
     {
-        self.then(FlatMap::new(call))
+        self.process(FlatMap::new(call))
     }
 
     /// Looks at each record as it passes.
@@ -247,13 +247,23 @@ pub trait Stream: Sized {
         F: for<'a> Fn(<Self::Out as Record>::View<'a>),
         F: Shippable,
     {
-        self.then(Inspect(call))
+        self.process(Inspect(call))
     }
 
-    /// Puts in a function annotated with `#[map]`, `#[filter]`, `#[flat_map]` or `#[filter_map]`, or an [`Operator`] of one's own. Unlike a closure it may
-    /// return what borrows from its record, and has hooks for the beginning and the end.
+    /// Puts in a function annotated with `#[map]`, `#[filter]`, `#[flat_map]` or `#[filter_map]`: `.then(clean)`. Unlike a closure it may return what borrows
+    /// from its record.
     #[track_caller]
-    fn then<O>(self, operator: O) -> Pipeline<Then<Self::Plan, O>, Self::Time>
+    fn then<F, O>(self, function: F) -> Pipeline<Then<Self::Plan, O>, Self::Time>
+    where
+        F: Annotated<O>,
+        O: Operator<Self::Out>,
+    {
+        self.process(function.make())
+    }
+
+    /// Puts in an [`Operator`] of one's own: with fields, and hooks for the beginning and the end.
+    #[track_caller]
+    fn process<O>(self, operator: O) -> Pipeline<Then<Self::Plan, O>, Self::Time>
     where
         O: Operator<Self::Out>,
     {
@@ -273,13 +283,14 @@ pub trait Stream: Sized {
         Keyed::new(self.into_chain(), KeyBy::new(key))
     }
 
-    /// Groups by a key that a function annotated with `#[key]` selects; it may borrow from the record.
+    /// Groups by a key that a function annotated with `#[key]` selects; it may borrow from the record: `.key_with(industry)`.
     #[track_caller]
-    fn key_with<K>(self, key: K) -> Keyed<Self::Plan, K, Self::Time>
+    fn key_with<F, K>(self, key: F) -> Keyed<Self::Plan, K, Self::Time>
     where
+        F: Annotated<K>,
         K: KeyFn<Self::Out>,
     {
-        Keyed::new(self.into_chain(), key)
+        Keyed::new(self.into_chain(), key.make())
     }
 
     /// Windows over the records of each key; an aggregate makes a stream of them again.

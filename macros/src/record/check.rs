@@ -91,7 +91,7 @@ fn structure(shape: &Shape, errors: &mut Errors) {
 fn alternative(shape: &Shape, errors: &mut Errors) {
     for field in &shape.fields {
         if let Some(span) = field.event_time {
-            errors.at(span, "every variant would need an event time: put the time into a struct around the enum, or use `.event_time_by(|record| ..)`");
+            errors.at(span, "every variant would need an event time: put the time into a struct around the enum, or use `.event_time_by(|record| .., ..)`");
         }
         if let Some(default) = &field.default {
             errors.at(default.span, "`default` is for a column that may be missing, and an enum has no columns");

@@ -1,7 +1,8 @@
 //! Emits the block as it is, and the impl of the trait that calls into it.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned as _;
 
 use super::model::Aggregate;
 use crate::types;
@@ -38,11 +39,16 @@ pub(crate) fn aggregate(aggregate: &Aggregate) -> TokenStream {
         let receiver = receiver(finish.on_self);
         quote!(<#ty>::finish(#receiver __acc))
     };
+    // That the type is `Clone` and `Send` is said on the type.
+    let head = {
+        let core = aggregate.paths.core_at(ty.span());
+        quote_spanned!(ty.span()=> impl #impl_generics #core::aggregate::Aggregate<#record> for #ty #where_clause)
+    };
     quote! {
         #block
 
         #[allow(unused_variables)]
-        impl #impl_generics #core::aggregate::Aggregate<#record> for #ty #where_clause {
+        #head {
             type Acc = #state;
             type Out = #out;
 

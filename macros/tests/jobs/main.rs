@@ -12,7 +12,7 @@ use runtime::{
 /// What emitted code names, at a path of this test.
 #[doc(hidden)]
 pub(crate) mod __private {
-    pub(crate) use inventory;
+    pub(crate) use ::inventory;
 
     pub(crate) use crate::runtime;
 }

@@ -2,7 +2,9 @@
 //! is a module with up to four stages: *parse* (syntax to a model that keeps spans), *check* (rules across the model),
 //! *expand*, and *fallback* (after an error: a stub, so that one mistake is reported once).
 
+mod aggregate;
 mod errors;
+mod job;
 mod operator;
 mod options;
 mod paths;
@@ -93,4 +95,36 @@ pub fn filter_map(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn key(arguments: TokenStream, item: TokenStream) -> TokenStream {
     operator::attribute(operator::Kind::Key, arguments.into(), item.into()).into()
+}
+
+/// Makes a type an aggregate, from an impl block with its functions: `.aggregate(|of| of.with(Spread))`.
+///
+/// ```ignore
+/// #[derive(Clone)]
+/// struct Spread;
+///
+/// #[aggregate]
+/// impl Spread {
+///     fn add(acc: &mut Range, trade: TradeView<'_>) { .. }
+///     fn merge(acc: &mut Range, other: RangeView<'_>) { .. }
+///     fn finish(acc: &Range) -> f64 { acc.high - acc.low }
+/// }
+/// ```
+///
+/// `add` may take the record's time last (`at: Timestamp`). `merge` may be left out; then records travel one by one to
+/// where they are aggregated. The state begins as its `Default`, or as `fn create() -> State` says. Every function may
+/// take `&self` first. The type must be `Clone` and `Send`, since each subtask has one of its own.
+#[proc_macro_attribute]
+pub fn aggregate(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    aggregate::attribute(arguments.into(), item.into()).into()
+}
+
+/// Makes a function a job of this binary: `cargo run -- run name`.
+///
+/// It is `fn name(job: &mut Job)` or `fn name(job: &mut Job, args: Args)`, where `Args` derives `clap::Args`, and returns
+/// nothing or `Result<(), E>`. Its doc comment is the help text. In its body a stream that is made and dropped, or bound
+/// and never used, is a compile error, since it reaches no sink.
+#[proc_macro_attribute]
+pub fn job(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    job::attribute(arguments.into(), item.into()).into()
 }

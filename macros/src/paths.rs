@@ -1,7 +1,7 @@
 //! [`Paths`]: where emitted code finds Millstream, whatever the user has in scope.
 
-use proc_macro2::TokenStream;
-use quote::quote;
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::{Path, parse_quote};
 
 /// The path of the `millstream` crate, as `crate = path` says.
@@ -28,10 +28,30 @@ impl Paths {
         quote!(#root::__private::core)
     }
 
+    /// `millstream_core`, located at `span`, so that what the compiler has to say about it stands there.
+    pub(crate) fn core_at(&self, span: Span) -> TokenStream {
+        let root = self.root_at(span);
+        quote_spanned!(span=> #root::__private::core)
+    }
+
+    fn root_at(&self, span: Span) -> TokenStream {
+        let located = |mut token: TokenTree| {
+            token.set_span(token.span().located_at(span));
+            token
+        };
+        self.root.to_token_stream().into_iter().map(located).collect()
+    }
+
     /// `millstream_runtime`.
     pub(crate) fn runtime(&self) -> TokenStream {
         let root = &self.root;
         quote!(#root::__private::runtime)
+    }
+
+    /// `millstream_runtime`, located at `span`.
+    pub(crate) fn runtime_at(&self, span: Span) -> TokenStream {
+        let root = self.root_at(span);
+        quote_spanned!(span=> #root::__private::runtime)
     }
 
     /// `inventory`.

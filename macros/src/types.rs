@@ -1,9 +1,9 @@
 //! Questions about the types in a signature.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{
-    GenericArgument, Lifetime, PathArguments, PathSegment, Type, TypeReference, parse_quote,
+    GenericArgument, Ident, Lifetime, PathArguments, PathSegment, Type, TypeReference,
     spanned::Spanned as _,
     visit_mut::{self, VisitMut},
 };
@@ -12,20 +12,62 @@ use crate::paths::Paths;
 
 /// The type with every lifetime, written or elided, replaced by `'static`.
 pub(crate) fn at_static(ty: &Type) -> Type {
-    struct Static;
-    impl VisitMut for Static {
+    at(ty, "'static")
+}
+
+/// The type with every lifetime, written or elided, replaced by the one of this name.
+pub(crate) fn at(ty: &Type, name: &str) -> Type {
+    struct At<'n>(&'n str);
+    impl VisitMut for At<'_> {
         fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
-            reference.lifetime = Some(parse_quote!('static));
+            reference.lifetime = Some(Lifetime::new(self.0, reference.and_token.span));
             visit_mut::visit_type_reference_mut(self, reference);
         }
 
         fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
-            *lifetime = Lifetime::new("'static", lifetime.span());
+            *lifetime = Lifetime::new(self.0, lifetime.span());
         }
     }
     let mut ty = ty.clone();
-    Static.visit_type_mut(&mut ty);
+    At(name).visit_type_mut(&mut ty);
     ty
+}
+
+/// True if the identifier occurs in the type.
+pub(crate) fn mentions(ty: &Type, ident: &Ident) -> bool {
+    struct Search<'i>(&'i Ident, bool);
+    impl VisitMut for Search<'_> {
+        fn visit_ident_mut(&mut self, ident: &mut Ident) {
+            self.1 |= ident == self.0;
+        }
+    }
+    let mut search = Search(ident, false);
+    search.visit_type_mut(&mut ty.clone());
+    search.1
+}
+
+/// The name of a type that is one word.
+pub(crate) fn word(ty: &Type) -> Option<String> {
+    match ty {
+        Type::Path(path) if path.qself.is_none() => path.path.get_ident().map(ToString::to_string),
+        Type::Paren(inner) => word(&inner.elem),
+        Type::Group(inner) => word(&inner.elem),
+        _ => None,
+    }
+}
+
+/// True if a type can be seen to be no record: it borrows, or its width differs between machines.
+pub(crate) fn no_record(ty: &Type) -> bool {
+    struct Search(bool);
+    impl VisitMut for Search {
+        fn visit_type_mut(&mut self, ty: &mut Type) {
+            self.0 |= matches!(word(ty).as_deref(), Some("usize" | "isize"));
+            visit_mut::visit_type_mut(self, ty);
+        }
+    }
+    let mut search = Search(borrows(ty));
+    search.visit_type_mut(&mut ty.clone());
+    search.0
 }
 
 /// True if the type mentions a lifetime or a reference: then it is a view, otherwise it is owned.
@@ -47,7 +89,7 @@ pub(crate) fn borrows(ty: &Type) -> bool {
 
 /// The record of a view: `<TradeView<'static> as View>::Record`.
 pub(crate) fn record_of(view: &Type, paths: &Paths) -> TokenStream {
-    let (core, ty) = (paths.core(), at_static(view));
+    let (core, ty) = (paths.core_at(view.span()), at_static(view));
     quote_spanned!(view.span()=> <#ty as #core::view::View>::Record)
 }
 
@@ -84,6 +126,11 @@ pub(crate) struct Given {
 }
 
 impl Given {
+    /// Where it is written.
+    pub(crate) fn span(&self) -> Span {
+        self.ty.span()
+    }
+
     pub(crate) fn new(ty: &Type) -> Self {
         Self { ty: ty.clone() }
     }
@@ -96,7 +143,10 @@ impl Given {
 
     /// Its view, `value` being an identifier that holds it.
     pub(crate) fn view(&self, paths: &Paths, value: &TokenStream) -> TokenStream {
-        let (core, ty) = (paths.core(), &self.ty);
-        if borrows(ty) { value.clone() } else { quote!(<#ty as #core::record::Record>::view(&#value)) }
+        let (core, ty) = (paths.core_at(self.ty.span()), &self.ty);
+        if borrows(ty) {
+            return value.clone();
+        }
+        quote_spanned!(ty.span()=> <#ty as #core::record::Record>::view(&#value))
     }
 }

@@ -26,7 +26,10 @@ pub(crate) fn operator(operator: &Operator, errors: &mut Errors) {
     if let Some(FnArg::Receiver(receiver)) = signature.inputs.first() {
         errors.on(
             receiver,
-            format!("`#[{name}]` stands on a free function: remove `self`, or implement {} for the type", instead(kind)),
+            format!(
+                "`#[{name}]` stands on a free function: remove `self`, or implement {} for the type",
+                instead(kind)
+            ),
         );
         return;
     }

@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
-use syn::ext::IdentExt as _;
+use syn::{ext::IdentExt as _, spanned::Spanned as _};
 
 use super::model::{Kind, Operator};
 use crate::types;
@@ -25,11 +25,11 @@ pub(super) fn items(operator: &Operator) -> TokenStream {
     call.sig.ident = syn::Ident::new("call", ident.span());
     quote! {
         #(#docs)*
-        #[allow(non_camel_case_types, dead_code)]
+        #[allow(non_camel_case_types, dead_code, missing_docs)]
         #[derive(Clone, Copy, Debug)]
         #vis struct #ident {}
 
-        #[allow(non_camel_case_types, dead_code, clippy::allow_attributes)]
+        #[allow(non_camel_case_types, dead_code, missing_docs)]
         impl #ident {
             #call
         }
@@ -55,6 +55,20 @@ fn stage(operator: &Operator) -> TokenStream {
     let (name, kind_name) = (ident.unraw().to_string(), kind.name());
     let (Some(input), Some(output)) = (&operator.input, &operator.output) else { return TokenStream::new() };
     let record = types::record_of(input, &operator.paths);
+    // What is wrong with the argument or the result is said on their types.
+    let (input_span, output_span) = (input.span(), output.span());
+    let head = {
+        let runtime = operator.paths.runtime_at(input_span);
+        quote_spanned!(input_span=> impl #runtime::operator::Operator<#record> for #ident)
+    };
+    let view_type = {
+        let core = operator.paths.core_at(input_span);
+        quote_spanned!(input_span=> <#record as #core::record::Record>::View<'_>)
+    };
+    let push_at = |span| {
+        let runtime = operator.paths.runtime_at(span);
+        quote_spanned!(span=> #runtime::operator::Push::<Self::Out>::push)
+    };
     let out = if kind == Kind::Filter { record.clone() } else { output.record(&operator.paths) };
     let error = match &operator.error {
         Some(error) => error.to_token_stream(),
@@ -63,21 +77,25 @@ fn stage(operator: &Operator) -> TokenStream {
     let call = call(operator);
     let push = {
         let view = output.view(&operator.paths, &quote!(__value));
-        quote!(#runtime::operator::Push::<Self::Out>::push(__out, #view, __at);)
+        let push = push_at(output_span);
+        quote!(#push(__out, #view, __at);)
     };
     let body = match kind {
-        Kind::Filter => quote! {
-            if #call {
-                #runtime::operator::Push::<Self::Out>::push(__out, __record, __at);
-            }
-        },
+        Kind::Filter => {
+            let push = push_at(input_span);
+            quote!(if #call { #push(__out, __record, __at); })
+        }
         Kind::FlatMap => quote!(for __value in #call { #push }),
         Kind::FilterMap => quote!(if let ::core::option::Option::Some(__value) = #call { #push }),
         Kind::Map | Kind::Key => quote!(let __value = #call; #push),
     };
     let location = location(operator);
+    let push_bound = {
+        let runtime = operator.paths.runtime_at(output_span);
+        quote_spanned!(output_span=> #runtime::operator::Push<Self::Out>)
+    };
     quote! {
-        impl #runtime::operator::Operator<#record> for #ident {
+        #head {
             type Out = #out;
             type Error = #error;
 
@@ -92,9 +110,9 @@ fn stage(operator: &Operator) -> TokenStream {
             }
 
             #[inline(always)]
-            fn process<__N: #runtime::operator::Push<Self::Out>>(
+            fn process<__N: #push_bound>(
                 &mut self,
-                __record: <#record as #core::record::Record>::View<'_>,
+                __record: #view_type,
                 __at: #core::time::Timestamp,
                 __out: &mut __N,
             ) -> ::core::result::Result<(), Self::Error> {
@@ -106,15 +124,19 @@ fn stage(operator: &Operator) -> TokenStream {
 }
 
 fn key(operator: &Operator) -> TokenStream {
-    let (core, runtime) = (operator.paths.core(), operator.paths.runtime());
     let ident = &operator.function.sig.ident;
     let name = ident.unraw().to_string();
     let (Some(input), Some(output)) = (&operator.input, &operator.output) else { return TokenStream::new() };
+    let (core, runtime) = (operator.paths.core_at(input.span()), operator.paths.runtime_at(input.span()));
     let record = types::record_of(input, &operator.paths);
     let key = output.record(&operator.paths);
     let view = output.view(&operator.paths, &quote!(__key));
+    let head = quote_spanned!(input.span()=> impl #runtime::operator::KeyFn<#record> for #ident);
+    let core_at_key = operator.paths.core_at(output.span());
+    let key_view = quote_spanned!(output.span()=> <Self::Key as #core_at_key::record::Record>::View<'_>);
+    let record_view = quote_spanned!(input.span()=> <#record as #core::record::Record>::View<'_>);
     quote! {
-        impl #runtime::operator::KeyFn<#record> for #ident {
+        #head {
             type Key = #key;
 
             fn name(&self) -> &'static str {
@@ -124,8 +146,8 @@ fn key(operator: &Operator) -> TokenStream {
             #[inline(always)]
             fn with<__R>(
                 &self,
-                __record: <#record as #core::record::Record>::View<'_>,
-                __then: impl ::core::ops::FnOnce(<Self::Key as #core::record::Record>::View<'_>) -> __R,
+                __record: #record_view,
+                __then: impl ::core::ops::FnOnce(#key_view) -> __R,
             ) -> __R {
                 let __key = Self::call(__record);
                 __then(#view)

@@ -26,7 +26,10 @@ pub(crate) fn operator(kind: Kind, paths: Paths, function: ItemFn, errors: &mut 
         ReturnType::Type(_, ty) => output(kind, ty, errors),
         ReturnType::Default => {
             let what = if kind == Kind::Filter { "`-> bool`" } else { "a return type" };
-            errors.on(&function.sig.ident, format!("this function gives nothing: add {what}, as in `{}`", kind.example()));
+            errors.on(
+                &function.sig.ident,
+                format!("this function gives nothing: add {what}, as in `{}`", kind.example()),
+            );
             (None, None)
         }
     };
@@ -47,7 +50,8 @@ fn output(kind: Kind, ty: &Type, errors: &mut Errors) -> (Option<Given>, Option<
     let (value, error) = match types::arguments(ty, "Result").as_deref() {
         None => (ty, None),
         Some(_) if kind == Kind::Key => {
-            errors.on(ty, "a key function cannot fail: reject the record before it, with `#[filter_map]` or `#[filter]`");
+            errors
+                .on(ty, "a key function cannot fail: reject the record before it, with `#[filter_map]` or `#[filter]`");
             return (None, None);
         }
         Some([value, error]) => (*value, Some((*error).clone())),

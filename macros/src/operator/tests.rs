@@ -49,7 +49,13 @@ fn a_signature_that_no_record_fits_is_refused() {
         ),
         &["`#[key]` stands on a free function: remove `self`, or implement `KeyFn` for the type"],
     );
-    says(Kind::Map, quote!(struct Clean;), &["`#[map]` stands on a free function"]);
+    says(
+        Kind::Map,
+        quote!(
+            struct Clean;
+        ),
+        &["`#[map]` stands on a free function"],
+    );
 }
 
 #[test]
@@ -117,12 +123,42 @@ fn unknown_options_are_refused() {
 #[test]
 fn a_correct_function_has_nothing_to_say() {
     for (kind, function) in [
-        (Kind::Map, quote!(fn f<'a>(x: View<'a>) -> Result<&'a str, E> {})),
-        (Kind::Filter, quote!(fn f(x: u64, at: time::Timestamp) -> Result<bool, E> {})),
-        (Kind::FlatMap, quote!(fn f(x: &str) -> Box<dyn Iterator<Item = &str> + '_> {})),
-        (Kind::FlatMap, quote!(fn f(x: &str) -> Result<[&str; 2], E> {})),
-        (Kind::FilterMap, quote!(fn f(x: &str) -> Option<&str> {})),
-        (Kind::Key, quote!(fn f(x: &str) -> (u64, &str) {})),
+        (
+            Kind::Map,
+            quote!(
+                fn f<'a>(x: View<'a>) -> Result<&'a str, E> {}
+            ),
+        ),
+        (
+            Kind::Filter,
+            quote!(
+                fn f(x: u64, at: time::Timestamp) -> Result<bool, E> {}
+            ),
+        ),
+        (
+            Kind::FlatMap,
+            quote!(
+                fn f(x: &str) -> Box<dyn Iterator<Item = &str> + '_> {}
+            ),
+        ),
+        (
+            Kind::FlatMap,
+            quote!(
+                fn f(x: &str) -> Result<[&str; 2], E> {}
+            ),
+        ),
+        (
+            Kind::FilterMap,
+            quote!(
+                fn f(x: &str) -> Option<&str> {}
+            ),
+        ),
+        (
+            Kind::Key,
+            quote!(
+                fn f(x: &str) -> (u64, &str) {}
+            ),
+        ),
     ] {
         says(kind, function, &[]);
     }

@@ -8,7 +8,7 @@ use syn::{
 };
 
 use super::model::{Body, Field, Record, Shape, Style};
-use crate::errors::Errors;
+use crate::{errors::Errors, types};
 
 /// An enum's variant is one byte of its archive.
 const LIMIT_VARIANTS: usize = 256;
@@ -55,7 +55,7 @@ fn generics(record: &Record, errors: &mut Errors) {
                 if let Some(default) = &param.default {
                     errors.on(default, "a record's type parameters have no defaults: remove it, and use a `type` alias");
                 }
-                let used = record.kept().any(|field| mentions(field, &param.ident));
+                let used = record.kept().any(|field| types::mentions(field.carrier(), &param.ident));
                 if !used && record.shapes().any(|shape| !shape.fields.is_empty()) {
                     errors.on(
                         &param.ident,
@@ -91,7 +91,7 @@ fn structure(shape: &Shape, errors: &mut Errors) {
 fn alternative(shape: &Shape, errors: &mut Errors) {
     for field in &shape.fields {
         if let Some(span) = field.event_time {
-            errors.at(span, "every variant would need an event time: put the time into a struct around the enum, or use `.event_time_by(|record| ..)`");
+            errors.at(span, "every variant would need an event time: put the time into a struct around the enum, or use `.event_time_by(|record| .., ..)`");
         }
         if let Some(default) = &field.default {
             errors.at(default.span, "`default` is for a column that may be missing, and an enum has no columns");
@@ -113,7 +113,7 @@ fn field(field: &Field, key: bool, errors: &mut Errors) {
     }
     if field.with.is_none() {
         Contents { errors }.visit_type_mut(&mut field.ty.clone());
-        if key && let Some(name @ ("f32" | "f64")) = primitive(&field.ty).as_deref() {
+        if key && let Some(name @ ("f32" | "f64")) = types::word(&field.ty).as_deref() {
             errors.on(
                 &field.ty,
                 format!("`{name}` cannot be part of a key, since NaN is not equal to itself: round it to an integer, or keep its `to_bits()`"),
@@ -135,35 +135,6 @@ fn unique<'m, T: quote::ToTokens + 'm>(
     }
 }
 
-/// True for the syntactic types that [`Contents`] complains about.
-pub(crate) fn is_wrong(ty: &Type) -> bool {
-    let mut errors = Errors::default();
-    Contents { errors: &mut errors }.visit_type_mut(&mut ty.clone());
-    errors.finish().is_err()
-}
-
-/// The name of a type that is one word.
-fn primitive(ty: &Type) -> Option<String> {
-    match ty {
-        Type::Path(path) if path.qself.is_none() => path.path.get_ident().map(ToString::to_string),
-        Type::Paren(inner) => primitive(&inner.elem),
-        Type::Group(inner) => primitive(&inner.elem),
-        _ => None,
-    }
-}
-
-fn mentions(field: &Field, param: &syn::Ident) -> bool {
-    struct Search<'i>(&'i syn::Ident, bool);
-    impl VisitMut for Search<'_> {
-        fn visit_ident_mut(&mut self, ident: &mut syn::Ident) {
-            self.1 |= ident == self.0;
-        }
-    }
-    let mut search = Search(param, false);
-    search.visit_type_mut(&mut field.with.as_ref().unwrap_or(&field.ty).clone());
-    search.1
-}
-
 /// Finds what cannot be in a record, however deep.
 struct Contents<'e> {
     errors: &'e mut Errors,
@@ -172,7 +143,7 @@ struct Contents<'e> {
 impl VisitMut for Contents<'_> {
     fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
         let instead = match &*reference.elem {
-            elem if primitive(elem).as_deref() == Some("str") => "`String` instead of `&str`",
+            elem if types::word(elem).as_deref() == Some("str") => "`String` instead of `&str`",
             Type::Slice(_) => "`Vec<T>` instead of `&[T]`",
             _ => "the type without `&`",
         };
@@ -184,7 +155,7 @@ impl VisitMut for Contents<'_> {
     }
 
     fn visit_type_mut(&mut self, ty: &mut Type) {
-        match primitive(ty).as_deref() {
+        match types::word(ty).as_deref() {
             Some(name @ ("usize" | "isize")) => {
                 let fixed = if name == "usize" { "u64" } else { "i64" };
                 self.errors.on(&*ty, format!("the width of `{name}` differs between machines: use `{fixed}`"));

@@ -21,3 +21,6 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
         Err(error) => fallback::record(model, &error),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,11 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
-use syn::{Attribute, Expr, Generics, Member, Type, Visibility, spanned::Spanned as _};
+use syn::{
+    Attribute, Expr, Generics, Member, Type, Visibility, WherePredicate, parse_quote_spanned, spanned::Spanned as _,
+};
 
-use crate::paths::Paths;
+use crate::{paths::Paths, types};
 
 /// A type that derives `Record`.
 pub(crate) struct Record {
@@ -106,25 +108,70 @@ impl Field {
         match &self.with {
             None => self.ty.to_token_stream(),
             Some(adapter) => {
-                let core = paths.core();
+                let core = paths.core_at(adapter.span());
                 quote_spanned!(adapter.span()=> <#adapter as #core::record::Adapter>::As)
             }
         }
     }
 
-    /// The type of the field in the view, for the lifetime `'a`.
+    /// `<Type as Record>`, so placed that the compiler complains on the field's type.
+    pub(crate) fn as_record(&self, paths: &Paths) -> TokenStream {
+        let (span, record) = (self.span(), self.record(paths));
+        let core = paths.core_at(span);
+        quote_spanned!(span=> <#record as #core::record::Record>)
+    }
+
+    /// `<Type as Record>::Archived`, or another of its types.
+    pub(crate) fn part(&self, paths: &Paths, name: &str) -> TokenStream {
+        let (record, name) = (self.as_record(paths), Ident::new(name, self.span()));
+        quote_spanned!(self.span()=> #record::#name)
+    }
+
+    /// Where complaints about the type that carries the field belong.
+    fn span(&self) -> Span {
+        self.with.as_ref().unwrap_or(&self.ty).span()
+    }
+
+    /// The bound under which the rest of the field's code compiles; none after an error on the field, and none that mentions
+    /// one of `params`, which have bounds of their own.
+    pub(crate) fn predicate(&self, record: &Record) -> Option<WherePredicate> {
+        let generic = record.generics.type_params().any(|param| types::mentions(self.carrier(), &param.ident));
+        if generic || (self.with.is_none() && types::no_record(&self.ty)) {
+            return None;
+        }
+        let (span, core) = (self.span(), record.paths.core_at(self.span()));
+        Some(match &self.with {
+            None => {
+                let ty = &self.ty;
+                parse_quote_spanned!(span=> #ty: #core::record::Record)
+            }
+            Some(adapter) => parse_quote_spanned!(span=> #adapter: #core::record::Adapter),
+        })
+    }
+
+    /// The type that is named for the field: its own, or the adapter.
+    pub(crate) fn carrier(&self) -> &Type {
+        self.with.as_ref().unwrap_or(&self.ty)
+    }
+
+    /// The type of the field in the view, for the lifetime `'a`. After an error on the field it is what would be there after
+    /// the repair, so that code which reads the field has no errors of its own.
     pub(crate) fn view_type(&self, paths: &Paths) -> TokenStream {
-        let (core, record) = (paths.core(), self.record(paths));
-        quote_spanned!(self.ty.span()=> <#record as #core::record::Record>::View<'a>)
+        if self.with.is_none() && types::no_record(&self.ty) {
+            return types::at(&self.ty, "'a").to_token_stream();
+        }
+        let record = self.as_record(paths);
+        quote_spanned!(self.span()=> #record::View<'a>)
     }
 
     /// A call of `view` or `from_view`, of the adapter or of the type itself.
     pub(crate) fn convert(&self, paths: &Paths, function: &str, value: &Ident) -> TokenStream {
-        let (core, ty) = (paths.core(), &self.ty);
+        let (span, core) = (self.span(), paths.core_at(self.span()));
         let function = Ident::new(function, Span::call_site());
-        match &self.with {
-            None => quote_spanned!(ty.span()=> <#ty as #core::record::Record>::#function(#value)),
-            Some(adapter) => quote_spanned!(adapter.span()=> <#adapter as #core::record::Adapter>::#function(#value)),
-        }
+        let (ty, by) = match &self.with {
+            None => (&self.ty, quote_spanned!(span=> Record)),
+            Some(adapter) => (adapter, quote_spanned!(span=> Adapter)),
+        };
+        quote_spanned!(span=> <#ty as #core::record::#by>::#function(#value))
     }
 }

@@ -76,7 +76,7 @@ fn words(line: LineView<'_>) -> impl Iterator<Item = &str> {
 
 #[flat_map(crate = crate)]
 fn halves(n: u64) -> Result<[u64; 2], String> {
-    if n % 2 == 0 { Ok([n / 2; 2]) } else { Err(format!("{n} is odd")) }
+    if n.is_multiple_of(2) { Ok([n / 2; 2]) } else { Err(format!("{n} is odd")) }
 }
 
 #[flat_map(crate = crate)]

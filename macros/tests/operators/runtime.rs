@@ -41,6 +41,7 @@ pub(crate) mod operator {
 
     pub(crate) trait Annotated: Copy {}
 
+    #[diagnostic::do_not_recommend]
     impl<T: Record, F: Fn() -> O + Clone + Send + 'static, O: Operator<T> + Annotated> Operator<T> for F {
         type Out = O::Out;
         type Error = O::Error;
@@ -61,6 +62,7 @@ pub(crate) mod operator {
         }
     }
 
+    #[diagnostic::do_not_recommend]
     impl<T: Record, F: Fn() -> K + Clone + Send + 'static, K: KeyFn<T> + Annotated> KeyFn<T> for F {
         type Key = K::Key;
         fn name(&self) -> &'static str {

@@ -21,13 +21,14 @@ pub(super) fn variant_ident(variant: &Ident) -> Ident {
 
 /// The definitions of the archive and, for an enum, of the resolver and of the bytes of each variant.
 pub(super) fn definition(record: &Record) -> TokenStream {
-    let (core, rkyv, archived) = (record.paths.core(), record.paths.rkyv(), ident(record));
+    let (rkyv, archived) = (record.paths.rkyv(), ident(record));
     let generics = record_generics(record);
-    let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
+    let where_clause = &generics.where_clause;
+    let of_impl = super::impl_generics(record);
+    let (impl_generics, ty_generics, impl_where) = of_impl.split_for_impl();
     let fields = |arm: &Arm<'_>, part: &str| {
-        let part = Ident::new(part, Span::call_site());
-        let records = arm.records(record);
-        quote!(#(<#records as #core::record::Record>::#part),*)
+        let parts = arm.kept().map(|field| field.part(&record.paths, part));
+        quote!(#(#parts),*)
     };
     let arms = Arm::all(record);
     let types = match &record.body {
@@ -62,20 +63,20 @@ pub(super) fn definition(record: &Record) -> TokenStream {
         #types
 
         // SAFETY: the layout is fixed by its `repr`, and every part is portable.
-        unsafe impl #impl_generics #rkyv::Portable for #archived #ty_generics #where_clause {}
+        unsafe impl #impl_generics #rkyv::Portable for #archived #ty_generics #impl_where {}
     }
 }
 
 /// The check of bytes that come from outside.
 pub(super) fn check(record: &Record) -> TokenStream {
     let (core, rkyv, archived) = (record.paths.core(), record.paths.rkyv(), ident(record));
-    let generics = record_generics(record);
+    let generics = super::impl_generics(record);
     let (_, ty_generics, _) = generics.split_for_impl();
     let checker = super::with_lifetime(&generics, "'__c");
     let (impl_generics, _, where_clause) = checker.split_for_impl();
     let result = quote!(::core::result::Result<(), #rkyv::rancor::Error>);
     let checks = |arm: &Arm<'_>, first: usize| {
-        let records = arm.records(record);
+        let records = arm.as_records(record);
         let places = (first..).map(syn::Index::from);
         let names = arm.kept().map(|field| &field.name);
         let label = &arm.label;
@@ -85,7 +86,7 @@ pub(super) fn check(record: &Record) -> TokenStream {
                 let __field = unsafe { ::core::ptr::addr_of!((*__value).#places) };
                 // SAFETY: as above.
                 let __checked = unsafe {
-                    <<#records as #core::record::Record>::Archived as #rkyv::bytecheck::CheckBytes<#core::record::Validator<'__c>>>
+                    <#records::Archived as #rkyv::bytecheck::CheckBytes<#core::record::Validator<'__c>>>
                         ::check_bytes(__field, __context)
                 };
                 if let ::core::result::Result::Err(__error) = __checked {

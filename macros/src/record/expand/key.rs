@@ -12,7 +12,8 @@ use super::{
 pub(super) fn implementation(record: &Record) -> Option<TokenStream> {
     record.key?;
     let (ident, view, core) = (&record.ident, record.view_ident(), record.paths.core());
-    let generics = generics(record, &quote!(#core::key::Key));
+    let mut generics = generics(record, &quote!(#core::key::Key));
+    generics.make_where_clause().predicates.extend(record.kept().filter_map(|field| field.predicate(record)));
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     let arms = Arm::all(record);
     let is_enum = matches!(record.body, Body::Enum(_));

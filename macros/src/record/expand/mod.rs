@@ -52,6 +52,15 @@ pub(super) fn record_generics(record: &Record) -> Generics {
     generics(record, &quote!(#core::record::Record))
 }
 
+/// The generics of an impl: those of the record, and that every field is one. What the second says is true or an error; saying
+/// it keeps that error to one place, the field, instead of every line of the impl.
+pub(super) fn impl_generics(record: &Record) -> Generics {
+    let mut generics = record_generics(record);
+    let predicates = record.kept().filter_map(|field| field.predicate(record));
+    generics.make_where_clause().predicates.extend(predicates);
+    generics
+}
+
 /// The generics with a lifetime in front.
 pub(super) fn with_lifetime(generics: &Generics, name: &str) -> Generics {
     let mut generics = generics.clone();
@@ -117,5 +126,10 @@ impl<'r> Arm<'r> {
     /// The types that carry the kept fields.
     fn records(&self, record: &Record) -> Vec<TokenStream> {
         self.kept().map(|field| field.record(&record.paths)).collect()
+    }
+
+    /// `<Type as Record>` of each of them.
+    fn as_records(&self, record: &Record) -> Vec<TokenStream> {
+        self.kept().map(|field| field.as_record(&record.paths)).collect()
     }
 }

@@ -6,21 +6,21 @@ use syn::Member;
 
 use super::{
     super::model::{Body, Field, Record, Shape},
-    Arm, archive, record_generics,
+    Arm, archive, impl_generics,
 };
 
 /// `unsafe impl Record`.
 pub(super) fn implementation(record: &Record) -> TokenStream {
     let (ident, view, archived) = (&record.ident, record.view_ident(), archive::ident(record));
     let (core, rkyv) = (record.paths.core(), record.paths.rkyv());
-    let generics = record_generics(record);
+    let generics = impl_generics(record);
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     let view_args = super::with_lifetime(&generics, "'a");
     let (_, view_args, _) = view_args.split_for_impl();
     let arms = Arm::all(record);
     let resolver = resolver(record, &arms);
     let schema = schema(record);
-    let plain = record.kept().map(|field| field.record(&record.paths));
+    let plain = record.kept().map(|field| field.as_record(&record.paths));
     let view_arms = arms.iter().map(|arm| view_of_owned(record, arm, &view));
     let archived_arms = arms.iter().map(|arm| view_of_archived(record, arm, &view, &archived));
     let owned_arms = arms.iter().map(|arm| owned(record, arm, &view));
@@ -36,7 +36,7 @@ pub(super) fn implementation(record: &Record) -> TokenStream {
             type View<'a> = #view #view_args;
 
             const SCHEMA: &'static #core::schema::Schema = &#schema;
-            const PLAIN: bool = true #(&& <#plain as #core::record::Record>::PLAIN)*;
+            const PLAIN: bool = true #(&& #plain::PLAIN)*;
 
             #[inline]
             fn view(&self) -> Self::View<'_> {
@@ -72,11 +72,10 @@ pub(super) fn implementation(record: &Record) -> TokenStream {
 }
 
 fn resolver(record: &Record, arms: &[Arm<'_>]) -> TokenStream {
-    let core = record.paths.core();
     match &record.body {
         Body::Struct(_) => {
-            let records = arms[0].records(record);
-            quote!((#(<#records as #core::record::Record>::Resolver,)*))
+            let parts = arms[0].kept().map(|field| field.part(&record.paths, "Resolver"));
+            quote!((#(#parts,)*))
         }
         Body::Enum(_) => {
             let (_, ty_generics, _) = record.generics.split_for_impl();
@@ -89,8 +88,8 @@ fn schema(record: &Record) -> TokenStream {
     let (core, name) = (record.paths.core(), &record.name);
     let fields = |shape: &Shape| {
         let fields = shape.kept().map(|field| {
-            let (name, ty) = (&field.name, field.record(&record.paths));
-            quote!(#core::schema::Field { name: #name, schema: <#ty as #core::record::Record>::SCHEMA })
+            let (name, ty) = (&field.name, field.as_record(&record.paths));
+            quote!(#core::schema::Field { name: #name, schema: #ty::SCHEMA })
         });
         quote!(&[#(#fields),*])
     };
@@ -126,14 +125,13 @@ fn view_of_owned(record: &Record, arm: &Arm<'_>, view: &Ident) -> TokenStream {
 }
 
 fn view_of_archived(record: &Record, arm: &Arm<'_>, view: &Ident, archived: &Ident) -> TokenStream {
-    let core = record.paths.core();
     let bindings = arm.bindings("f");
     let path = arm.path(archived);
     let values: Vec<_> = arm
-        .records(record)
+        .as_records(record)
         .iter()
         .zip(&bindings)
-        .map(|(ty, binding)| quote!(<#ty as #core::record::Record>::view_archived(#binding)))
+        .map(|(ty, binding)| quote!(#ty::view_archived(#binding)))
         .collect();
     let view = build_view(record, arm, view, &values);
     quote!(#path(#(#bindings),*) => #view)
@@ -161,23 +159,22 @@ fn bindings_for<'b>(field: &Field, bindings: &mut impl Iterator<Item = &'b Ident
 }
 
 fn write(record: &Record, arm: &Arm<'_>, view: &Ident) -> TokenStream {
-    let core = record.paths.core();
     let pattern = arm.view_pattern(view, "f");
     let bindings = arm.bindings("f");
-    let records = arm.records(record);
+    let records = arm.as_records(record);
     let constructor = arm.variant.map(|variant| quote!(__Resolver::#variant));
     // Without a constructor this is a tuple, which needs its last comma.
-    quote!(#pattern => #constructor (#(<#records as #core::record::Record>::write(#bindings, __out)?,)*))
+    quote!(#pattern => #constructor (#(#records::write(#bindings, __out)?,)*))
 }
 
 fn finish(record: &Record, arms: &[Arm<'_>], view: &Ident, archived: &Ident) -> TokenStream {
-    let (core, rkyv) = (record.paths.core(), record.paths.rkyv());
+    let rkyv = record.paths.rkyv();
     let (_, ty_generics, _) = record.generics.split_for_impl();
     let finish_arms = (0u8..=u8::MAX).zip(arms).map(|(position, arm)| {
         let pattern = arm.view_pattern(view, "f");
-        let records = arm.records(record);
+        let records = arm.as_records(record);
         let (views, resolvers, places) = (arm.bindings("f"), arm.bindings("r"), arm.bindings("p"));
-        let fields = quote!(#(<#records as #core::record::Record>::finish(#views, #resolvers, #places);)*);
+        let fields = quote!(#(#records::finish(#views, #resolvers, #places);)*);
         match arm.variant {
             None if places.is_empty() => quote!((#pattern, ()) => {}),
             None => quote! {

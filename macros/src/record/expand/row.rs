@@ -7,7 +7,7 @@ use syn::spanned::Spanned as _;
 
 use super::{
     super::model::{Body, Record, Style},
-    Arm, record_generics, with_lifetime,
+    Arm, impl_generics, with_lifetime,
 };
 
 /// `impl Row`, for a struct with named fields.
@@ -17,7 +17,7 @@ pub(super) fn implementation(record: &Record) -> Option<TokenStream> {
         return None;
     }
     let (ident, view, core) = (&record.ident, record.view_ident(), record.paths.core());
-    let own = record_generics(record);
+    let own = impl_generics(record);
     let (_, ty_generics, _) = own.split_for_impl();
     let mut generics = with_lifetime(&own, "'t");
     let clause = generics.make_where_clause();

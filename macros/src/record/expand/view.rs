@@ -2,14 +2,11 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::{Ident, Type};
+use syn::Ident;
 
 use super::{
-    super::{
-        check,
-        model::{Body, Field, Record, Shape, Style},
-    },
-    Arm, record_generics, with_lifetime,
+    super::model::{Body, Record, Shape, Style},
+    Arm, impl_generics, record_generics, with_lifetime,
 };
 
 /// The definition of the view. It stands outside the block of impls, since users name it.
@@ -79,7 +76,7 @@ pub(in super::super) fn definition(record: &Record) -> TokenStream {
 
 fn fields<'r>(record: &'r Record, shape: &'r Shape, visible: bool) -> impl Iterator<Item = TokenStream> + use<'r> {
     shape.kept().map(move |field| {
-        let (docs, ty) = (&field.docs, field_type(record, field));
+        let (docs, ty) = (&field.docs, field.view_type(&record.paths));
         let vis = visible.then_some(&field.vis);
         let name = match &field.view_member {
             syn::Member::Named(ident) => Some(quote!(#ident:)),
@@ -89,36 +86,10 @@ fn fields<'r>(record: &'r Record, shape: &'r Shape, visible: bool) -> impl Itera
     })
 }
 
-fn field_type(record: &Record, field: &Field) -> TokenStream {
-    if field.with.is_none() && check::is_wrong(&field.ty) {
-        return as_meant(&field.ty);
-    }
-    field.view_type(&record.paths)
-}
-
-/// After an error on a field: the type that the view would have had, so that code which reads the field has no errors of its own.
-fn as_meant(ty: &Type) -> TokenStream {
-    struct Borrow;
-    impl syn::visit_mut::VisitMut for Borrow {
-        fn visit_type_reference_mut(&mut self, reference: &mut syn::TypeReference) {
-            reference.lifetime = Some(syn::parse_quote!('a));
-            reference.mutability = None;
-            syn::visit_mut::visit_type_reference_mut(self, reference);
-        }
-
-        fn visit_lifetime_mut(&mut self, lifetime: &mut syn::Lifetime) {
-            *lifetime = syn::parse_quote!('a);
-        }
-    }
-    let mut ty = ty.clone();
-    syn::visit_mut::VisitMut::visit_type_mut(&mut Borrow, &mut ty);
-    quote!(#ty)
-}
-
 /// `Clone`, `Copy` and `Debug`, by hand since a derive would ask for them of type parameters; and `PartialEq` where every part has it.
 pub(in super::super) fn impls(record: &Record) -> TokenStream {
     let view = record.view_ident();
-    let generics = with_lifetime(&record_generics(record), "'a");
+    let generics = with_lifetime(&self::impl_generics(record), "'a");
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     let debug = Arm::all(record).into_iter().map(|arm| {
         let pattern = arm.view_pattern(&view, "f");
@@ -161,7 +132,7 @@ pub(in super::super) fn impls(record: &Record) -> TokenStream {
 }
 
 fn equality(record: &Record, view: &Ident) -> TokenStream {
-    let mut generics = with_lifetime(&record_generics(record), "'a");
+    let mut generics = with_lifetime(&self::impl_generics(record), "'a");
     let clause = generics.make_where_clause();
     for field in record.kept() {
         let ty = field.view_type(&record.paths);
@@ -189,7 +160,7 @@ fn equality(record: &Record, view: &Ident) -> TokenStream {
 /// From the view back to the record.
 pub(super) fn view_impl(record: &Record) -> TokenStream {
     let (ident, view, core) = (&record.ident, record.view_ident(), record.paths.core());
-    let generics = record_generics(record);
+    let generics = self::impl_generics(record);
     let (_, record_args, _) = generics.split_for_impl();
     let of_view = with_lifetime(&generics, "'a");
     let (impl_generics, ty_generics, where_clause) = of_view.split_for_impl();

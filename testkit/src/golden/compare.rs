@@ -118,7 +118,8 @@ mod tests {
 
     #[test]
     fn rows_may_stand_in_any_order_and_part() {
-        let done = check(&["key,count,mean\nc,3,\nb,2,100.0\n", "key,count,mean\n", "key,count,mean\nb,2,100.0\na,1,0.5\n"]);
+        let done =
+            check(&["key,count,mean\nc,3,\nb,2,100.0\n", "key,count,mean\n", "key,count,mean\nb,2,100.0\na,1,0.5\n"]);
         assert_eq!(done, Ok(()));
     }
 
@@ -132,10 +133,7 @@ mod tests {
     #[test]
     fn what_is_not_within_a_tolerant_column_is_exact() {
         let said = check(&["key,count,mean\nc,3,0\nb,2,100\nb,2,100\na,2,0.5\n"]).unwrap_err();
-        assert_eq!(
-            said,
-            "2 rows are missing (-), 2 are too many (+)\n- a,1,0.5\n+ a,2,0.5\n+ c,3,0\n- c,3,"
-        );
+        assert_eq!(said, "2 rows are missing (-), 2 are too many (+)\n- a,1,0.5\n+ a,2,0.5\n+ c,3,0\n- c,3,");
     }
 
     #[test]

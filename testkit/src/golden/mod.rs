@@ -16,7 +16,10 @@
 //!
 //! Golden::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/totals"), totals).tolerance("average", 1e-12).check();
 //! ```
-#![allow(clippy::disallowed_methods, reason = "the harness stands outside of the engine: it compares files and sets the engine up")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the harness stands outside of the engine: it compares files and sets the engine up"
+)]
 
 mod compare;
 mod table;
@@ -53,13 +56,14 @@ const AFTERMATH: Duration = Duration::from_secs(1);
 /// What is run at which each job has to give the same output.
 const PARALLELISMS: [usize; 3] = [1, 2, 3];
 /// Seeds per parallelism: at the desk and in CI, and with a full budget.
-const SEEDS_SHORT: u64 = 4;
+const SEEDS_SHORT: u64 = 10;
 const SEEDS_FULL: u64 = 200;
 
 /// A golden job; see the [module](self).
 #[derive(Debug, Clone)]
 pub struct Golden {
     folder: PathBuf,
+    input: Option<PathBuf>,
     job: JobFn,
     tolerances: Tolerances,
 }
@@ -85,7 +89,13 @@ impl Way {
 impl Golden {
     /// The golden job of a folder.
     pub fn new(folder: impl Into<PathBuf>, job: JobFn) -> Self {
-        Self { folder: folder.into(), job, tolerances: Tolerances::default() }
+        Self { folder: folder.into(), input: None, job, tolerances: Tolerances::default() }
+    }
+
+    /// Reads this instead of what is in the folder: several jobs may share an input.
+    pub fn input(mut self, path: impl Into<PathBuf>) -> Self {
+        self.input = Some(path.into());
+        self
     }
 
     /// Compares the numbers of a column by their relative difference instead of letter by letter: sums of floats depend on the order of what is summed.
@@ -113,7 +123,12 @@ impl Golden {
             let seed = seeds().start;
             let (first, again) = (self.simulate(parallelism, seed), self.simulate(parallelism, seed));
             let how = Way::Simulated { parallelism, seed }.describe();
-            assert_eq!(first, again, "{}: two runs took different steps, {how}: something is not drawn from the environment", self.name());
+            assert_eq!(
+                first,
+                again,
+                "{}: two runs took different steps, {how}: something is not drawn from the environment",
+                self.name()
+            );
         }
     }
 
@@ -132,7 +147,7 @@ impl Golden {
         let context = format!("{}, {}", self.name(), way.describe());
         let scratch = tempfile::tempdir().unwrap_or_else(|error| panic!("{context}: no temporary directory: {error}"));
         let mut job = Job::new(self.name(), settings(way));
-        (self.job)(&mut job, &self.input(), scratch.path());
+        (self.job)(&mut job, &self.find_input(), scratch.path());
         let graph = job.build().unwrap_or_else(|error| panic!("{context}: the job cannot be built: {error}"));
         let result = run(graph).unwrap_or_else(|failure| panic!("{context}: the job failed: {failure}"));
         let mut differences = String::new();
@@ -145,7 +160,10 @@ impl Golden {
         result
     }
 
-    fn input(&self) -> PathBuf {
+    fn find_input(&self) -> PathBuf {
+        if let Some(input) = &self.input {
+            return input.clone();
+        }
         let file = self.folder.join("input.csv");
         if file.is_file() { file } else { self.folder.join("input") }
     }

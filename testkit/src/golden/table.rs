@@ -34,7 +34,8 @@ impl Table {
 
 impl Row {
     fn new(header: &[String], record: &csv::StringRecord, tolerances: &Tolerances) -> Self {
-        let mut row = Self { exact: Vec::new(), numbers: Vec::new(), text: record.iter().collect::<Vec<_>>().join(",") };
+        let mut row =
+            Self { exact: Vec::new(), numbers: Vec::new(), text: record.iter().collect::<Vec<_>>().join(",") };
         for (column, cell) in header.iter().zip(record) {
             match (tolerances.of(column), cell.parse()) {
                 (Some(tolerance), Ok(number)) => row.numbers.push((number, tolerance)),

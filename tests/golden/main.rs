@@ -1,0 +1,22 @@
+//! Golden jobs: each runs on tokio and in the simulation, at parallelism 1 to 3, from many seeds, and must always give what `reference.py`
+//! computes. `MILLSTREAM_TEST_BUDGET=full` tries more seeds.
+#![allow(missing_docs, reason = "the fields of these records are what the jobs beside them are about")]
+
+mod filter_map;
+mod split_union;
+mod trade;
+mod tumbling;
+mod word_count;
+
+use millstream_testkit::golden::{Golden, JobFn};
+
+/// Ranges so small that every input has several.
+const SPLIT_BYTES: u64 = 5000;
+
+fn golden(name: &str, job: JobFn) -> Golden {
+    Golden::new(path(name), job)
+}
+
+fn path(name: &str) -> String {
+    format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"))
+}

@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Makes the inputs of the golden jobs from a fixed seed, and computes what they must give by straightforward code.
+
+Run it in its directory after a change, and read the difference before committing it. It stands alone on purpose: what the engine gives is
+compared with something that shares no line with it.
+"""
+import csv
+import os
+import random
+from collections import Counter, defaultdict
+from datetime import datetime, timedelta, timezone
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+DRAW = random.Random(20240501)
+START = datetime(2024, 5, 1, 9, 30, tzinfo=timezone.utc)
+DISORDER_MS = 30_000
+SYMBOLS = ["AERO", "BOLT", "CORN", 'D"Q"T', "EAST,W", "Fjørd", "GRID", "H"]
+WORDS = "the mill turns slowly while Water runs over the wheel and Under the bridge, \"again\" and again Über Fluss".split()
+
+
+def write(path, header, rows):
+    path = os.path.join(HERE, path)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def text(at):
+    millis = at.microsecond // 1000
+    return at.strftime("%Y-%m-%dT%H:%M:%S") + (f".{millis:03d}Z" if millis else "Z")
+
+
+def trades():
+    """In the order of arrival, each at most DISORDER_MS behind the latest before it."""
+    latest, rows = START, []
+    for _ in range(1200):
+        at = latest + timedelta(milliseconds=DRAW.randrange(-DISORDER_MS, 10_000))
+        latest = max(latest, at)
+        price = None if DRAW.random() < 0.1 else DRAW.randrange(100, 25_000) / 100
+        rows.append((DRAW.choice(SYMBOLS), price, DRAW.randrange(1, 500), at))
+    return rows
+
+
+def cell(price):
+    return "" if price is None else repr(price)
+
+
+def main():
+    rows = trades()
+    columns = ["symbol", "price", "shares", "at"]
+    write("trades.csv", columns, [(s, cell(p), n, text(at)) for s, p, n, at in rows])
+    priced = [row for row in rows if row[1] is not None]
+
+    write(
+        "filter_map/expected.csv",
+        ["symbol", "cents", "at"],
+        [(s, round(p * 100) * n, text(at)) for s, p, n, at in priced if p >= 50.0],
+    )
+
+    windows = defaultdict(list)
+    for symbol, price, shares, at in priced:
+        windows[symbol, at.replace(second=0, microsecond=0)].append((price, shares))
+    write(
+        "tumbling/expected.csv",
+        ["symbol", "start", "end", "trades", "shares", "average"],
+        [
+            (s, text(start), text(start + timedelta(minutes=1)), len(of), sum(n for _, n in of), sum(p for p, _ in of) / len(of))
+            for (s, start), of in sorted(windows.items())
+        ],
+    )
+
+    dear = [row for row in priced if row[1] > 100.0]
+    write("split_union/expected/dear.csv", columns, [(s, cell(p), n, text(at)) for s, p, n, at in dear])
+    labelled = [(s, "dear" if p is not None and p > 100.0 else "cheap", n) for s, p, n, _ in rows]
+    write("split_union/expected/all.csv", ["symbol", "label", "shares"], labelled)
+
+    counts = Counter()
+    for number in range(3):
+        lines = [" ".join(DRAW.choice(WORDS) for _ in range(DRAW.randrange(12))) for _ in range(150)]
+        lines = [line for line in lines if line]
+        write(f"word_count/input/{number}.csv", ["line"], [(line,) for line in lines])
+        counts.update(word.lower() for line in lines for word in line.split())
+    write("word_count/expected.csv", ["word", "count"], sorted(counts.items()))
+
+
+if __name__ == "__main__":
+    main()

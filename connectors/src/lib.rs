@@ -14,3 +14,11 @@ pub use csv::CsvFiles;
 pub use generate::{Random, generate, generate_unbounded};
 pub use print::{print, print_to};
 pub use records::records;
+
+/// What the derive macro names, when tests of this crate use it.
+#[cfg(test)]
+mod testing {
+    pub(crate) mod __private {
+        pub(crate) use millstream_core::{self as core, __private::rkyv};
+    }
+}

@@ -18,12 +18,21 @@ use super::{
 };
 use crate::background::background;
 
-/// How much of a file is read at once. A reader keeps two chunks: the one that is parsed and the one that is read meanwhile.
-pub(super) const CHUNK_BYTES: usize = 256 * 1024;
-/// How much is read past the end of a range to find the end of its last row.
-const PAST_END_BYTES: usize = 4 * 1024;
-/// Room in front of each chunk for the row that was cut off at the end of the chunk before, so that it is moved instead of the chunk.
-const HEADROOM_BYTES: usize = 4 * 1024;
+/// How much is read at once, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes {
+    /// A chunk. A reader keeps two: the one that is parsed and the one that is read meanwhile.
+    pub(super) chunk: usize,
+    /// What is read past the end of a range at once to find the end of its last row.
+    pub(super) past_end: usize,
+    /// Room in front of each chunk for the row that was cut off at the end of the chunk before: so that row is moved and not the chunk.
+    pub(super) headroom: usize,
+}
+
+impl Sizes {
+    /// A chunk fits the second-level cache and takes far longer to parse than a thread takes to wake up.
+    pub(super) const DEFAULT: Self = Self { chunk: 256 * 1024, past_end: 4 * 1024, headroom: 4 * 1024 };
+}
 
 /// Text to parse: what was left of the text before, and after it a chunk of the file.
 #[derive(Debug, Default)]
@@ -65,6 +74,7 @@ pub(super) struct Range {
     pub(super) end: u64,
     pub(super) syntax: Syntax,
     pub(super) wanted: &'static [Column],
+    pub(super) sizes: Sizes,
     /// The header, if the file was read before.
     pub(super) header: Option<Arc<Header>>,
 }
@@ -77,6 +87,7 @@ pub(super) struct Chunks {
     next: u64,
     /// Where the range ends.
     end: u64,
+    sizes: Sizes,
 }
 
 /// A chunk, and the way to the next. `Opened` comes with the first.
@@ -87,7 +98,7 @@ impl Chunks {
     pub(super) fn open(env: &Arc<dyn Env>, range: Range, buffer: Vec<u8>) -> Fetching {
         let files = Arc::clone(env);
         background(&**env, move || {
-            let Range { path, from, end, syntax, wanted, header } = range;
+            let Range { path, from, end, syntax, wanted, sizes, header } = range;
             let mut file = files.files().open(&path).map_err(|error| cannot_read(&path, &error))?;
             let header = match header {
                 Some(header) => header,
@@ -97,8 +108,8 @@ impl Chunks {
             let skip_line = from > header.data_start;
             let next = if skip_line { from - 1 } else { header.data_start };
             file.seek(SeekFrom::Start(next)).map_err(|error| cannot_read(&path, &error))?;
-            let mut chunks = Chunks { file, path, next, end };
-            let text = chunks.read(buffer, CHUNK_BYTES)?;
+            let mut chunks = Chunks { file, path, next, end, sizes };
+            let text = chunks.read(buffer, sizes.chunk)?;
             Ok((chunks, text, Some(Opened { header, skip_line })))
         })
     }
@@ -108,24 +119,24 @@ impl Chunks {
         self.next < self.end
     }
 
-    /// Starts to read the next chunk. `left` is how many bytes of the text before are expected to be left over: a long row is read in ever larger steps.
-    pub(super) fn fetch(mut self, env: &dyn Env, buffer: Vec<u8>, left: usize) -> Fetching {
+    /// Starts to read the next chunk, of at least `least` bytes: a long row is read in ever larger steps.
+    pub(super) fn fetch(mut self, env: &dyn Env, buffer: Vec<u8>, least: usize) -> Fetching {
         background(env, move || {
-            let text = self.read(buffer, CHUNK_BYTES.max(left))?;
+            let text = self.read(buffer, self.sizes.chunk.max(least))?;
             Ok((self, text, None))
         })
     }
 
-    fn read(&mut self, mut bytes: Vec<u8>, bytes_wanted: usize) -> Result<Text, Failure> {
+    fn read(&mut self, mut bytes: Vec<u8>, wanted: usize) -> Result<Text, Failure> {
+        let Sizes { past_end, headroom, .. } = self.sizes;
         let in_range = usize::try_from(self.end.saturating_sub(self.next)).unwrap_or(usize::MAX);
-        let wanted = bytes_wanted.min(in_range.saturating_add(PAST_END_BYTES));
-        bytes.resize(HEADROOM_BYTES + wanted, 0);
-        let read = fill(&mut *self.file, &mut bytes[HEADROOM_BYTES..])
-            .map_err(|error| cannot_read(&self.path, &error))?;
-        bytes.truncate(HEADROOM_BYTES + read);
-        let origin = self.next as i64 - HEADROOM_BYTES as i64;
+        let wanted = wanted.min(in_range.saturating_add(past_end));
+        bytes.resize(headroom + wanted, 0);
+        let read = fill(&mut *self.file, &mut bytes[headroom..]).map_err(|error| cannot_read(&self.path, &error))?;
+        bytes.truncate(headroom + read);
+        let origin = self.next as i64 - headroom as i64;
         self.next += read as u64;
-        Ok(Text { bytes, at: HEADROOM_BYTES, origin, last: read < wanted })
+        Ok(Text { bytes, at: headroom, origin, last: read < wanted })
     }
 }
 

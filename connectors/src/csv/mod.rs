@@ -11,6 +11,8 @@ mod reader;
 mod scan;
 mod sink;
 mod source;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::{marker::PhantomData, path::PathBuf};

@@ -16,7 +16,7 @@ use millstream_runtime::{
 
 use super::{
     CsvSplit,
-    chunk::{Chunks, Fetching, Opened, Range, Text, join},
+    chunk::{Chunks, Fetching, Opened, Range, Sizes, Text, join},
     fault::{Fault, Wrong},
     header::Header,
     scan::{Scan, Scanner, Syntax},
@@ -30,6 +30,7 @@ const ROW_BYTES_LIMIT: usize = 64 * 1024 * 1024;
 pub struct CsvReader<T> {
     env: Arc<dyn Env>,
     syntax: Syntax,
+    sizes: Sizes,
     path: Arc<Path>,
     /// Rows belong to this reader that begin before this position in the file.
     end: u64,
@@ -54,10 +55,11 @@ pub struct CsvReader<T> {
 }
 
 impl<T: for<'t> Row<'t>> CsvReader<T> {
-    pub(super) fn new(env: Arc<dyn Env>, syntax: Syntax) -> Self {
+    pub(super) fn new(env: Arc<dyn Env>, syntax: Syntax, sizes: Sizes) -> Self {
         Self {
             env,
             syntax,
+            sizes,
             path: Path::new("").into(),
             end: 0,
             header: None,
@@ -76,7 +78,7 @@ impl<T: for<'t> Row<'t>> CsvReader<T> {
 
     /// The next record that is in memory.
     #[inline]
-    fn next(&mut self) -> Option<<T as Record>::View<'_>> {
+    pub(super) fn next(&mut self) -> Option<<T as Record>::View<'_>> {
         let header = self.header.as_deref()?;
         if self.done || self.fault.is_some() {
             return None;
@@ -152,8 +154,9 @@ impl<T: for<'t> Row<'t>> CsvReader<T> {
 
     fn fetch_next(&mut self, chunks: Chunks) {
         let buffer = std::mem::take(&mut self.spare);
-        let left = if self.text.at == 0 { self.text.bytes.len() } else { 0 };
-        self.fetching = Some(chunks.fetch(&*self.env, buffer, left));
+        // A row that was longer than the headroom is at the very beginning, and may be longer than a chunk too.
+        let least = if self.text.at == 0 { self.text.bytes.len() } else { 0 };
+        self.fetching = Some(chunks.fetch(&*self.env, buffer, least));
     }
 
     fn explain(&self, fault: &Fault) -> impl Future<Output = Failure> + Send + use<T> {
@@ -180,6 +183,7 @@ impl<T: for<'t> Row<'t>> SplitReader for CsvReader<T> {
             end,
             syntax: self.syntax,
             wanted: <T as Row<'static>>::COLUMNS,
+            sizes: self.sizes,
             header: self.header.clone(),
         };
         self.fetching = Some(Chunks::open(&self.env, range, buffer));

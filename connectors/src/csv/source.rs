@@ -16,6 +16,7 @@ use millstream_runtime::{
 
 use super::{
     check_delimiter,
+    chunk::Sizes,
     find::find,
     header::{Header, cannot_read},
     reader::CsvReader,
@@ -75,6 +76,12 @@ impl<T: for<'t> Row<'t>> CsvSource<T> {
         self
     }
 
+    /// What its files look like.
+    #[cfg(test)]
+    pub(super) fn syntax(&self) -> Syntax {
+        self.syntax
+    }
+
     /// The ranges that a file is read by.
     fn splits(&self, path: &Path, len: u64) -> Result<impl Iterator<Item = CsvSplit> + use<T>, Failure> {
         let path = path
@@ -128,7 +135,7 @@ impl<T: for<'t> Row<'t>> Source for CsvSource<T> {
     }
 
     fn reader(&self, cx: &SourceContext) -> Result<CsvReader<T>, Failure> {
-        Ok(CsvReader::new(Arc::clone(cx.env()), self.syntax))
+        Ok(CsvReader::new(Arc::clone(cx.env()), self.syntax, Sizes::DEFAULT))
     }
 }
 

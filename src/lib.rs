@@ -24,7 +24,7 @@ pub use millstream_runtime::{
     stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoTime, Stream},
     windows,
 };
-pub use millstream_macros::{Record, filter, filter_map, flat_map, key, map};
+pub use millstream_macros::{Record, aggregate, filter, filter_map, flat_map, job, key, map};
 
 /// Sources and sinks.
 pub use millstream_connectors as connectors;
@@ -44,7 +44,7 @@ pub mod prelude {
         record::Record,
         time::{DurationExt, Timestamp, Window},
     };
-    pub use millstream_macros::{Record, filter, filter_map, flat_map, key, map};
+    pub use millstream_macros::{Record, aggregate, filter, filter_map, flat_map, job, key, map};
     pub use millstream_runtime::{
         event_time::{WatermarkStrategyExt, monotonous, out_of_order, punctuated},
         operator::{KeyFn, Operator, Push},

@@ -19,7 +19,7 @@ pub(crate) fn operator(operator: &Operator) -> TokenStream {
 
 /// The type and the function of the same name.
 pub(super) fn items(operator: &Operator) -> TokenStream {
-    let (docs, runtime) = (&operator.docs, operator.paths.runtime());
+    let docs = &operator.docs;
     let (vis, ident) = (&operator.function.vis, &operator.function.sig.ident);
     let mut call = operator.function.clone();
     call.sig.ident = syn::Ident::new("call", ident.span());

@@ -178,8 +178,8 @@ fn a_key_may_borrow_or_be_made_on_the_spot() {
 #[test]
 fn a_function_has_its_name_its_place_and_its_body() {
     assert_eq!(Operator::<Trade>::name(&in_cents()), "in_cents");
-    assert_eq!(KeyFn::<Trade>::name(&symbol), "symbol");
-    let location = Operator::<Trade>::location(&in_cents).expect("annotated functions have a place");
+    assert_eq!(KeyFn::<Trade>::name(&symbol()), "symbol");
+    let location = Operator::<Trade>::location(&in_cents()).expect("annotated functions have a place");
     let line = include_str!("main.rs").lines().position(|line| line.starts_with("fn in_cents")).expect("it is above");
     assert_eq!((location.line as usize, location.column), (line + 1, 4));
     assert!(location.file.ends_with("main.rs"));

@@ -38,40 +38,6 @@ pub(crate) mod operator {
         fn name(&self) -> &'static str;
         fn with<R>(&self, record: T::View<'_>, then: impl FnOnce(<Self::Key as Record>::View<'_>) -> R) -> R;
     }
-
-    pub(crate) trait Annotated: Copy {}
-
-    #[diagnostic::do_not_recommend]
-    impl<T: Record, F: Fn() -> O + Clone + Send + 'static, O: Operator<T> + Annotated> Operator<T> for F {
-        type Out = O::Out;
-        type Error = O::Error;
-        const KIND: &'static str = O::KIND;
-        fn name(&self) -> &'static str {
-            self().name()
-        }
-        fn location(&self) -> Option<Location> {
-            self().location()
-        }
-        fn process<N: Push<O::Out>>(
-            &mut self,
-            record: T::View<'_>,
-            at: Timestamp,
-            out: &mut N,
-        ) -> Result<(), Self::Error> {
-            self().process(record, at, out)
-        }
-    }
-
-    #[diagnostic::do_not_recommend]
-    impl<T: Record, F: Fn() -> K + Clone + Send + 'static, K: KeyFn<T> + Annotated> KeyFn<T> for F {
-        type Key = K::Key;
-        fn name(&self) -> &'static str {
-            self().name()
-        }
-        fn with<R>(&self, record: T::View<'_>, then: impl FnOnce(<K::Key as Record>::View<'_>) -> R) -> R {
-            self().with(record, then)
-        }
-    }
 }
 
 pub(crate) mod check {
@@ -95,17 +61,17 @@ pub(crate) mod check {
     }
 
     pub(crate) fn run<T: Record, O: Operator<T>>(
-        mut operator: O,
+        annotated: impl FnOnce() -> O,
         record: &T,
         at: Timestamp,
     ) -> Result<Vec<O::Out>, String> {
         assert!(["map", "filter", "flat_map", "filter_map"].contains(&O::KIND));
-        let mut out = Collect { records: Vec::new(), at };
+        let (mut operator, mut out) = (annotated(), Collect { records: Vec::new(), at });
         operator.process(record.view(), at, &mut out).map_err(|error| error.to_string())?;
         Ok(out.records)
     }
 
-    pub(crate) fn key<T: Record, K: KeyFn<T>>(key: K, record: &T) -> K::Key {
-        key.with(record.view(), K::Key::from_view)
+    pub(crate) fn key<T: Record, K: KeyFn<T>>(annotated: impl FnOnce() -> K, record: &T) -> K::Key {
+        annotated().with(record.view(), K::Key::from_view)
     }
 }

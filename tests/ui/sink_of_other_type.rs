@@ -1,0 +1,20 @@
+//! A sink of another type.
+
+use millstream::prelude::*;
+
+#[derive(Record)]
+struct Trade {
+    symbol: String,
+    price: f64,
+    quantity: u64,
+    #[record(event_time)]
+    at: Timestamp,
+}
+
+#[job]
+fn trades(job: &mut Job) {
+    let trades = job.source(CsvFiles::<Trade>::read("trades.csv"));
+    trades.sink(CsvFiles::<(u64,)>::write("out"));
+}
+
+fn main() {}

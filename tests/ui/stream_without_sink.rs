@@ -1,0 +1,20 @@
+//! A stream that reaches no sink.
+
+use millstream::prelude::*;
+
+#[derive(Record)]
+struct Trade {
+    symbol: String,
+    price: f64,
+    quantity: u64,
+    #[record(event_time)]
+    at: Timestamp,
+}
+
+#[job]
+fn trades(job: &mut Job) {
+    let trades = job.source(CsvFiles::<Trade>::read("trades.csv"));
+    trades.filter(|trade| trade.price > 0.0);
+}
+
+fn main() {}

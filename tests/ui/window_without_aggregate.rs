@@ -1,0 +1,20 @@
+//! Windows that nothing aggregates.
+
+use millstream::prelude::*;
+
+#[derive(Record)]
+struct Trade {
+    symbol: String,
+    price: f64,
+    quantity: u64,
+    #[record(event_time)]
+    at: Timestamp,
+}
+
+#[job]
+fn trades(job: &mut Job) {
+    let trades = job.source(CsvFiles::<Trade>::read("trades.csv"));
+    trades.key_by(|trade| trade.quantity).window(global()).sink(print());
+}
+
+fn main() {}

@@ -1,22 +1,18 @@
 //! The annotated functions, on the contracts of the runtime.
 
-mod runtime;
+mod check;
 
 use millstream_core::{record::Record as _, time::Timestamp};
 use millstream_macros::{Record, filter, filter_map, flat_map, key, map};
 
-use runtime::{
-    check,
-    operator::{KeyFn, Operator},
-};
+use millstream_runtime::operator::{KeyFn, Operator};
 
 /// What emitted code names, at a path of this test.
 #[doc(hidden)]
 pub(crate) mod __private {
     pub(crate) use millstream_core as core;
     pub(crate) use millstream_core::__private::rkyv;
-
-    pub(crate) use crate::runtime;
+    pub(crate) use millstream_runtime as runtime;
 }
 
 #[derive(Record, Clone, Debug, PartialEq)]

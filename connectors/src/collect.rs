@@ -16,9 +16,18 @@ const BATCH_RECORDS: usize = 1024;
 /// Keeps records in memory. Records of one subtask keep their order; those of several come in any order.
 ///
 /// ```
-/// let results = millstream_connectors::collect::<u64>();
-/// // stream.sink(results.sink()); job.run() ..
-/// assert_eq!(results.take(), []);
+/// use millstream_connectors::{collect, records};
+/// use millstream_runtime::{env::TokioEnv, local, settings::Settings, stream::{Job, Stream}};
+///
+/// let results = collect();
+/// let mut job: Job = Job::new("tenfold", Settings { parallelism: 1, ..Settings::default() });
+/// job.source(records([1_u64, 2, 3])).map(|number| number * 10).sink(results.sink());
+///
+/// let graph = job.build().expect("the graph is whole");
+/// # let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+/// tokio.block_on(async { local::run(graph, TokioEnv::current()).await })?;
+/// assert_eq!(results.take(), [10_u64, 20, 30]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn collect<T: Record>() -> Collect<T> {
     Collect { shared: Arc::new(Mutex::new(Vec::new())), limit: RECORDS_LIMIT }

@@ -8,7 +8,7 @@ use millstream_runtime::{
     failure::Failure,
     operator::Push,
     source::{Boundedness, Discovered, Emit, Emitted, Fetched, Source, SourceContext, SplitEnumerator, SplitReader},
-    stream::NoTime,
+    stream::{NoTime, Replayable},
 };
 
 /// How many records a split of a bounded generator has.
@@ -89,7 +89,8 @@ where
     }
 
     fn enumerator(&self, cx: &SourceContext) -> Result<GeneratorEnumerator, Failure> {
-        Ok(GeneratorEnumerator { records: self.records, parallelism: cx.parallelism() as u64 })
+        let ranges = self.rate.is_none();
+        Ok(GeneratorEnumerator { records: self.records, parallelism: cx.parallelism() as u64, ranges })
     }
 
     fn reader(&self, cx: &SourceContext) -> Result<GeneratorReader<F>, Failure> {
@@ -104,11 +105,20 @@ where
     }
 }
 
+impl<T, F> Replayable for Generator<F>
+where
+    T: Record,
+    F: Fn(&mut Random, u64) -> T + Send + Sync + 'static,
+{
+}
+
 /// Cuts indices into splits.
 #[derive(Debug)]
 pub struct GeneratorEnumerator {
     records: Option<u64>,
     parallelism: u64,
+    /// Whether splits may be ranges.
+    ranges: bool,
 }
 
 impl SplitEnumerator for GeneratorEnumerator {
@@ -116,12 +126,15 @@ impl SplitEnumerator for GeneratorEnumerator {
 
     async fn discover(&mut self) -> Result<Discovered<Indices>, Failure> {
         let splits = match self.records {
-            Some(records) => {
+            Some(records) if self.ranges => {
                 let starts = (0..records.div_ceil(SPLIT_RECORDS)).map(|i| i * SPLIT_RECORDS);
                 starts.map(|from| (from, records.min(from.saturating_add(SPLIT_RECORDS)), 1)).collect()
             }
-            // Each subtask gets one that never ends.
-            None => (0..self.parallelism).map(|first| (first, u64::MAX, self.parallelism)).collect(),
+            // One for each subtask, who take turns: what never ends has no ranges, and what keeps to a rate comes in the order of time.
+            records => {
+                let end = records.unwrap_or(u64::MAX);
+                (0..self.parallelism).map(|first| (first, end, self.parallelism)).collect()
+            }
         };
         Ok(Discovered::all(splits))
     }

@@ -1,5 +1,5 @@
-//! Sources and sinks: [CSV files](csv), [`print()`], [`collect()`](collect::collect) for tests, [generated records](generate) and
-//! [records in memory](records). They stand on the public traits `Source` and `Sink` of the runtime and use nothing that a connector
+//! Sources and sinks: [CSV files](mod@csv), [`print()`], [`collect()`](collect::collect) for tests, [generated records](mod@generate) and
+//! [records in memory](mod@records). They stand on the public traits `Source` and `Sink` of the runtime and use nothing that a connector
 //! outside of this crate could not use as well.
 
 mod background;

@@ -108,9 +108,9 @@ impl<T: Record> SinkWriter for PrintWriter<T> {
         lines.clear();
         self.lines = lines;
         written.map_err(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe => {
-                Failure::new("whoever read the printed lines has closed the pipe; `.limit(records)` prints only the first ones")
-            }
+            io::ErrorKind::BrokenPipe => Failure::new(
+                "whoever read the printed lines has closed the pipe; `.limit(records)` prints only the first ones",
+            ),
             _ => Failure::new(format!("cannot print: {error}")),
         })
     }

@@ -7,7 +7,7 @@ use millstream_runtime::{
     failure::Failure,
     operator::Push,
     source::{Boundedness, Discovered, Emit, Emitted, Fetched, Source, SourceContext, SplitEnumerator, SplitReader},
-    stream::NoTime,
+    stream::{NoTime, Replayable},
 };
 
 /// How many records a split has.
@@ -52,6 +52,8 @@ impl<T: Record + Sync> Source for Records<T> {
     }
 }
 
+impl<T: Record + Sync> Replayable for Records<T> {}
+
 /// Cuts a vector into ranges.
 #[derive(Debug)]
 pub struct RecordsEnumerator {
@@ -63,9 +65,7 @@ impl SplitEnumerator for RecordsEnumerator {
 
     async fn discover(&mut self) -> Result<Discovered<Range>, Failure> {
         let starts = (0..self.len).step_by(SPLIT_RECORDS);
-        Ok(Discovered::all(
-            starts.map(|from| (from as u64, self.len.min(from + SPLIT_RECORDS) as u64)).collect(),
-        ))
+        Ok(Discovered::all(starts.map(|from| (from as u64, self.len.min(from + SPLIT_RECORDS) as u64)).collect()))
     }
 }
 

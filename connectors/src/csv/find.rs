@@ -157,7 +157,9 @@ mod tests {
         for directory in ["a", "b/c", "empty", ".hidden"] {
             fs::create_dir_all(root.path().join(directory)).unwrap();
         }
-        for file in ["a/1.csv", "a/2.csv", "a/.3.csv", "a/notes.txt", "b/1.csv", "b/c/4.csv", ".hidden/5.csv", "x[1].csv"] {
+        for file in
+            ["a/1.csv", "a/2.csv", "a/.3.csv", "a/notes.txt", "b/1.csv", "b/c/4.csv", ".hidden/5.csv", "x[1].csv"]
+        {
             fs::write(root.path().join(file), "").unwrap();
         }
         root

@@ -41,12 +41,7 @@ impl Header {
     }
 
     /// Reads the header at the beginning of a file. Blocks.
-    pub(super) fn read(
-        file: &mut dyn Read,
-        path: &Path,
-        syntax: Syntax,
-        wanted: &[Column],
-    ) -> Result<Self, Failure> {
+    pub(super) fn read(file: &mut dyn Read, path: &Path, syntax: Syntax, wanted: &[Column]) -> Result<Self, Failure> {
         let mut text = Vec::new();
         let mut scanner = Scanner::new(syntax, COLUMNS_LIMIT);
         loop {
@@ -74,8 +69,7 @@ impl Header {
                     )));
                 }
                 Scan::Row { fields, next } => {
-                    let names: Vec<_> =
-                        (0..fields).map(|i| String::from_utf8_lossy(scanner.field(&text, i))).collect();
+                    let names: Vec<_> = (0..fields).map(|i| String::from_utf8_lossy(scanner.field(&text, i))).collect();
                     let places = wanted.iter().map(|column| place(column, &names, path)).collect::<Result<_, _>>()?;
                     return Ok(Self { data_start: next as u64, columns: fields, places });
                 }

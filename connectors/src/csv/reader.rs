@@ -2,11 +2,7 @@
 
 use std::{future::Future, marker::PhantomData, path::Path, sync::Arc};
 
-use millstream_core::{
-    cell::Row,
-    record::Record,
-    time::Timestamp,
-};
+use millstream_core::{cell::Row, record::Record, time::Timestamp};
 use millstream_runtime::{
     env::Env,
     failure::Failure,

@@ -11,7 +11,7 @@ use millstream_runtime::{
     env::{Env, blocking},
     failure::Failure,
     source::{Boundedness, Discovered, Source, SourceContext, SplitEnumerator},
-    stream::NoTime,
+    stream::{NoTime, Replayable},
 };
 
 use super::{
@@ -138,6 +138,8 @@ impl<T: for<'t> Row<'t>> Source for CsvSource<T> {
         Ok(CsvReader::new(Arc::clone(cx.env()), self.syntax, Sizes::DEFAULT))
     }
 }
+
+impl<T: for<'t> Row<'t>> Replayable for CsvSource<T> {}
 
 /// Cuts files into ranges.
 pub struct CsvEnumerator<T> {

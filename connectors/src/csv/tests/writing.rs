@@ -42,6 +42,8 @@ fn lines(count: usize) -> Vec<Line> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn what_is_written_reads_back(
         texts in prop::collection::vec(("[a\",\r\né]{0,9}", any::<Option<i64>>(), prop::option::of("[a\",\r\né]{1,9}")), 1..30),
@@ -78,7 +80,7 @@ fn by_csv_crate(directory: &Path) -> Vec<Line> {
 fn parts_roll_and_appear_with_the_commit() {
     let directory = tempfile::tempdir().unwrap();
     block_on(async {
-        let sink = CsvFiles::write(directory.path()).part_bytes(60);
+        let sink = CsvFiles::write(directory.path()).part_bytes(57);
         sink.check(&context()).unwrap();
         let mut committer = sink.committer(&context()).unwrap();
         let parts = write(&sink, &lines(9)).await;
@@ -92,7 +94,11 @@ fn parts_roll_and_appear_with_the_commit() {
         names(directory.path()),
         ["_SUCCESS", "part-00000-000000.csv", "part-00000-000001.csv", "part-00000-000002.csv"]
     );
-    let first = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some()).min();
+    let first = fs::read_dir(directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some())
+        .min();
     assert_eq!(
         fs::read_to_string(first.unwrap()).unwrap(),
         "text,number,more\nline 0,0,\nline 1,1,\nline 2,2,\nline 3,3,\n"

@@ -5,6 +5,7 @@
 mod filter_map;
 mod split_union;
 mod trade;
+mod trickle;
 mod tumbling;
 mod word_count;
 

@@ -1,11 +1,16 @@
-//! Keyed tumbling windows over an input that is out of order within the stated bound: nothing is late, however it is split.
+//! Keyed tumbling windows over an input that is out of order within the stated bound: nothing is late, however it is split, and however fast it
+//! comes.
 
 use std::path::Path;
 
 use millstream::prelude::*;
 use millstream_connectors::csv::CsvFiles;
 
-use crate::{golden, path, trade::trades};
+use crate::{
+    golden, path,
+    trade::{Trade, trades},
+    trickle::trickle,
+};
 
 #[derive(Record, Clone, Debug)]
 struct Minute {
@@ -17,8 +22,8 @@ struct Minute {
     average: f64,
 }
 
-fn minutes(job: &mut Job, input: &Path, output: &Path) {
-    job.source(trades(input))
+fn minutes(trades: impl Stream<Out = Trade>, output: &Path) {
+    trades
         .event_time(out_of_order(30.seconds()))
         .filter(|trade| trade.price.is_some())
         .key_by(|trade| trade.symbol.to_owned())
@@ -38,6 +43,21 @@ fn minutes(job: &mut Job, input: &Path, output: &Path) {
 }
 
 #[test]
-fn tumbling_windows() {
-    golden("tumbling", minutes).input(path("trades.csv")).tolerance("average", 1e-12).check();
+fn of_a_file_in_many_splits() {
+    let job = |job: &mut Job, input: &Path, output: &Path| minutes(job.source(trades(input)), output);
+    golden("tumbling", job).input(path("trades.csv")).tolerance("average", 1e-12).check();
+}
+
+/// All subtasks of the source but one are idle, and watermarks pass all the while.
+#[test]
+fn of_one_slow_split() {
+    let job = |job: &mut Job, input: &Path, output: &Path| minutes(job.source(trickle(input, 1)), output);
+    golden("tumbling", job).input(path("trades.csv")).tolerance("average", 1e-12).check();
+}
+
+/// Some parallelisms read the splits side by side, others one after the other.
+#[test]
+fn of_two_slow_splits() {
+    let job = |job: &mut Job, input: &Path, output: &Path| minutes(job.source(trickle(input, 2)), output);
+    golden("tumbling", job).input(path("trades.csv")).tolerance("average", 1e-12).check();
 }

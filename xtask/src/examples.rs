@@ -26,14 +26,14 @@ const EXAMPLES: &[Example] = &[
         name: "flights",
         arguments: &["run", "--output", "{out}"],
         outputs: &[
-            Output { directory: "departures", expected: "examples/flights/expected/departures.csv" },
-            Output { directory: "delayed", expected: "examples/flights/expected/delayed.csv" },
+            Output { directory: "departures", expected: "examples/expected/flights-departures.csv" },
+            Output { directory: "delayed", expected: "examples/expected/flights-delayed.csv" },
         ],
     },
     Example {
         name: "word_count",
         arguments: &["run", "--output", "{out}"],
-        outputs: &[Output { directory: "", expected: "examples/word_count/expected.csv" }],
+        outputs: &[Output { directory: "", expected: "examples/expected/word_count.csv" }],
     },
 ];
 

@@ -26,6 +26,10 @@ pub use millstream_runtime::{
 };
 pub use millstream_macros::{Record, aggregate, filter, filter_map, flat_map, job, key, map};
 
+/// The runtime as it is: what the other modules of this crate are taken from.
+#[doc(no_inline)]
+pub use millstream_runtime as runtime;
+
 /// Sources and sinks.
 pub use millstream_connectors as connectors;
 

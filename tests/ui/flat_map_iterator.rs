@@ -14,7 +14,7 @@ struct Trade {
 #[job]
 fn trades(job: &mut Job) {
     let trades = job.source(CsvFiles::<Trade>::read("trades.csv"));
-    trades.flat_map(|trade| (0..trade.quantity)).sink(print());
+    trades.flat_map(|trade| 0..trade.quantity).sink(print());
 }
 
 fn main() {}

@@ -11,10 +11,15 @@ struct Trade {
     at: Timestamp,
 }
 
+#[derive(Record)]
+struct Quote {
+    symbol: String,
+}
+
 #[job]
 fn trades(job: &mut Job) {
     let trades = job.source(CsvFiles::<Trade>::read("trades.csv"));
-    trades.sink(CsvFiles::<(u64,)>::write("out"));
+    trades.sink(CsvFiles::<Quote>::write("out"));
 }
 
 fn main() {}

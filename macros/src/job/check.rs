@@ -1,6 +1,11 @@
 //! The rules for jobs.
 
-use syn::{FnArg, ReturnType, Type};
+use std::collections::HashSet;
+
+use syn::{
+    Expr, ExprLit, ExprMethodCall, FnArg, Lit, LitStr, ReturnType, Type,
+    visit::{self, Visit},
+};
 
 use super::model::Job;
 use crate::{errors::Errors, types};
@@ -51,6 +56,39 @@ pub(crate) fn job(job: &Job, errors: &mut Errors) {
         && !matches!(types::arguments(ty, "Result").as_deref(), Some([value, ..]) if is_unit(value))
     {
         errors.on(ty, format!("a job returns no value: its results go to sinks; {SIGNATURES}"));
+    }
+    Uids { seen: HashSet::new(), errors }.visit_block(&job.function.block);
+}
+
+/// Finds two operators that are given the same id in so many words. (Ids that are computed, or come from helpers, are compared when the graph is built.)
+struct Uids<'e> {
+    seen: HashSet<String>,
+    errors: &'e mut Errors,
+}
+
+impl<'ast> Visit<'ast> for Uids<'_> {
+    fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
+        // Receivers first, so that the later of the two is the one that is reported.
+        visit::visit_expr_method_call(self, call);
+        if call.method == "uid"
+            && let Some(uid) = only_text(call)
+            && !self.seen.insert(uid.value())
+        {
+            self.errors.on(
+                uid,
+                format!(
+                    "two operators of this job have the id `{0}`, so the state of one would be taken for that of the other: choose another, as `.uid(\"{0}-2\")`",
+                    uid.value()
+                ),
+            );
+        }
+    }
+}
+
+fn only_text(call: &ExprMethodCall) -> Option<&LitStr> {
+    match call.args.first() {
+        Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) if call.args.len() == 1 => Some(text),
+        _ => None,
     }
 }
 

@@ -12,9 +12,9 @@ pub use domain::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Guarantee, NoT
 pub use rejects::ToPair;
 pub use job::{Job, Replayable, SuitsGuarantee};
 pub use keyed::{IsKeyed, KeyBy, Keyed, KeyedStream};
-pub use pipeline::{Chain, ForkToUseAStreamTwice, Pipeline, Sealed, Stream};
+pub use pipeline::{Chain, ForkToUseAStreamTwice, Pipeline, SameStream, Sealed, Stream};
 pub use time::{ByTime, OwnTime, TimeFn};
-pub use windowed::{Aggregated, Windowed};
+pub use windowed::{Aggregated, IsAggregated, Windowed};
 
 use millstream_core::record::Record;
 

@@ -60,6 +60,17 @@ impl<P: ForkToUseAStreamTwice, Time> Clone for Pipeline<P, Time> {
     }
 }
 
+/// The check of [`Stream::union`].
+#[diagnostic::on_unimplemented(
+    message = "a union of streams that differ in their record type or in event time",
+    label = "differs from the stream it is to be united with",
+    note = "bring both to one record type first, with `.map(..)` on one of them",
+    note = "event time both need, or neither: add `.event_time(..)` to the one that lacks it"
+)]
+pub trait SameStream<S> {}
+#[diagnostic::do_not_recommend]
+impl<A: Stream, B: Stream<Out = A::Out, Time = A::Time>> SameStream<A> for B {}
+
 impl<P: Plan, Time: TimeDomain> Pipeline<P, Time> {
     pub(crate) fn new(plan: P, draft: Draft) -> Self {
         Self { chain: Chain { plan, draft }, time: PhantomData }
@@ -308,7 +319,8 @@ pub trait Stream: Sized {
     #[track_caller]
     fn union<S>(self, other: S) -> Sealed<Self::Out, Self::Time>
     where
-        S: Stream<Out = Self::Out, Time = Self::Time>,
+        S: SameStream<Self>,
+        S: Stream,
     {
         let mut left = self.into_chain();
         let mut right = other.into_chain();

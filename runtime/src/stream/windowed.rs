@@ -36,6 +36,31 @@ impl<S, W> Windowed<S, W> {
     }
 }
 
+/// The check of what needs a stream where there are only windows. Never implemented.
+#[diagnostic::on_unimplemented(
+    message = "windows are no stream before something aggregates them",
+    label = "these windows have no aggregate",
+    note = "insert `.aggregate(|of| of.count())`, or another aggregate, or `.reduce(..)` behind `.window(..)`"
+)]
+pub trait IsAggregated {}
+
+/// What one would call on a stream, to say why it cannot be called yet.
+impl<S, W> Windowed<S, W> {
+    #[doc(hidden)]
+    pub fn sink<T>(self, _: T)
+    where
+        Self: IsAggregated,
+    {
+    }
+
+    #[doc(hidden)]
+    pub fn map<F>(self, _: F)
+    where
+        Self: IsAggregated,
+    {
+    }
+}
+
 /// The plan behind `.window(..).aggregate(..)`.
 pub type Aggregated<S, W, A> = WindowPlan<<S as Stream>::Out, <S as KeyedStream>::KeyFn, W, A>;
 

@@ -61,3 +61,19 @@ pub mod __private {
     pub use millstream_core::__private::rkyv;
     pub use millstream_runtime as runtime;
 }
+
+/// The `main` function of a binary with jobs: the commands `run`, `plan` and `jobs`, with every job's own arguments.
+///
+/// ```no_run
+/// millstream::main!();
+/// ```
+///
+/// Exit codes: 0 if the job ended well, 1 if it failed or was cancelled, 2 if it was not started since the arguments or the job itself are wrong.
+#[macro_export]
+macro_rules! main {
+    () => {
+        fn main() -> ::std::process::ExitCode {
+            $crate::__private::runtime::cli::main()
+        }
+    };
+}

@@ -18,13 +18,45 @@ pub use millstream_core::{
 };
 #[doc(inline)]
 pub use millstream_runtime::{
-    env, event_time, failure, graph, local, metrics,
+    env, event_time, failure, graph, launch, local, metrics,
     operator::{KeyFn, Operator, Push},
     registry, settings, sink, source, stream,
     stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoTime, Stream},
     windows,
 };
 pub use millstream_macros::{Record, aggregate, filter, filter_map, flat_map, job, key, map};
+
+/// Running a job from a `main` of one's own. The function is passed by its name; `#[job]` leaves it as it is.
+///
+/// ```
+/// use millstream::prelude::*;
+///
+/// #[derive(Args)]
+/// struct Bound {
+///     #[arg(long)]
+///     below: u64,
+/// }
+///
+/// /// Prints squares.
+/// #[job]
+/// fn squares(job: &mut Job, bound: Bound) {
+///     job.source(records(0..bound.below)).map(|n| n * n).sink(print());
+/// }
+///
+/// #[tokio::main]
+/// async fn main() -> Result<(), millstream::launch::Error> {
+///     // To its end:
+///     millstream::run(squares, Bound { below: 10 }).await?;
+///
+///     // Or with a handle, to wait, drain, cancel and read counters:
+///     let job = millstream::start(squares, Bound { below: 10 })?;
+///     let report = job.wait().await?;
+///     println!("{} took {:?}", job.name(), report.elapsed);
+///     Ok(())
+/// }
+/// ```
+#[doc(inline)]
+pub use millstream_runtime::launch::{run, start, start_with};
 
 /// Sources and sinks.
 pub use millstream_connectors as connectors;

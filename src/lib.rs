@@ -18,7 +18,7 @@ pub use millstream_core::{
 };
 #[doc(inline)]
 pub use millstream_runtime::{
-    env, event_time, failure, graph, local, metrics,
+    env, event_time, failure, graph, launch, local, metrics,
     operator::{KeyFn, Operator, Push},
     registry, settings, sink, source, stream,
     stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoTime, Stream},
@@ -29,6 +29,38 @@ pub use millstream_macros::{Record, aggregate, filter, filter_map, flat_map, job
 /// The runtime as it is: what the other modules of this crate are taken from.
 #[doc(no_inline)]
 pub use millstream_runtime as runtime;
+
+/// Running a job from a `main` of one's own. The function is passed by its name; `#[job]` leaves it as it is.
+///
+/// ```
+/// use millstream::prelude::*;
+///
+/// #[derive(Args)]
+/// struct Bound {
+///     #[arg(long)]
+///     below: u64,
+/// }
+///
+/// /// Prints squares.
+/// #[job]
+/// fn squares(job: &mut Job, bound: Bound) {
+///     job.source(records(0..bound.below)).map(|n| n * n).sink(print());
+/// }
+///
+/// #[tokio::main]
+/// async fn main() -> Result<(), millstream::launch::Error> {
+///     // To its end:
+///     millstream::run(squares, Bound { below: 10 }).await?;
+///
+///     // Or with a handle, to wait, drain, cancel and read counters:
+///     let job = millstream::start(squares, Bound { below: 10 })?;
+///     let report = job.wait().await?;
+///     println!("{} took {:?}", job.name(), report.elapsed);
+///     Ok(())
+/// }
+/// ```
+#[doc(inline)]
+pub use millstream_runtime::launch::{run, start, start_with};
 
 /// Sources and sinks.
 pub use millstream_connectors as connectors;
@@ -64,4 +96,20 @@ pub mod __private {
     pub use millstream_core as core;
     pub use millstream_core::__private::rkyv;
     pub use millstream_runtime as runtime;
+}
+
+/// The `main` function of a binary with jobs: the commands `run`, `plan` and `jobs`, with every job's own arguments.
+///
+/// ```no_run
+/// millstream::main!();
+/// ```
+///
+/// Exit codes: 0 if the job ended well, 1 if it failed or was cancelled, 2 if it was not started since the arguments or the job itself are wrong.
+#[macro_export]
+macro_rules! main {
+    () => {
+        fn main() -> ::std::process::ExitCode {
+            $crate::__private::runtime::cli::main()
+        }
+    };
 }

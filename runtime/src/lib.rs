@@ -7,6 +7,7 @@ pub mod event_time;
 mod exchange;
 pub mod failure;
 pub mod graph;
+pub mod launch;
 pub mod local;
 pub mod metrics;
 pub mod operator;

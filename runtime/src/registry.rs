@@ -104,7 +104,7 @@ pub fn build_with<G: Guarantee, A: Args, R: JobResult>(
     build(name, location, options, |graph| job(graph, arguments))
 }
 
-fn build<G: Guarantee, R: JobResult>(
+pub(crate) fn build<G: Guarantee, R: JobResult>(
     name: &str,
     location: Location,
     options: BuildOptions,

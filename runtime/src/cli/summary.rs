@@ -1,0 +1,161 @@
+//! The summary at the end of a job: a line, a table of its chains, and what operators counted.
+
+use super::{
+    format::{bytes, count, percent, short, span},
+    sample::{Chain, Sample},
+};
+
+/// How a job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    Done,
+    /// Its sources were told to end.
+    Drained,
+    Failed,
+    Cancelled,
+}
+
+/// A chain's name is shortened to so many characters.
+const NAME_CHARS: usize = 48;
+
+const HEADER: [&str; 9] =
+    ["chain", "subtasks", "records in", "records out", "bytes in", "bytes out", "busy", "idle", "back-pressured"];
+
+/// The whole summary; `strong` is put around the first line and the header, for a terminal.
+pub(super) fn text(job: &str, ending: Ending, sample: &Sample, strong: bool) -> String {
+    let bold = |text: &str| if strong { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() };
+    let mut out = format!("{}\n", bold(&headline(job, ending, sample)));
+    let rows: Vec<_> = sample.chains.iter().map(row).collect();
+    let mut lines = aligned(HEADER.map(str::to_owned), &rows).into_iter();
+    let header = lines.next().unwrap_or_default();
+    out.push_str(&format!("\n{}\n", bold(&header)));
+    lines.for_each(|line| out.push_str(&format!("{line}\n")));
+    if !sample.counters.is_empty() {
+        out.push('\n');
+        let rows: Vec<_> = sample.counters.iter().map(|(operator, name, n)| (name, count(*n), operator)).collect();
+        let names = rows.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(0);
+        let counts = rows.iter().map(|(_, count, _)| count.len()).max().unwrap_or(0);
+        for (name, count, operator) in rows {
+            out.push_str(&format!("{name:names$}  {count:>counts$}  in {operator}\n"));
+        }
+    }
+    out
+}
+
+fn headline(job: &str, ending: Ending, sample: &Sample) -> String {
+    let ended = match ending {
+        Ending::Done => "done in",
+        Ending::Drained => "drained after",
+        Ending::Failed => "failed after",
+        Ending::Cancelled => "cancelled after",
+    };
+    let seconds = sample.elapsed.as_secs_f64().max(1e-6);
+    let (records, read) = (sample.records_read(), sample.bytes_read());
+    let mut line = format!(
+        "job `{job}` {ended} {}: {} records read, {} records/s",
+        span(sample.elapsed),
+        count(records),
+        short(records as f64 / seconds)
+    );
+    if read > 0 {
+        line.push_str(&format!(", {}, {}/s", bytes(read as f64), bytes(read as f64 / seconds)));
+    }
+    line
+}
+
+fn row(chain: &Chain) -> [String; HEADER.len()] {
+    let time = chain.busy_nanos + chain.idle_nanos + chain.backpressured_nanos;
+    [
+        shortened(&chain.name),
+        chain.subtasks.to_string(),
+        count(chain.records_in),
+        count(chain.records_out),
+        bytes(chain.bytes_in as f64),
+        bytes(chain.bytes_out as f64),
+        percent(chain.busy_nanos, time),
+        percent(chain.idle_nanos, time),
+        percent(chain.backpressured_nanos, time),
+    ]
+}
+
+/// Beginning and end of a name, which tell the most of a chain.
+fn shortened(name: &str) -> String {
+    let chars = name.chars().count();
+    if chars <= NAME_CHARS {
+        return name.to_owned();
+    }
+    let (head, tail) = (NAME_CHARS / 2, NAME_CHARS - NAME_CHARS / 2 - 1);
+    name.chars().take(head).chain(['…']).chain(name.chars().skip(chars - tail)).collect()
+}
+
+/// Lines of a table: the first column to the left, the others to the right.
+fn aligned<const N: usize>(header: [String; N], rows: &[[String; N]]) -> Vec<String> {
+    let table: Vec<_> = std::iter::once(&header).chain(rows).collect();
+    let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let cell = |(column, text): (usize, &String)| match column {
+        0 => format!("{text:width$}", width = widths[0]),
+        _ => format!("  {text:>width$}", width = widths[column]),
+    };
+    table.iter().map(|row| row.iter().enumerate().map(cell).collect()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn flights() -> Sample {
+        let second = 1_000_000_000;
+        let source = Chain {
+            name: "source flights.csv -> filter -> event time out of order 86400s -> key origin".into(),
+            subtasks: 2,
+            is_source: true,
+            records_in: 336_776,
+            bytes_in: 29_600_000,
+            records_out: 22_222,
+            bytes_out: 1_040_000,
+            busy_nanos: 3 * second,
+            idle_nanos: second / 2,
+            backpressured_nanos: second / 2,
+        };
+        let window = Chain {
+            name: "window -> map -> sink csv".into(),
+            subtasks: 2,
+            records_in: 22_222,
+            bytes_in: 1_040_000,
+            records_out: 19_000,
+            busy_nanos: second,
+            idle_nanos: 3 * second,
+            ..Chain::default()
+        };
+        let counters = vec![("window".into(), "late_records".into(), 12), ("map parse".into(), "records_skipped".into(), 1234)];
+        Sample { elapsed: Duration::from_millis(2000), chains: vec![source, window], counters, ..Sample::default() }
+    }
+
+    #[test]
+    fn the_summary_is_a_table() {
+        assert_eq!(
+            text("flights", Ending::Done, &flights(), false),
+            "\
+job `flights` done in 2.00 s: 336,776 records read, 168 k records/s, 29.6 MB, 14.8 MB/s
+
+chain                                             subtasks  records in  records out  bytes in  bytes out  busy  idle  back-pressured
+source flights.csv -> fi…er 86400s -> key origin         2     336,776       22,222   29.6 MB    1.04 MB   75%   12%             12%
+window -> map -> sink csv                                2      22,222       19,000   1.04 MB        0 B   25%   75%              0%
+
+late_records        12  in window
+records_skipped  1,234  in map parse
+"
+        );
+    }
+
+    #[test]
+    fn a_job_that_never_ran_divides_by_nothing() {
+        let chain = Chain { name: "source".into(), subtasks: 1, ..Chain::default() };
+        let text = text("early", Ending::Failed, &Sample { chains: vec![chain], ..Sample::default() }, false);
+        assert!(text.starts_with("job `early` failed after 0.00 s: 0 records read, 0 records/s\n"), "{text}");
+        assert!(text.contains("0 B     -     -               -\n"), "{text}");
+    }
+}

@@ -199,7 +199,7 @@ fn seeds() -> std::ops::Range<u64> {
     }
 }
 
-/// What must not make a difference either is drawn from the seed: buffer sizes and intervals.
+/// What must not make a difference either is drawn from the seed: buffer sizes and intervals, and memory so scarce that senders wait for credit.
 fn settings(way: Way) -> Settings {
     match way {
         Way::Tokio { parallelism } => Settings { parallelism, ..Settings::default() },
@@ -211,6 +211,7 @@ fn settings(way: Way) -> Settings {
                 buffer_bytes: one_of([1 << 10, 4 << 10, 32 << 10]) as usize,
                 buffer_timeout: Duration::from_micros(one_of([100, 10_000, 1_000_000])),
                 watermark_interval: Duration::from_millis(one_of([1, 200, 10_000])),
+                memory_bytes: one_of([1 << 20, 8 << 20, 256 << 20]) as usize,
                 ..Settings::default()
             }
         }

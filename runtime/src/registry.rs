@@ -84,7 +84,7 @@ pub fn build_without<G: Guarantee, R: JobResult>(
     job: fn(&mut Job<G>) -> R,
     options: BuildOptions,
 ) -> Result<JobGraph, BuildError> {
-    build(name, location, options, |graph| job(graph))
+    build(name, location, options, job)
 }
 
 /// Builds a job with arguments.

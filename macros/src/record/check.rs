@@ -111,6 +111,15 @@ fn field(field: &Field, key: bool, errors: &mut Errors) {
         }
         return;
     }
+    // A type by another name may still be a timestamp; these are none by any name.
+    if field.event_time.is_some()
+        && let Some(name @ ("u64" | "i64" | "u32" | "i32" | "f64" | "String")) = types::word(&field.ty).as_deref()
+    {
+        errors.on(
+            &field.ty,
+            format!("an event time is a `Timestamp`, not `{name}`: a CSV column of RFC 3339 times or epoch milliseconds can be read as one; otherwise use `.event_time_by(|record| Timestamp::from_millis(..), ..)`"),
+        );
+    }
     if field.with.is_none() {
         Contents { errors }.visit_type_mut(&mut field.ty.clone());
         if key && let Some(name @ ("f32" | "f64")) = types::word(&field.ty).as_deref() {

@@ -2,16 +2,21 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::GenericParam;
+use syn::{
+    GenericParam,
+    visit_mut::{self, VisitMut},
+};
 
 use super::{
     expand,
     model::{Body, Record, Style},
 };
+use crate::types;
 
 /// The messages and the stub.
 pub(super) fn record(mut record: Record, error: &syn::Error) -> TokenStream {
     let messages = error.to_compile_error();
+    fix_widths(&mut record.body);
     let ident = &record.ident;
     let args = record.generics.params.iter().map(|param| match param {
         GenericParam::Lifetime(_) => quote!('static),
@@ -125,4 +130,22 @@ pub(super) fn record(mut record: Record, error: &syn::Error) -> TokenStream {
             #row
         };
     }
+}
+
+/// Takes `u64` for `usize`, of which an error stands above: as a type that is no record it would cause others.
+fn fix_widths(body: &mut Body) {
+    struct Widths;
+    impl VisitMut for Widths {
+        fn visit_type_mut(&mut self, ty: &mut syn::Type) {
+            if matches!(types::word(ty).as_deref(), Some("usize" | "isize")) {
+                *ty = syn::parse_quote!(u64);
+            }
+            visit_mut::visit_type_mut(self, ty);
+        }
+    }
+    let fields = match body {
+        Body::Struct(shape) => shape.fields.iter_mut().collect::<Vec<_>>(),
+        Body::Enum(variants) => variants.iter_mut().flat_map(|variant| &mut variant.shape.fields).collect(),
+    };
+    fields.into_iter().for_each(|field| Widths.visit_type_mut(&mut field.ty));
 }

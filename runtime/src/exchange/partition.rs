@@ -129,7 +129,7 @@ impl<T: Record> Route<T> for Random {
         self.state ^= self.state << 13;
         self.state ^= self.state >> 7;
         self.state ^= self.state << 17;
-        (((self.state >> 32) * self.targets as u64 >> 32) as usize, 0)
+        ((((self.state >> 32) * self.targets as u64) >> 32) as usize, 0)
     }
 }
 

@@ -131,8 +131,11 @@ pub struct Vertex {
 }
 
 impl Vertex {
-    /// What messages and metrics call it: its operators' names.
+    /// What messages and metrics call it: its operators' names. A chain without operators of its own only passes buffers on.
     pub fn name(&self) -> String {
+        if self.operators.is_empty() {
+            return "pass on".into();
+        }
         self.operators.iter().map(ToString::to_string).collect::<Vec<_>>().join(" -> ")
     }
 

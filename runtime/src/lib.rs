@@ -1,6 +1,8 @@
 //! The runtime of Millstream: typed streams become a graph of chains, which run as tasks connected by exchanges.
 
 mod annotated;
+#[doc(hidden)]
+pub mod bench;
 pub mod cli;
 pub mod env;
 pub mod event_time;

@@ -86,6 +86,11 @@ impl Draft {
         self.operators.len() - 1
     }
 
+    /// The operators so far.
+    pub(crate) fn operators(&self) -> &[OperatorInfo] {
+        &self.operators
+    }
+
     /// The operator that was appended last.
     pub(crate) fn last(&mut self) -> Option<&mut OperatorInfo> {
         self.operators.last_mut()

@@ -1,0 +1,11 @@
+//! What the benches share: a ratio measured in one run, test data, a sink that adds up, and a way to run a job.
+#![allow(clippy::disallowed_methods, reason = "benches stand outside of the engine: they read clocks and files themselves")]
+
+pub mod bid;
+mod ratio;
+mod run;
+mod tally;
+
+pub use ratio::{Ratio, print_ratio};
+pub use run::{Machine, settings};
+pub use tally::{Tally, tally};

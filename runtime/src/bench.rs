@@ -1,0 +1,76 @@
+//! Runs a chain on buffers at hand, without tasks and exchanges: what benches measure the overhead of chains with. Not a public interface.
+
+use std::sync::Arc;
+
+use futures::executor::block_on;
+use millstream_core::buffer::Buffer;
+
+use crate::{
+    env::Env,
+    failure::{Failure, Location},
+    graph::OperatorInfo,
+    metrics::{Registry, TaskMetrics},
+    operator::Signal,
+    operators::sink::SinkTail,
+    settings::Settings,
+    sink::Sink,
+    stream::{Chain, Plan, Stream},
+    task::{
+        context::{ChainContext, TaskInfo},
+        flag::Flag,
+        head::{BatchCursor, Head, Progress, TaskContext},
+    },
+};
+
+/// A function that runs the chain from the stream's last exchange to the sink over buffers of the chain's input, on the calling thread and to its end.
+///
+/// # Errors
+///
+/// The function gives the failure of an operator or the sink.
+///
+/// # Panics
+///
+/// The function panics if the chain begins with a source rather than behind an exchange, or if the buffers hold records of another type.
+#[track_caller]
+pub fn drive<St, S>(stream: St, sink: S, env: Arc<dyn Env>) -> impl Fn(&[Buffer]) -> Result<(), Failure> + use<St, S>
+where
+    St: Stream,
+    S: Sink<In = St::Out>,
+{
+    let Chain { plan, mut draft } = stream.into_chain();
+    let index = draft.operator(OperatorInfo::new("sink", &sink.name(), Location::caller()));
+    let operators = draft.operators().to_vec();
+    let task = TaskInfo {
+        job: "bench".into(),
+        subtask: 0,
+        parallelism: 1,
+        settings: Settings::default(),
+        registry: Registry::default(),
+        env,
+    };
+    move |buffers| {
+        let mut cx = ChainContext {
+            task: &task,
+            operators: &operators,
+            outputs: Vec::new(),
+            metrics: TaskMetrics::default(),
+            splits: None,
+            committables: Arc::default(),
+            drain: Flag::default(),
+            wants_ticks: false,
+            preaggregation_bytes: task.settings.preaggregation_bytes(),
+        };
+        let tail = SinkTail::open(&sink, &mut cx, index)?;
+        // Boxed as a task has it, so that nothing is known here of what it calls.
+        let mut head: Box<dyn Head> = Box::new(plan.chain(&mut cx, tail)?);
+        let now = TaskContext { wall: task.env.wall() };
+        for buffer in buffers {
+            let mut cursor = BatchCursor::new(buffer, 0);
+            while head.poll(&now, &mut cursor)? != Progress::Consumed {
+                block_on(head.ready())?;
+            }
+        }
+        head.signal(Signal::End);
+        block_on(head.finish())
+    }
+}

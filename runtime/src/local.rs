@@ -4,6 +4,7 @@ use std::{
     any::Any,
     collections::HashMap,
     fmt,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -11,7 +12,7 @@ use std::{
 use futures::{
     FutureExt, StreamExt,
     channel::oneshot,
-    future::Shared,
+    future::{Either, Shared, select},
     stream::FuturesUnordered,
 };
 
@@ -21,7 +22,7 @@ use crate::{
         channel::{Sender, Shared as ChannelShared},
         gate::Gate,
     },
-    failure::Failure,
+    failure::{Failure, Location},
     graph::{DynCommitter, Edge, EdgeKind, JobGraph, OutputId, VertexId},
     metrics::{Registry, TaskMetrics},
     settings::{CHANNEL_CREDIT_MAX_BYTES, CHANNEL_CREDIT_MIN_BYTES},
@@ -179,6 +180,9 @@ struct PendingSink {
     committer: Box<dyn DynCommitter>,
     committables: Arc<Mutex<Vec<Box<dyn Any + Send>>>>,
     name: String,
+    location: Location,
+    /// What it holds is visible: it must not be aborted, whatever becomes of the other sinks.
+    committed: bool,
 }
 
 type TaskFuture = crate::env::BoxFuture<'static, Result<(), Failure>>;
@@ -195,8 +199,10 @@ impl Driver {
         match self.settle(result, &mut sinks).await {
             Ok(()) => Ok(JobReport { elapsed: self.env.now().since(began) }),
             Err(failure) => {
-                for sink in &mut sinks {
-                    sink.committer.abort().await;
+                for sink in sinks.iter_mut().filter(|sink| !sink.committed) {
+                    // The job has its failure to tell already; that this one panics, too, would hide it.
+                    let abort = sink.committer.abort();
+                    let _ = Contained::new(async { Ok(abort.await) }).await;
                 }
                 Err(failure)
             }
@@ -209,7 +215,8 @@ impl Driver {
         for sink in sinks {
             let what = std::mem::take(&mut *sink.committables.lock().unwrap_or_else(PoisonError::into_inner));
             let committed = Contained::new(sink.committer.commit(what)).await;
-            committed.map_err(|failure| failure.at_operator(&sink.name, None))?;
+            committed.map_err(|failure| failure.at_operator(&sink.name, Some(sink.location)))?;
+            sink.committed = true;
         }
         Ok(())
     }
@@ -255,10 +262,17 @@ impl Driver {
         for (id, vertex) in graph.vertices.iter().enumerate() {
             let (Some(sink), Some(operator)) = (&vertex.sink, vertex.operators.last()) else { continue };
             let name = operator.to_string();
-            let committer = sink
-                .committer(&self.connector(graph, VertexId(id), &name))
+            let cx = self.connector(graph, VertexId(id), &name);
+            let committer = contain(|| sink.committer(&cx))
+                .and_then(|committer| committer)
                 .map_err(|failure| failure.at_operator(&name, Some(operator.location)))?;
-            sinks.push(PendingSink { committer, committables: Arc::default(), name });
+            sinks.push(PendingSink {
+                committer,
+                committables: Arc::default(),
+                name,
+                location: operator.location,
+                committed: false,
+            });
         }
         Ok(sinks)
     }
@@ -281,8 +295,21 @@ impl Driver {
             let splits = match &vertex.source {
                 Some(source) => {
                     let operator = vertex.operators.first().map_or(String::new(), ToString::to_string);
-                    let splits = source.start(&self.connector(graph, id, &operator), self.drain.clone())?;
-                    tasks.push((format!("{name} discovery"), splits.discovery));
+                    let location = vertex.operators.first().map(|operator| operator.location);
+                    let cx = self.connector(graph, id, &operator);
+                    let splits = contain(|| source.start(&cx, self.drain.clone()))
+                        .and_then(|splits| splits)
+                        .map_err(|failure| failure.at_operator(&operator, location))?;
+                    let (discovery, cancel) = (splits.discovery, self.cancel.clone());
+                    let discovery = async move {
+                        match select(discovery, pin!(cancel.wait())).await {
+                            Either::Left((result, _)) => {
+                                result.map_err(|failure| failure.at_operator(&operator, location))
+                            }
+                            Either::Right(_) => Err(Failure::cancelled()),
+                        }
+                    };
+                    tasks.push((format!("{name} discovery"), Box::pin(discovery)));
                     Some(splits.handle)
                 }
                 None => None,
@@ -308,7 +335,9 @@ impl Driver {
                     wants_ticks: false,
                     preaggregation_bytes,
                 };
-                let head = (vertex.make)(&mut cx)?;
+                let head = contain(|| (vertex.make)(&mut cx))
+                    .and_then(|head| head)
+                    .map_err(|failure| failure.at_operator(name, None))?;
                 let tick_interval = cx.wants_ticks.then_some(graph.settings.watermark_interval);
                 let gate = vertex.source.is_none().then(|| wires.gate(id, subtask));
                 let subtask_name = format!("{name} {}/{parallelism}", subtask + 1);

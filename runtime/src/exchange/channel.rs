@@ -15,6 +15,14 @@ use millstream_core::{buffer::Buffer, time::Timestamp};
 
 /// By how much a sender may exceed its credit before its thread has to wait, in bytes. Fused operators cannot pause in the middle of a record.
 pub(crate) const OVERDRAFT_BYTES: usize = 1 << 20;
+/// What a buffer costs besides its bytes: allocations, counts and its place in the queue. Without it records of no size, or buffers of one small
+/// record each, would take memory and no credit.
+const BUFFER_OVERHEAD_BYTES: usize = 128;
+
+/// What a buffer takes of the credit.
+fn cost_bytes(buffer: &Buffer) -> usize {
+    buffer.size() + BUFFER_OVERHEAD_BYTES
+}
 
 /// What a channel carries besides data, in order with it. Barriers join here.
 #[derive(Debug)]
@@ -97,9 +105,9 @@ impl Shared {
     }
 
     /// Gives credit back for a buffer that has been read.
-    pub(crate) fn release(&self, channel: usize, bytes: usize) {
+    pub(crate) fn release(&self, channel: usize, buffer: &Buffer) {
         let credit = &self.channels[channel];
-        let before = credit.in_flight_bytes.fetch_sub(bytes, Ordering::SeqCst);
+        let before = credit.in_flight_bytes.fetch_sub(cost_bytes(buffer), Ordering::SeqCst);
         if before >= self.credit_bytes {
             credit.sender.wake();
         }
@@ -138,7 +146,7 @@ impl Sender {
             return;
         }
         if let Event::Data(buffer) = &event {
-            self.credit().in_flight_bytes.fetch_add(buffer.size(), Ordering::SeqCst);
+            self.credit().in_flight_bytes.fetch_add(cost_bytes(buffer), Ordering::SeqCst);
         }
         let queue = &mut state.queues[self.channel];
         queue.push_back(event);

@@ -3,7 +3,7 @@
 
 use std::{future::poll_fn, sync::Arc};
 
-use millstream_core::time::Timestamp;
+use millstream_core::{buffer::Buffer, time::Timestamp};
 
 use super::channel::{Event, Shared};
 
@@ -32,8 +32,8 @@ impl Gate {
         poll_fn(|cx| self.shared.poll_next(cx)).await
     }
 
-    pub(crate) fn release(&self, channel: usize, bytes: usize) {
-        self.shared.release(channel, bytes);
+    pub(crate) fn release(&self, channel: usize, buffer: &Buffer) {
+        self.shared.release(channel, buffer);
     }
 
     /// Watermarks and idleness by channel.

@@ -20,6 +20,8 @@ pub(crate) trait Route<T: Record>: Send {
 /// What makes the [`Route`] of a subtask.
 pub(crate) trait Partition<T: Record>: Send + 'static {
     type Route: Route<T>;
+    /// What messages call it: the method.
+    fn kind(&self) -> &'static str;
     /// For plans: `hash by industry`.
     fn describe(&self) -> String;
     fn route(&self, from: usize, targets: usize, max_parallelism: u32, seed: u64) -> Self::Route;
@@ -53,6 +55,10 @@ impl Owners {
 impl<T: Record, K: KeyFn<T>> Partition<T> for ByKey<K> {
     type Route = KeyRoute<K>;
 
+    fn kind(&self) -> &'static str {
+        "key_by"
+    }
+
     fn describe(&self) -> String {
         let name = self.0.name();
         if name.is_empty() { "hash".into() } else { format!("hash by {name}") }
@@ -84,6 +90,10 @@ pub(crate) struct Turns {
 impl<T: Record> Partition<T> for Rebalance {
     type Route = Turns;
 
+    fn kind(&self) -> &'static str {
+        "rebalance"
+    }
+
     fn describe(&self) -> String {
         "rebalance".into()
     }
@@ -113,6 +123,10 @@ pub(crate) struct Random {
 
 impl<T: Record> Partition<T> for Shuffle {
     type Route = Random;
+
+    fn kind(&self) -> &'static str {
+        "shuffle"
+    }
 
     fn describe(&self) -> String {
         "shuffle".into()
@@ -147,6 +161,10 @@ where
     F: for<'a> Fn(T::View<'a>, usize) -> usize + Clone + Send + 'static,
 {
     type Route = CustomRoute<T, F>;
+
+    fn kind(&self) -> &'static str {
+        "partition_by"
+    }
 
     fn describe(&self) -> String {
         "custom".into()

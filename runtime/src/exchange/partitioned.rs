@@ -13,9 +13,11 @@ use super::{
 use crate::{
     env::{Env, Instant},
     failure::Failure,
+    graph::OperatorInfo,
     metrics::TaskMetrics,
     operator::{Push, Signal, Stage, Wait, earliest},
     settings::Settings,
+    task::contain::Guard,
 };
 
 /// A buffer per receiving subtask.
@@ -23,12 +25,14 @@ pub(crate) struct Partitioned<T: Record, R> {
     lanes: Lanes<T>,
     route: R,
     senders: Senders,
+    /// Whom to blame if the user's choice panics.
+    info: OperatorInfo,
 }
 
 impl<T: Record, R: Route<T>> Partitioned<T, R> {
-    pub(crate) fn new(route: R, senders: Senders, settings: &Settings, timed: bool) -> Self {
+    pub(crate) fn new(route: R, senders: Senders, settings: &Settings, timed: bool, info: OperatorInfo) -> Self {
         let columns = Columns { timed, hashed: R::CARRIES_HASH };
-        Self { lanes: Lanes::new(settings, columns, 0, senders.len()), route, senders }
+        Self { lanes: Lanes::new(settings, columns, 0, senders.len()), route, senders, info }
     }
 }
 
@@ -132,7 +136,9 @@ impl Senders {
 impl<T: Record, R: Route<T>> Push<T> for Partitioned<T, R> {
     #[inline(always)]
     fn push(&mut self, record: T::View<'_>, at: Timestamp) {
+        let guard = Guard::new(&self.info);
         let (target, hash) = self.route.route(record);
+        guard.done();
         self.lanes.push(&mut self.senders, target, record, at, hash);
     }
 }

@@ -36,9 +36,10 @@ where
     fn chain<N: Push<O::Out>>(&self, cx: &mut ChainContext<'_>, next: N) -> Result<Self::Chain<N>, Failure> {
         let info = cx.operator(self.index);
         let mut operator = self.operator.clone();
-        operator
-            .open(&cx.open_context(&info))
-            .map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
+        let guard = Guard::new(&info);
+        let opened = operator.open(&cx.open_context(&info));
+        guard.done();
+        opened.map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
         let handler = self.on_error.open(cx, &info);
         self.before.chain(cx, Fused { operator, handler, next, info, failure: None, record: PhantomData })
     }
@@ -64,11 +65,12 @@ where
     #[inline(always)]
     fn push(&mut self, record: T::View<'_>, at: Timestamp) {
         let guard = Guard::new(&self.info);
-        let result = self.operator.process(record, at, &mut self.next);
+        let mut result = Ok(());
+        if let Err(error) = self.operator.process(record, at, &mut self.next) {
+            result = self.handler.handle(record, at, error);
+        }
         guard.done();
-        if let Err(error) = result
-            && let Err(failure) = self.handler.handle(record, at, error)
-        {
+        if let Err(failure) = result {
             fail(&mut self.failure, failure.at_operator(&self.info.to_string(), Some(self.info.location)));
         }
     }
@@ -115,9 +117,10 @@ where
     fn finish(&mut self) -> Wait<'_> {
         Box::pin(async {
             let info = &self.info;
-            self.operator
-                .close()
-                .map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
+            let guard = Guard::new(info);
+            let closed = self.operator.close();
+            guard.done();
+            closed.map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
             self.handler.ready().await?;
             self.next.finish().await
         })

@@ -2,12 +2,14 @@
 
 use std::{
     any::Any,
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     future::poll_fn,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Poll, Waker},
 };
 
+use futures::future::Either;
 use millstream_core::time::Timestamp;
 
 use crate::{
@@ -53,6 +55,7 @@ impl<S: Source> Plan for From<S> {
             holds: self.source.boundedness() == Boundedness::Bounded,
             begun: false,
             idle: false,
+            seen: 0,
             info,
             metrics: cx.metrics.clone(),
             drain: cx.drain.clone(),
@@ -71,6 +74,8 @@ pub struct SourceHead<S: Source, N> {
     holds: bool,
     begun: bool,
     idle: bool,
+    /// The state of the pool when it last had nothing for this subtask.
+    seen: u64,
     info: OperatorInfo,
     metrics: TaskMetrics,
     drain: Flag,
@@ -112,9 +117,12 @@ impl<S: Source, N: Push<S::Out>> Head for SourceHead<S, N> {
                     self.release();
                     Ok(Progress::Waiting)
                 }
-                Taken::Later => {
-                    // A subtask without a split must not hold the others' event time back.
-                    if !std::mem::replace(&mut self.idle, true) {
+                Taken::Later { seen, discovered } => {
+                    self.seen = seen;
+                    // A subtask without a split must not hold the others' event time back. But what is bounded is held back until every split
+                    // has its reader (one could be taken, and its subtask not yet be heard of as active again), and before
+                    // the first discovery nobody has come anywhere yet.
+                    if !self.holds && discovered && !std::mem::replace(&mut self.idle, true) {
                         self.next.signal(Signal::Idle);
                     }
                     Ok(Progress::Waiting)
@@ -149,14 +157,14 @@ impl<S: Source, N: Push<S::Out>> Head for SourceHead<S, N> {
         Box::pin(async {
             match self.state {
                 State::NoSplit => {
-                    let drained = std::pin::pin!(self.drain.wait());
-                    let split = std::pin::pin!(self.pool.changed());
+                    let drained = pin!(self.drain.wait());
+                    let split = pin!(self.pool.changed(self.subtask, self.seen));
                     futures::future::select(drained, split).await;
                 }
                 State::Fetching(id) => {
-                    let drained = std::pin::pin!(self.drain.wait());
-                    let fetch = std::pin::pin!(self.reader.fetch());
-                    let futures::future::Either::Left((fetched, _)) = futures::future::select(fetch, drained).await
+                    let drained = pin!(self.drain.wait());
+                    let fetch = pin!(self.reader.fetch());
+                    let Either::Left((fetched, _)) = futures::future::select(fetch, drained).await
                     else {
                         return Ok(());
                     };
@@ -183,6 +191,9 @@ impl<S: Source, N: Push<S::Out>> SourceHead<S, N> {
     }
 
     fn finished(&mut self) -> Progress {
+        if std::mem::take(&mut self.idle) {
+            self.next.signal(Signal::Active);
+        }
         self.next.signal(Signal::Watermark(Timestamp::MAX));
         Progress::Finished
     }
@@ -225,14 +236,17 @@ async fn discover<S: Source>(pool: Arc<Pool<S>>, cx: SourceContext, drain: Flag)
     let mut total = 0;
     loop {
         let mut enumerator = pool.lock().enumerator.take().expect("only discovery takes the enumerator, and puts it back");
-        let found = enumerator.discover().await;
-        let Discovered { splits, bytes, again } = found.map_err(|failure| failure.at_operator(cx.operator(), None))?;
+        let found = match futures::future::select(pin!(enumerator.discover()), pin!(drain.wait())).await {
+            Either::Left((found, _)) => found,
+            Either::Right(_) => return Ok(()),
+        };
+        let Discovered { splits, bytes, again } = found?;
         total += bytes;
         input_bytes.set(i64::try_from(total).unwrap_or(i64::MAX));
         pool.add(enumerator, splits, again.is_none());
         let Some(again) = again else { return Ok(()) };
         let sleep = cx.env().sleep(again);
-        futures::future::select(sleep, std::pin::pin!(drain.wait())).await;
+        futures::future::select(sleep, pin!(drain.wait())).await;
         if drain.is_set() {
             return Ok(());
         }
@@ -248,15 +262,19 @@ struct PoolState<S: Source> {
     waiting: VecDeque<S::Split>,
     /// No more splits will come.
     complete: bool,
+    /// The first discovery is done.
+    discovered: bool,
     next_id: u64,
-    /// Subtasks that wait for a change; at most one each.
-    wakers: Vec<Waker>,
+    /// The subtasks that wait for a change.
+    wakers: BTreeMap<usize, Waker>,
+    /// Counts what may change the answer to a subtask that was told to wait.
     changes: u64,
 }
 
 enum Taken<S> {
     Split(u64, S),
-    Later,
+    /// There may be one once the pool has changed from this state.
+    Later { seen: u64, discovered: bool },
     None,
 }
 
@@ -266,8 +284,9 @@ impl<S: Source> Pool<S> {
             enumerator: Some(enumerator),
             waiting: VecDeque::new(),
             complete: false,
+            discovered: false,
             next_id: 0,
-            wakers: Vec::new(),
+            wakers: BTreeMap::new(),
             changes: 0,
         }))
     }
@@ -281,6 +300,7 @@ impl<S: Source> Pool<S> {
         state.enumerator = Some(enumerator);
         state.waiting.extend(splits);
         state.complete = complete;
+        state.discovered = true;
         state.wake();
     }
 
@@ -294,13 +314,12 @@ impl<S: Source> Pool<S> {
             Some(split) => {
                 let id = state.next_id;
                 state.next_id += 1;
-                if state.waiting.is_empty() {
-                    state.wake(); // those who hold watermarks back may let go
-                }
+                // Those who hold watermarks back may let go, and the enumerator may have another answer for those that wait.
+                state.wake();
                 Taken::Split(id, split)
             }
             None if state.complete && state.waiting.is_empty() => Taken::None,
-            None => Taken::Later,
+            None => Taken::Later { seen: state.changes, discovered: state.discovered },
         }
     }
 
@@ -309,16 +328,15 @@ impl<S: Source> Pool<S> {
         state.complete && state.waiting.is_empty()
     }
 
-    /// Waits for new splits, or for word that there will be none. May return though nothing has changed.
-    async fn changed(&self) {
-        let mut seen = None;
+    /// Waits until the pool is no longer in the state that [`Taken::Later`] told this subtask of.
+    async fn changed(&self, subtask: usize, seen: u64) {
         poll_fn(|cx| {
             let mut state = self.lock();
-            let complete = state.complete || !state.waiting.is_empty();
-            if complete || *seen.get_or_insert(state.changes) != state.changes {
+            if state.changes != seen {
                 return Poll::Ready(());
             }
-            state.wakers.push(cx.waker().clone());
+            // By subtask: one that looks up for its timers waits again, and must not wait twice.
+            state.wakers.insert(subtask, cx.waker().clone());
             Poll::Pending
         })
         .await;
@@ -328,6 +346,6 @@ impl<S: Source> Pool<S> {
 impl<S: Source> PoolState<S> {
     fn wake(&mut self) {
         self.changes += 1;
-        self.wakers.drain(..).for_each(Waker::wake);
+        std::mem::take(&mut self.wakers).into_values().for_each(Waker::wake);
     }
 }

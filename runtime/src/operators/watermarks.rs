@@ -95,7 +95,10 @@ where
             self.active();
         }
         self.next.push(record, at);
-        if self.generator.on_record(record, at) {
+        let guard = Guard::new(&self.info);
+        let at_once = self.generator.on_record(record, at);
+        guard.done();
+        if at_once {
             self.advance();
         }
     }
@@ -125,6 +128,7 @@ where
     #[cold]
     fn active(&mut self) {
         self.idle.passed_on = false;
+        self.idle.since = None;
         self.next.signal(Signal::Active);
     }
 
@@ -135,6 +139,9 @@ where
     }
 
     fn tick(&mut self, now: Timestamp) {
+        if self.passed_on == Timestamp::MAX {
+            return; // the input has ended, and the task only clears up
+        }
         self.advance();
         if std::mem::take(&mut self.idle.seen) {
             self.idle.since = None;
@@ -201,6 +208,7 @@ where
                 if self.idle.passed_on {
                     self.active();
                 }
+                self.passed_on = Timestamp::MAX;
                 self.next.signal(signal);
             }
             Signal::Watermark(_) => {}

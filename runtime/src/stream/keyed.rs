@@ -7,6 +7,7 @@ use millstream_core::{key::Key, record::Record};
 use super::{Chain, Plan, Sealed, Stream, TimeDomain};
 use crate::{
     exchange::partition::ByKey,
+    failure::Location,
     graph::Draft,
     operator::{KeyFn, Shippable},
     operators::input::Input,
@@ -17,12 +18,13 @@ use crate::{
 pub struct Keyed<P, K, Time> {
     chain: Chain<P>,
     key: K,
+    location: Location,
     time: PhantomData<fn() -> Time>,
 }
 
 impl<P, K, Time> Keyed<P, K, Time> {
-    pub(crate) fn new(chain: Chain<P>, key: K) -> Self {
-        Self { chain, key, time: PhantomData }
+    pub(crate) fn new(chain: Chain<P>, key: K, location: Location) -> Self {
+        Self { chain, key, location, time: PhantomData }
     }
 }
 
@@ -37,7 +39,7 @@ where
     type Plan = Input<P::Out>;
 
     fn into_chain(self) -> Chain<Input<P::Out>> {
-        let keyed: Sealed<P::Out, Time> = self.chain.partition(ByKey(self.key));
+        let keyed: Sealed<P::Out, Time> = self.chain.partition(ByKey(self.key), self.location);
         keyed.chain
     }
 }

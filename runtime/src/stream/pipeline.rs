@@ -96,8 +96,13 @@ impl<P: Plan, Time: TimeDomain> Stream for Pipeline<P, Time> {
 
 impl<P: Plan> Chain<P> {
     /// Ends the chain with an exchange that looks at every record; the stream behind it.
-    pub(crate) fn partition<Time: TimeDomain>(self, partition: impl Partition<P::Out>) -> Sealed<P::Out, Time> {
+    pub(crate) fn partition<Time: TimeDomain>(
+        self,
+        partition: impl Partition<P::Out>,
+        location: Location,
+    ) -> Sealed<P::Out, Time> {
         let Self { plan, mut draft } = self;
+        let info = OperatorInfo::new(partition.kind(), "", location);
         let output = draft.output();
         let kind = EdgeKind::Partitioned(partition.describe());
         let reader = draft.reader::<P::Out>(output, kind);
@@ -106,7 +111,7 @@ impl<P: Plan> Chain<P> {
             let (from, seed) = (cx.task.subtask, cx.task.env.random());
             let settings = &cx.task.settings;
             let route = partition.route(from, senders.len(), settings.max_parallelism, seed);
-            let tail = Partitioned::new(route, senders, settings, Time::TIMED);
+            let tail = Partitioned::new(route, senders, settings, Time::TIMED, info.clone());
             Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)
         };
         draft.end(Box::new(make), None);
@@ -291,7 +296,7 @@ pub trait Stream: Sized {
         F: Shippable,
         K: millstream_core::key::Key,
     {
-        Keyed::new(self.into_chain(), KeyBy::new(key))
+        Keyed::new(self.into_chain(), KeyBy::new(key), Location::caller())
     }
 
     /// Groups by a key that a function annotated with `#[key]` selects; it may borrow from the record: `.key_with(industry)`.
@@ -301,7 +306,7 @@ pub trait Stream: Sized {
         F: Annotated<K>,
         K: KeyFn<Self::Out>,
     {
-        Keyed::new(self.into_chain(), key.make())
+        Keyed::new(self.into_chain(), key.make(), Location::caller())
     }
 
     /// Windows over the records of each key; an aggregate makes a stream of them again.
@@ -403,8 +408,9 @@ pub trait Stream: Sized {
     }
 
     /// Spreads records evenly, in turn.
+    #[track_caller]
     fn rebalance(self) -> Sealed<Self::Out, Self::Time> {
-        self.into_chain().partition(Rebalance)
+        self.into_chain().partition(Rebalance, Location::caller())
     }
 
     /// Spreads buffers in turn among the subtasks nearest by number, which saves connections where one parallelism is a multiple of the other.
@@ -413,8 +419,9 @@ pub trait Stream: Sized {
     }
 
     /// Spreads records at random.
+    #[track_caller]
     fn shuffle(self) -> Sealed<Self::Out, Self::Time> {
-        self.into_chain().partition(Shuffle)
+        self.into_chain().partition(Shuffle, Location::caller())
     }
 
     /// Sends every record to every subtask.
@@ -433,12 +440,13 @@ pub trait Stream: Sized {
     }
 
     /// Chooses the subtask of every record: the closure gets the record and the number of subtasks.
+    #[track_caller]
     fn partition_by<F>(self, choose: F) -> Sealed<Self::Out, Self::Time>
     where
         F: for<'a> Fn(<Self::Out as Record>::View<'a>, usize) -> usize,
         F: Shippable,
     {
-        self.into_chain().partition(Custom(choose))
+        self.into_chain().partition(Custom(choose), Location::caller())
     }
 
     /// Writes the stream out. Every stream of a job has to end so.

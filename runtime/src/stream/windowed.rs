@@ -101,14 +101,15 @@ impl<S: KeyedStream, W: Assigner> Windowed<S, W> {
         draft.read::<S::Out>(&before, output, kind);
 
         let timed = S::Time::TIMED;
+        let info = OperatorInfo::new("window", by, location).stateful().detail(windows.describe());
         let sender = (key.clone(), windows.clone(), aggregate.clone());
+        let sender_info = info.clone();
         let make = move |cx: &mut ChainContext<'_>| {
-            let tail = PreAggregate::open(cx, sender.clone(), output, timed);
+            let tail = PreAggregate::open(cx, sender.clone(), sender_info.clone(), output, timed);
             Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)
         };
         before.end(Box::new(make), None);
 
-        let info = OperatorInfo::new("window", by, location).stateful().detail(windows.describe());
         let index = draft.operator(info);
         let plan = WindowPlan { key, windows, aggregate, index, late, timed, record: PhantomData };
         Pipeline::new(plan, draft)

@@ -95,7 +95,7 @@ impl Subtask {
                 Progress::Consumed if ended => break,
                 Progress::Consumed => {
                     if let Some(read) = held.take() {
-                        gate_of(&self.gate).release(read.channel, read.buffer.size());
+                        gate_of(&self.gate).release(read.channel, &read.buffer);
                     }
                     let event = match gate_of(&self.gate).try_next() {
                         Some(event) => Some(event),

@@ -23,15 +23,17 @@ use crate::{
         partition::Owners,
         partitioned::{Lanes, Senders},
     },
-    graph::OutputId,
+    graph::{OperatorInfo, OutputId},
     operator::{KeyFn, Push, Signal, Stage, Wait, earliest},
-    task::context::ChainContext,
+    task::{contain::Guard, context::ChainContext},
 };
 
 /// If a full table has not at least halved the number of records, aggregating is not worth it for now.
 const WORTHWHILE_RECORDS_PER_ENTRY: usize = 2;
 /// How many records per entry of the table then pass by before it is tried again.
 const BYPASS_RECORDS_PER_ENTRY: usize = 16;
+/// After how many records a table is sent though it has room, where accumulators may grow with every record.
+const ABSORBED_RECORDS_LIMIT: usize = 64 << 10;
 /// What an entry of unknown size is taken to own besides its slot, in bytes.
 const ENTRY_HEAP_BYTES: usize = 64;
 
@@ -49,6 +51,10 @@ pub(crate) struct PreAggregate<T: Record, K: KeyFn<T>, W, A: Aggregate<T>> {
     /// How many records are still to pass by.
     bypass: usize,
     watermark: Timestamp,
+    /// The input has been idle once. Meanwhile the receiver's event time may have gone past that of this sender, so that only the receiver can tell
+    /// what is late, and only of records: from then on nothing is aggregated here.
+    may_be_behind: bool,
+    info: OperatorInfo,
     owners: Owners,
     records: Lanes<T>,
     partials: Lanes<Partial<K::Key, A::Acc>>,
@@ -69,6 +75,7 @@ where
     pub(crate) fn open(
         cx: &mut ChainContext<'_>,
         (key, windows, aggregate): (K, W, A),
+        info: OperatorInfo,
         output: OutputId,
         timed: bool,
     ) -> Self {
@@ -91,6 +98,8 @@ where
             absorbed: 0,
             bypass: 0,
             watermark: Timestamp::MIN,
+            may_be_behind: false,
+            info,
             senders,
             record: PhantomData,
         }
@@ -132,21 +141,26 @@ where
 {
     #[inline(always)]
     fn push(&mut self, record: T::View<'_>, at: Timestamp) {
-        let Self { key, windows, aggregate, slices, owners, records, senders, .. } = self;
-        let mut send = |hash| records.push(senders, owners.of(hash), record, at, hash);
-        if !Self::POSSIBLE {
-            return send(key.with(record, |key| <K::Key as Key>::hash(key)));
+        let Self { key, windows, aggregate, slices, owners, records, senders, info, .. } = self;
+        let guard = Guard::new(info);
+        let mut send = |guard: Guard<'_>| {
+            let hash = key.with(record, |key| <K::Key as Key>::hash(key));
+            guard.done();
+            records.push(senders, owners.of(hash), record, at, hash);
+        };
+        if !Self::POSSIBLE || self.may_be_behind {
+            return send(guard);
         }
         if self.bypass > 0 {
             self.bypass -= 1;
-            return send(key.with(record, |key| <K::Key as Key>::hash(key)));
+            return send(guard);
         }
         let window = window_of(windows, slices.last_window(), at);
         let slice = match slices.get(window) {
             Some(slice) => slice,
             // What may be late is the receiver's to judge.
             None if window.max_timestamp() <= self.watermark => {
-                return send(key.with(record, |key| <K::Key as Key>::hash(key)));
+                return send(guard);
             }
             None => slices.open(window),
         };
@@ -155,12 +169,15 @@ where
             let hash = <K::Key as Key>::hash(key);
             aggregate.add(slice.table.entry(hash, key, || aggregate.create()), record, at);
         });
+        guard.done();
         self.absorbed += 1;
         if slice.table.len() > before {
             self.entries += 1;
             if self.entries >= self.entries_limit {
                 self.overflow();
             }
+        } else if !A::Acc::PLAIN && self.absorbed >= ABSORBED_RECORDS_LIMIT {
+            self.overflow();
         }
     }
 }
@@ -173,9 +190,17 @@ where
     A: Aggregate<T>,
 {
     fn signal(&mut self, signal: Signal) {
-        if let Signal::Watermark(at) = signal {
-            self.watermark = at;
-            self.send_partials(at);
+        match signal {
+            Signal::Watermark(at) => {
+                self.watermark = at;
+                self.send_partials(at);
+            }
+            // What came before must not wait here while others close its windows.
+            Signal::Idle => {
+                self.may_be_behind = true;
+                self.send_partials(Timestamp::MAX);
+            }
+            _ => {}
         }
         if let Some(event) = event_of(signal) {
             self.records.seal(&mut self.senders);

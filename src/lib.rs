@@ -44,7 +44,7 @@ pub use millstream_runtime as runtime;
 /// /// Prints squares.
 /// #[job]
 /// fn squares(job: &mut Job, bound: Bound) {
-///     job.source(records(0..bound.below)).map(|n| n * n).sink(print());
+///     job.source(records((0..bound.below).collect::<Vec<_>>())).map(|n| n * n).sink(print());
 /// }
 ///
 /// #[tokio::main]
@@ -60,7 +60,9 @@ pub use millstream_runtime as runtime;
 /// }
 /// ```
 #[doc(inline)]
-pub use millstream_runtime::launch::{run, start, start_with};
+pub use millstream_runtime::launch::run;
+#[doc(inline)]
+pub use millstream_runtime::launch::{start, start_with};
 
 /// Sources and sinks.
 pub use millstream_connectors as connectors;

@@ -1,7 +1,7 @@
 //! The `millstream` binary. Jobs are binaries of their own (`millstream::main!()`); until there is a cluster, this one says where to find some.
 
 const EXAMPLES: [(&str, &str); 2] = [
-    ("flights", "departures and mean delay per airport and hour, from a week of real flights"),
+    ("flights", "departures and mean delay per airport and hour, from ten days of real flights"),
     ("word_count", "how often each word occurs in a text"),
 ];
 

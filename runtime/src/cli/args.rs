@@ -103,7 +103,9 @@ fn offerable(jobs: &[&'static JobEntry]) -> Result<(), String> {
     for (i, job) in jobs.iter().enumerate() {
         if let Some(other) = jobs[..i].iter().find(|other| other.name == job.name) {
             let (name, at, before) = (job.name, job.location, other.location);
-            return Err(format!("two jobs have the name `{name}`, at {before} and at {at}: rename one of the functions"));
+            return Err(format!(
+                "two jobs have the name `{name}`, at {before} and at {at}: rename one of the functions"
+            ));
         }
         let own = (job.augment)(Command::new(job.name));
         let taken = own.get_arguments().filter_map(Arg::get_long).find(|long| RESERVED.contains(long));
@@ -124,12 +126,17 @@ fn root(jobs: &[&'static JobEntry]) -> Command {
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
         .subcommand(with_jobs(Command::new("run").about("Run a job to its end, or until Ctrl-C"), jobs, run_options))
-        .subcommand(with_jobs(Command::new("plan").about("Show what a job will run, without running it"), jobs, |command| {
-            settings_options(plan_options(command))
-        }))
+        .subcommand(with_jobs(
+            Command::new("plan").about("Show what a job will run, without running it"),
+            jobs,
+            |command| settings_options(plan_options(command)),
+        ))
         .subcommand(Command::new("jobs").about("List the jobs of this binary"));
     match jobs {
-        [job] => root.after_help(format!("Without a command the job `{}` is run; see `run --help` for its arguments.", job.name)),
+        [job] => root.after_help(format!(
+            "Without a command the job `{}` is run; see `run --help` for its arguments.",
+            job.name
+        )),
         _ => root,
     }
 }
@@ -146,7 +153,10 @@ fn with_jobs(command: Command, jobs: &[&'static JobEntry], options: fn(Command) 
     };
     let jobs = jobs.iter().map(|job| {
         let own = options((job.augment)(Command::new(job.name)));
-        own.about(plan::first_paragraph(job.doc)).long_about(job.doc.to_owned())
+        let about = plan::first_paragraph(job.doc);
+        // Where there is no more to say, `--help` may be as short as `-h`.
+        let more = (about.len() < job.doc.trim().len()).then_some(job.doc.trim());
+        own.about(about).long_about(more)
     });
     command
         .about(about.unwrap_or_default())
@@ -164,9 +174,11 @@ fn run_options(command: Command) -> Command {
 
 fn plan_options(command: Command) -> Command {
     let flag = |id, long, help| Arg::new(id).long(long).action(ArgAction::SetTrue).help(help).help_heading("Format");
-    command
-        .arg(flag(MERMAID, "mermaid", "As a Mermaid flowchart").conflicts_with(DOT))
-        .arg(flag(DOT, "dot", "As a graph for Graphviz"))
+    command.arg(flag(MERMAID, "mermaid", "As a Mermaid flowchart").conflicts_with(DOT)).arg(flag(
+        DOT,
+        "dot",
+        "As a graph for Graphviz",
+    ))
 }
 
 fn settings_options(command: Command) -> Command {
@@ -231,7 +243,9 @@ fn settings(matches: &ArgMatches) -> Result<Settings, String> {
             } else {
                 String::new()
             };
-            return Err(format!("invalid value '{parallelism}' for '--parallelism <N>': it is not from 1 to {max}{raise}"));
+            return Err(format!(
+                "invalid value '{parallelism}' for '--parallelism <N>': it is not from 1 to {max}{raise}"
+            ));
         }
         None => settings.parallelism.min(max as usize),
     };
@@ -243,12 +257,24 @@ fn settings(matches: &ArgMatches) -> Result<Settings, String> {
 
 /// Says which jobs there are if an error is about one that does not exist.
 fn unknown_job(jobs: &[&'static JobEntry], args: &[OsString], error: clap::Error, root: &mut Command) -> clap::Error {
-    let command = args.get(1).and_then(|command| command.to_str()).filter(|command| ["run", "plan"].contains(command));
-    let (ErrorKind::InvalidSubcommand, Some(command)) = (error.kind(), command) else { return error };
-    let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidSubcommand) else { return error };
+    let (ErrorKind::InvalidSubcommand, Some(ContextValue::String(name))) =
+        (error.kind(), error.get(ContextKind::InvalidSubcommand))
+    else {
+        return error;
+    };
+    let command = args.get(1).and_then(|command| command.to_str());
+    let Some(command) = command.filter(|command| ["run", "plan"].contains(command)) else {
+        if jobs.iter().any(|job| job.name == name) {
+            let message = format!("`{name}` is a job, not a command: say `run {name}` or `plan {name}`");
+            return root.error(ErrorKind::InvalidSubcommand, message);
+        }
+        return error;
+    };
     let hint = match error.get(ContextKind::SuggestedSubcommand) {
         Some(ContextValue::String(nearest)) => format!("; did you mean `{nearest}`?"),
-        Some(ContextValue::Strings(nearest)) if !nearest.is_empty() => format!("; did you mean `{}`?", nearest.join("` or `")),
+        Some(ContextValue::Strings(nearest)) if !nearest.is_empty() => {
+            format!("; did you mean `{}`?", nearest.join("` or `"))
+        }
         _ => ".".to_owned(),
     };
     let message = format!("there is no job `{name}`{hint}\n\n{}", listed(jobs));

@@ -63,12 +63,10 @@ mod tests {
         assert_eq!([0, 999, 1000, 336_776, 1_000_000].map(count), ["0", "999", "1,000", "336,776", "1,000,000"]);
         assert_eq!([0.0, 950.4, 12_345.0, 1_240_000.0].map(short), ["0", "950", "12.3 k", "1.24 M"]);
         assert_eq!([0.0, 1e3, 29.6e6, 2e13].map(bytes), ["0 B", "1.00 kB", "29.6 MB", "20.0 TB"]);
-        assert_eq!([420, 12_340, 245_000, 7_800_000].map(Duration::from_millis).map(span), [
-            "0.42 s",
-            "12.3 s",
-            "4 min 5 s",
-            "2 h 10 min"
-        ]);
+        assert_eq!(
+            [420, 12_340, 245_000, 7_800_000].map(Duration::from_millis).map(span),
+            ["0.42 s", "12.3 s", "4 min 5 s", "2 h 10 min"]
+        );
         assert_eq!([percent(1, 3), percent(0, 0)], ["33%", "-"]);
     }
 }

@@ -70,11 +70,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Does what arguments (the name of the binary first) say with these jobs, and returns the exit code.
-pub fn run_with(
-    jobs: &[&'static JobEntry],
-    args: impl IntoIterator<Item = OsString>,
-    console: &mut Console<'_>,
-) -> u8 {
+pub fn run_with(jobs: &[&'static JobEntry], args: impl IntoIterator<Item = OsString>, console: &mut Console<'_>) -> u8 {
     match args::parse(jobs, args.into_iter().collect()) {
         Ok(Invocation::Run(what, quiet)) => run::run(&what, quiet, console),
         Ok(Invocation::Plan(what, format)) => plan::show(&what, format, console),

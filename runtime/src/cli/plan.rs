@@ -47,7 +47,9 @@ pub(super) fn build(what: &Chosen, console: &mut Console<'_>) -> Option<JobGraph
 /// One job a line: its name and the first sentence of its documentation.
 pub(super) fn list(jobs: &[&'static JobEntry]) -> String {
     let width = jobs.iter().map(|job| job.name.chars().count()).max().unwrap_or(0);
-    jobs.iter().map(|job| format!("{:width$}  {}", job.name, first_paragraph(job.doc)).trim_end().to_owned() + "\n").collect()
+    jobs.iter()
+        .map(|job| format!("{:width$}  {}", job.name, first_paragraph(job.doc)).trim_end().to_owned() + "\n")
+        .collect()
 }
 
 /// The first paragraph of a doc comment, on one line.

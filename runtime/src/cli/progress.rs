@@ -138,7 +138,8 @@ fn line(before: &Sample, now: &Sample) -> String {
     }
     let subtasks: usize = now.chains.iter().map(|chain| chain.subtasks).sum();
     let available = (seconds * 1e9 * subtasks as f64) as u64;
-    let ((busy, waiting), (busy_before, waiting_before)) = (now.busy_and_backpressured(), before.busy_and_backpressured());
+    let ((busy, waiting), (busy_before, waiting_before)) =
+        (now.busy_and_backpressured(), before.busy_and_backpressured());
     let share = |before: u64, now: u64| percent(now.saturating_sub(before).min(available), available);
     parts.push(format!("busy {}", share(busy_before, busy)));
     parts.push(format!("back-pressured {}", share(waiting_before, waiting)));
@@ -160,8 +161,14 @@ mod tests {
 
     fn sample(seconds: u64, records: u64, bytes: u64) -> Sample {
         let nanos = seconds * 1_000_000_000;
-        let source =
-            Chain { subtasks: 2, is_source: true, records_in: records, bytes_in: bytes, busy_nanos: nanos, ..Chain::default() };
+        let source = Chain {
+            subtasks: 2,
+            is_source: true,
+            records_in: records,
+            bytes_in: bytes,
+            busy_nanos: nanos,
+            ..Chain::default()
+        };
         Sample { elapsed: Duration::from_secs(seconds), chains: vec![source], ..Sample::default() }
     }
 
@@ -173,7 +180,11 @@ mod tests {
 
     #[test]
     fn a_known_size_gives_share_and_time_left() {
-        let now = Sample { input_bytes: Some(4_000_000), watermark_millis: Some(1_357_034_400_000), ..sample(30, 9, 1_000_000) };
+        let now = Sample {
+            input_bytes: Some(4_000_000),
+            watermark_millis: Some(1_357_034_400_000),
+            ..sample(30, 9, 1_000_000)
+        };
         assert_eq!(
             line(&Sample::default(), &now),
             "9 records, 0 records/s, 33.3 kB/s, 25% of 4.00 MB (1 min 30 s left), watermark 2013-01-01T10:00:00Z, busy 50%, back-pressured 0%"

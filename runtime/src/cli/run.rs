@@ -63,12 +63,14 @@ impl Stop {
     /// committed as if it were all.
     fn interrupted(self, boundedness: Boundedness) -> (Self, &'static str) {
         match (self, boundedness) {
-            (Self::NotAsked, Boundedness::Unbounded) => {
-                (Self::Draining, "interrupted: the sources end here and what they read is committed; once more cancels the job\n")
-            }
-            (Self::NotAsked | Self::Draining, _) => {
-                (Self::Cancelled, "interrupted: the job is cancelled, nothing more is committed; once more leaves at once\n")
-            }
+            (Self::NotAsked, Boundedness::Unbounded) => (
+                Self::Draining,
+                "interrupted: the sources end here and what they read is committed; once more cancels the job\n",
+            ),
+            (Self::NotAsked | Self::Draining, _) => (
+                Self::Cancelled,
+                "interrupted: the job is cancelled, nothing more is committed; once more leaves at once\n",
+            ),
             (Self::Cancelled, _) => (Self::Cancelled, "interrupted again: leaving without cleaning up\n"),
         }
     }
@@ -113,9 +115,10 @@ async fn attend(
 /// How progress is shown. A live line would be torn by records that are printed on the same terminal.
 fn progress(graph: &JobGraph, quiet: bool, console: &Console<'_>) -> Progress {
     let is_print = |name: &str| name == "print";
-    let prints = graph.vertices.iter().any(|vertex| {
-        vertex.sink.is_some() && vertex.operators.last().is_some_and(|sink| is_print(&sink.name))
-    });
+    let prints = graph
+        .vertices
+        .iter()
+        .any(|vertex| vertex.sink.is_some() && vertex.operators.last().is_some_and(|sink| is_print(&sink.name)));
     match quiet {
         true => Progress::Quiet,
         false if console.err_is_terminal && !(console.out_is_terminal && prints) => Progress::live(),

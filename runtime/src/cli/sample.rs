@@ -84,8 +84,10 @@ impl Sample {
         }
         let counters = counters.into_iter().filter(|(_, count)| *count > 0);
         sample.counters = counters.map(|((operator, name), count)| (operator.into(), name.into(), count)).collect();
-        let known = inputs.iter().all(|bytes| *bytes > 0) && inputs.len() == chains.iter().filter(|c| c.is_source).count();
-        sample.input_bytes = known.then(|| inputs.iter().map(|bytes| bytes.unsigned_abs()).sum()).filter(|bytes| *bytes > 0);
+        let known =
+            inputs.iter().all(|bytes| *bytes > 0) && inputs.len() == chains.iter().filter(|c| c.is_source).count();
+        sample.input_bytes =
+            known.then(|| inputs.iter().map(|bytes| bytes.unsigned_abs()).sum()).filter(|bytes| *bytes > 0);
         sample
     }
 
@@ -101,9 +103,9 @@ impl Sample {
 
     /// Time that all subtasks together have spent working, and waiting for an output.
     pub(super) fn busy_and_backpressured(&self) -> (u64, u64) {
-        self.chains.iter().fold((0, 0), |(busy, waiting), chain| {
-            (busy + chain.busy_nanos, waiting + chain.backpressured_nanos)
-        })
+        self.chains
+            .iter()
+            .fold((0, 0), |(busy, waiting), chain| (busy + chain.busy_nanos, waiting + chain.backpressured_nanos))
     }
 
     fn sources(&self) -> impl Iterator<Item = &Chain> {

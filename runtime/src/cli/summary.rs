@@ -130,7 +130,8 @@ mod tests {
             idle_nanos: 3 * second,
             ..Chain::default()
         };
-        let counters = vec![("window".into(), "late_records".into(), 12), ("map parse".into(), "records_skipped".into(), 1234)];
+        let counters =
+            vec![("window".into(), "late_records".into(), 12), ("map parse".into(), "records_skipped".into(), 1234)];
         Sample { elapsed: Duration::from_millis(2000), chains: vec![source, window], counters, ..Sample::default() }
     }
 

@@ -46,14 +46,19 @@ fn branch(
 pub fn mermaid(graph: &JobGraph) -> String {
     let mut out = String::from("flowchart LR\n");
     for (id, vertex) in graph.vertices.iter().enumerate() {
-        let name = vertex.name().replace('"', "#quot;").replace(" -> ", "<br>");
+        let name = vertex.name().split(" -> ").map(mermaid_text).collect::<Vec<_>>().join("<br>");
         writeln!(out, "    v{id}[\"{name}<br>x{}\"]", graph.parallelism(VertexId(id))).expect("a string takes all");
     }
     for Edge { from, to, kind, record, .. } in &graph.edges {
-        writeln!(out, "    v{} -->|\"{kind}: {}\"| v{}", from.0, record.replace('"', "#quot;"), to.0)
+        writeln!(out, "    v{} -->|\"{}\"| v{}", from.0, mermaid_text(&format!("{kind}: {record}")), to.0)
             .expect("a string takes all");
     }
     out
+}
+
+/// Text that Mermaid takes literally: labels are HTML, with entities of Mermaid's own.
+fn mermaid_text(text: &str) -> String {
+    text.replace('#', "#35;").replace('"', "#quot;").replace('<', "#lt;").replace('>', "#gt;")
 }
 
 /// A graph for Graphviz.

@@ -54,12 +54,22 @@ pub(super) fn percent(part: u64, whole: u64) -> String {
     if whole == 0 { "-".to_owned() } else { format!("{:.0}%", part as f64 * 100.0 / whole as f64) }
 }
 
+/// Beginning and end of a name that is longer than so many characters: they tell the most of it.
+pub(super) fn shortened(name: &str, limit: usize) -> String {
+    let chars = name.chars().count();
+    if chars <= limit {
+        return name.to_owned();
+    }
+    let (head, tail) = (limit / 2, limit.saturating_sub(limit / 2 + 1));
+    name.chars().take(head).chain(['…']).chain(name.chars().skip(chars - tail)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn numbers_read_well() {
+    fn numbers_and_names_read_well() {
         assert_eq!([0, 999, 1000, 336_776, 1_000_000].map(count), ["0", "999", "1,000", "336,776", "1,000,000"]);
         assert_eq!([0.0, 950.4, 12_345.0, 1_240_000.0].map(short), ["0", "950", "12.3 k", "1.24 M"]);
         assert_eq!([0.0, 1e3, 29.6e6, 2e13].map(bytes), ["0 B", "1.00 kB", "29.6 MB", "20.0 TB"]);
@@ -67,6 +77,7 @@ mod tests {
             [420, 12_340, 245_000, 7_800_000].map(Duration::from_millis).map(span),
             ["0.42 s", "12.3 s", "4 min 5 s", "2 h 10 min"]
         );
+        assert_eq!(["größe", "größer", "am größten"].map(|name| shortened(name, 5)), ["größe", "gr…er", "am…en"]);
         assert_eq!([percent(1, 3), percent(0, 0)], ["33%", "-"]);
     }
 }

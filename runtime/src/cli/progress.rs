@@ -7,14 +7,16 @@ use millstream_core::time::Timestamp;
 
 use super::{
     Console,
-    format::{bytes, count, percent, short, span},
-    sample::Sample,
+    format::{bytes, count, percent, short, shortened, span},
+    sample::{Chain, Sample},
 };
 
 /// How often a live line is renewed.
 const LIVE_INTERVAL: Duration = Duration::from_millis(200);
 /// How often a line is written where there is no terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
+/// An operator's name is shortened to so many characters.
+const OPERATOR_CHARS: usize = 24;
 /// Over how many intervals a rate is taken: enough for a steady figure, few enough to see a change.
 const RATE_INTERVALS: usize = 5;
 
@@ -63,15 +65,16 @@ impl Progress {
                 }
             }
             Self::Live { samples, bar, known_size } => {
-                if let Some(size) = sample.input_bytes {
-                    if !std::mem::replace(known_size, true) {
-                        bar.set_style(style("{spinner} [{bar:24}] {wide_msg}"));
-                    }
-                    bar.set_length(size);
-                    bar.set_position(sample.bytes_read());
+                if sample.input_bytes.is_some() && !std::mem::replace(known_size, true) {
+                    bar.set_style(style("{spinner} [{bar:24}] {wide_msg}"));
                 }
+                let (read, size) = (sample.bytes_read(), sample.input_bytes);
                 samples.push(sample);
                 bar.set_message(format!("{job}: {}", samples.line()));
+                if let Some(size) = size {
+                    bar.set_length(size);
+                    bar.set_position(read.min(size));
+                }
                 bar.tick();
             }
         }
@@ -136,14 +139,32 @@ fn line(before: &Sample, now: &Sample) -> String {
     if let Some(watermark) = now.watermark_millis {
         parts.push(format!("watermark {}", Timestamp::from_millis(watermark)));
     }
-    let subtasks: usize = now.chains.iter().map(|chain| chain.subtasks).sum();
-    let available = (seconds * 1e9 * subtasks as f64) as u64;
-    let ((busy, waiting), (busy_before, waiting_before)) =
-        (now.busy_and_backpressured(), before.busy_and_backpressured());
-    let share = |before: u64, now: u64| percent(now.saturating_sub(before).min(available), available);
-    parts.push(format!("busy {}", share(busy_before, busy)));
-    parts.push(format!("back-pressured {}", share(waiting_before, waiting)));
+    for (what, nanos) in [("busiest", busy as fn(&Chain) -> u64), ("back-pressured", backpressured)] {
+        if let Some((chain, percent)) = most(before, now, seconds, nanos) {
+            parts.push(format!("{what}: {chain} {percent}%"));
+        }
+    }
     parts.join(", ")
+}
+
+fn busy(chain: &Chain) -> u64 {
+    chain.busy_nanos
+}
+
+fn backpressured(chain: &Chain) -> u64 {
+    chain.backpressured_nanos
+}
+
+/// The chain whose subtasks spend the largest share of their time on something, in per cent; `None` if none does. The busiest chain is where a job is
+/// slow, the back-pressured one is what that holds up.
+fn most(before: &Sample, now: &Sample, seconds: f64, nanos: fn(&Chain) -> u64) -> Option<(String, u64)> {
+    let share = |(i, chain): (usize, &Chain)| {
+        let spent = nanos(chain).saturating_sub(before.chains.get(i).map_or(0, nanos));
+        let available = seconds * 1e9 * chain.subtasks as f64;
+        let first = chain.name.split(" -> ").next().unwrap_or_default();
+        (shortened(first, OPERATOR_CHARS), (spent as f64 * 100.0 / available).min(100.0) as u64)
+    };
+    now.chains.iter().enumerate().map(share).max_by_key(|(_, percent)| *percent).filter(|(_, percent)| *percent > 0)
 }
 
 /// How long the rest of the input takes if it is read as fast as the input so far.
@@ -152,16 +173,20 @@ fn left(elapsed: Duration, read: u64, size: u64) -> String {
         return String::new();
     }
     let rest = elapsed.mul_f64((size - read) as f64 / read as f64);
-    format!(" ({} left)", span(Duration::from_secs(rest.as_secs().max(1))).replace(".00", "").replace(".0 ", " "))
+    match rest.as_secs() {
+        0..60 => format!(" ({} s left)", rest.as_secs().max(1)),
+        _ => format!(" ({} left)", span(rest)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::sample::Chain, *};
+    use super::*;
 
     fn sample(seconds: u64, records: u64, bytes: u64) -> Sample {
         let nanos = seconds * 1_000_000_000;
         let source = Chain {
+            name: "source -> map".into(),
             subtasks: 2,
             is_source: true,
             records_in: records,
@@ -175,25 +200,27 @@ mod tests {
     #[test]
     fn a_line_tells_rates_since_the_earlier_sample() {
         let line = line(&sample(1, 1_000, 50_000), &sample(3, 25_000, 1_250_000));
-        assert_eq!(line, "25,000 records, 12.0 k records/s, 600 kB/s, busy 50%, back-pressured 0%");
+        assert_eq!(line, "25,000 records, 12.0 k records/s, 600 kB/s, busiest: source 50%");
     }
 
     #[test]
     fn a_known_size_gives_share_and_time_left() {
-        let now = Sample {
-            input_bytes: Some(4_000_000),
-            watermark_millis: Some(1_357_034_400_000),
-            ..sample(30, 9, 1_000_000)
-        };
+        let window =
+            Chain { name: "window".into(), subtasks: 1, backpressured_nanos: 6_000_000_000, ..Chain::default() };
+        let mut now = sample(30, 9, 1_000_000);
+        now.chains.push(window);
+        now.input_bytes = Some(4_000_000);
+        now.watermark_millis = Some(1_357_034_400_000);
         assert_eq!(
             line(&Sample::default(), &now),
-            "9 records, 0 records/s, 33.3 kB/s, 25% of 4.00 MB (1 min 30 s left), watermark 2013-01-01T10:00:00Z, busy 50%, back-pressured 0%"
+            "9 records, 0 records/s, 33.3 kB/s, 25% of 4.00 MB (1 min 30 s left), watermark 2013-01-01T10:00:00Z, \
+             busiest: source 50%, back-pressured: window 20%"
         );
     }
 
     #[test]
     fn nothing_is_said_of_bytes_that_nobody_counts() {
-        assert_eq!(line(&Sample::default(), &sample(0, 0, 0)), "0 records, 0 records/s, busy 0%, back-pressured 0%");
+        assert_eq!(line(&Sample::default(), &sample(0, 0, 0)), "0 records, 0 records/s");
     }
 
     #[test]

@@ -101,13 +101,6 @@ impl Sample {
         self.sources().map(|chain| chain.bytes_in).sum()
     }
 
-    /// Time that all subtasks together have spent working, and waiting for an output.
-    pub(super) fn busy_and_backpressured(&self) -> (u64, u64) {
-        self.chains
-            .iter()
-            .fold((0, 0), |(busy, waiting), chain| (busy + chain.busy_nanos, waiting + chain.backpressured_nanos))
-    }
-
     fn sources(&self) -> impl Iterator<Item = &Chain> {
         self.chains.iter().filter(|chain| chain.is_source)
     }

@@ -1,7 +1,7 @@
 //! The summary at the end of a job: a line, a table of its chains, and what operators counted.
 
 use super::{
-    format::{bytes, count, percent, short, span},
+    format::{bytes, count, percent, short, shortened, span},
     sample::{Chain, Sample},
 };
 
@@ -66,7 +66,7 @@ fn headline(job: &str, ending: Ending, sample: &Sample) -> String {
 fn row(chain: &Chain) -> [String; HEADER.len()] {
     let time = chain.busy_nanos + chain.idle_nanos + chain.backpressured_nanos;
     [
-        shortened(&chain.name),
+        shortened(&chain.name, NAME_CHARS),
         chain.subtasks.to_string(),
         count(chain.records_in),
         count(chain.records_out),
@@ -76,16 +76,6 @@ fn row(chain: &Chain) -> [String; HEADER.len()] {
         percent(chain.idle_nanos, time),
         percent(chain.backpressured_nanos, time),
     ]
-}
-
-/// Beginning and end of a name, which tell the most of a chain.
-fn shortened(name: &str) -> String {
-    let chars = name.chars().count();
-    if chars <= NAME_CHARS {
-        return name.to_owned();
-    }
-    let (head, tail) = (NAME_CHARS / 2, NAME_CHARS - NAME_CHARS / 2 - 1);
-    name.chars().take(head).chain(['…']).chain(name.chars().skip(chars - tail)).collect()
 }
 
 /// Lines of a table: the first column to the left, the others to the right.

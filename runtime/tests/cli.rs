@@ -18,6 +18,7 @@ use support::{Count, Numbers};
 static COUNTED: AtomicU64 = AtomicU64::new(0);
 static UNCOUNTED: AtomicU64 = AtomicU64::new(0);
 
+/// This is for readers of the source, not for users of the job.
 #[derive(Args)]
 struct CountArgs {
     /// Where to stop.
@@ -224,5 +225,10 @@ fn lists_and_help_go_to_standard_output() {
         "--parallelism <N>",
     ] {
         assert!(help.out.contains(part), "`{part}` is missing:\n{}", help.out);
+    }
+    for args in [["run", "--help"], ["plan", "--help"]] {
+        let help = call(&[&COUNT], &args);
+        assert!(help.code == 0 && help.out.contains("The only job is `count`: Counts numbers."), "{}", help.out);
+        assert!(!help.out.contains("readers of the source"), "{}", help.out);
     }
 }

@@ -61,7 +61,7 @@ impl Progress {
                 if elapsed.saturating_sub(*written) >= LINE_INTERVAL {
                     *written = elapsed;
                     let line = samples.line();
-                    console.note(&format!("{job}: {} {line}\n", span(elapsed)));
+                    console.note(&format!("{job} after {}: {line}\n", span(elapsed)));
                 }
             }
             Self::Live { samples, bar, known_size } => {

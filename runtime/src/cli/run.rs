@@ -95,15 +95,14 @@ async fn attend(
         match select(&mut done, select(interrupts.next(), tick)).await {
             Either::Left((result, _)) => break result.map(|_| ()),
             Either::Right((Either::Left(_), _)) => {
-                let before = stop;
-                let message;
-                (stop, message) = stop.interrupted(boundedness);
+                let (next, message) = stop.interrupted(boundedness);
                 progress.note(message, console);
-                match stop {
-                    Stop::Cancelled if before == Stop::Cancelled => break Err(Failure::cancelled()),
+                match next {
+                    Stop::Cancelled if stop == Stop::Cancelled => break Err(Failure::cancelled()),
                     Stop::Cancelled => job.cancel(),
                     Stop::NotAsked | Stop::Draining => job.drain(),
                 }
+                stop = next;
             }
             Either::Right((Either::Right(_), _)) => progress.show(job.name(), sample(&job, &*env, began), console),
         }
@@ -114,11 +113,10 @@ async fn attend(
 
 /// How progress is shown. A live line would be torn by records that are printed on the same terminal.
 fn progress(graph: &JobGraph, quiet: bool, console: &Console<'_>) -> Progress {
-    let is_print = |name: &str| name == "print";
     let prints = graph
         .vertices
         .iter()
-        .any(|vertex| vertex.sink.is_some() && vertex.operators.last().is_some_and(|sink| is_print(&sink.name)));
+        .any(|vertex| vertex.sink.is_some() && vertex.operators.last().is_some_and(|sink| sink.name == "print"));
     match quiet {
         true => Progress::Quiet,
         false if console.err_is_terminal && !(console.out_is_terminal && prints) => Progress::live(),

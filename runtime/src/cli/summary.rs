@@ -1,5 +1,7 @@
 //! The summary at the end of a job: a line, a table of its chains, and what operators counted.
 
+use std::time::Duration;
+
 use super::{
     format::{bytes, count, percent, short, shortened, span},
     sample::{Chain, Sample},
@@ -25,7 +27,7 @@ const HEADER: [&str; 9] =
 pub(super) fn text(job: &str, ending: Ending, sample: &Sample, strong: bool) -> String {
     let bold = |text: &str| if strong { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() };
     let mut out = format!("{}\n", bold(&headline(job, ending, sample)));
-    let rows: Vec<_> = sample.chains.iter().map(row).collect();
+    let rows: Vec<_> = sample.chains.iter().map(|chain| row(chain, sample.elapsed)).collect();
     let mut lines = aligned(HEADER.map(str::to_owned), &rows).into_iter();
     let header = lines.next().unwrap_or_default();
     out.push_str(&format!("\n{}\n", bold(&header)));
@@ -63,8 +65,11 @@ fn headline(job: &str, ending: Ending, sample: &Sample) -> String {
     line
 }
 
-fn row(chain: &Chain) -> [String; HEADER.len()] {
-    let time = chain.busy_nanos + chain.idle_nanos + chain.backpressured_nanos;
+fn row(chain: &Chain, elapsed: Duration) -> [String; HEADER.len()] {
+    let known = chain.busy_nanos + chain.backpressured_nanos;
+    // Whoever has ended, or was cancelled while it waited, was idle for the rest of the job.
+    let all = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX).saturating_mul(chain.subtasks as u64);
+    let time = all.max(known + chain.idle_nanos);
     [
         shortened(&chain.name, NAME_CHARS),
         chain.subtasks.to_string(),
@@ -73,7 +78,7 @@ fn row(chain: &Chain) -> [String; HEADER.len()] {
         bytes(chain.bytes_in as f64),
         bytes(chain.bytes_out as f64),
         percent(chain.busy_nanos, time),
-        percent(chain.idle_nanos, time),
+        percent(time - known, time),
         percent(chain.backpressured_nanos, time),
     ]
 }
@@ -92,8 +97,6 @@ fn aligned<const N: usize>(header: [String; N], rows: &[[String; N]]) -> Vec<Str
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn flights() -> Sample {

@@ -38,11 +38,12 @@ fn scaled(n: f64, units: &[(&str, f64)]) -> String {
     format!("{n:.decimals$}{unit}")
 }
 
-/// A span: `0.42 s`, `12.3 s`, `4 min 5 s`, `2 h 10 min`.
+/// A span: `420 ms`, `1.25 s`, `12.3 s`, `4 min 5 s`, `2 h 10 min`.
 pub(super) fn span(span: Duration) -> String {
     let seconds = span.as_secs();
     match seconds {
-        0..10 => format!("{:.2} s", span.as_secs_f64()),
+        0 => format!("{} ms", span.as_millis()),
+        1..10 => format!("{:.2} s", span.as_secs_f64()),
         10..60 => format!("{:.1} s", span.as_secs_f64()),
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
@@ -74,8 +75,8 @@ mod tests {
         assert_eq!([0.0, 950.4, 12_345.0, 1_240_000.0].map(short), ["0", "950", "12.3 k", "1.24 M"]);
         assert_eq!([0.0, 1e3, 29.6e6, 2e13].map(bytes), ["0 B", "1.00 kB", "29.6 MB", "20.0 TB"]);
         assert_eq!(
-            [420, 12_340, 245_000, 7_800_000].map(Duration::from_millis).map(span),
-            ["0.42 s", "12.3 s", "4 min 5 s", "2 h 10 min"]
+            [420, 1_250, 12_340, 245_000, 7_800_000].map(Duration::from_millis).map(span),
+            ["420 ms", "1.25 s", "12.3 s", "4 min 5 s", "2 h 10 min"]
         );
         assert_eq!(["größe", "größer", "am größten"].map(|name| shortened(name, 5)), ["größe", "gr…er", "am…en"]);
         assert_eq!([percent(1, 3), percent(0, 0)], ["33%", "-"]);

@@ -149,7 +149,7 @@ records_skipped  1,234  in map parse
     fn a_job_that_never_ran_divides_by_nothing() {
         let chain = Chain { name: "source".into(), subtasks: 1, ..Chain::default() };
         let text = text("early", Ending::Failed, &Sample { chains: vec![chain], ..Sample::default() }, false);
-        assert!(text.starts_with("job `early` failed after 0.00 s: 0 records read, 0 records/s\n"), "{text}");
+        assert!(text.starts_with("job `early` failed after 0 ms: 0 records read, 0 records/s\n"), "{text}");
         assert!(text.contains("0 B     -     -               -\n"), "{text}");
     }
 }

@@ -1,0 +1,19 @@
+use std::sync::Arc;
+use millstream::prelude::*;
+use millstream_benches::{Machine, Tally, bid::Random, tally};
+fn main() {
+    let keys: u64 = std::env::var("K").unwrap().parse().unwrap();
+    let p: usize = std::env::var("P").unwrap().parse().unwrap();
+    let machine = Machine::new(2);
+    let total = Tally::default();
+    let mut random = Random::default();
+    let pairs: Arc<[(u64,u64)]> = (0..10_000_000 as u64).map(|i| (random.below(keys), i)).collect();
+    for _ in 0..std::env::var("N").unwrap().parse().unwrap() {
+        let t = std::time::Instant::now();
+        machine.run(p, |job| {
+            job.source(records(Arc::clone(&pairs))).key_by(|(key, _)| key).window(global()).aggregate(|of| of.count()).sink(tally(&total, |(key, _, count)| key ^ count));
+        });
+        println!("{:.1} ns/rec", t.elapsed().as_nanos() as f64 / 1e7);
+        total.take();
+    }
+}

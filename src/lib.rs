@@ -19,7 +19,7 @@ pub use millstream_core::{
 #[doc(inline)]
 pub use millstream_runtime::{
     env, event_time, failure, graph, launch, local, metrics,
-    operator::{KeyFn, Operator, Push},
+    operator::{self, KeyFn, Operator, Push},
     registry, settings, sink, source, stream,
     stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoTime, Stream},
     windows,

@@ -32,7 +32,7 @@ pub(crate) struct Partitioned<T: Record, R> {
 impl<T: Record, R: Route<T>> Partitioned<T, R> {
     pub(crate) fn new(route: R, senders: Senders, settings: &Settings, timed: bool, info: OperatorInfo) -> Self {
         let columns = Columns { timed, hashed: R::CARRIES_HASH };
-        Self { lanes: Lanes::new(settings, columns, 0, senders.len()), route, senders, info }
+        Self { lanes: Lanes::new(settings, columns, senders.port, senders.len()), route, senders, info }
     }
 }
 
@@ -86,6 +86,8 @@ impl<T: Record> Lanes<T> {
 /// The sending ends of an edge, with what they have to say about it.
 pub(crate) struct Senders {
     senders: Vec<Sender>,
+    /// The port at which records arrive; who sends records of several types chooses by himself.
+    port: u8,
     full: bool,
     failure: Option<Failure>,
     metrics: TaskMetrics,
@@ -93,8 +95,8 @@ pub(crate) struct Senders {
 }
 
 impl Senders {
-    pub(crate) fn new(senders: Vec<Sender>, metrics: TaskMetrics, env: Arc<dyn Env>) -> Self {
-        Self { senders, full: false, failure: None, metrics, env }
+    pub(crate) fn new(senders: Vec<Sender>, port: u8, metrics: TaskMetrics, env: Arc<dyn Env>) -> Self {
+        Self { senders, port, full: false, failure: None, metrics, env }
     }
 
     pub(crate) fn len(&self) -> usize {

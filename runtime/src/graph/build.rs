@@ -115,13 +115,13 @@ impl Draft {
     /// A new chain that reads an output of this one.
     pub(crate) fn reader<T: Record>(&self, output: OutputId, kind: EdgeKind) -> Draft {
         let reader = Draft::new(&self.graph);
-        reader.read::<T>(self, output, kind);
+        reader.read::<T>(self, output, kind, 0);
         reader
     }
 
-    /// Makes this chain read an output of another.
-    pub(crate) fn read<T: Record>(&self, from: &Draft, output: OutputId, kind: EdgeKind) {
-        let edge = Edge { from: from.id, output, to: self.id, kind, record: T::SCHEMA.to_string() };
+    /// Makes this chain read an output of another, on a port of its head.
+    pub(crate) fn read<T: Record>(&self, from: &Draft, output: OutputId, kind: EdgeKind, port: u8) {
+        let edge = Edge { from: from.id, output, to: self.id, kind, record: T::SCHEMA.to_string(), port };
         self.graph.borrow_mut().edges.push(edge);
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{JobGraph, OperatorInfo, VertexId};
+use super::{JobGraph, OperatorInfo};
 use crate::settings::check_parallelism;
 
 /// The message for a stream that ends nowhere.
@@ -27,8 +27,11 @@ pub(crate) fn graph(graph: &JobGraph, keeps_state: bool, mistakes: &mut Vec<Stri
             graph.name
         ));
     }
-    for (id, vertex) in graph.vertices.iter().enumerate() {
-        if let Err(mistake) = check_parallelism(graph.parallelism(VertexId(id)), graph.settings.max_parallelism) {
+    // What chains take from the settings has been checked there: one mistake, one message.
+    for vertex in &graph.vertices {
+        if let Some(parallelism) = vertex.parallelism
+            && let Err(mistake) = check_parallelism(parallelism, graph.settings.max_parallelism)
+        {
             mistakes.push(format!("chain `{}`: {mistake}", vertex.name()));
         }
     }

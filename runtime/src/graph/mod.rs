@@ -113,6 +113,8 @@ pub struct Edge {
     pub kind: EdgeKind,
     /// The type of the records, for plans.
     pub record: String,
+    /// Which port of the receiving chain's head they are for; 0 unless the head has several.
+    pub port: u8,
 }
 
 /// Makes the head of a subtask's chain.

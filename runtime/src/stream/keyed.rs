@@ -42,6 +42,14 @@ where
         let keyed: Sealed<P::Out, Time> = self.chain.partition(ByKey(self.key), self.location);
         keyed.chain
     }
+
+    fn end_at(self, reader: &Draft, port: u8) {
+        self.chain.partition_to::<Time>(ByKey(self.key), self.location, reader, port);
+    }
+
+    fn new_draft(&self) -> Draft {
+        Draft::new(self.chain.draft.graph())
+    }
 }
 
 /// The check of what needs a key.
@@ -61,8 +69,6 @@ pub trait KeyedStream: Stream {
     type KeyFn: KeyFn<Self::Out>;
     #[doc(hidden)]
     fn into_keyed(self) -> (Chain<Self::Before>, Self::KeyFn);
-    #[doc(hidden)]
-    fn draft(&self) -> &Draft;
 }
 
 impl<P, K, Time> KeyedStream for Keyed<P, K, Time>
@@ -76,10 +82,6 @@ where
 
     fn into_keyed(self) -> (Chain<P>, K) {
         (self.chain, self.key)
-    }
-
-    fn draft(&self) -> &Draft {
-        &self.chain.draft
     }
 }
 

@@ -6,6 +6,7 @@ mod keyed;
 mod pipeline;
 mod rejects;
 mod time;
+mod two_inputs;
 mod windowed;
 
 pub use domain::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Guarantee, NoTime, TimeDomain};
@@ -14,6 +15,7 @@ pub use job::{Job, Replayable, SuitsGuarantee};
 pub use keyed::{IsKeyed, KeyBy, Keyed, KeyedStream};
 pub use pipeline::{Chain, ForkToUseAStreamTwice, Pipeline, SameStream, Sealed, Stream};
 pub use time::{ByTime, OwnTime, TimeFn};
+pub use two_inputs::two_inputs;
 pub use windowed::{Aggregated, IsAggregated, Windowed};
 
 use millstream_core::record::Record;

@@ -16,7 +16,7 @@ use crate::{
         partitioned::Partitioned,
     },
     failure::Location,
-    graph::{Draft, EdgeKind, OperatorInfo, OutputId},
+    graph::{Draft, EdgeKind, OperatorInfo},
     operator::{Annotated, KeyFn, Operator, Outcome, Perhaps, Several, Shippable, Verdict},
     operators::{
         closures::{Filter, FilterMap, FlatMap, Inspect, Map},
@@ -92,6 +92,10 @@ impl<P: Plan, Time: TimeDomain> Stream for Pipeline<P, Time> {
     fn into_chain(self) -> Chain<P> {
         self.chain
     }
+
+    fn new_draft(&self) -> Draft {
+        Draft::new(self.chain.draft.graph())
+    }
 }
 
 impl<P: Plan> Chain<P> {
@@ -101,11 +105,24 @@ impl<P: Plan> Chain<P> {
         partition: impl Partition<P::Out>,
         location: Location,
     ) -> Sealed<P::Out, Time> {
+        let reader = Draft::new(self.draft.graph());
+        self.partition_to::<Time>(partition, location, &reader, 0);
+        Sealed::reading(reader)
+    }
+
+    /// Ends the chain with an exchange that looks at every record, for a port of a chain that is there already.
+    pub(crate) fn partition_to<Time: TimeDomain>(
+        self,
+        partition: impl Partition<P::Out>,
+        location: Location,
+        reader: &Draft,
+        port: u8,
+    ) {
         let Self { plan, mut draft } = self;
         let info = OperatorInfo::new(partition.kind(), "", location);
         let output = draft.output();
         let kind = EdgeKind::Partitioned(partition.describe());
-        let reader = draft.reader::<P::Out>(output, kind);
+        reader.read::<P::Out>(&draft, output, kind, port);
         let make = move |cx: &mut ChainContext<'_>| {
             let senders = cx.senders(output);
             let (from, seed) = (cx.task.subtask, cx.task.env.random());
@@ -115,7 +132,6 @@ impl<P: Plan> Chain<P> {
             Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)
         };
         draft.end(Box::new(make), None);
-        Sealed::reading(reader)
     }
 
     /// Ends the chain with one output for all of `readers`, spread by whole buffers.
@@ -211,6 +227,14 @@ pub trait Stream: Sized {
     type Plan: Plan<Out = Self::Out>;
     #[doc(hidden)]
     fn into_chain(self) -> Chain<Self::Plan>;
+    /// Ends the stream at a port of a chain with several inputs; a keyed stream is spread by its key.
+    #[doc(hidden)]
+    fn end_at(self, reader: &Draft, port: u8) {
+        forward_to::<_, Self::Time>(self.into_chain(), reader, port);
+    }
+    /// A new chain of the same graph.
+    #[doc(hidden)]
+    fn new_draft(&self) -> Draft;
 
     /// One record becomes one. The closure returns an owned record, or a `Result` of one.
     #[track_caller]
@@ -327,14 +351,9 @@ pub trait Stream: Sized {
         S: SameStream<Self>,
         S: Stream,
     {
-        let mut left = self.into_chain();
-        let mut right = other.into_chain();
-        let reader = Draft::new(left.draft.graph());
-        let (first, second) = (left.draft.output(), right.draft.output());
-        reader.read::<Self::Out>(&left.draft, first, EdgeKind::Forward);
-        reader.read::<Self::Out>(&right.draft, second, EdgeKind::Forward);
-        end_with_output::<_, Self::Time>(left, first);
-        end_with_output::<_, Self::Time>(right, second);
+        let reader = self.new_draft();
+        self.end_at(&reader, 0);
+        other.end_at(&reader, 0);
         Sealed::reading(reader)
     }
 
@@ -499,9 +518,11 @@ fn adjust<S: Stream>(stream: S, change: impl FnOnce(&mut Draft)) -> Pipeline<S::
     Pipeline { chain, time: PhantomData }
 }
 
-/// Ends a chain with an output that is spread by whole buffers.
-pub(crate) fn end_with_output<P: Plan, Time: TimeDomain>(chain: Chain<P>, output: OutputId) {
-    let Chain { plan, draft } = chain;
+/// Ends a chain with an output that is spread by whole buffers, for a port of a chain that is there already.
+fn forward_to<P: Plan, Time: TimeDomain>(chain: Chain<P>, reader: &Draft, port: u8) {
+    let Chain { plan, mut draft } = chain;
+    let output = draft.output();
+    reader.read::<P::Out>(&draft, output, EdgeKind::Forward, port);
     let make = move |cx: &mut ChainContext<'_>| {
         let tail = cx.output::<P::Out>(output, Time::TIMED);
         Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)

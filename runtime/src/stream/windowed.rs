@@ -69,7 +69,7 @@ impl<S: KeyedStream, W: Assigner> Windowed<S, W> {
     ///
     /// `let (windows, late) = trades.key_with(industry).window(tumbling(1.minutes())).with_late();`
     pub fn with_late(mut self) -> (Self, Sealed<S::Out, S::Time>) {
-        let mut draft = Draft::new(self.stream.draft().graph());
+        let mut draft = self.stream.new_draft();
         let output = draft.output();
         let late = draft.reader::<S::Out>(output, EdgeKind::Forward);
         self.late = Some((draft, output));
@@ -98,7 +98,7 @@ impl<S: KeyedStream, W: Assigner> Windowed<S, W> {
         let output = before.output();
         let by = key.name();
         let kind = EdgeKind::Partitioned(if by.is_empty() { "hash".into() } else { format!("hash by {by}") });
-        draft.read::<S::Out>(&before, output, kind);
+        draft.read::<S::Out>(&before, output, kind, 0);
 
         let timed = S::Time::TIMED;
         let info = OperatorInfo::new("window", by, location).stateful().detail(windows.describe());

@@ -104,16 +104,22 @@ pub struct ChainContext<'a> {
 pub(crate) struct EdgeSenders {
     pub(crate) kind: EdgeKind,
     pub(crate) senders: Vec<Sender>,
+    /// The port at which they arrive.
+    pub(crate) port: u8,
 }
 
 impl ChainContext<'_> {
-    /// The metadata of an operator of this chain.
-    pub(crate) fn operator(&self, index: usize) -> OperatorInfo {
+    /// The metadata of an operator of this chain, by its number from the head on.
+    ///
+    /// # Panics
+    ///
+    /// If the chain has no such operator.
+    pub fn operator(&self, index: usize) -> OperatorInfo {
         self.operators[index].clone()
     }
 
-    /// What the user's `open` is told.
-    pub(crate) fn open_context<'b>(&'b self, operator: &'b OperatorInfo) -> OpenContext<'b> {
+    /// What an operator's `open` is told; a head of one's own takes clocks and metrics from it.
+    pub fn open_context<'b>(&'b self, operator: &'b OperatorInfo) -> OpenContext<'b> {
         OpenContext { task: self.task, operator }
     }
 
@@ -140,7 +146,10 @@ impl ChainContext<'_> {
             };
             Consumer { senders: edge.senders, spread }
         };
-        let lane = Lane::new(&self.task.settings, columns(timed), 0);
+        // One buffer goes to all consumers, so they have it on one port: only an output with one reader leads to another than 0.
+        let port = edges.first().map_or(0, |edge| edge.port);
+        debug_assert!(edges.iter().all(|edge| edge.port == port), "the readers of an output share a port");
+        let lane = Lane::new(&self.task.settings, columns(timed), port);
         let consumers = edges.into_iter().map(consumer).collect();
         Output::new(lane, consumers, self.metrics.clone(), Arc::clone(&self.task.env))
     }
@@ -150,6 +159,6 @@ impl ChainContext<'_> {
         let mut edges = self.outputs.get_mut(id.0).and_then(Option::take).unwrap_or_default();
         let edge = edges.pop().expect("a partitioned output has an edge: the graph made them together");
         assert!(edges.is_empty(), "a partitioned output has one edge only");
-        Senders::new(edge.senders, self.metrics.clone(), Arc::clone(&self.task.env))
+        Senders::new(edge.senders, edge.port, self.metrics.clone(), Arc::clone(&self.task.env))
     }
 }

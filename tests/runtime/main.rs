@@ -1,0 +1,14 @@
+//! The runtime through the facade: chains, time, windows, failures, memory and messages, mostly in simulated environments.
+#![allow(clippy::disallowed_methods, reason = "tests stand outside of the engine")]
+
+mod chains;
+mod errors;
+mod event_time;
+mod failures;
+mod graphs;
+mod heads;
+mod memory;
+mod script;
+mod spy;
+mod support;
+mod windows;

@@ -1,59 +1,94 @@
 //! [`Table`]: the keyed table behind aggregates, pre-aggregation and state.
 //!
-//! Open addressing with entries in line and linear probing, so that a look-up touches one cache line; the keys of a batch are hashed first
-//! and their slots [prefetched](Table::prefetch), which hides the misses of a table larger than the caches.
-
-use std::num::NonZeroU64;
+//! Entries lie densely one behind the other, in the order in which their keys came; a separate index of open addressing leads to them. A slot of the index
+//! is a word: 32 bits of the hash and 32 bits of the entry's number. So a look-up compares tags within one cache line and then touches one entry; the index
+//! grows without looking at the entries; and walking all entries is walking a vector. For tables larger than the caches the keys of a batch are hashed
+//! first and their slots and entries [prefetched](Table::prefetch), which hides the misses.
 
 use crate::{key::Key, prefetch::prefetch};
 
 /// Keys to values. Look-ups take the view of a key and its hash and never allocate; only a new key does, if owning it does.
 pub struct Table<K, V> {
-    slots: Vec<Option<Slot<K, V>>>,
-    len: usize,
+    /// A power of two of slots, at most half of them taken; or none.
+    slots: Vec<Slot>,
+    entries: Vec<(K, V)>,
 }
 
-struct Slot<K, V> {
-    /// Never zero, so that an empty slot costs no extra word.
-    hash: NonZeroU64,
-    key: K,
-    value: V,
-}
+/// `tag << 32 | number + 1`; 0 is an empty slot. The tag is the low half of the hash (the high half has chosen the key group), and its low bits are the
+/// slot's place, so growing needs nothing but the slots.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Slot(u64);
 
 const FIRST_SLOTS: usize = 16;
+/// Below this many bytes of slots a table is taken to lie in the processor's caches, where prefetching only costs.
+const CACHED_BYTES: usize = 512 << 10;
 
-#[inline(always)]
-fn nonzero(hash: u64) -> NonZeroU64 {
-    NonZeroU64::new(hash).unwrap_or(NonZeroU64::MIN)
+impl Slot {
+    const EMPTY: Slot = Slot(0);
+
+    #[inline(always)]
+    fn new(tag: u32, number: usize) -> Self {
+        Self((tag as u64) << 32 | (number as u64 + 1))
+    }
+
+    #[inline(always)]
+    fn tag(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    #[inline(always)]
+    fn number(self) -> usize {
+        self.0 as u32 as usize - 1
+    }
 }
 
 impl<K: Key, V> Default for Table<K, V> {
     fn default() -> Self {
-        Self { slots: Vec::new(), len: 0 }
+        Self { slots: Vec::new(), entries: Vec::new() }
     }
 }
 
 impl<K: Key, V> Table<K, V> {
     /// How many keys it holds.
+    #[inline(always)]
     pub fn len(&self) -> usize {
-        self.len
+        self.entries.len()
     }
 
     /// True if it holds no key.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.entries.is_empty()
     }
 
     /// What it takes in memory, in bytes, without what keys and values own elsewhere.
     pub fn size_bytes(&self) -> usize {
-        self.slots.len() * size_of::<Option<Slot<K, V>>>()
+        self.slots.capacity() * size_of::<Slot>() + self.entries.capacity() * size_of::<(K, V)>()
     }
 
-    /// Asks the processor to load the slot of a hash, ahead of its look-up.
+    /// True if the table is so large that [`Table::prefetch`] pays.
+    #[inline(always)]
+    pub fn wants_prefetch(&self) -> bool {
+        self.slots.len() * size_of::<Slot>() > CACHED_BYTES
+    }
+
+    /// Asks the processor to load the slot of a hash; to be called for a batch of hashes.
     #[inline(always)]
     pub fn prefetch(&self, hash: u64) {
         if !self.slots.is_empty() {
             prefetch(&self.slots[hash as usize & (self.slots.len() - 1)]);
+        }
+    }
+
+    /// Asks the processor to load the entry of a hash whose slot has been prefetched; to be called for the batch before its look-ups.
+    #[inline(always)]
+    pub fn prefetch_entry(&self, hash: u64) {
+        if self.slots.is_empty() {
+            return;
+        }
+        // The first slot is the right one more often than not; looking further would cost more than the misses of the others.
+        let slot = self.slots[hash as usize & (self.slots.len() - 1)];
+        if let Some(entry) = self.entries.get((slot.0 as u32).wrapping_sub(1) as usize) {
+            prefetch(entry);
         }
     }
 
@@ -63,35 +98,48 @@ impl<K: Key, V> Table<K, V> {
         if self.slots.is_empty() {
             return None;
         }
-        let index = self.find(nonzero(hash), key);
-        self.slots[index].as_ref().map(|slot| &slot.value)
+        let (_, number) = self.find(hash as u32, key);
+        number.map(|number| &self.entries[number].1)
     }
 
     /// The value of a key, made by `value` if the key is new.
+    ///
+    /// # Panics
+    ///
+    /// If the table would hold 2^32 keys: far more than fits into the memory of a subtask.
     #[inline(always)]
     pub fn entry(&mut self, hash: u64, key: K::View<'_>, value: impl FnOnce() -> V) -> &mut V {
-        if self.len >= self.slots.len() / 4 * 3 {
+        if self.entries.len() * 2 >= self.slots.len() {
             self.grow();
         }
-        let hash = nonzero(hash);
-        let index = self.find(hash, key);
-        let slot = &mut self.slots[index];
-        if slot.is_none() {
-            self.len += 1;
-        }
-        &mut slot.get_or_insert_with(|| Slot { hash, key: K::from_view(key), value: value() }).value
+        let tag = hash as u32;
+        let number = match self.find(tag, key) {
+            (_, Some(number)) => number,
+            (place, None) => {
+                let number = self.entries.len();
+                assert!(number < u32::MAX as usize, "a table holds fewer than 2^32 keys");
+                self.slots[place] = Slot::new(tag, number);
+                self.entries.push((K::from_view(key), value()));
+                number
+            }
+        };
+        &mut self.entries[number].1
     }
 
-    /// The slot of a key, or the empty slot where it would go. There is always an empty slot.
+    /// The number of a key's entry; or the empty slot where it would go. There is always an empty slot.
     #[inline(always)]
-    fn find(&self, hash: NonZeroU64, key: K::View<'_>) -> usize {
+    fn find(&self, tag: u32, key: K::View<'_>) -> (usize, Option<usize>) {
         let mask = self.slots.len() - 1;
-        let mut index = hash.get() as usize & mask;
+        let mut place = tag as usize & mask;
         loop {
-            match &self.slots[index] {
-                Some(slot) if slot.hash != hash || !K::same(slot.key.view(), key) => index = (index + 1) & mask,
-                _ => return index,
+            let slot = self.slots[place & mask];
+            if slot == Slot::EMPTY {
+                return (place & mask, None);
             }
+            if slot.tag() == tag && K::same(self.entries[slot.number()].0.view(), key) {
+                return (place & mask, Some(slot.number()));
+            }
+            place += 1;
         }
     }
 
@@ -99,47 +147,25 @@ impl<K: Key, V> Table<K, V> {
     #[inline(never)]
     fn grow(&mut self) {
         let slots = (self.slots.len() * 2).max(FIRST_SLOTS);
-        let mut grown: Vec<Option<Slot<K, V>>> = Vec::new();
-        grown.resize_with(slots, || None);
-        for slot in std::mem::replace(&mut self.slots, grown).into_iter().flatten() {
-            let mut index = slot.hash.get() as usize & (slots - 1);
-            while self.slots[index].is_some() {
-                index = (index + 1) & (slots - 1);
-            }
-            self.slots[index] = Some(slot);
-        }
-    }
-
-    /// All keys with their values, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.slots.iter().flatten().map(|slot| (&slot.key, &slot.value))
-    }
-
-    /// Empties the table and gives what was in it with each key's hash, in no order; the memory is released as the iterator goes away.
-    pub fn drain(&mut self) -> Drain<K, V> {
-        Drain { slots: std::mem::take(self).slots.into_iter() }
-    }
-
-    /// Empties the table but keeps its memory, giving each key with its hash and value to `each`.
-    pub fn drain_in_place(&mut self, mut each: impl FnMut(u64, K, V)) {
-        self.len = 0;
-        for slot in &mut self.slots {
-            if let Some(slot) = slot.take() {
-                each(slot.hash.get(), slot.key, slot.value);
+        let before = std::mem::replace(&mut self.slots, vec![Slot::EMPTY; slots]);
+        for slot in before {
+            if slot != Slot::EMPTY {
+                let mut place = slot.tag() as usize & (slots - 1);
+                while self.slots[place] != Slot::EMPTY {
+                    place = (place + 1) & (slots - 1);
+                }
+                self.slots[place] = slot;
             }
         }
     }
-}
 
-/// The entries of a table that was emptied: hash, key, value.
-pub struct Drain<K, V> {
-    slots: std::vec::IntoIter<Option<Slot<K, V>>>,
-}
+    /// All keys with their values, in the order in which the keys came.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&K, &V)> {
+        self.entries.iter().map(|(key, value)| (key, value))
+    }
 
-impl<K, V> Iterator for Drain<K, V> {
-    type Item = (u64, K, V);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.slots.by_ref().flatten().next().map(|slot| (slot.hash.get(), slot.key, slot.value))
+    /// All keys with their values, in the order in which the keys came.
+    pub fn into_entries(self) -> std::vec::IntoIter<(K, V)> {
+        self.entries.into_iter()
     }
 }

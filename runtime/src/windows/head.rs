@@ -7,7 +7,6 @@ use millstream_core::{
     buffer::Records,
     key::Key,
     record::Record,
-    table::Drain,
     time::{Timestamp, Window},
 };
 
@@ -92,7 +91,7 @@ pub struct WindowHead<T: Record, K: KeyFn<T>, W, A: Aggregate<T>, N> {
     aggregate: A,
     slices: Slices<K::Key, A::Acc>,
     /// Slices that have closed and whose results are being pushed.
-    firing: VecDeque<(Window, Drain<K::Key, A::Acc>)>,
+    firing: VecDeque<(Window, std::vec::IntoIter<(K::Key, A::Acc)>)>,
     watermark: Timestamp,
     /// The watermark to pass on once everything has fired.
     forward: Option<Timestamp>,
@@ -161,25 +160,21 @@ where
                 Some(hash) => hash,
                 None => key.with(records.get(i), |key| <K::Key as Key>::hash(key)),
             };
-            let window = window_of(windows, slices.last_window(), time_of::<W>(cx, records.time(i)));
-            if let Some(slice) = slices.get(window) {
-                slice.table.prefetch(*hash);
-            }
         }
+        prefetch(slices, &hashes[..to - from]);
         for (i, hash) in (from..to).zip(hashes.iter()) {
             let (record, at) = (records.get(i), records.time(i));
-            let window = window_of(windows, slices.last_window(), time_of::<W>(cx, at));
-            let slice = match slices.get(window) {
-                Some(slice) => slice,
+            let slice = match slices.find(windows, time_of::<W>(cx, at)) {
+                Ok(slice) => slice,
                 // Only a slice that is not open can be closed already.
-                None if W::CLOCK == Clock::Event && window.max_timestamp() <= self.watermark => {
+                Err(window) if W::CLOCK == Clock::Event && window.max_timestamp() <= self.watermark => {
                     self.late_records.add(1);
                     if let Some(late) = &mut self.late {
                         late.push(record, at);
                     }
                     continue;
                 }
-                None => slices.open(window),
+                Err(window) => slices.open(window),
             };
             key.with(record, |key| {
                 aggregate.add(slice.table.entry(*hash, key, || aggregate.create()), record, at);
@@ -198,12 +193,9 @@ where
         while at < end {
             let to = (at + PREFETCH_RECORDS).min(end);
             for (i, hash) in (at..to).zip(self.hashes.iter_mut()) {
-                let (key, window, _) = partials.get(i);
-                *hash = partials.hash(i).unwrap_or_else(|| <K::Key as Key>::hash(key));
-                if let Some(slice) = slices.get(window) {
-                    slice.table.prefetch(*hash);
-                }
+                *hash = partials.hash(i).unwrap_or_else(|| <K::Key as Key>::hash(partials.get(i).0));
             }
+            prefetch(slices, &self.hashes[..to - at]);
             for (i, hash) in (at..to).zip(self.hashes.iter()) {
                 let (key, window, partial) = partials.get(i);
                 // A sender aggregates only what its own watermark does not close, and flushes before it passes the watermark on.
@@ -221,14 +213,14 @@ where
     }
 
     fn close_until(&mut self, at: Timestamp) {
-        self.firing.extend(self.slices.close_until(at).map(|mut slice| (slice.window, slice.table.drain())));
+        self.firing.extend(self.slices.close_until(at).map(|slice| (slice.window, slice.table.into_entries())));
     }
 
     /// Pushes results of closed slices, a bounded number; then passes the watermark on.
     fn fire(&mut self) -> Option<Progress> {
         let mut pushed = 0;
         while let Some((window, results)) = self.firing.front_mut() {
-            for (_, key, accumulator) in results.by_ref() {
+            for (key, accumulator) in results.by_ref() {
                 let guard = Guard::new(&self.info);
                 let out = self.aggregate.finish(&accumulator);
                 guard.done();
@@ -263,12 +255,12 @@ fn time_of<W: Assigner>(cx: &TaskContext, at: Timestamp) -> Timestamp {
     if W::CLOCK == Clock::Processing { cx.wall } else { at }
 }
 
-/// The window of a time; mostly that of the record before, which saves the division.
+/// Asks for the slots, then for the entries, that a batch is about to touch; in the slice that was used last, which mostly is the one of them all.
 #[inline(always)]
-pub(crate) fn window_of<W: Assigner>(windows: &W, last: Option<Window>, at: Timestamp) -> Window {
-    match last {
-        Some(window) if window.contains(at) => window,
-        _ => windows.window(at),
+fn prefetch<K: Key, A>(slices: &Slices<K, A>, hashes: &[u64]) {
+    if let Some(table) = slices.large() {
+        hashes.iter().for_each(|hash| table.prefetch(*hash));
+        hashes.iter().for_each(|hash| table.prefetch_entry(*hash));
     }
 }
 

@@ -13,7 +13,7 @@ use millstream_core::{
 
 use super::{
     assigner::{Assigner, Clock},
-    head::{PARTIALS_PORT, Partial, RECORDS_PORT, window_of},
+    head::{PARTIALS_PORT, Partial, RECORDS_PORT},
     slices::Slices,
 };
 use crate::{
@@ -108,9 +108,10 @@ where
     /// Sends the partial results of the slices that end at or before `until`.
     fn send_partials(&mut self, until: Timestamp) {
         let Self { slices, senders, owners, partials, entries, .. } = self;
-        for mut slice in slices.close_until(until) {
+        for slice in slices.close_until(until) {
             *entries -= slice.table.len();
-            for (hash, key, accumulator) in slice.table.drain() {
+            for (key, accumulator) in slice.table.into_entries() {
+                let hash = <K::Key as Key>::hash(key.view());
                 let partial = (key.view(), slice.window, accumulator.view());
                 partials.push(senders, owners.of(hash), partial, Timestamp::MIN, hash);
             }
@@ -155,14 +156,13 @@ where
             self.bypass -= 1;
             return send(guard);
         }
-        let window = window_of(windows, slices.last_window(), at);
-        let slice = match slices.get(window) {
-            Some(slice) => slice,
+        let slice = match slices.find(windows, at) {
+            Ok(slice) => slice,
             // What may be late is the receiver's to judge.
-            None if window.max_timestamp() <= self.watermark => {
+            Err(window) if window.max_timestamp() <= self.watermark => {
                 return send(guard);
             }
-            None => slices.open(window),
+            Err(window) => slices.open(window),
         };
         let before = slice.table.len();
         key.with(record, |key| {

@@ -1,5 +1,6 @@
 //! The open slices of a window operator, sorted by their end, each with its table.
 
+use super::Assigner;
 use millstream_core::{
     key::Key,
     table::Table,
@@ -25,19 +26,33 @@ impl<K: Key, A> Default for Slices<K, A> {
 }
 
 impl<K: Key, A> Slices<K, A> {
-    /// The slice that holds this time, if it is the one that was used last.
+    /// The open slice that holds this time; otherwise the window that it would be.
     #[inline(always)]
-    pub(crate) fn last_window(&self) -> Option<Window> {
-        self.open.get(self.last).map(|slice| slice.window)
+    pub(crate) fn find<W: Assigner>(&mut self, windows: &W, at: Timestamp) -> Result<&mut Slice<K, A>, Window> {
+        if !self.open.get(self.last).is_some_and(|slice| slice.window.contains(at)) {
+            let window = windows.window(at);
+            self.last = self.place(window).ok_or(window)?;
+        }
+        Ok(&mut self.open[self.last])
     }
 
     /// The slice of this window, if it is open.
     #[inline(always)]
     pub(crate) fn get(&mut self, window: Window) -> Option<&mut Slice<K, A>> {
-        if self.last_window() != Some(window) {
-            self.last = self.open.binary_search_by_key(&window.end, |slice| slice.window.end).ok()?;
+        if self.open.get(self.last).is_none_or(|slice| slice.window != window) {
+            self.last = self.place(window)?;
         }
         Some(&mut self.open[self.last])
+    }
+
+    fn place(&self, window: Window) -> Option<usize> {
+        self.open.binary_search_by_key(&window.end, |slice| slice.window.end).ok()
+    }
+
+    /// The table of the slice that was used last, if it is so large that prefetching pays.
+    #[inline(always)]
+    pub(crate) fn large(&self) -> Option<&Table<K, A>> {
+        self.open.get(self.last).map(|slice| &slice.table).filter(|table| table.wants_prefetch())
     }
 
     /// Opens the slice of a window that is not open.

@@ -8,7 +8,7 @@ pub mod error;
 pub mod event_time;
 pub mod impls;
 pub mod key;
-mod prefetch;
+mod processor;
 pub mod outcome;
 pub mod record;
 pub mod schema;

@@ -6,7 +6,7 @@
 //! the entries; and walking all entries is walking a vector. For tables larger than the caches the keys of a batch are hashed first and their groups and
 //! entries [prefetched](Table::prefetch), which hides the misses.
 
-use crate::{key::Key, prefetch::prefetch};
+use crate::{key::Key, processor::{equal_words, prefetch}};
 
 /// Keys to values. Look-ups take the view of a key and its hash and never allocate; only a new key does, if owning it does.
 pub struct Table<K, V> {
@@ -19,7 +19,7 @@ const GROUP_SLOTS: usize = 8;
 /// The table grows when this share of the slots of its groups is taken, in 16ths.
 const LOAD_LIMIT_16THS: usize = 13;
 /// Below this many bytes of index a table is taken to lie in the processor's caches, where prefetching only costs.
-const CACHED_BYTES: usize = 512 << 10;
+const CACHED_BYTES: usize = 256 << 10;
 
 /// Slots that are compared at once. They are taken in order, so a group whose last slot is empty has sent no key on to the next group.
 ///
@@ -38,11 +38,7 @@ impl Group {
     /// A bit for each slot with this tag (and, if the tag is 0, for each empty one).
     #[inline(always)]
     fn tagged(&self, tag: u32) -> u32 {
-        let mut bits = 0;
-        for (i, other) in self.tags.iter().enumerate() {
-            bits |= ((*other == tag) as u32) << i;
-        }
-        bits
+        equal_words(&self.tags, tag)
     }
 
     /// The number of a slot's entry, if the slot is not empty.
@@ -95,7 +91,7 @@ impl<K: Key, V> Table<K, V> {
     /// True if the table is so large that [`Table::prefetch`] pays.
     #[inline(always)]
     pub fn wants_prefetch(&self) -> bool {
-        self.groups.len() * size_of::<Group>() > CACHED_BYTES
+        self.groups.len() * size_of::<Group>() >= CACHED_BYTES
     }
 
     /// Asks the processor to load the slots of a hash; to be called for a batch of hashes.

@@ -257,7 +257,7 @@ fn time_of<W: Assigner>(cx: &TaskContext, at: Timestamp) -> Timestamp {
 
 /// Asks for the slots, then for the entries, that a batch is about to touch; in the slice that was used last, which mostly is the one of them all.
 #[inline(always)]
-fn prefetch<K: Key, A>(slices: &Slices<K, A>, hashes: &[u64]) {
+pub(crate) fn prefetch<K: Key, A>(slices: &Slices<K, A>, hashes: &[u64]) {
     if let Some(table) = slices.large() {
         hashes.iter().for_each(|hash| table.prefetch(*hash));
         hashes.iter().for_each(|hash| table.prefetch_entry(*hash));

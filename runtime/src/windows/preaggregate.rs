@@ -13,7 +13,7 @@ use millstream_core::{
 
 use super::{
     assigner::{Assigner, Clock},
-    head::{PARTIALS_PORT, Partial, RECORDS_PORT},
+    head::{PARTIALS_PORT, Partial, RECORDS_PORT, prefetch},
     slices::Slices,
 };
 use crate::{
@@ -28,6 +28,8 @@ use crate::{
     task::{contain::Guard, context::ChainContext},
 };
 
+/// How many plain records are taken together.
+const STAGED_RECORDS: usize = 64;
 /// If a full table has not at least halved the number of records, aggregating is not worth it for now.
 const WORTHWHILE_RECORDS_PER_ENTRY: usize = 2;
 /// How many records per entry of the table then pass by before it is tried again.
@@ -50,6 +52,8 @@ pub(crate) struct PreAggregate<T: Record, K: KeyFn<T>, W, A: Aggregate<T>> {
     absorbed: usize,
     /// How many records are still to pass by.
     bypass: usize,
+    /// Plain records that wait to be taken together, so that what they touch in a large table can be asked for first.
+    staged: Vec<(T, Timestamp)>,
     watermark: Timestamp,
     /// The input has been idle once. Meanwhile the receiver's event time may have gone past that of this sender, so that only the receiver can tell
     /// what is late, and only of records: from then on nothing is aggregated here.
@@ -97,6 +101,7 @@ where
             entries_limit: (cx.preaggregation_bytes / entry_bytes).max(1),
             absorbed: 0,
             bypass: 0,
+            staged: Vec::new(),
             watermark: Timestamp::MIN,
             may_be_behind: false,
             info,
@@ -142,31 +147,66 @@ where
 {
     #[inline(always)]
     fn push(&mut self, record: T::View<'_>, at: Timestamp) {
+        if T::PLAIN && Self::POSSIBLE && (!self.staged.is_empty() || self.slices.large().is_some()) {
+            self.staged.push((T::from_view(record), at));
+            if self.staged.len() == STAGED_RECORDS {
+                self.settle();
+            }
+            return;
+        }
+        let guard = Guard::new(&self.info);
+        let hash = self.key.with(record, |key| <K::Key as Key>::hash(key));
+        guard.done();
+        self.take(record, at, hash);
+    }
+}
+
+impl<T, K, W, A> PreAggregate<T, K, W, A>
+where
+    T: Record,
+    K: KeyFn<T>,
+    W: Assigner,
+    A: Aggregate<T>,
+{
+    /// Takes the staged records: first all hashes, with what they lead to asked for, then the entries.
+    #[inline(never)]
+    fn settle(&mut self) {
+        let mut staged = std::mem::take(&mut self.staged);
+        let mut hashes = [0; STAGED_RECORDS];
+        let guard = Guard::new(&self.info);
+        for ((record, _), hash) in staged.iter().zip(&mut hashes) {
+            *hash = self.key.with(record.view(), |key| <K::Key as Key>::hash(key));
+        }
+        guard.done();
+        prefetch(&self.slices, &hashes[..staged.len()]);
+        for ((record, at), hash) in staged.iter().zip(hashes) {
+            self.take(record.view(), *at, hash);
+        }
+        staged.clear();
+        self.staged = staged;
+    }
+
+    /// Aggregates a record, or sends it.
+    #[inline(always)]
+    fn take(&mut self, record: T::View<'_>, at: Timestamp, hash: u64) {
         let Self { key, windows, aggregate, slices, owners, records, senders, info, .. } = self;
-        let guard = Guard::new(info);
-        let mut send = |guard: Guard<'_>| {
-            let hash = key.with(record, |key| <K::Key as Key>::hash(key));
-            guard.done();
-            records.push(senders, owners.of(hash), record, at, hash);
-        };
+        let mut send = || records.push(senders, owners.of(hash), record, at, hash);
         if !Self::POSSIBLE || self.may_be_behind {
-            return send(guard);
+            return send();
         }
         if self.bypass > 0 {
             self.bypass -= 1;
-            return send(guard);
+            return send();
         }
         let slice = match slices.find(windows, at) {
             Ok(slice) => slice,
             // What may be late is the receiver's to judge.
-            Err(window) if window.max_timestamp() <= self.watermark => {
-                return send(guard);
-            }
+            Err(window) if window.max_timestamp() <= self.watermark => return send(),
             Err(window) => slices.open(window),
         };
         let before = slice.table.len();
+        let guard = Guard::new(info);
         key.with(record, |key| {
-            let hash = <K::Key as Key>::hash(key);
             aggregate.add(slice.table.entry(hash, key, || aggregate.create()), record, at);
         });
         guard.done();
@@ -190,6 +230,7 @@ where
     A: Aggregate<T>,
 {
     fn signal(&mut self, signal: Signal) {
+        self.settle();
         match signal {
             Signal::Watermark(at) => {
                 self.watermark = at;
@@ -215,6 +256,7 @@ where
     }
 
     fn flush(&mut self, now: Instant) -> Option<Instant> {
+        self.settle();
         earliest(self.records.flush(&mut self.senders, now), self.partials.flush(&mut self.senders, now))
     }
 

@@ -85,7 +85,7 @@ where
             key,
             windows,
             aggregate,
-            slices: Slices::default(),
+            slices: Slices::of_sender(),
             entries: 0,
             entries_limit: (cx.preaggregation_bytes / entry_bytes).max(1),
             absorbed: 0,

@@ -16,15 +16,22 @@ pub(crate) struct Slice<K, A> {
 pub(crate) struct Slices<K, A> {
     open: Vec<Slice<K, A>>,
     last: usize,
+    /// Makes the table of a slice.
+    table: fn() -> Table<K, A>,
 }
 
 impl<K: Key, A> Default for Slices<K, A> {
     fn default() -> Self {
-        Self { open: Vec::new(), last: 0 }
+        Self { open: Vec::new(), last: 0, table: Table::default }
     }
 }
 
 impl<K: Key, A> Slices<K, A> {
+    /// The slices of a sender: their entries go on to the tables of a receiver, so they must not come in the order of those.
+    pub(crate) fn of_sender() -> Self {
+        Self { table: Table::of_sender, ..Self::default() }
+    }
+
     /// The slice that holds this time, if it is the one that was used last.
     #[inline(always)]
     pub(crate) fn last_window(&self) -> Option<Window> {
@@ -44,7 +51,7 @@ impl<K: Key, A> Slices<K, A> {
     #[cold]
     pub(crate) fn open(&mut self, window: Window) -> &mut Slice<K, A> {
         let at = self.open.partition_point(|slice| slice.window.end < window.end);
-        self.open.insert(at, Slice { window, table: Table::default() });
+        self.open.insert(at, Slice { window, table: (self.table)() });
         self.last = at;
         &mut self.open[at]
     }

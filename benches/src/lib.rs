@@ -1,5 +1,8 @@
 //! What the benches share: a ratio measured in one run, test data, a sink that adds up, and a way to run a job.
-#![allow(clippy::disallowed_methods, reason = "benches stand outside of the engine: they read clocks and files themselves")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "benches stand outside of the engine: they read clocks and files themselves"
+)]
 
 pub mod bid;
 mod ratio;

@@ -84,6 +84,9 @@ where
     }
 }
 
+/// The entries of a closed slice that have yet to be pushed.
+type Results<K, A> = hashbrown::hash_table::IntoIter<(K, A)>;
+
 /// Aggregates by key and window.
 pub struct WindowHead<T: Record, K: KeyFn<T>, W, A: Aggregate<T>, N> {
     key: K,
@@ -91,7 +94,7 @@ pub struct WindowHead<T: Record, K: KeyFn<T>, W, A: Aggregate<T>, N> {
     aggregate: A,
     slices: Slices<K::Key, A::Acc>,
     /// Slices that have closed and whose results are being pushed.
-    firing: VecDeque<(Window, std::vec::IntoIter<(K::Key, A::Acc)>)>,
+    firing: VecDeque<(Window, Results<K::Key, A::Acc>)>,
     watermark: Timestamp,
     /// The watermark to pass on once everything has fired.
     forward: Option<Timestamp>,
@@ -255,12 +258,11 @@ fn time_of<W: Assigner>(cx: &TaskContext, at: Timestamp) -> Timestamp {
     if W::CLOCK == Clock::Processing { cx.wall } else { at }
 }
 
-/// Asks for the slots, then for the entries, that a batch is about to touch; in the slice that was used last, which mostly is the one of them all.
+/// Asks for the entries that a batch is about to touch; in the slice that was used last, which mostly is the one of them all.
 #[inline(always)]
-pub(crate) fn prefetch<K: Key, A>(slices: &Slices<K, A>, hashes: &[u64]) {
+fn prefetch<K: Key, A>(slices: &Slices<K, A>, hashes: &[u64]) {
     if let Some(table) = slices.large() {
         hashes.iter().for_each(|hash| table.prefetch(*hash));
-        hashes.iter().for_each(|hash| table.prefetch_entry(*hash));
     }
 }
 

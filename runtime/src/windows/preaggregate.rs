@@ -13,7 +13,7 @@ use millstream_core::{
 
 use super::{
     assigner::{Assigner, Clock},
-    head::{PARTIALS_PORT, Partial, RECORDS_PORT, prefetch},
+    head::{PARTIALS_PORT, Partial, RECORDS_PORT},
     slices::Slices,
 };
 use crate::{
@@ -28,8 +28,6 @@ use crate::{
     task::{contain::Guard, context::ChainContext},
 };
 
-/// How many plain records are taken together.
-const STAGED_RECORDS: usize = 64;
 /// If a full table has not at least halved the number of records, aggregating is not worth it for now.
 const WORTHWHILE_RECORDS_PER_ENTRY: usize = 2;
 /// How many records per entry of the table then pass by before it is tried again.
@@ -52,8 +50,6 @@ pub(crate) struct PreAggregate<T: Record, K: KeyFn<T>, W, A: Aggregate<T>> {
     absorbed: usize,
     /// How many records are still to pass by.
     bypass: usize,
-    /// Plain records that wait to be taken together, so that what they touch in a large table can be asked for first.
-    staged: Vec<(T, Timestamp)>,
     watermark: Timestamp,
     /// The input has been idle once. Meanwhile the receiver's event time may have gone past that of this sender, so that only the receiver can tell
     /// what is late, and only of records: from then on nothing is aggregated here.
@@ -96,12 +92,11 @@ where
             key,
             windows,
             aggregate,
-            slices: Slices::default(),
+            slices: Slices::of_sender(),
             entries: 0,
             entries_limit: (cx.preaggregation_bytes / entry_bytes).max(1),
             absorbed: 0,
             bypass: 0,
-            staged: Vec::new(),
             watermark: Timestamp::MIN,
             may_be_behind: false,
             info,
@@ -147,13 +142,6 @@ where
 {
     #[inline(always)]
     fn push(&mut self, record: T::View<'_>, at: Timestamp) {
-        if T::PLAIN && Self::POSSIBLE && (!self.staged.is_empty() || self.slices.large().is_some()) {
-            self.staged.push((T::from_view(record), at));
-            if self.staged.len() == STAGED_RECORDS {
-                self.settle();
-            }
-            return;
-        }
         let guard = Guard::new(&self.info);
         let hash = self.key.with(record, |key| <K::Key as Key>::hash(key));
         guard.done();
@@ -168,24 +156,6 @@ where
     W: Assigner,
     A: Aggregate<T>,
 {
-    /// Takes the staged records: first all hashes, with what they lead to asked for, then the entries.
-    #[inline(never)]
-    fn settle(&mut self) {
-        let mut staged = std::mem::take(&mut self.staged);
-        let mut hashes = [0; STAGED_RECORDS];
-        let guard = Guard::new(&self.info);
-        for ((record, _), hash) in staged.iter().zip(&mut hashes) {
-            *hash = self.key.with(record.view(), |key| <K::Key as Key>::hash(key));
-        }
-        guard.done();
-        prefetch(&self.slices, &hashes[..staged.len()]);
-        for ((record, at), hash) in staged.iter().zip(hashes) {
-            self.take(record.view(), *at, hash);
-        }
-        staged.clear();
-        self.staged = staged;
-    }
-
     /// Aggregates a record, or sends it.
     #[inline(always)]
     fn take(&mut self, record: T::View<'_>, at: Timestamp, hash: u64) {
@@ -230,7 +200,6 @@ where
     A: Aggregate<T>,
 {
     fn signal(&mut self, signal: Signal) {
-        self.settle();
         match signal {
             Signal::Watermark(at) => {
                 self.watermark = at;
@@ -256,7 +225,6 @@ where
     }
 
     fn flush(&mut self, now: Instant) -> Option<Instant> {
-        self.settle();
         earliest(self.records.flush(&mut self.senders, now), self.partials.flush(&mut self.senders, now))
     }
 

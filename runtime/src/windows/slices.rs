@@ -17,15 +17,22 @@ pub(crate) struct Slice<K, A> {
 pub(crate) struct Slices<K, A> {
     open: Vec<Slice<K, A>>,
     last: usize,
+    /// Makes the table of a slice.
+    table: fn() -> Table<K, A>,
 }
 
 impl<K: Key, A> Default for Slices<K, A> {
     fn default() -> Self {
-        Self { open: Vec::new(), last: 0 }
+        Self { open: Vec::new(), last: 0, table: Table::default }
     }
 }
 
 impl<K: Key, A> Slices<K, A> {
+    /// The slices of a sender: their entries go on to the tables of a receiver, so they must not come in the order of those.
+    pub(crate) fn of_sender() -> Self {
+        Self { table: Table::of_sender, ..Self::default() }
+    }
+
     /// The open slice that holds this time; otherwise the window that it would be.
     #[inline(always)]
     pub(crate) fn find<W: Assigner>(&mut self, windows: &W, at: Timestamp) -> Result<&mut Slice<K, A>, Window> {
@@ -59,7 +66,7 @@ impl<K: Key, A> Slices<K, A> {
     #[cold]
     pub(crate) fn open(&mut self, window: Window) -> &mut Slice<K, A> {
         let at = self.open.partition_point(|slice| slice.window.end < window.end);
-        self.open.insert(at, Slice { window, table: Table::default() });
+        self.open.insert(at, Slice { window, table: (self.table)() });
         self.last = at;
         &mut self.open[at]
     }

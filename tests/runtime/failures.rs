@@ -312,12 +312,16 @@ fn everyone_who_waits_hears_the_same() {
 
 #[test]
 fn a_pinned_split_is_waited_for_without_spinning() {
-    // Subtask 1 has nothing until its own split is found in the queue; it must sleep meanwhile, or virtual time would stand still.
-    let results = collect();
-    run(4, parallel(2), |job| {
-        let pause = |number| vec![Step::Wait(Duration::from_secs(1000)), Step::Record(number)];
-        let splits = vec![pause(0_u64), pause(1), pause(2), pause(4), pause(6)];
-        job.source(Script::steps(splits).discovery(Discovery::Pinned)).sink(results.sink());
-    });
-    assert_eq!(sorted(results.take()), [0, 1, 2, 4, 6]);
+    for seed in seeds() {
+        let results = collect();
+        let slow = |number| vec![Step::Wait(Duration::from_secs(10)), Step::Record(number)];
+        // Subtask 1 is done at once, and has to wait while the splits of the other one are in the queue.
+        let splits = vec![slow(0_u64), vec![Step::Record(1)], slow(2), vec![Step::Record(3)], slow(4), vec![], slow(6)];
+        let script = Script::steps(splits).discovery(Discovery::Pinned);
+        let asked = script.asked();
+        run(seed, parallel(2), |job| job.source(script).sink(results.sink()));
+        assert_eq!(sorted(results.take()), [0, 1, 2, 3, 4, 6], "seed {seed}");
+        let asked = asked.load(std::sync::atomic::Ordering::SeqCst);
+        assert!(asked < 40, "asked {asked} times for seven splits (seed {seed})");
+    }
 }

@@ -36,6 +36,7 @@ impl Plan for Tagging {
         Ok(TaggingHead {
             env: Arc::clone(open.env()),
             batches: open.counter("batches"),
+            idle: open.counter("all_idle"),
             panics: self.panics,
             pending: VecDeque::new(),
             until: Instant::default(),
@@ -49,6 +50,8 @@ impl Plan for Tagging {
 struct TaggingHead<N> {
     env: Arc<dyn Env>,
     batches: Counter,
+    /// How often all inputs were idle.
+    idle: Counter,
     panics: bool,
     pending: VecDeque<(char, String, Timestamp)>,
     /// Nothing is pushed before.
@@ -109,6 +112,7 @@ impl<N: Push<(char, String)>> Stage for TaggingHead<N> {
                 assert!(at > self.watermark, "watermarks never go back");
                 self.watermark = at;
             }
+            Signal::Idle => self.idle.add(1),
             Signal::End => self.ended = true,
             _ => {}
         }
@@ -164,6 +168,8 @@ fn a_head_with_two_ports_reads_both_and_what_is_behind_it_is_fused() {
         });
         assert_eq!(sorted(results.take()), expected(), "seed {seed} x{parallelism}");
         assert!(job.counted("batches") > 2);
+        // A bounded source is held back until all its splits have readers. Were it idle before, others could close windows on what is coming.
+        assert_eq!(job.counted("all_idle"), 0, "seed {seed} x{parallelism}");
     }
 }
 

@@ -2,7 +2,10 @@
 
 use millstream::{graph::render, prelude::*, stream::Guarantee};
 
-use crate::{spy::{Spy, Wrong}, support::parallel};
+use crate::{
+    spy::{Spy, Wrong},
+    support::parallel,
+};
 
 fn spy() -> Spy {
     Spy::new(Wrong::Nothing)
@@ -116,7 +119,11 @@ fn ids_of_stateful_operators() {
         counted(job, "per parity", "");
     });
     let about = |what: &str| found.iter().filter(|mistake| mistake.contains(what)).count();
-    assert_eq!(about("two stateful operators have the id `window per parity`, the other one at tests/runtime/graphs.rs:"), 1, "{found:#?}");
+    assert_eq!(
+        about("two stateful operators have the id `window per parity`, the other one at tests/runtime/graphs.rs:"),
+        1,
+        "{found:#?}"
+    );
     assert_eq!(about("add `.uid(\"window per parity-2\")` behind this one"), 1, "{found:#?}");
 
     // Without state to restore, names may be the same, but what was written down as an id may not.
@@ -151,7 +158,9 @@ fn one_chain_has_one_parallelism() {
     let found = mistakes::<BestEffort>(|job| job.source(Log::new()).parallelism(0).sink(spy()));
     assert_eq!(
         found,
-        ["chain `source log -> sink spy`: parallelism 0 is not from 1 to 128: choose one in between, or raise max_parallelism (at most 32768)"]
+        [
+            "chain `source log -> sink spy`: parallelism 0 is not from 1 to 128: choose one in between, or raise max_parallelism (at most 32768)"
+        ]
     );
     let found = mistakes::<BestEffort>(|job| job.source(Log::new()).parallelism(200).sink(spy()));
     assert_eq!(found.len(), 1);

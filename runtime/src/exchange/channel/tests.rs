@@ -69,7 +69,8 @@ fn what_has_no_size_has_a_cost() {
     let nothing = builder.seal(0);
     let shared = Shared::new(1, 10 * BUFFER_OVERHEAD_BYTES);
     let [sender] = senders(&shared, 1).try_into().ok().expect("one");
-    let sent = (0..100).take_while(|_| sender.has_credit()).inspect(|_| sender.send(Event::Data(nothing.clone()))).count();
+    let sent =
+        (0..100).take_while(|_| sender.has_credit()).inspect(|_| sender.send(Event::Data(nothing.clone()))).count();
     assert_eq!(sent, 10);
 }
 
@@ -145,8 +146,7 @@ type Task = (Arc<Woken>, Pin<Box<dyn Future<Output = ()>>>);
 /// Runs tasks to their end in an order drawn from a seed.
 fn interleave(seed: u64, tasks: Vec<Pin<Box<dyn Future<Output = ()>>>>) {
     let mut state = seed;
-    let mut tasks: Vec<Task> =
-        tasks.into_iter().map(|task| (Arc::new(Woken(AtomicBool::new(true))), task)).collect();
+    let mut tasks: Vec<Task> = tasks.into_iter().map(|task| (Arc::new(Woken(AtomicBool::new(true))), task)).collect();
     while !tasks.is_empty() {
         let runnable: Vec<_> = (0..tasks.len()).filter(|i| tasks[*i].0.0.load(SeqCst)).collect();
         assert!(!runnable.is_empty(), "a wake-up was lost: {} tasks wait for ever (seed {seed})", tasks.len());

@@ -55,7 +55,11 @@ fn a_channel_that_has_ended_holds_nothing_back() {
     assert_eq!(inputs.watermark(1, Timestamp::MAX), Change::None);
     assert_eq!(inputs.end(1), Change::None);
     assert_eq!(inputs.idle(2, true), Change::Watermark(ms(10)));
-    assert_eq!(inputs.watermark(0, Timestamp::MAX), Change::Idle, "what has ended does not keep the rest from being idle");
+    assert_eq!(
+        inputs.watermark(0, Timestamp::MAX),
+        Change::Idle,
+        "what has ended does not keep the rest from being idle"
+    );
     assert_eq!(inputs.end(0), Change::None);
     assert_eq!(inputs.idle(2, false), Change::Active(None));
     assert_eq!(inputs.end(2), Change::End);

@@ -194,8 +194,5 @@ fn the_last_watermark_is_the_last() {
     stage.signal(tick(200));
     stage.signal(Signal::End);
     let last = Out::Watermark(Timestamp::MAX.millis());
-    assert_eq!(
-        outputs!(stage),
-        [Out::Idle, Out::Active, Out::Record(10), Out::Idle, Out::Active, last, Out::End]
-    );
+    assert_eq!(outputs!(stage), [Out::Idle, Out::Active, Out::Record(10), Out::Idle, Out::Active, last, Out::End]);
 }

@@ -52,7 +52,12 @@ fn by_job(input: &Path, parallelism: usize) -> Result {
         .key_with(origin)
         .window(tumbling(1.hours()))
         .aggregate(|of| (of.count(), of.avg(|flight| flight.dep_delay)))
-        .map(|(origin, window, (flights, delay))| Departures { origin: origin.into(), hour: window.start, flights, delay })
+        .map(|(origin, window, (flights, delay))| Departures {
+            origin: origin.into(),
+            hour: window.start,
+            flights,
+            delay,
+        })
         .sink(results.sink());
     let graph = job.build().expect("the job is well formed");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();

@@ -202,7 +202,11 @@ impl Driver {
                 for sink in sinks.iter_mut().filter(|sink| !sink.committed) {
                     // The job has its failure to tell already; that this one panics, too, would hide it.
                     let abort = sink.committer.abort();
-                    let _ = Contained::new(async { Ok(abort.await) }).await;
+                    let abort = async {
+                        abort.await;
+                        Ok(())
+                    };
+                    let _ = Contained::new(abort).await;
                 }
                 Err(failure)
             }
@@ -236,7 +240,8 @@ impl Driver {
         let contexts: Vec<_> = (0..graph.vertices.len())
             .map(|id| {
                 let operators = &graph.vertices[id].operators;
-                let name = |operator: Option<&crate::graph::OperatorInfo>| operator.map_or(String::new(), ToString::to_string);
+                let name =
+                    |operator: Option<&crate::graph::OperatorInfo>| operator.map_or(String::new(), ToString::to_string);
                 let (source, sink) = (name(operators.first()), name(operators.last()));
                 (self.connector(&graph, VertexId(id), &source), self.connector(&graph, VertexId(id), &sink))
             })
@@ -446,7 +451,11 @@ impl Wires {
         for (number, Edge { from, output: OutputId(output), kind, port, .. }) in graph.edges.iter().enumerate() {
             if *from == vertex {
                 let senders = self.senders.remove(&(number, subtask)).unwrap_or_default();
-                of_output[*output].get_or_insert_default().push(EdgeSenders { kind: kind.clone(), senders, port: *port });
+                of_output[*output].get_or_insert_default().push(EdgeSenders {
+                    kind: kind.clone(),
+                    senders,
+                    port: *port,
+                });
             }
         }
         of_output

@@ -57,7 +57,7 @@ fn doubled(number: u64) -> u64 {
 
 #[filter]
 fn even(number: u64) -> bool {
-    number % 2 == 0
+    number.is_multiple_of(2)
 }
 
 #[flat_map]
@@ -67,7 +67,7 @@ fn twice(number: u64) -> [u64; 2] {
 
 #[filter_map]
 fn halved(number: u64) -> Option<u64> {
-    (number % 2 == 0).then_some(number / 2)
+    number.is_multiple_of(2).then_some(number / 2)
 }
 
 #[key]
@@ -86,12 +86,9 @@ fn operators_give_what_iterators_give() {
         expected(|n| if n % 3 == 0 { vec![n.to_string()] } else { vec![] })
     );
     assert_eq!(all(|s| s.flat_map(|n| vec![n; n as usize % 4])), expected(|n| vec![n; n as usize % 4]));
-    assert_eq!(all(|s| s.flat_map(|n| Some(n))), expected(|n| vec![n]));
+    assert_eq!(all(|s| s.flat_map(Some)), expected(|n| vec![n]));
     assert_eq!(all(|s| s.flat_map(|n| each(0..n % 3))), expected(|n| (0..n % 3).collect()));
-    assert_eq!(
-        all(|s| s.flat_map(|n| -> Result<Vec<u64>, String> { Ok(vec![n, n]) })),
-        expected(|n| vec![n, n])
-    );
+    assert_eq!(all(|s| s.flat_map(|n| -> Result<Vec<u64>, String> { Ok(vec![n, n]) })), expected(|n| vec![n, n]));
     assert_eq!(all(|s| s.then(doubled).then(even)), expected(|n| vec![n * 2]));
     assert_eq!(all(|s| s.then(twice)), expected(|n| vec![n, n]));
     assert_eq!(all(|s| s.then(halved)), expected(|n| if n % 2 == 0 { vec![n / 2] } else { vec![] }));
@@ -121,8 +118,20 @@ fn exchanges_neither_lose_nor_double_records() {
 #[test]
 fn streams_part_and_meet() {
     let same = expected(|n| vec![n]);
-    assert_eq!(all(|s| { let (a, b) = s.split(|n| n < 300); a.union(b) }), same);
-    assert_eq!(all(|s| { let (a, b) = s.fork(); a.union(b.map(|n| n)) }), expected(|n| vec![n, n]));
+    assert_eq!(
+        all(|s| {
+            let (a, b) = s.split(|n| n < 300);
+            a.union(b)
+        }),
+        same
+    );
+    assert_eq!(
+        all(|s| {
+            let (a, b) = s.fork();
+            a.union(b.map(|n| n))
+        }),
+        expected(|n| vec![n, n])
+    );
     assert_eq!(
         all(|s| {
             let streams: [Numbers; 4] = s.forks();

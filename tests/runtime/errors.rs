@@ -56,8 +56,10 @@ fn message(input: impl AsRef<[u8]>) -> String {
 /// True if no part and no mark of success can be seen.
 fn nothing_complete(output: &Path) {
     let entries = fs::read_dir(output).into_iter().flatten();
-    let visible: Vec<_> =
-        entries.map(|entry| entry.expect("an entry").file_name()).filter(|name| !name.to_string_lossy().starts_with('.')).collect();
+    let visible: Vec<_> = entries
+        .map(|entry| entry.expect("an entry").file_name())
+        .filter(|name| !name.to_string_lossy().starts_with('.'))
+        .collect();
     assert!(visible.is_empty(), "{visible:?}");
 }
 
@@ -75,18 +77,27 @@ fn a_missing_file() {
 #[test]
 fn a_bad_number() {
     let rows = GOOD.repeat(3) + "B,cheap,2024-01-01T00:00:00Z\n" + GOOD;
-    assert_eq!(message(HEADER.to_owned() + &rows), "DIR/trades.csv, line 5: column `price`: `cheap` is not a number, as `12`, `-0.5` or `1.5e-7` (field type `f64`)");
+    assert_eq!(
+        message(HEADER.to_owned() + &rows),
+        "DIR/trades.csv, line 5: column `price`: `cheap` is not a number, as `12`, `-0.5` or `1.5e-7` (field type `f64`)"
+    );
 }
 
 #[test]
 fn a_bad_number_far_into_the_file() {
     let rows = GOOD.repeat(50_000) + "B,,2024-01-01T00:00:00Z\n" + GOOD;
-    assert_eq!(message(HEADER.to_owned() + &rows), "DIR/trades.csv, line 50002: column `price`: `` is not a number, as `12`, `-0.5` or `1.5e-7` (field type `f64`)");
+    assert_eq!(
+        message(HEADER.to_owned() + &rows),
+        "DIR/trades.csv, line 50002: column `price`: `` is not a number, as `12`, `-0.5` or `1.5e-7` (field type `f64`)"
+    );
 }
 
 #[test]
 fn a_missing_column() {
-    assert_eq!(message("symbol,cost,at\n".to_owned() + GOOD), "DIR/trades.csv has no column `price`; its columns are `symbol`, `cost`, `at`. A field is named after its column with `#[record(rename = \"..\")]`, and may be absent with `#[record(default)]`");
+    assert_eq!(
+        message("symbol,cost,at\n".to_owned() + GOOD),
+        "DIR/trades.csv has no column `price`; its columns are `symbol`, `cost`, `at`. A field is named after its column with `#[record(rename = \"..\")]`, and may be absent with `#[record(default)]`"
+    );
 }
 
 #[test]
@@ -98,12 +109,18 @@ fn an_empty_file() {
 fn invalid_utf8() {
     let mut text = (HEADER.to_owned() + GOOD).into_bytes();
     text.extend(b"\xff\xfe,1.5,2024-01-01T00:00:00Z\n");
-    assert_eq!(message(text), "DIR/trades.csv, line 3: column `symbol`: `\u{fffd}\u{fffd}` is not valid UTF-8 (field type `String`)");
+    assert_eq!(
+        message(text),
+        "DIR/trades.csv, line 3: column `symbol`: `\u{fffd}\u{fffd}` is not valid UTF-8 (field type `String`)"
+    );
 }
 
 #[test]
 fn too_few_fields() {
-    assert_eq!(message(HEADER.to_owned() + GOOD + "A,1.5\n"), "DIR/trades.csv, line 3: the row has 2 fields, the header has 3");
+    assert_eq!(
+        message(HEADER.to_owned() + GOOD + "A,1.5\n"),
+        "DIR/trades.csv, line 3: the row has 2 fields, the header has 3"
+    );
 }
 
 #[test]
@@ -125,10 +142,19 @@ fn a_parallelism_out_of_bounds() {
         build(&mut job, Path::new("in"), Path::new("out"));
         job.build().map(|_| ()).expect_err("the parallelism is out of bounds").mistakes
     };
-    assert_eq!(mistakes(parallel(0)), ["parallelism 0 is not from 1 to 128: choose one in between, or raise max_parallelism (at most 32768)"]);
-    assert_eq!(mistakes(parallel(129)), ["parallelism 129 is not from 1 to 128: choose one in between, or raise max_parallelism (at most 32768)"]);
+    assert_eq!(
+        mistakes(parallel(0)),
+        ["parallelism 0 is not from 1 to 128: choose one in between, or raise max_parallelism (at most 32768)"]
+    );
+    assert_eq!(
+        mistakes(parallel(129)),
+        ["parallelism 129 is not from 1 to 128: choose one in between, or raise max_parallelism (at most 32768)"]
+    );
     assert_eq!(mistakes(Settings { max_parallelism: 0, ..parallel(1) }), ["max_parallelism 0 is not from 1 to 32768"]);
-    assert_eq!(mistakes(Settings { max_parallelism: 40_000, ..parallel(1) }), ["max_parallelism 40000 is not from 1 to 32768"]);
+    assert_eq!(
+        mistakes(Settings { max_parallelism: 40_000, ..parallel(1) }),
+        ["max_parallelism 40000 is not from 1 to 32768"]
+    );
 }
 
 #[test]

@@ -55,6 +55,21 @@ fn nothing_of_several_splits_is_late() {
 }
 
 #[test]
+fn a_split_that_was_just_taken_holds_the_others_back() {
+    // The first split is far ahead at once. Its watermark must not pass while it is still on its way that the other subtask has a split, too.
+    for seed in 0..100 {
+        let results = collect();
+        let job = run(seed, parallel(2), |job| {
+            let steps = vec![vec![at(10_000), pause(300)], vec![at(0), pause(300), at(1)]];
+            let events = job.source(Script::steps(steps)).event_time(monotonous());
+            windows(events.sealed().new_chain(), &results);
+        });
+        assert_eq!(sorted(results.take()), [(0, 2), (10_000, 1)], "seed {seed}");
+        assert_eq!(job.counted("late_records"), 0, "seed {seed}");
+    }
+}
+
+#[test]
 fn the_watermark_is_the_greatest_time_less_the_bound_less_a_millisecond() {
     // The window [0, 1000) fires at watermark 999: by a record at 1500 if the bound is 500 ms, and not by one at 1499.
     for (last, fires) in [(1_499, false), (1_500, true)] {

@@ -36,6 +36,7 @@ impl Plan for Tagging {
         Ok(TaggingHead {
             env: Arc::clone(open.env()),
             batches: open.counter("batches"),
+            idle: open.counter("all_idle"),
             panics: self.panics,
             pending: VecDeque::new(),
             until: Instant::default(),
@@ -49,6 +50,8 @@ impl Plan for Tagging {
 struct TaggingHead<N> {
     env: Arc<dyn Env>,
     batches: Counter,
+    /// How often all inputs were idle.
+    idle: Counter,
     panics: bool,
     pending: VecDeque<(char, String, Timestamp)>,
     /// Nothing is pushed before.
@@ -83,7 +86,11 @@ impl<N: Push<(char, String)>> Head for TaggingHead<N> {
         }
         for _ in 0..STEP_RECORDS {
             let Some((side, text, at)) = self.pending.pop_front() else { return Ok(Progress::Consumed) };
-            assert!(at > self.watermark || self.watermark == Timestamp::MIN, "{at} comes after watermark {}", self.watermark);
+            assert!(
+                at > self.watermark || self.watermark == Timestamp::MIN,
+                "{at} comes after watermark {}",
+                self.watermark
+            );
             self.next.push((side, &text), at);
             if self.next.is_full() {
                 return Ok(Progress::NeedsOutput);
@@ -109,6 +116,7 @@ impl<N: Push<(char, String)>> Stage for TaggingHead<N> {
                 assert!(at > self.watermark, "watermarks never go back");
                 self.watermark = at;
             }
+            Signal::Idle => self.idle.add(1),
             Signal::End => self.ended = true,
             _ => {}
         }
@@ -142,7 +150,10 @@ fn left() -> Script<u64> {
 
 fn right() -> Script<String> {
     let text = |n: i32| Step::Record(format!("text {n}"));
-    Script::steps(vec![(0..50).flat_map(|n| [text(n), Step::Wait(Duration::from_millis(7))]).collect(), (50..99).map(text).collect()])
+    Script::steps(vec![
+        (0..50).flat_map(|n| [text(n), Step::Wait(Duration::from_millis(7))]).collect(),
+        (50..99).map(text).collect(),
+    ])
 }
 
 fn expected() -> Vec<(char, String)> {
@@ -160,10 +171,14 @@ fn a_head_with_two_ports_reads_both_and_what_is_behind_it_is_fused() {
         let results = collect();
         let job = run(seed, parallel(parallelism), |job| {
             let (left, right) = (job.source(left()), job.source(right()));
-            two_inputs("tag", left, right, Tagging { panics: false }).filter(|(side, text)| kept(side, text)).sink(results.sink());
+            two_inputs("tag", left, right, Tagging { panics: false })
+                .filter(|(side, text)| kept(side, text))
+                .sink(results.sink());
         });
         assert_eq!(sorted(results.take()), expected(), "seed {seed} x{parallelism}");
         assert!(job.counted("batches") > 2);
+        // A bounded source is held back until all its splits have readers. Were it idle before, others could close windows on what is coming.
+        assert_eq!(job.counted("all_idle"), 0, "seed {seed} x{parallelism}");
     }
 }
 
@@ -179,7 +194,9 @@ fn keyed_streams_meet_by_key_with_event_time() {
                 monotonous(),
             );
             let (left, right) = (left.key_by(|n| n % 7), right.key_by(|text| text.len() as u64));
-            two_inputs("tag", left, right, Tagging { panics: false }).filter(|(side, text)| kept(side, text)).sink(results.sink());
+            two_inputs("tag", left, right, Tagging { panics: false })
+                .filter(|(side, text)| kept(side, text))
+                .sink(results.sink());
         });
         assert_eq!(sorted(results.take()), expected(), "seed {seed} x{parallelism}");
     }

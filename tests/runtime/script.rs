@@ -1,6 +1,13 @@
 //! [`Script`]: a source that does, split by split, what a test says.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
 use millstream::{
     env::{Env, Instant},
@@ -38,11 +45,17 @@ pub(crate) struct Script<T> {
     splits: Arc<Vec<Vec<Step<T>>>>,
     boundedness: Boundedness,
     discovery: Discovery,
+    asked: Arc<AtomicU64>,
 }
 
 impl<T> Script<T> {
     pub(crate) fn steps(splits: Vec<Vec<Step<T>>>) -> Self {
-        Self { splits: Arc::new(splits), boundedness: Boundedness::Bounded, discovery: Discovery::Once }
+        Self {
+            splits: Arc::new(splits),
+            boundedness: Boundedness::Bounded,
+            discovery: Discovery::Once,
+            asked: Arc::default(),
+        }
     }
 
     /// Splits that have only records.
@@ -53,6 +66,11 @@ impl<T> Script<T> {
     pub(crate) fn unbounded(mut self) -> Self {
         self.boundedness = Boundedness::Unbounded;
         self
+    }
+
+    /// Counts how often a subtask asks for a split.
+    pub(crate) fn asked(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.asked)
     }
 
     pub(crate) fn discovery(mut self, discovery: Discovery) -> Self {
@@ -85,6 +103,7 @@ impl<T: Record + Sync> Source for Script<T> {
             given: false,
             discovery: self.discovery,
             parallelism: cx.parallelism(),
+            asked: Arc::clone(&self.asked),
         })
     }
 
@@ -98,6 +117,7 @@ pub(crate) struct Enumerator {
     given: bool,
     discovery: Discovery,
     parallelism: usize,
+    asked: Arc<AtomicU64>,
 }
 
 impl SplitEnumerator for Enumerator {
@@ -114,6 +134,7 @@ impl SplitEnumerator for Enumerator {
     }
 
     fn assign(&mut self, waiting: &mut VecDeque<At>, subtask: usize) -> Option<At> {
+        self.asked.fetch_add(1, SeqCst);
         if self.discovery != Discovery::Pinned {
             return waiting.pop_front();
         }

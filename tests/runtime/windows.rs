@@ -110,7 +110,10 @@ fn count_all(seed: u64, rng: &mut Rng, keys: u64, events: usize, early: bool) {
         let keyed = events.key_by(|event| event.key).window(windows);
         if early {
             let value = |event: EventView<'_>| event.value;
-            keyed.aggregate(|of| (of.count(), of.sum(value), of.min(value), of.max(value))).map(|(key, window, all)| (key, window, all)).sink(results.sink());
+            keyed
+                .aggregate(|of| (of.count(), of.sum(value), of.min(value), of.max(value)))
+                .map(|(key, window, all)| (key, window, all))
+                .sink(results.sink());
         } else {
             let value = |event: EventView<'_>| event.value;
             keyed
@@ -158,10 +161,7 @@ fn windows_begin_at_their_offset_before_the_epoch_too() {
             .map(|(_, window, count)| (window.start.millis(), window.end.millis(), count))
             .sink(results.sink());
     });
-    assert_eq!(
-        results.take(),
-        [(-6_300_000, -2_700_000, 2), (-2_700_000, 900_000, 4), (900_000, 4_500_000, 1)]
-    );
+    assert_eq!(results.take(), [(-6_300_000, -2_700_000, 2), (-2_700_000, 900_000, 4), (900_000, 4_500_000, 1)]);
 }
 
 #[test]

@@ -187,3 +187,6 @@ impl Sender {
         self.shared.waiting.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -126,3 +126,6 @@ impl Watermarks {
         later.map_or(Change::None, Change::Watermark)
     }
 }
+
+#[cfg(test)]
+mod tests;

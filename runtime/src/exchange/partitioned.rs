@@ -45,14 +45,7 @@ impl<T: Record> Lanes<T> {
     }
 
     #[inline(always)]
-    pub(crate) fn push(
-        &mut self,
-        senders: &mut Senders,
-        target: usize,
-        record: T::View<'_>,
-        at: Timestamp,
-        hash: u64,
-    ) {
+    pub(crate) fn push(&mut self, senders: &mut Senders, target: usize, record: T::View<'_>, at: Timestamp, hash: u64) {
         let lane = &mut self.0[target];
         match lane.push(record, at, hash) {
             Ok(false) => {}

@@ -22,10 +22,7 @@ pub(crate) fn graph(graph: &JobGraph, keeps_state: bool, mistakes: &mut Vec<Stri
         mistakes.push(mistake);
     }
     if graph.vertices.is_empty() {
-        mistakes.push(format!(
-            "job `{}` is empty: begin with `job.source(..)` and end with `.sink(..)`",
-            graph.name
-        ));
+        mistakes.push(format!("job `{}` is empty: begin with `job.source(..)` and end with `.sink(..)`", graph.name));
     }
     // What chains take from the settings has been checked there: one mistake, one message.
     for vertex in &graph.vertices {

@@ -133,12 +133,24 @@ pub struct Vertex {
 }
 
 impl Vertex {
-    /// What messages and metrics call it: its operators' names. A chain without operators of its own only passes buffers on.
+    /// What messages and metrics call it: its operators' names; `pass on` if it has none and only passes records from one exchange to the next.
     pub fn name(&self) -> String {
+        self.named(ToString::to_string)
+    }
+
+    /// As [`Vertex::name`], with the operators' details: for plans.
+    pub fn title(&self) -> String {
+        self.named(|operator| match operator.detail.as_str() {
+            "" => operator.to_string(),
+            detail => format!("{operator} ({detail})"),
+        })
+    }
+
+    fn named(&self, name: impl Fn(&OperatorInfo) -> String) -> String {
         if self.operators.is_empty() {
             return "pass on".into();
         }
-        self.operators.iter().map(ToString::to_string).collect::<Vec<_>>().join(" -> ")
+        self.operators.iter().map(name).collect::<Vec<_>>().join(" -> ")
     }
 
     /// Whether it ends by itself, if it is a source.

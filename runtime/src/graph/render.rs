@@ -31,7 +31,7 @@ fn branch(
     let (branch_mark, below) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
     let how = by.map_or(String::new(), |edge| format!("[{}: {}] ", edge.kind, edge.record));
     let again = if std::mem::replace(&mut shown[id.0], true) { " (shown above)" } else { "" };
-    let name = graph.vertices[id.0].name();
+    let name = graph.vertices[id.0].title();
     writeln!(out, "{indent}{branch_mark}{how}{name} x{}{again}", graph.parallelism(id)).expect("a string takes all");
     if !again.is_empty() {
         return;
@@ -46,7 +46,7 @@ fn branch(
 pub fn mermaid(graph: &JobGraph) -> String {
     let mut out = String::from("flowchart LR\n");
     for (id, vertex) in graph.vertices.iter().enumerate() {
-        let name = vertex.name().split(" -> ").map(mermaid_text).collect::<Vec<_>>().join("<br>");
+        let name = vertex.title().split(" -> ").map(mermaid_text).collect::<Vec<_>>().join("<br>");
         writeln!(out, "    v{id}[\"{name}<br>x{}\"]", graph.parallelism(VertexId(id))).expect("a string takes all");
     }
     for Edge { from, to, kind, record, .. } in &graph.edges {
@@ -65,7 +65,7 @@ fn mermaid_text(text: &str) -> String {
 pub fn dot(graph: &JobGraph) -> String {
     let mut out = format!("digraph {:?} {{\n    rankdir=LR; node [shape=box];\n", graph.name);
     for (id, vertex) in graph.vertices.iter().enumerate() {
-        let name = vertex.name().replace(" -> ", "\n");
+        let name = vertex.title().replace(" -> ", "\n");
         let label = format!("{name}\nx{}", graph.parallelism(VertexId(id)));
         writeln!(out, "    v{id} [label={label:?}];").expect("a string takes all");
     }

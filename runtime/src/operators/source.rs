@@ -164,11 +164,11 @@ impl<S: Source, N: Push<S::Out>> Head for SourceHead<S, N> {
                 State::Fetching(id) => {
                     let drained = pin!(self.drain.wait());
                     let fetch = pin!(self.reader.fetch());
-                    let Either::Left((fetched, _)) = futures::future::select(fetch, drained).await
-                    else {
+                    let Either::Left((fetched, _)) = futures::future::select(fetch, drained).await else {
                         return Ok(());
                     };
-                    let blame = |failure: Failure| failure.at_operator(&self.info.to_string(), Some(self.info.location));
+                    let blame =
+                        |failure: Failure| failure.at_operator(&self.info.to_string(), Some(self.info.location));
                     self.state = match fetched.map_err(blame)? {
                         Fetched::Data => State::Emitting(id),
                         Fetched::EndOfSplit => State::Ended(id),
@@ -235,7 +235,8 @@ async fn discover<S: Source>(pool: Arc<Pool<S>>, cx: SourceContext, drain: Flag)
     let input_bytes = cx.gauge("input_bytes");
     let mut total = 0;
     loop {
-        let mut enumerator = pool.lock().enumerator.take().expect("only discovery takes the enumerator, and puts it back");
+        let mut enumerator =
+            pool.lock().enumerator.take().expect("only discovery takes the enumerator, and puts it back");
         let found = match futures::future::select(pin!(enumerator.discover()), pin!(drain.wait())).await {
             Either::Left((found, _)) => found,
             Either::Right(_) => return Ok(()),
@@ -274,7 +275,10 @@ struct PoolState<S: Source> {
 enum Taken<S> {
     Split(u64, S),
     /// There may be one once the pool has changed from this state.
-    Later { seen: u64, discovered: bool },
+    Later {
+        seen: u64,
+        discovered: bool,
+    },
     None,
 }
 

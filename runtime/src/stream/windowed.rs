@@ -13,11 +13,7 @@ use crate::{
     graph::{Draft, EdgeKind, OperatorInfo, OutputId},
     operator::KeyFn,
     task::{context::ChainContext, head::Head},
-    windows::{
-        Assigner,
-        head::WindowPlan,
-        preaggregate::PreAggregate,
-    },
+    windows::{Assigner, head::WindowPlan, preaggregate::PreAggregate},
 };
 
 /// Windows over a keyed stream.
@@ -81,10 +77,7 @@ impl<S: KeyedStream, W: Assigner> Windowed<S, W> {
     ///
     /// Records that come after their window has fired are late: they are counted by the metric `late_records` and left out; see [`Windowed::with_late`].
     #[track_caller]
-    pub fn aggregate<A>(
-        self,
-        aggregate: impl FnOnce(Of<S::Out>) -> A,
-    ) -> Pipeline<Aggregated<S, W, A>, S::Time>
+    pub fn aggregate<A>(self, aggregate: impl FnOnce(Of<S::Out>) -> A) -> Pipeline<Aggregated<S, W, A>, S::Time>
     where
         A: Aggregate<S::Out>,
     {

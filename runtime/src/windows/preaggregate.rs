@@ -3,13 +3,7 @@
 
 use std::marker::PhantomData;
 
-use millstream_core::{
-    aggregate::Aggregate,
-    buffer::Columns,
-    key::Key,
-    record::Record,
-    time::Timestamp,
-};
+use millstream_core::{aggregate::Aggregate, buffer::Columns, key::Key, record::Record, time::Timestamp};
 
 use super::{
     assigner::{Assigner, Clock},

@@ -14,7 +14,7 @@ use millstream_benches::{
 use millstream_core::buffer::{Buffer, BufferBuilder, Columns, DEFAULT_MAX_RECORD_SIZE};
 use millstream_runtime::bench::drive;
 
-const BIDS: usize = 500_000;
+const BIDS: usize = 2_000_000;
 const PAIRS: usize = 4_000_000;
 const ROUNDS: usize = 25;
 const PRICE_LIMIT: i64 = 10;

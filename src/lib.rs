@@ -16,6 +16,7 @@ pub use millstream_core::{
     time::{DurationExt, Timestamp, Window},
     view::View,
 };
+pub use millstream_macros::{Record, aggregate, filter, filter_map, flat_map, job, key, map};
 #[doc(inline)]
 pub use millstream_runtime::{
     env, event_time, failure, graph, launch, local, metrics,
@@ -24,7 +25,6 @@ pub use millstream_runtime::{
     stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoTime, Stream},
     windows,
 };
-pub use millstream_macros::{Record, aggregate, filter, filter_map, flat_map, job, key, map};
 
 /// The runtime as it is: what the other modules of this crate are taken from.
 #[doc(no_inline)]

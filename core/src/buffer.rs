@@ -303,13 +303,7 @@ impl<'b> Layout<'b> {
         let (data, rest) = bytes.split_at(header.data_bytes as usize);
         let (roots, rest) = rest.split_at(if T::PLAIN { 0 } else { records * ROOT_BYTES });
         let (times, hashes) = rest.split_at(if header.columns.timed { records * TIME_BYTES } else { 0 });
-        Self {
-            data,
-            roots: roots.as_chunks().0,
-            times: times.as_chunks().0,
-            hashes: hashes.as_chunks().0,
-            records,
-        }
+        Self { data, roots: roots.as_chunks().0, times: times.as_chunks().0, hashes: hashes.as_chunks().0, records }
     }
 
     /// Where the root of record `i` begins.

@@ -95,13 +95,9 @@ impl fmt::Display for Metric {
         match self {
             Self::Counter(counter) => write!(f, "{}", counter.get()),
             Self::Gauge(gauge) => write!(f, "{}", gauge.get()),
-            Self::Histogram(histogram) => write!(
-                f,
-                "n {} p50 {} p99 {}",
-                histogram.count(),
-                histogram.quantile(0.5),
-                histogram.quantile(0.99)
-            ),
+            Self::Histogram(histogram) => {
+                write!(f, "n {} p50 {} p99 {}", histogram.count(), histogram.quantile(0.5), histogram.quantile(0.99))
+            }
         }
     }
 }

@@ -7,9 +7,9 @@ use millstream_core::{key::Key, record::Record, time::Timestamp};
 pub use millstream_core::outcome::{Each, Outcome, Perhaps, Several, Verdict, each};
 
 pub use crate::annotated::Annotated;
+use crate::env::Instant;
 pub use crate::failure::{Failure, Location};
 pub use crate::task::context::OpenContext;
-use crate::env::Instant;
 
 /// Something to await; the one allocation of a wait, never made for a record.
 pub type Wait<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;

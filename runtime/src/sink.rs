@@ -4,8 +4,8 @@ use std::future::Future;
 
 use millstream_core::{record::Record, time::Timestamp};
 
-pub use crate::source::ConnectorContext as SinkContext;
 use crate::failure::Failure;
+pub use crate::source::ConnectorContext as SinkContext;
 
 /// Where records go.
 #[diagnostic::on_unimplemented(

@@ -4,7 +4,11 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 
-use millstream_core::{buffer::{Buffer, Columns}, record::Record, time::Timestamp};
+use millstream_core::{
+    buffer::{Buffer, Columns},
+    record::Record,
+    time::Timestamp,
+};
 
 use super::{
     channel::{Event, Sender},
@@ -153,11 +157,7 @@ pub(crate) fn fail(slot: &mut Option<Failure>, failure: Failure) {
 }
 
 /// True if a sender is out of credit. If one has even used up its overdraft, it first waits in place for credit, off the threads that run tasks.
-pub(crate) fn overdraft<'a>(
-    senders: impl Iterator<Item = &'a Sender>,
-    metrics: &TaskMetrics,
-    env: &dyn Env,
-) -> bool {
+pub(crate) fn overdraft<'a>(senders: impl Iterator<Item = &'a Sender>, metrics: &TaskMetrics, env: &dyn Env) -> bool {
     let mut full = false;
     for sender in senders {
         if sender.is_overdrawn() {

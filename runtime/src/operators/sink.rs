@@ -1,6 +1,10 @@
 //! The end of a chain that writes to a [`Sink`].
 
-use std::{any::Any, mem, sync::{Arc, Mutex, PoisonError}};
+use std::{
+    any::Any,
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use millstream_core::{record::Record, time::Timestamp};
 

@@ -10,10 +10,10 @@ mod two_inputs;
 mod windowed;
 
 pub use domain::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Guarantee, NoTime, TimeDomain};
-pub use rejects::ToPair;
 pub use job::{Job, Replayable, SuitsGuarantee};
 pub use keyed::{IsKeyed, KeyBy, Keyed, KeyedStream};
 pub use pipeline::{Chain, ForkToUseAStreamTwice, Pipeline, SameStream, Sealed, Stream};
+pub use rejects::ToPair;
 pub use time::{ByTime, OwnTime, TimeFn};
 pub use two_inputs::two_inputs;
 pub use windowed::{Aggregated, IsAggregated, Windowed};

@@ -405,7 +405,10 @@ pub trait Stream: Sized {
         F: Shippable,
         S: WatermarkStrategy<Self::Out>,
     {
-        Pipeline { chain: self.into_chain().event_time(ByTime(time_of), strategy, Location::caller()), time: PhantomData }
+        Pipeline {
+            chain: self.into_chain().event_time(ByTime(time_of), strategy, Location::caller()),
+            time: PhantomData,
+        }
     }
 
     /// Ends the chain and gives the stream a type that can be named: for branches of an `if`, and for a union in a loop.

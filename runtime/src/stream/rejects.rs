@@ -33,10 +33,7 @@ where
     }
 
     /// Sends what the closure makes of a rejected record and its error to a stream of its own: a record type of yours.
-    pub fn divert_errors_with<F, R>(
-        self,
-        make: F,
-    ) -> (Pipeline<Then<P, O, Divert<F, R>>, Time>, Sealed<R, Time>)
+    pub fn divert_errors_with<F, R>(self, make: F) -> (Pipeline<Then<P, O, Divert<F, R>>, Time>, Sealed<R, Time>)
     where
         F: for<'a> Fn(<P::Out as Record>::View<'a>, O::Error) -> R,
         F: Shippable,

@@ -3,10 +3,10 @@
 use std::{
     any::Any,
     cell::{Cell, RefCell},
-    panic::{self, AssertUnwindSafe},
-    sync::Once,
     future::Future,
+    panic::{self, AssertUnwindSafe},
     pin::Pin,
+    sync::Once,
     task::{Context, Poll},
 };
 

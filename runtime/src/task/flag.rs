@@ -5,11 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use futures::{
-    FutureExt,
-    channel::oneshot,
-    future::Shared,
-};
+use futures::{FutureExt, channel::oneshot, future::Shared};
 
 /// A flag that tasks can wait for. Clones are the same flag.
 #[derive(Clone)]

@@ -121,7 +121,6 @@ impl Subtask {
         or_cancelled(&self.cancel, self.head.finish()).await
     }
 
-
     /// Tells the chain that its task is about to wait; true if something is to be written out before.
     fn wants_flush(&mut self) -> bool {
         self.head.idle();

@@ -101,10 +101,7 @@ impl<C: ClockMarker> Assigner for Tumbling<C> {
     fn window(&self, at: Timestamp) -> Window {
         let at = at.millis();
         let start = at.saturating_sub(at.saturating_sub(self.offset_ms).rem_euclid(self.size_ms));
-        Window {
-            start: Timestamp::from_millis(start),
-            end: Timestamp::from_millis(start.saturating_add(self.size_ms)),
-        }
+        Window { start: Timestamp::from_millis(start), end: Timestamp::from_millis(start.saturating_add(self.size_ms)) }
     }
 
     fn describe(&self) -> String {

@@ -82,5 +82,4 @@ impl<K: Key, A> Slices<K, A> {
     pub(crate) fn first_end(&self) -> Option<Timestamp> {
         self.open.first().map(|slice| slice.window.end)
     }
-
 }

@@ -59,6 +59,8 @@ pub(crate) struct Watermarks {
 struct ChannelTime {
     watermark: Timestamp,
     idle: bool,
+    /// False for a channel that was idle and has not caught up with what was passed on meanwhile. As in Flink it does not hold the others back.
+    aligned: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -83,7 +85,7 @@ pub(crate) enum Change {
 impl Watermarks {
     fn new(channels: usize) -> Self {
         Self {
-            channels: vec![ChannelTime { watermark: Timestamp::MIN, idle: false }; channels],
+            channels: vec![ChannelTime { watermark: Timestamp::MIN, idle: false, aligned: true }; channels],
             open: channels,
             passed_on: Passed { watermark: Timestamp::MIN, idle: false },
         }
@@ -92,16 +94,19 @@ impl Watermarks {
     pub(crate) fn watermark(&mut self, channel: usize, at: Timestamp) -> Change {
         let time = &mut self.channels[channel];
         time.watermark = time.watermark.max(at);
+        time.aligned |= time.watermark >= self.passed_on.watermark;
         self.change()
     }
 
     pub(crate) fn idle(&mut self, channel: usize, idle: bool) -> Change {
-        self.channels[channel].idle = idle;
+        let time = &mut self.channels[channel];
+        time.idle = idle;
+        time.aligned = !idle && time.watermark >= self.passed_on.watermark;
         self.change()
     }
 
     pub(crate) fn end(&mut self, channel: usize) -> Change {
-        self.channels[channel] = ChannelTime { watermark: Timestamp::MAX, idle: false };
+        self.channels[channel] = ChannelTime { watermark: Timestamp::MAX, idle: false, aligned: true };
         self.open -= 1;
         if self.open == 0 { Change::End } else { self.change() }
     }
@@ -117,9 +122,9 @@ impl Watermarks {
             }
             return Change::None;
         }
-        let watermark = active.map(|time| time.watermark).min().expect("one channel at least is active");
-        let later = (watermark > self.passed_on.watermark).then_some(watermark);
-        self.passed_on.watermark = self.passed_on.watermark.max(watermark);
+        let watermark = active.filter(|time| time.aligned).map(|time| time.watermark).min();
+        let later = watermark.filter(|watermark| *watermark > self.passed_on.watermark);
+        self.passed_on.watermark = later.unwrap_or(self.passed_on.watermark);
         if std::mem::take(&mut self.passed_on.idle) {
             return Change::Active(later);
         }

@@ -28,8 +28,8 @@ pub enum Progress {
 
 /// The head of a chain: state, timers, windows, sources and asynchronous operators are heads.
 ///
-/// The task calls [`Head::poll`] after every signal, with an empty cursor, until it answers `Consumed`; until then it gives the head no other signal
-/// and no other batch. So a head that has work pending (a large firing) may put it off in bounded steps.
+/// The task calls [`Head::poll`] after every signal, with an empty cursor, until it answers `Consumed`; until then it gives the head no other batch
+/// and no other signal but ticks. So a head that has work pending (a large firing) may put it off in bounded steps.
 pub trait Head: Stage {
     /// Takes records from where the cursor stands, and does what is pending.
     ///

@@ -32,9 +32,10 @@ fn an_idle_channel_is_left_out_until_it_is_active_again() {
     assert_eq!(inputs.idle(1, true), Change::Watermark(ms(10)));
     assert_eq!(inputs.watermark(0, ms(20)), Change::Watermark(ms(20)));
     assert_eq!(inputs.idle(1, false), Change::None, "it is behind, and what was passed on stays");
-    assert_eq!(inputs.watermark(0, ms(30)), Change::None);
+    assert_eq!(inputs.watermark(0, ms(30)), Change::Watermark(ms(30)), "until it has caught up it holds nobody back");
     assert_eq!(inputs.watermark(1, ms(15)), Change::None);
-    assert_eq!(inputs.watermark(1, ms(25)), Change::Watermark(ms(25)));
+    assert_eq!(inputs.watermark(1, ms(35)), Change::None, "now it has");
+    assert_eq!(inputs.watermark(0, ms(50)), Change::Watermark(ms(35)));
 }
 
 #[test]
@@ -71,14 +72,17 @@ struct Said {
     watermark: Timestamp,
     idle: bool,
     ended: bool,
+    /// It was never idle, or has since caught up with what was passed on.
+    aligned: bool,
 }
 
 /// What is to have been passed on after a history: the watermark, and whether the whole is idle.
 fn model(before: (Timestamp, bool), channels: &[Said]) -> (Timestamp, bool) {
     let open = || channels.iter().filter(|channel| !channel.ended);
-    let active = open().filter(|channel| !channel.idle).map(|channel| channel.watermark).min();
-    match active {
+    let active = || open().filter(|channel| !channel.idle);
+    match active().filter(|channel| channel.aligned).map(|channel| channel.watermark).min() {
         Some(watermark) => (before.0.max(watermark), false),
+        None if active().count() > 0 => (before.0, false),
         None if open().count() > 0 => (before.0, true),
         None => before,
     }
@@ -94,7 +98,7 @@ fn any_history_gives_what_the_model_says() {
         };
         let count = 1 + draw(4) as usize;
         let mut inputs = Watermarks::new(count);
-        let mut channels = vec![Said { watermark: Timestamp::MIN, idle: false, ended: false }; count];
+        let mut channels = vec![Said { watermark: Timestamp::MIN, idle: false, ended: false, aligned: true }; count];
         let mut wanted = (Timestamp::MIN, false);
         let mut passed = wanted;
         while channels.iter().any(|channel| !channel.ended) {
@@ -110,12 +114,14 @@ fn any_history_gives_what_the_model_says() {
                 }
                 1..=3 => {
                     channel.idle = !channel.idle;
+                    channel.aligned = channel.watermark >= wanted.0;
                     inputs.idle(at, channel.idle)
                 }
                 _ if channel.idle => continue, // idle channels say nothing
                 _ => {
                     let to = ms(draw(1000) as i64);
                     channel.watermark = channel.watermark.max(to);
+                    channel.aligned |= channel.watermark >= wanted.0;
                     inputs.watermark(at, to)
                 }
             };

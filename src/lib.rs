@@ -115,3 +115,8 @@ macro_rules! main {
         }
     };
 }
+
+/// The README's program is compiled with the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

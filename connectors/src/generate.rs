@@ -8,7 +8,7 @@ use millstream_runtime::{
     failure::Failure,
     operator::Push,
     source::{Boundedness, Discovered, Emit, Emitted, Fetched, Source, SourceContext, SplitEnumerator, SplitReader},
-    stream::{NoTime, Replayable},
+    stream::{EventTime, NoTime, Replayable, TimeDomain},
 };
 
 /// How many records a split of a bounded generator has.
@@ -31,7 +31,7 @@ where
     T: Record,
     F: Fn(&mut Random, u64) -> T + Send + Sync + 'static,
 {
-    Generator { records: Some(records), seed, rate: None, make: Arc::new(make) }
+    Generator { records: Some(records), seed, rate: None, make: Arc::new(make), clock: Untimed }
 }
 
 /// Records without end, as by [`generate()`]. Unbounded.
@@ -40,19 +40,63 @@ where
     T: Record,
     F: Fn(&mut Random, u64) -> T + Send + Sync + 'static,
 {
-    Generator { records: None, seed, rate: None, make: Arc::new(make) }
+    Generator { records: None, seed, rate: None, make: Arc::new(make), clock: Untimed }
 }
 
 /// See [`generate()`].
 #[must_use = "a source gives nothing until `job.source(..)` takes it"]
-pub struct Generator<F> {
+pub struct Generator<F, C = Untimed> {
     records: Option<u64>,
     seed: u64,
     rate: Option<f64>,
     make: Arc<F>,
+    clock: C,
+}
+
+/// Says when the record of an index happens, if it does at a time.
+pub trait Clock: Clone + Send + Sync + 'static {
+    /// Whether it does.
+    type Time: TimeDomain;
+    /// When it does.
+    fn time(&self, index: u64) -> Timestamp;
+}
+
+/// Records without a time.
+#[derive(Debug, Clone, Copy)]
+pub struct Untimed;
+
+/// Records with a time; see [`Generator::event_time`].
+#[derive(Debug, Clone)]
+pub struct Timed<G>(G);
+
+impl Clock for Untimed {
+    type Time = NoTime;
+    #[inline(always)]
+    fn time(&self, _: u64) -> Timestamp {
+        Timestamp::MIN
+    }
+}
+
+impl<G: Fn(u64) -> Timestamp + Clone + Send + Sync + 'static> Clock for Timed<G> {
+    type Time = EventTime;
+    #[inline(always)]
+    fn time(&self, index: u64) -> Timestamp {
+        (self.0)(index)
+    }
 }
 
 impl<F> Generator<F> {
+    /// Gives each record the time that `time` says of its index. Watermarks come from `.watermarks(..)` on the stream.
+    pub fn event_time<G>(self, time: G) -> Generator<F, Timed<G>>
+    where
+        G: Fn(u64) -> Timestamp + Clone + Send + Sync + 'static,
+    {
+        let Self { records, seed, rate, make, clock: Untimed } = self;
+        Generator { records, seed, rate, make, clock: Timed(time) }
+    }
+}
+
+impl<F, C> Generator<F, C> {
     /// Makes no more than so many records in a second, all subtasks together.
     ///
     /// # Panics
@@ -69,16 +113,17 @@ impl<F> Generator<F> {
 /// Indices: the next one, the end, and the step from one to the next.
 type Indices = (u64, u64, u64);
 
-impl<T, F> Source for Generator<F>
+impl<T, F, C> Source for Generator<F, C>
 where
+    C: Clock,
     T: Record,
     F: Fn(&mut Random, u64) -> T + Send + Sync + 'static,
 {
     type Out = T;
-    type Time = NoTime;
+    type Time = C::Time;
     type Split = Indices;
     type Enumerator = GeneratorEnumerator;
-    type Reader = GeneratorReader<F>;
+    type Reader = GeneratorReader<F, C>;
 
     fn name(&self) -> String {
         "generate".to_owned()
@@ -93,11 +138,12 @@ where
         Ok(GeneratorEnumerator { records: self.records, parallelism: cx.parallelism() as u64, ranges })
     }
 
-    fn reader(&self, cx: &SourceContext) -> Result<GeneratorReader<F>, Failure> {
+    fn reader(&self, cx: &SourceContext) -> Result<GeneratorReader<F, C>, Failure> {
         let rate = self.rate.map(|rate| rate / cx.parallelism() as f64);
         Ok(GeneratorReader {
             seed: self.seed,
             make: Arc::clone(&self.make),
+            clock: self.clock.clone(),
             indices: (0, 0, 1),
             pace: rate.map(|rate| Pace { env: Arc::clone(cx.env()), rate, began: None, made: 0 }),
             allowed: 0,
@@ -105,8 +151,9 @@ where
     }
 }
 
-impl<T, F> Replayable for Generator<F>
+impl<T, F, C> Replayable for Generator<F, C>
 where
+    C: Clock,
     T: Record,
     F: Fn(&mut Random, u64) -> T + Send + Sync + 'static,
 {
@@ -141,17 +188,19 @@ impl SplitEnumerator for GeneratorEnumerator {
 }
 
 /// Makes the records of splits.
-pub struct GeneratorReader<F> {
+pub struct GeneratorReader<F, C> {
     seed: u64,
     make: Arc<F>,
+    clock: C,
     indices: Indices,
     pace: Option<Pace>,
     /// How many records may be made before the next `fetch`.
     allowed: u64,
 }
 
-impl<T, F> SplitReader for GeneratorReader<F>
+impl<T, F, C> SplitReader for GeneratorReader<F, C>
 where
+    C: Clock,
     T: Record,
     F: Fn(&mut Random, u64) -> T + Send + Sync + 'static,
 {
@@ -188,7 +237,7 @@ where
                 break Emitted::Some;
             }
             let record = (self.make)(&mut Random::of(self.seed, next), next);
-            out.push(record.view(), Timestamp::MIN);
+            out.push(record.view(), self.clock.time(next));
             allowed -= 1;
             next = next.saturating_add(step);
         };

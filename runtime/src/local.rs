@@ -448,13 +448,14 @@ impl Wires {
         outputs: usize,
     ) -> Vec<Option<Vec<EdgeSenders>>> {
         let mut of_output: Vec<Option<Vec<EdgeSenders>>> = (0..outputs).map(|_| None).collect();
-        for (number, Edge { from, output: OutputId(output), kind, port, .. }) in graph.edges.iter().enumerate() {
+        for (number, Edge { from, output: OutputId(output), to, kind, port, .. }) in graph.edges.iter().enumerate() {
             if *from == vertex {
                 let senders = self.senders.remove(&(number, subtask)).unwrap_or_default();
                 of_output[*output].get_or_insert_default().push(EdgeSenders {
                     kind: kind.clone(),
                     senders,
                     port: *port,
+                    max_parallelism: graph.max_parallelism(*to),
                 });
             }
         }

@@ -63,9 +63,7 @@ impl Settings {
     ///
     /// Names the setting and what it may be.
     pub fn check(&self) -> Result<(), String> {
-        if self.max_parallelism == 0 || self.max_parallelism > LIMIT_MAX_PARALLELISM {
-            return Err(format!("max_parallelism {} is not from 1 to {LIMIT_MAX_PARALLELISM}", self.max_parallelism));
-        }
+        check_max_parallelism(self.max_parallelism)?;
         check_parallelism(self.parallelism, self.max_parallelism)?;
         if !(1 << 10..=16 << 20).contains(&self.buffer_bytes) {
             return Err(format!("buffer_bytes {} is not from 1 KiB to 16 MiB", self.buffer_bytes));
@@ -75,6 +73,14 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// Checks a number of key groups.
+pub(crate) fn check_max_parallelism(max_parallelism: u32) -> Result<(), String> {
+    if max_parallelism == 0 || max_parallelism > LIMIT_MAX_PARALLELISM {
+        return Err(format!("max_parallelism {max_parallelism} is not from 1 to {LIMIT_MAX_PARALLELISM}"));
+    }
+    Ok(())
 }
 
 /// Checks a parallelism against the number of key groups.

@@ -88,7 +88,7 @@ use crate::{
     env::Env,
     failure::Failure,
     metrics::{Counter, Gauge, Histogram, MetricId, Registry},
-    operator::{Push, Signal},
+    operator::Push,
     stream::TimeDomain,
 };
 
@@ -110,7 +110,8 @@ pub enum Boundedness {
 pub trait Source: Send + Sync + 'static {
     /// What it reads.
     type Out: Record;
-    /// [`EventTime`](crate::stream::EventTime) if it gives every record its time and makes watermarks; [`NoTime`](crate::stream::NoTime) otherwise.
+    /// [`EventTime`](crate::stream::EventTime) if it gives every record its time (watermarks then come from `.watermarks(..)`);
+    /// [`NoTime`](crate::stream::NoTime) otherwise.
     type Time: TimeDomain;
     /// A part of the input, with the position in it.
     type Split: Record + Clone;
@@ -326,11 +327,6 @@ impl<'a, T: Record, N: Push<T>> Emit<'a, T, N> {
         self.left = self.left.saturating_sub(1);
         self.records += 1;
         self.next.push(record, at);
-    }
-
-    /// Puts out a watermark; only for sources with event time of their own.
-    pub fn watermark(&mut self, at: Timestamp) {
-        self.next.signal(Signal::Watermark(at));
     }
 
     /// Counts bytes that were read.

@@ -347,3 +347,21 @@ fn one_seed_is_one_history() {
     assert_eq!(history(11), history(11));
     assert_ne!(history(11), history(12));
 }
+
+#[test]
+fn a_chain_may_have_key_groups_of_its_own() {
+    for parallelism in 1..=3 {
+        let results = collect();
+        run(1, parallel(parallelism), |job| {
+            job.source(records((0..1000_u64).collect::<Vec<_>>()))
+                .key_by(|number| number % 100)
+                .window(global())
+                .aggregate(|of| of.count())
+                .max_parallelism(7)
+                .parallelism(5)
+                .sink(results.sink());
+        });
+        let counts = sorted(results.take().into_iter().map(|(key, _, count)| (key, count)).collect());
+        assert_eq!(counts, (0..100).map(|key| (key, 10)).collect::<Vec<_>>(), "x{parallelism}");
+    }
+}

@@ -55,6 +55,28 @@ fn nothing_of_several_splits_is_late() {
 }
 
 #[test]
+fn a_source_can_give_its_records_their_times() {
+    for (seed, parallelism) in seeds().flat_map(|seed| [1, 2, 3].map(|parallelism| (seed, parallelism))) {
+        let results = collect();
+        let job = run(seed, parallel(parallelism), |job| {
+            // Two records in a millisecond, so a hundred thousand of them are fifty seconds, in several splits.
+            let numbers = generate(100_000, 7, |_, index| index).event_time(|index| ms(index as i64 / 2));
+            job.source(numbers)
+                .watermarks(monotonous())
+                .key_by(|number| number % 3)
+                .window(tumbling(1.seconds()))
+                .aggregate(|of| of.count())
+                .map(|(_, window, count)| (window.start.millis(), count))
+                .sink(results.sink());
+        });
+        let counts: Vec<(i64, u64)> = results.take();
+        assert_eq!(counts.len(), 50 * 3, "seed {seed} x{parallelism}");
+        assert_eq!(counts.iter().map(|(_, count)| count).sum::<u64>(), 100_000, "seed {seed} x{parallelism}");
+        assert_eq!(job.counted("late_records"), 0, "seed {seed} x{parallelism}");
+    }
+}
+
+#[test]
 fn a_split_that_was_just_taken_holds_the_others_back() {
     // The first split is far ahead at once. Its watermark must not pass while it is still on its way that the other subtask has a split, too.
     for seed in 0..100 {

@@ -162,6 +162,16 @@ fn one_chain_has_one_parallelism() {
             "chain `source log -> sink spy`: parallelism 0 is not from 1 to 128: choose one in between, or raise max_parallelism (at most 32768)"
         ]
     );
+    let found = mistakes::<BestEffort>(|job| job.source(Log::new()).max_parallelism(2).parallelism(3).sink(spy()));
+    assert_eq!(
+        found,
+        [
+            "chain `source log -> sink spy`: parallelism 3 is not from 1 to 2: choose one in between, or raise max_parallelism (at most 32768)"
+        ]
+    );
+    let found = mistakes::<BestEffort>(|job| job.source(Log::new()).max_parallelism(40_000).sink(spy()));
+    assert_eq!(found, ["chain `source log -> sink spy`: max_parallelism 40000 is not from 1 to 32768"]);
+
     let found = mistakes::<BestEffort>(|job| job.source(Log::new()).parallelism(200).sink(spy()));
     assert_eq!(found.len(), 1);
 }

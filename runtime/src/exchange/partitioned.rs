@@ -17,7 +17,7 @@ use crate::{
     metrics::TaskMetrics,
     operator::{Push, Signal, Stage, Wait, earliest},
     settings::Settings,
-    task::contain::Guard,
+    task::{contain::Guard, context::EdgeSenders},
 };
 
 /// A buffer per receiving subtask.
@@ -81,6 +81,8 @@ pub(crate) struct Senders {
     senders: Vec<Sender>,
     /// The port at which records arrive; who sends records of several types chooses by himself.
     port: u8,
+    /// How many key groups the receivers share.
+    pub(crate) max_parallelism: u32,
     full: bool,
     failure: Option<Failure>,
     metrics: TaskMetrics,
@@ -88,8 +90,9 @@ pub(crate) struct Senders {
 }
 
 impl Senders {
-    pub(crate) fn new(senders: Vec<Sender>, port: u8, metrics: TaskMetrics, env: Arc<dyn Env>) -> Self {
-        Self { senders, port, full: false, failure: None, metrics, env }
+    pub(crate) fn new(edge: EdgeSenders, metrics: TaskMetrics, env: Arc<dyn Env>) -> Self {
+        let EdgeSenders { senders, port, max_parallelism, .. } = edge;
+        Self { senders, port, max_parallelism, full: false, failure: None, metrics, env }
     }
 
     pub(crate) fn len(&self) -> usize {

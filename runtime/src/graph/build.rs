@@ -58,6 +58,7 @@ pub struct Draft {
     operators: Vec<OperatorInfo>,
     outputs: usize,
     parallelism: Option<(usize, Location)>,
+    max_parallelism: Option<u32>,
     source: Option<Box<dyn SourceDriver>>,
 }
 
@@ -67,7 +68,15 @@ impl Draft {
         let id = VertexId(builder.vertices.len());
         builder.vertices.push(Err(None));
         drop(builder);
-        Self { graph: Rc::clone(graph), id, operators: Vec::new(), outputs: 0, parallelism: None, source: None }
+        Self {
+            graph: Rc::clone(graph),
+            id,
+            operators: Vec::new(),
+            outputs: 0,
+            parallelism: None,
+            max_parallelism: None,
+            source: None,
+        }
     }
 
     pub(crate) fn graph(&self) -> &SharedGraph {
@@ -112,6 +121,10 @@ impl Draft {
         }
     }
 
+    pub(crate) fn max_parallelism(&mut self, max_parallelism: u32) {
+        self.max_parallelism = Some(max_parallelism);
+    }
+
     /// A new chain that reads an output of this one.
     pub(crate) fn reader<T: Record>(&self, output: OutputId, kind: EdgeKind) -> Draft {
         let reader = Draft::new(&self.graph);
@@ -127,9 +140,9 @@ impl Draft {
 
     /// Ends the chain.
     pub(crate) fn end(self, make: MakeHead, sink: Option<Box<dyn SinkDriver>>) {
-        let Self { graph, id, operators, outputs, parallelism, source } = self;
+        let Self { graph, id, operators, outputs, parallelism, max_parallelism, source } = self;
         let parallelism = parallelism.map(|(parallelism, _)| parallelism);
-        let vertex = Vertex { operators, parallelism, outputs, make, source, sink };
+        let vertex = Vertex { operators, parallelism, max_parallelism, outputs, make, source, sink };
         graph.borrow_mut().vertices[id.0] = Ok(vertex);
     }
 }

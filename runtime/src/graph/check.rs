@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{JobGraph, OperatorInfo};
-use crate::settings::check_parallelism;
+use super::{JobGraph, OperatorInfo, VertexId};
+use crate::settings::{check_max_parallelism, check_parallelism};
 
 /// The message for a stream that ends nowhere.
 pub(crate) fn no_sink(last: Option<&OperatorInfo>) -> String {
@@ -25,10 +25,12 @@ pub(crate) fn graph(graph: &JobGraph, keeps_state: bool, mistakes: &mut Vec<Stri
         mistakes.push(format!("job `{}` is empty: begin with `job.source(..)` and end with `.sink(..)`", graph.name));
     }
     // What chains take from the settings has been checked there: one mistake, one message.
-    for vertex in &graph.vertices {
-        if let Some(parallelism) = vertex.parallelism
-            && let Err(mistake) = check_parallelism(parallelism, graph.settings.max_parallelism)
-        {
+    for (id, vertex) in graph.vertices.iter().enumerate() {
+        if vertex.parallelism.is_none() && vertex.max_parallelism.is_none() {
+            continue;
+        }
+        let (parallelism, groups) = (graph.parallelism(VertexId(id)), graph.max_parallelism(VertexId(id)));
+        if let Err(mistake) = check_max_parallelism(groups).and_then(|()| check_parallelism(parallelism, groups)) {
             mistakes.push(format!("chain `{}`: {mistake}", vertex.name()));
         }
     }

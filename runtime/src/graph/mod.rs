@@ -126,6 +126,8 @@ pub struct Vertex {
     pub operators: Vec<OperatorInfo>,
     /// How many subtasks it has, if it says so itself.
     pub parallelism: Option<usize>,
+    /// How many key groups it has, if it says so itself.
+    pub max_parallelism: Option<u32>,
     pub(crate) outputs: usize,
     pub(crate) make: MakeHead,
     pub(crate) source: Option<Box<dyn SourceDriver>>,
@@ -177,6 +179,11 @@ impl JobGraph {
     /// How many subtasks a chain has.
     pub fn parallelism(&self, vertex: VertexId) -> usize {
         self.vertices[vertex.0].parallelism.unwrap_or(self.settings.parallelism)
+    }
+
+    /// How many key groups a chain has.
+    pub fn max_parallelism(&self, vertex: VertexId) -> u32 {
+        self.vertices[vertex.0].max_parallelism.unwrap_or(self.settings.max_parallelism)
     }
 
     /// Whether the job ends by itself.

@@ -86,9 +86,9 @@ where
     N: Push<T>,
 {
     #[inline(always)]
-    fn push(&mut self, record: T::View<'_>, _: Timestamp) {
+    fn push(&mut self, record: T::View<'_>, at: Timestamp) {
         let guard = Guard::new(&self.info);
-        let at = self.time_of.time(record);
+        let at = self.time_of.time(record, at);
         guard.done();
         self.idle.seen = true;
         if self.idle.passed_on {

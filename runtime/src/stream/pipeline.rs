@@ -5,7 +5,7 @@ use std::{marker::PhantomData, sync::Arc};
 use millstream_core::{event_time::EventTime as HasEventTime, record::Record, time::Timestamp};
 
 use super::{
-    ByTime, EventTime, OwnTime, Plan, TimeDomain,
+    ByTime, EventTime, GivenTime, HasTimes, OwnTime, Plan, TimeDomain,
     keyed::{IsKeyed, KeyBy, Keyed},
     windowed::Windowed,
 };
@@ -127,7 +127,7 @@ impl<P: Plan> Chain<P> {
             let senders = cx.senders(output);
             let (from, seed) = (cx.task.subtask, cx.task.env.random());
             let settings = &cx.task.settings;
-            let route = partition.route(from, senders.len(), settings.max_parallelism, seed);
+            let route = partition.route(from, senders.len(), senders.max_parallelism, seed);
             let tail = Partitioned::new(route, senders, settings, Time::TIMED, info.clone());
             Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)
         };
@@ -393,6 +393,16 @@ pub trait Stream: Sized {
         Pipeline { chain: self.into_chain().event_time(OwnTime, strategy, Location::caller()), time: PhantomData }
     }
 
+    /// Makes watermarks for a stream whose source gives its records their times, such as `generate(..).event_time(..)`.
+    #[track_caller]
+    fn watermarks<S>(self, strategy: S) -> Pipeline<WithEventTime<Self::Plan, GivenTime, S>, EventTime>
+    where
+        Self::Time: HasTimes,
+        S: WatermarkStrategy<Self::Out>,
+    {
+        Pipeline { chain: self.into_chain().event_time(GivenTime, strategy, Location::caller()), time: PhantomData }
+    }
+
     /// Gives the stream event time: that which the function says of each record.
     #[track_caller]
     fn event_time_by<F, S>(
@@ -505,6 +515,12 @@ pub trait Stream: Sized {
                 operator.uid = Some(uid.to_owned());
             }
         })
+    }
+
+    /// How many key groups this chain's key is sorted into, and with it the bound of its parallelism for ever; otherwise that of the job.
+    #[track_caller]
+    fn max_parallelism(self, max_parallelism: u32) -> Pipeline<Self::Plan, Self::Time> {
+        adjust(self, |draft| draft.max_parallelism(max_parallelism))
     }
 
     /// How many subtasks this chain has. All operators of a chain have the same: `.rebalance()` begins another.

@@ -6,9 +6,29 @@ use crate::operator::Shippable;
 
 /// Says when a record happened.
 pub trait TimeFn<T: Record>: Shippable {
-    /// When it happened.
-    fn time(&self, record: T::View<'_>) -> Timestamp;
+    /// When it happened; `at` is the time that the stream has for it so far, [`Timestamp::MIN`] if it has none.
+    fn time(&self, record: T::View<'_>, at: Timestamp) -> Timestamp;
 }
+
+/// The time that the source gave the record.
+#[derive(Debug, Clone, Copy)]
+pub struct GivenTime;
+
+impl<T: Record> TimeFn<T> for GivenTime {
+    #[inline(always)]
+    fn time(&self, _: T::View<'_>, at: Timestamp) -> Timestamp {
+        at
+    }
+}
+
+/// The check of `.watermarks(..)`.
+#[diagnostic::on_unimplemented(
+    message = "the records of this stream have no time yet",
+    label = "needs a stream whose source gives its records times",
+    note = "use `.event_time(..)` for a record with a field marked `#[record(event_time)]`, or `.event_time_by(|record| .., ..)`"
+)]
+pub trait HasTimes {}
+impl HasTimes for super::EventTime {}
 
 /// The field marked with `#[record(event_time)]`.
 #[derive(Debug, Clone, Copy)]
@@ -16,7 +36,7 @@ pub struct OwnTime;
 
 impl<T: EventTime> TimeFn<T> for OwnTime {
     #[inline(always)]
-    fn time(&self, record: T::View<'_>) -> Timestamp {
+    fn time(&self, record: T::View<'_>, _: Timestamp) -> Timestamp {
         T::event_time(record)
     }
 }
@@ -30,7 +50,7 @@ where
     F: for<'a> Fn(T::View<'a>) -> Timestamp,
 {
     #[inline(always)]
-    fn time(&self, record: T::View<'_>) -> Timestamp {
+    fn time(&self, record: T::View<'_>, _: Timestamp) -> Timestamp {
         (self.0)(record)
     }
 }

@@ -106,6 +106,8 @@ pub(crate) struct EdgeSenders {
     pub(crate) senders: Vec<Sender>,
     /// The port at which they arrive.
     pub(crate) port: u8,
+    /// How many key groups the receiving chain has.
+    pub(crate) max_parallelism: u32,
 }
 
 impl ChainContext<'_> {
@@ -159,6 +161,6 @@ impl ChainContext<'_> {
         let mut edges = self.outputs.get_mut(id.0).and_then(Option::take).unwrap_or_default();
         let edge = edges.pop().expect("a partitioned output has an edge: the graph made them together");
         assert!(edges.is_empty(), "a partitioned output has one edge only");
-        Senders::new(edge.senders, edge.port, self.metrics.clone(), Arc::clone(&self.task.env))
+        Senders::new(edge, self.metrics.clone(), Arc::clone(&self.task.env))
     }
 }

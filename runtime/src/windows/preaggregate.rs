@@ -80,7 +80,7 @@ where
         let heap = if <K::Key as Record>::PLAIN && A::Acc::PLAIN { 0 } else { ENTRY_HEAP_BYTES };
         let entry_bytes = 2 * size_of::<(u64, K::Key, A::Acc)>() + heap;
         Self {
-            owners: Owners::new(settings.max_parallelism, senders.len()),
+            owners: Owners::new(senders.max_parallelism, senders.len()),
             records: Lanes::new(settings, Columns { timed, hashed }, RECORDS_PORT, senders.len()),
             partials: Lanes::new(settings, Columns { timed: false, hashed }, PARTIALS_PORT, senders.len()),
             key,

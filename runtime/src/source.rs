@@ -300,31 +300,28 @@ pub enum Emitted {
 /// Where a reader pushes records; asks for a pause by [`Emit::is_full`].
 pub struct Emit<'a, T: Record, N: Push<T>> {
     next: &'a mut N,
-    /// How many more records may be pushed before the task looks around.
-    left: usize,
     records: u64,
     bytes: u64,
     record: PhantomData<fn(T)>,
 }
 
 /// How many records a source pushes before its task looks around (flushes what is due, makes watermarks, yields).
-pub(crate) const EMIT_RECORDS_LIMIT: usize = 4096;
+pub(crate) const EMIT_RECORDS_LIMIT: u64 = 4096;
 
 impl<'a, T: Record, N: Push<T>> Emit<'a, T, N> {
     pub(crate) fn new(next: &'a mut N) -> Self {
-        Self { next, left: EMIT_RECORDS_LIMIT, records: 0, bytes: 0, record: PhantomData }
+        Self { next, records: 0, bytes: 0, record: PhantomData }
     }
 
     /// True if no more should be pushed for now.
     #[inline(always)]
     pub fn is_full(&self) -> bool {
-        self.left == 0 || self.next.is_full()
+        self.records >= EMIT_RECORDS_LIMIT || self.next.is_full()
     }
 
     /// Puts out a record. `at` counts only in a source with event time of its own.
     #[inline(always)]
     pub fn push(&mut self, record: T::View<'_>, at: Timestamp) {
-        self.left = self.left.saturating_sub(1);
         self.records += 1;
         self.next.push(record, at);
     }

@@ -55,6 +55,15 @@ pub struct Fused<T, O, H, N> {
     record: PhantomData<fn(T)>,
 }
 
+impl<T, O, H, N> Fused<T, O, H, N>
+where
+    T: Record,
+    O: Operator<T>,
+{
+    /// False if the error type has no values: then there is nothing to ask for after each record.
+    const CAN_FAIL: bool = size_of::<Result<(), O::Error>>() > 0;
+}
+
 impl<T, O, H, N> Push<T> for Fused<T, O, H, N>
 where
     T: Record,
@@ -90,7 +99,7 @@ where
 
     #[inline(always)]
     fn is_full(&self) -> bool {
-        self.next.is_full() | self.handler.is_full() | self.failure.is_some()
+        self.next.is_full() | (Self::CAN_FAIL && (self.handler.is_full() | self.failure.is_some()))
     }
 
     fn flush(&mut self, now: Instant) -> Option<Instant> {

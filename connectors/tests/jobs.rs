@@ -12,7 +12,7 @@ use millstream_connectors::{CsvFiles, collect, generate, generate_unbounded, pri
 use millstream_core::record::Record;
 use millstream_macros::Record;
 use millstream_runtime::{
-    env::TokioEnv,
+    env::{Env, TokioEnv},
     failure::Failure,
     local,
     settings::Settings,
@@ -240,13 +240,11 @@ fn an_unbounded_generator_runs_until_it_is_drained() {
     let results = collect();
     let mut job = job(2);
     job.source(generate_unbounded(1, |_, index| index).rate(20_000.0)).sink(results.sink());
-    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
-    tokio.block_on(async {
-        let handle = local::start(job.build().unwrap(), TokioEnv::current());
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        handle.drain();
-        handle.wait().await.unwrap();
-    });
+    let sim = SimEnv::new(1);
+    let handle = local::start(job.build().unwrap(), sim.clone());
+    sim.block_on(sim.sleep(Duration::from_millis(200)));
+    handle.drain();
+    sim.block_on(handle.wait()).unwrap();
     let mut numbers = results.take();
     numbers.sort_unstable();
     let (even, odd): (Vec<u64>, Vec<u64>) = numbers.iter().partition(|number| *number % 2 == 0);

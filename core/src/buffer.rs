@@ -30,6 +30,9 @@ pub const DEFAULT_MAX_RECORD_SIZE: usize = 16 << 20;
 /// The largest `max_record_size`, in bytes: relative pointers have 32 bits.
 pub const LIMIT_MAX_RECORD_SIZE: usize = 1 << 30;
 
+/// The largest number of records in a buffer: bounds the work of checking one whose records have no bytes.
+pub const LIMIT_BUFFER_RECORDS: u32 = 1 << 24;
+
 const ROOT_BYTES: usize = size_of::<u32>();
 const TIME_BYTES: usize = size_of::<i64>();
 const HASH_BYTES: usize = size_of::<u64>();
@@ -156,15 +159,10 @@ impl<T: Record> BufferBuilder<T> {
             Ok(root) => root,
             Err(error) => {
                 self.bytes.truncate(start);
-                return Err(PushError::Encode(error));
+                return Err(error);
             }
         };
         if !T::PLAIN {
-            let size = self.bytes.len() - start;
-            if size > self.record_bytes_limit {
-                self.bytes.truncate(start);
-                return Err(PushError::TooLarge { size, limit: self.record_bytes_limit });
-            }
             self.roots.push(root as u32);
         }
         if self.columns.timed {
@@ -178,10 +176,16 @@ impl<T: Record> BufferBuilder<T> {
     }
 
     #[inline(always)]
-    fn encode(&mut self, view: T::View<'_>) -> Result<usize, EncodeError> {
+    fn encode(&mut self, view: T::View<'_>) -> Result<usize, PushError> {
+        let start = self.bytes.len();
         let mut serializer = Serializer::new(&mut self.bytes, self.arena.acquire(), ());
-        let resolver = T::write(view, Strategy::wrap(&mut serializer))?;
+        let resolver = T::write(view, Strategy::wrap(&mut serializer)).map_err(PushError::Encode)?;
         let root = self.bytes.len();
+        // Before the root is written, since its pointers reach no further than the bound allows.
+        let size = root + Self::ROOT_SIZE - start;
+        if !T::PLAIN && size > self.record_bytes_limit {
+            return Err(PushError::TooLarge { size, limit: self.record_bytes_limit });
+        }
         self.bytes.reserve(Self::ROOT_SIZE);
         // SAFETY: the vector has room for `ROOT_SIZE` more bytes, which is the size of an `Archived`; its alignment is 1 (asserted above),
         // so any address will do. The bytes are zeroed before they become a `Place`, and stay initialised since a `Place` never
@@ -447,6 +451,9 @@ impl Received {
             return Err(Invalid::Schema { wanted: T::HASH, found: header.schema });
         }
         let data_bytes = header.data_bytes as usize;
+        if header.records > LIMIT_BUFFER_RECORDS {
+            return Err(Invalid::Length);
+        }
         if data_bytes.checked_add(header.columns_bytes(T::PLAIN)) != Some(bytes.len()) {
             return Err(Invalid::Length);
         }

@@ -35,14 +35,15 @@ pub struct InputHead<T, N> {
 
 impl<T: Record, N: Push<T>> Head for InputHead<T, N> {
     fn poll(&mut self, _: &TaskContext, input: &mut BatchCursor<'_>) -> Result<Progress, Failure> {
-        let Some(mut records) = input.records::<T>() else { return Ok(Progress::Consumed) };
-        for (record, at) in records.by_ref() {
-            self.next.push(record, at);
+        let Some(records) = input.records::<T>() else { return Ok(Progress::Consumed) };
+        let mut position = records.position();
+        while position < records.len() {
+            self.next.push(records.get(position), records.time(position));
+            position += 1;
             if self.next.is_full() {
                 break;
             }
         }
-        let position = records.position();
         input.advance_to(position);
         Ok(if position < records.len() { Progress::NeedsOutput } else { Progress::Consumed })
     }

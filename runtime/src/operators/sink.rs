@@ -31,10 +31,10 @@ pub(crate) struct SinkTail<W: SinkWriter> {
     committables: Committables,
     failure: Option<Failure>,
     written: u64,
-    /// Records have been written since the last flush.
+    /// Records have been written since the last flush, besides those that are yet to be counted.
     dirty: bool,
-    /// A flush is wanted though the writer is not full.
-    flush_wanted: bool,
+    /// `ready` is to be awaited though the writer is not full: to flush, or because of a failure.
+    halted: bool,
 }
 
 impl<W: SinkWriter> SinkTail<W> {
@@ -55,11 +55,12 @@ impl<W: SinkWriter> SinkTail<W> {
             failure: None,
             written: 0,
             dirty: false,
-            flush_wanted: false,
+            halted: false,
         })
     }
 
     fn count(&mut self) {
+        self.dirty |= self.written > 0;
         self.metrics.records_out.add(mem::take(&mut self.written));
     }
 
@@ -71,10 +72,6 @@ impl<W: SinkWriter> SinkTail<W> {
 impl<W: SinkWriter> Push<W::In> for SinkTail<W> {
     #[inline(always)]
     fn push(&mut self, record: <W::In as Record>::View<'_>, at: Timestamp) {
-        if self.failure.is_some() {
-            return; // what follows a failure must not be written
-        }
-        self.dirty = true;
         self.written += 1;
         let guard = Guard::new(&self.info);
         let result = self.writer.write(record, at);
@@ -82,6 +79,7 @@ impl<W: SinkWriter> Push<W::In> for SinkTail<W> {
         if let Err(failure) = result {
             let failure = self.blame(failure);
             fail(&mut self.failure, failure);
+            self.halted = true;
         }
     }
 }
@@ -91,7 +89,7 @@ impl<W: SinkWriter> Stage for SinkTail<W> {
 
     #[inline(always)]
     fn is_full(&self) -> bool {
-        self.flush_wanted | self.failure.is_some() || self.writer.is_full()
+        self.halted | self.writer.is_full()
     }
 
     fn flush(&mut self, _: Instant) -> Option<Instant> {
@@ -100,7 +98,8 @@ impl<W: SinkWriter> Stage for SinkTail<W> {
     }
 
     fn idle(&mut self) {
-        self.flush_wanted = self.dirty;
+        self.count();
+        self.halted |= self.dirty;
     }
 
     fn ready(&mut self) -> Wait<'_> {
@@ -110,7 +109,7 @@ impl<W: SinkWriter> Stage for SinkTail<W> {
             }
             self.count();
             let result = self.writer.flush().await;
-            (self.dirty, self.flush_wanted) = (false, false);
+            (self.dirty, self.halted) = (false, false);
             result.map_err(|failure| self.blame(failure))
         })
     }

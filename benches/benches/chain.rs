@@ -71,10 +71,10 @@ fn pairs_by_hand(pairs: impl Iterator<Item = Pair>) -> (u64, u64) {
 /// Records in buffers of the size that exchanges use.
 fn sealed<T: Record>(records: &[T]) -> Vec<Buffer> {
     let mut builder = BufferBuilder::<T>::new(Columns::default(), DEFAULT_MAX_RECORD_SIZE);
-    let mut buffers = Vec::new();
+    let (mut buffers, full_bytes) = (Vec::new(), Settings::default().buffer_bytes);
     for record in records {
         builder.push(record.view(), Timestamp::MIN, 0).expect("a small record fits a buffer");
-        if builder.len_bytes() >= Settings::default().buffer_bytes {
+        if builder.len_bytes() >= full_bytes {
             buffers.push(builder.seal(0));
         }
     }

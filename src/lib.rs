@@ -2,6 +2,50 @@
 //!
 //! A job is ordinary Rust: `#[derive(Record)]` on the data, closures or annotated functions as operators, a `#[job]` function as the graph. This crate
 //! is the facade: it re-exports the parts and owns the [`prelude`].
+//!
+//! ```
+//! use millstream::prelude::*;
+//!
+//! #[derive(Record)]
+//! struct Trade {
+//!     symbol: String,
+//!     price: f64,
+//!     #[record(event_time)]
+//!     at: Timestamp,
+//! }
+//!
+//! #[key]
+//! fn symbol(trade: TradeView<'_>) -> &str {
+//!     trade.symbol
+//! }
+//!
+//! fn trade(symbol: &str, price: f64, seconds: i64) -> Trade {
+//!     Trade { symbol: symbol.to_owned(), price, at: Timestamp::from_millis(seconds * 1000) }
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), millstream::launch::Error> {
+//!     let highest = collect();
+//!     let sink = highest.sink();
+//!     let trades = vec![trade("mill", 7.0, 3), trade("stone", 2.0, 10), trade("mill", 8.5, 59), trade("mill", 6.0, 61)];
+//!
+//!     let job = move |job: &mut Job| {
+//!         job.source(records(trades))
+//!             .event_time(out_of_order(5.seconds()))
+//!             .key_with(symbol)
+//!             .window(tumbling(1.minutes()))
+//!             .aggregate(|of| of.max(|trade| trade.price))
+//!             .map(|(symbol, window, highest)| (symbol.to_owned(), window.start.millis() / 60_000, highest))
+//!             .sink(sink);
+//!     };
+//!     millstream::run(job, ()).await?;
+//!
+//!     let mut rows: Vec<(String, i64, f64)> = highest.take();
+//!     rows.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.cmp(&b.1)));
+//!     assert_eq!(rows, [("mill".into(), 0, 8.5), ("mill".into(), 1, 6.0), ("stone".into(), 0, 2.0)]);
+//!     Ok(())
+//! }
+//! ```
 
 #[doc(inline)]
 pub use millstream_core::{

@@ -2,8 +2,7 @@
 
 mod avg;
 mod count;
-mod max;
-mod min;
+mod extreme;
 mod number;
 mod of;
 mod ordered;
@@ -13,8 +12,7 @@ mod tuple;
 
 pub use avg::Avg;
 pub use count::Count;
-pub use max::Max;
-pub use min::Min;
+pub use extreme::{End, Extreme, Greatest, Least, Max, Min};
 pub use number::{Addend, Number};
 pub use of::Of;
 pub use ordered::Ordered;

@@ -94,13 +94,18 @@ where
         false // two numbers never are
     }
 
+    #[inline(always)]
+    fn records(&self) -> u64 {
+        self.records
+    }
+
     async fn flush(&mut self) -> Result<(), Failure> {
         Ok(())
     }
 
     async fn prepare(&mut self) -> Result<Vec<()>, Failure> {
-        self.tally.0[0].fetch_add(std::mem::take(&mut self.records), Relaxed);
-        self.tally.0[1].fetch_add(std::mem::take(&mut self.sum), Relaxed);
+        self.tally.0[0].fetch_add(self.records, Relaxed);
+        self.tally.0[1].fetch_add(self.sum, Relaxed);
         Ok(Vec::new())
     }
 }

@@ -97,7 +97,7 @@ impl<T: Record> Sink for CollectSink<T> {
     }
 
     fn writer(&self, _: &SinkContext) -> Result<CollectWriter<T>, Failure> {
-        Ok(CollectWriter { to: self.0.clone(), batch: Vec::new() })
+        Ok(CollectWriter { to: self.0.clone(), batch: Vec::new(), records: 0 })
     }
 
     fn committer(&self, _: &SinkContext) -> Result<NoCommit, Failure> {
@@ -110,6 +110,7 @@ impl<T: Record> Sink for CollectSink<T> {
 pub struct CollectWriter<T> {
     to: Collect<T>,
     batch: Vec<T>,
+    records: u64,
 }
 
 impl<T: Record> SinkWriter for CollectWriter<T> {
@@ -118,11 +119,16 @@ impl<T: Record> SinkWriter for CollectWriter<T> {
 
     fn write(&mut self, record: T::View<'_>, _: Timestamp) -> Result<(), Failure> {
         self.batch.push(T::from_view(record));
+        self.records += 1;
         if self.batch.len() >= BATCH_RECORDS { self.to.add(&mut self.batch) } else { Ok(()) }
     }
 
     fn is_full(&self) -> bool {
         false // every batch goes at once, and all of them together are bounded
+    }
+
+    fn records(&self) -> u64 {
+        self.records
     }
 
     async fn flush(&mut self) -> Result<(), Failure> {

@@ -59,7 +59,7 @@ impl<T: Record> Sink for Print<T> {
 
     fn writer(&self, cx: &SinkContext) -> Result<PrintWriter<T>, Failure> {
         let (env, to, left) = (Arc::clone(cx.env()), Arc::clone(&self.to), self.left.clone());
-        Ok(PrintWriter { env, to, left, lines: Vec::new(), record: PhantomData })
+        Ok(PrintWriter { env, to, left, lines: Vec::new(), records: 0, record: PhantomData })
     }
 
     fn committer(&self, _: &SinkContext) -> Result<NoCommit, Failure> {
@@ -74,6 +74,7 @@ pub struct PrintWriter<T> {
     left: Option<Arc<AtomicU64>>,
     /// Whole lines.
     lines: Vec<u8>,
+    records: u64,
     record: PhantomData<fn(T)>,
 }
 
@@ -87,11 +88,16 @@ impl<T: Record> SinkWriter for PrintWriter<T> {
         {
             return Ok(());
         }
+        self.records += 1;
         writeln!(self.lines, "{record:?}").map_err(Failure::from_error)
     }
 
     fn is_full(&self) -> bool {
         self.lines.len() >= BUFFER_BYTES
+    }
+
+    fn records(&self) -> u64 {
+        self.records
     }
 
     async fn flush(&mut self) -> Result<(), Failure> {

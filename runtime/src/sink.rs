@@ -65,6 +65,9 @@ pub trait SinkWriter: Send + 'static {
     /// True if `flush` should be awaited before more is written: this bounds the writer's memory, and holds up the job as far back as its sources.
     fn is_full(&self) -> bool;
 
+    /// How many records were written so far, for metrics. (Asked for once a batch: a count kept beside every writer would be a store per record.)
+    fn records(&self) -> u64;
+
     /// Writes out what is in memory. Called when the writer is full, and when its task has nothing else to do.
     ///
     /// # Errors

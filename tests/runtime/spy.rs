@@ -109,6 +109,10 @@ impl SinkWriter for SpyWriter {
         self.pending >= FULL_RECORDS
     }
 
+    fn records(&self) -> u64 {
+        self.written + self.pending
+    }
+
     async fn flush(&mut self) -> Result<(), Failure> {
         if self.spy.wrong == Wrong::Flush {
             return Err(Failure::new("the disk is full"));

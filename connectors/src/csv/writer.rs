@@ -22,6 +22,7 @@ const BUFFER_BYTES: usize = 1024 * 1024;
 pub struct CsvWriter<T> {
     env: Arc<dyn Env>,
     formatter: Formatter<T>,
+    records: u64,
     part_bytes: u64,
     /// What is gathered. The last piece is the one that records are added to.
     pieces: Vec<Piece>,
@@ -42,6 +43,7 @@ type Writing = BoxFuture<'static, (Parts, Vec<Piece>, Result<(), Failure>)>;
 impl<T: for<'t> Row<'t>> CsvWriter<T> {
     pub(super) fn new(env: Arc<dyn Env>, delimiter: u8, part_bytes: u64, parts: Parts) -> Self {
         Self {
+            records: 0,
             env,
             formatter: Formatter::new(delimiter),
             part_bytes,
@@ -98,6 +100,7 @@ impl<T: for<'t> Row<'t>> SinkWriter for CsvWriter<T> {
             self.formatter.header(&mut piece.bytes);
         }
         self.formatter.row(record, &mut piece.bytes);
+        self.records += 1;
         let written = piece.bytes.len() - before;
         self.gathered += written;
         self.part_size += written as u64;
@@ -110,6 +113,10 @@ impl<T: for<'t> Row<'t>> SinkWriter for CsvWriter<T> {
 
     fn is_full(&self) -> bool {
         self.gathered >= BUFFER_BYTES
+    }
+
+    fn records(&self) -> u64 {
+        self.records
     }
 
     async fn flush(&mut self) -> Result<(), Failure> {

@@ -30,9 +30,9 @@ pub(crate) struct SinkTail<W: SinkWriter> {
     metrics: TaskMetrics,
     committables: Committables,
     failure: Option<Failure>,
-    written: u64,
-    /// Records have been written since the last flush, besides those that are yet to be counted.
-    dirty: bool,
+    /// How many of the writer's records have gone into the metrics, and how many were there when it was flushed.
+    counted: u64,
+    flushed: u64,
     /// `ready` is to be awaited though the writer is not full: to flush, or because of a failure.
     halted: bool,
 }
@@ -53,15 +53,15 @@ impl<W: SinkWriter> SinkTail<W> {
             metrics: cx.metrics.clone(),
             committables: Arc::clone(&cx.committables),
             failure: None,
-            written: 0,
-            dirty: false,
+            counted: 0,
+            flushed: 0,
             halted: false,
         })
     }
 
     fn count(&mut self) {
-        self.dirty |= self.written > 0;
-        self.metrics.records_out.add(mem::take(&mut self.written));
+        let records = self.writer.records();
+        self.metrics.records_out.add(records - mem::replace(&mut self.counted, records));
     }
 
     fn blame(&self, failure: Failure) -> Failure {
@@ -72,7 +72,6 @@ impl<W: SinkWriter> SinkTail<W> {
 impl<W: SinkWriter> Push<W::In> for SinkTail<W> {
     #[inline(always)]
     fn push(&mut self, record: <W::In as Record>::View<'_>, at: Timestamp) {
-        self.written += 1;
         let guard = Guard::new(&self.info);
         let result = self.writer.write(record, at);
         guard.done();
@@ -98,8 +97,7 @@ impl<W: SinkWriter> Stage for SinkTail<W> {
     }
 
     fn idle(&mut self) {
-        self.count();
-        self.halted |= self.dirty;
+        self.halted |= self.writer.records() > self.flushed;
     }
 
     fn ready(&mut self) -> Wait<'_> {
@@ -109,15 +107,15 @@ impl<W: SinkWriter> Stage for SinkTail<W> {
             }
             self.count();
             let result = self.writer.flush().await;
-            (self.dirty, self.halted) = (false, false);
+            (self.flushed, self.halted) = (self.writer.records(), false);
             result.map_err(|failure| self.blame(failure))
         })
     }
 
     fn finish(&mut self) -> Wait<'_> {
         Box::pin(async {
-            let committables = self.writer.prepare().await.map_err(|failure| self.blame(failure))?;
             self.count();
+            let committables = self.writer.prepare().await.map_err(|failure| self.blame(failure))?;
             let mut all = self.committables.lock().unwrap_or_else(PoisonError::into_inner);
             all.extend(committables.into_iter().map(|committable| Box::new(committable) as Box<dyn Any + Send>));
             Ok(())

@@ -90,7 +90,7 @@ impl Sink for Count {
         "count".into()
     }
     fn writer(&self, _: &SinkContext) -> Result<CountWriter, Failure> {
-        Ok(CountWriter { records: self.records, fail_at: self.fail_at })
+        Ok(CountWriter { records: self.records, fail_at: self.fail_at, written: 0 })
     }
     fn committer(&self, _: &SinkContext) -> Result<NoCommit, Failure> {
         Ok(NoCommit)
@@ -100,6 +100,7 @@ impl Sink for Count {
 pub struct CountWriter {
     records: &'static AtomicU64,
     fail_at: Option<u64>,
+    written: u64,
 }
 
 impl SinkWriter for CountWriter {
@@ -110,10 +111,14 @@ impl SinkWriter for CountWriter {
             return Err(Failure::new(format!("{record} is not wanted")));
         }
         self.records.fetch_add(1, Ordering::Relaxed);
+        self.written += 1;
         Ok(())
     }
     fn is_full(&self) -> bool {
         false
+    }
+    fn records(&self) -> u64 {
+        self.written
     }
     async fn flush(&mut self) -> Result<(), Failure> {
         Ok(())

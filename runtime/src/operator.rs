@@ -90,7 +90,7 @@ pub trait Push<T: Record>: Stage {
     fn push(&mut self, record: T::View<'_>, at: Timestamp);
 }
 
-/// The later of two optional due times, for stages with several outputs.
+/// The earlier of two optional due times, for stages with several outputs.
 pub(crate) fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),

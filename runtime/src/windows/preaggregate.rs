@@ -76,7 +76,7 @@ where
         let senders = cx.senders(output);
         let settings = &cx.task.settings;
         let hashed = <K::Key as Key>::CARRY_HASH;
-        // A table is filled to three quarters at most, and half of it may just have been added.
+        // A table that has just grown is not half full.
         let heap = if <K::Key as Record>::PLAIN && A::Acc::PLAIN { 0 } else { ENTRY_HEAP_BYTES };
         let entry_bytes = 2 * size_of::<(u64, K::Key, A::Acc)>() + heap;
         Self {

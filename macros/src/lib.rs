@@ -54,6 +54,16 @@ pub fn derive_record(input: TokenStream) -> TokenStream {
 ///     TradeView { price: trade.price * 100.0, ..trade }
 /// }
 /// ```
+///
+/// What every call needs besides the record, such as a table or a compiled pattern, comes first, by reference. The operator is then made by a call
+/// with a function that opens it, once per subtask and before its first record; an error fails the job.
+///
+/// ```ignore
+/// #[map]
+/// fn with_weather(weather: &Weather, flight: FlightView<'_>) -> FlightWeather { .. }
+///
+/// flights.then(with_weather(|_| Weather::load("weather.csv")))
+/// ```
 #[proc_macro_attribute]
 pub fn map(arguments: TokenStream, item: TokenStream) -> TokenStream {
     operator::attribute(operator::Kind::Map, arguments.into(), item.into()).into()

@@ -8,6 +8,7 @@
     message = "`{Self}` is not an annotated function",
     label = "not annotated",
     note = "put `#[map]`, `#[filter]`, `#[flat_map]` or `#[filter_map]` on a function that `.then(..)` is to take, and `#[key]` on one for `.key_with(..)`",
+    note = "one that borrows a resource is called with what opens that: `.then(enriched(|_| Weather::load(\"weather.csv\")))`",
     note = "closures go to `.map(..)`, `.filter(..)`, `.key_by(..)` and so on; a value with an impl of its own is given as `|| value`"
 )]
 pub trait Annotated<O> {

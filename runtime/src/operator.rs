@@ -9,6 +9,7 @@ pub use millstream_core::outcome::{Each, Outcome, Perhaps, Several, Verdict, eac
 pub use crate::annotated::Annotated;
 use crate::env::Instant;
 pub use crate::failure::{Failure, Location};
+pub use crate::operators::opened::{Opened, WithResource};
 pub use crate::task::context::OpenContext;
 
 /// Something to await; the one allocation of a wait, never made for a record.

@@ -8,6 +8,7 @@ mod failures;
 mod graphs;
 mod heads;
 mod memory;
+mod resources;
 mod script;
 mod spy;
 mod support;

@@ -34,7 +34,8 @@ pub(crate) fn operator(operator: &Operator, errors: &mut Errors) {
         return;
     }
     let times = if kind == Kind::Key { "" } else { " and, if it wants it, the record's time (`at: Timestamp`)" };
-    let most = if kind == Kind::Key { 1 } else { 2 };
+    let first = usize::from(operator.resource.is_some());
+    let most = first + if kind == Kind::Key { 1 } else { 2 };
     if signature.inputs.is_empty() {
         errors.on(
             &signature.ident,
@@ -45,8 +46,13 @@ pub(crate) fn operator(operator: &Operator, errors: &mut Errors) {
         let FnArg::Typed(input) = input else { continue };
         if i >= most {
             errors.on(input, format!("one parameter too many: the function takes the view of a record{times}"));
-        } else if i == 1 && !types::is(&input.ty, "Timestamp") {
-            errors.on(&input.ty, "the second parameter is the record's time: `at: Timestamp`");
+        } else if i == first + 1 && !types::is(&input.ty, "Timestamp") {
+            let opened = if operator.resource.is_some() {
+                ""
+            } else {
+                "; what is opened once and borrowed by every call comes before the record, by reference: `weather: &Weather`"
+            };
+            errors.on(&input.ty, format!("the parameter behind the record is its time: `at: Timestamp`{opened}"));
         }
     }
 }

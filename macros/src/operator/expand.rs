@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{ext::IdentExt as _, spanned::Spanned as _};
 
-use super::model::{Kind, Operator};
+use super::model::{Kind, Operator, Resource};
 use crate::types;
 
 /// Everything an annotated function becomes.
@@ -23,6 +23,7 @@ pub(super) fn items(operator: &Operator) -> TokenStream {
     let (vis, ident) = (&operator.function.vis, &operator.function.sig.ident);
     let mut call = operator.function.clone();
     call.sig.ident = syn::Ident::new("call", ident.span());
+    let maker = maker(operator);
     quote! {
         #(#docs)*
         #[allow(non_camel_case_types, dead_code, missing_docs)]
@@ -35,9 +36,30 @@ pub(super) fn items(operator: &Operator) -> TokenStream {
         }
 
         #(#docs)*
-        #[inline(always)]
-        #vis fn #ident() -> #ident {
-            #ident {}
+        #maker
+    }
+}
+
+/// The function that `.then(..)` is given: by its name, or, with a resource, called with what opens that.
+pub(super) fn maker(operator: &Operator) -> TokenStream {
+    let (vis, ident) = (&operator.function.vis, &operator.function.sig.ident);
+    let Some(Resource { ty, .. }) = &operator.resource else {
+        return quote! {
+            #[inline(always)]
+            #vis fn #ident() -> #ident {
+                #ident {}
+            }
+        };
+    };
+    let runtime = operator.paths.runtime();
+    quote! {
+        #vis fn #ident<__E: ::core::fmt::Display>(
+            open: impl ::core::ops::Fn(&#runtime::operator::OpenContext<'_>) -> ::core::result::Result<#ty, __E>
+            + ::core::marker::Send
+            + ::core::marker::Sync
+            + 'static,
+        ) -> #runtime::operator::Opened<#ident, #ty> {
+            #runtime::operator::Opened::new(open)
         }
     }
 }
@@ -46,7 +68,8 @@ pub(super) fn items(operator: &Operator) -> TokenStream {
 fn call(operator: &Operator) -> TokenStream {
     let at = operator.timed.then(|| quote!(, __at));
     let question = operator.error.as_ref().map(|_| quote!(?));
-    quote!(Self::call(__record #at) #question)
+    let resource = operator.resource.as_ref().map(|_| quote!(__resource,));
+    quote!(Self::call(#resource __record #at) #question)
 }
 
 fn stage(operator: &Operator) -> TokenStream {
@@ -59,7 +82,8 @@ fn stage(operator: &Operator) -> TokenStream {
     let (input_span, output_span) = (input.span(), output.span());
     let head = {
         let runtime = operator.paths.runtime_at(input_span);
-        quote_spanned!(input_span=> impl #runtime::operator::Operator<#record> for #ident)
+        let name = if operator.resource.is_some() { quote!(WithResource) } else { quote!(Operator) };
+        quote_spanned!(input_span=> impl #runtime::operator::#name<#record> for #ident)
     };
     let view_type = {
         let core = operator.paths.core_at(input_span);
@@ -94,6 +118,29 @@ fn stage(operator: &Operator) -> TokenStream {
         let runtime = operator.paths.runtime_at(output_span);
         quote_spanned!(output_span=> #runtime::operator::Push<Self::Out>)
     };
+    let (description, receiver) = match &operator.resource {
+        None => {
+            let description = quote! {
+                fn name(&self) -> &'static str {
+                    #name
+                }
+
+                fn location(&self) -> ::core::option::Option<#runtime::operator::Location> {
+                    ::core::option::Option::Some(#location)
+                }
+            };
+            (description, quote!(&mut self))
+        }
+        Some(Resource { ty, .. }) => {
+            let description = quote! {
+                type Resource = #ty;
+
+                const NAME: &'static str = #name;
+                const LOCATION: #runtime::operator::Location = #location;
+            };
+            (description, quote!(__resource: &mut #ty))
+        }
+    };
     quote! {
         #head {
             type Out = #out;
@@ -101,17 +148,11 @@ fn stage(operator: &Operator) -> TokenStream {
 
             const KIND: &'static str = #kind_name;
 
-            fn name(&self) -> &'static str {
-                #name
-            }
-
-            fn location(&self) -> ::core::option::Option<#runtime::operator::Location> {
-                ::core::option::Option::Some(#location)
-            }
+            #description
 
             #[inline(always)]
             fn process<__N: #push_bound>(
-                &mut self,
+                #receiver,
                 __record: #view_type,
                 __at: #core::time::Timestamp,
                 __out: &mut __N,
@@ -157,7 +198,7 @@ fn key(operator: &Operator) -> TokenStream {
 }
 
 /// Where the function is written.
-fn location(operator: &Operator) -> TokenStream {
+pub(super) fn location(operator: &Operator) -> TokenStream {
     let runtime = operator.paths.runtime();
     let span = operator.function.sig.ident.span();
     quote_spanned! {span=>

@@ -44,7 +44,9 @@ pub(crate) struct Operator {
     pub(crate) paths: Paths,
     pub(crate) function: ItemFn,
     pub(crate) docs: Vec<Attribute>,
-    /// The type of its first parameter, if it has one.
+    /// What is opened once per subtask and borrowed by every call, if its first parameter is that.
+    pub(crate) resource: Option<Resource>,
+    /// The type of the parameter for the record, if it has one.
     pub(crate) input: Option<Type>,
     /// True if it wants the record's time.
     pub(crate) timed: bool,
@@ -52,4 +54,10 @@ pub(crate) struct Operator {
     pub(crate) output: Option<Given>,
     /// Its error type, if it can fail.
     pub(crate) error: Option<Type>,
+}
+
+/// What a function borrows besides the record: `weather: &Weather`, or `&mut Weather`.
+pub(crate) struct Resource {
+    /// `Weather`.
+    pub(crate) ty: Type,
 }

@@ -4,7 +4,7 @@ use syn::{
     AngleBracketedGenericArguments, FnArg, GenericArgument, ItemFn, PathArguments, ReturnType, Type, TypeParamBound,
 };
 
-use super::model::{Kind, Operator};
+use super::model::{Kind, Operator, Resource};
 use crate::{
     errors::Errors,
     paths::Paths,
@@ -22,6 +22,8 @@ pub(crate) fn operator(kind: Kind, paths: Paths, function: ItemFn, errors: &mut 
             FnArg::Receiver(_) => None,
         })
         .collect();
+    let resource = resource(kind, &types);
+    let own = if resource.is_some() { &types[1..] } else { &types[..] };
     let (output, error) = match &function.sig.output {
         ReturnType::Type(_, ty) => output(kind, ty, errors),
         ReturnType::Default => {
@@ -37,12 +39,19 @@ pub(crate) fn operator(kind: Kind, paths: Paths, function: ItemFn, errors: &mut 
         kind,
         paths,
         docs: function.attrs.iter().filter(|attribute| attribute.path().is_ident("doc")).cloned().collect(),
-        input: types.first().map(|ty| (*ty).clone()),
-        timed: types.len() > 1,
+        input: own.first().map(|ty| (*ty).clone()),
+        timed: own.len() > 1,
+        resource,
         output,
         error,
         function,
     }
+}
+
+/// What the first parameter stands for if it is not the record: a reference with another parameter behind it that is not the record's time.
+fn resource(kind: Kind, types: &[&Type]) -> Option<Resource> {
+    let [Type::Reference(reference), second, ..] = types else { return None };
+    (kind != Kind::Key && !types::is(second, "Timestamp")).then(|| Resource { ty: types::at_static(&reference.elem) })
 }
 
 /// What the function gives for a record, and its error type.

@@ -31,9 +31,16 @@ fn a_signature_that_no_record_fits_is_refused() {
             fn traded(trade: TradeView<'_>, when: u64, more: u8) -> bool {}
         ),
         &[
-            "the second parameter is the record's time: `at: Timestamp`",
+            "the parameter behind the record is its time: `at: Timestamp`; what is opened once and borrowed by every call comes before the record, by reference: `weather: &Weather`",
             "one parameter too many: the function takes the view of a record and, if it wants it, the record's time (`at: Timestamp`)",
         ],
+    );
+    says(
+        Kind::Map,
+        quote!(
+            fn enriched(weather: &Weather, flight: FlightView<'_>, when: u64) -> u64 {}
+        ),
+        &["the parameter behind the record is its time: `at: Timestamp`"],
     );
     says(
         Kind::Key,

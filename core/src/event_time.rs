@@ -10,6 +10,9 @@ use crate::{record::Record, time::Timestamp};
     note = "mark its field of type `Timestamp` with `#[record(event_time)]`, or use `.event_time_by(|record| .., ..)`"
 )]
 pub trait EventTime: Record {
+    /// `()`; see [`When`](crate::proof::When).
+    #[doc(hidden)]
+    type Proof;
     /// When the record happened.
     fn event_time(view: Self::View<'_>) -> Timestamp;
 }

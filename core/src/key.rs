@@ -26,6 +26,7 @@ use crate::record::Record;
     message = "`{Self}` cannot key a stream",
     label = "not a key",
     note = "keys are integers, strings, bool, char, times, and options, tuples or arrays of them; put `#[record(key)]` on a struct or enum of yours to make it one",
+    note = "to key by a part of the record without copying it, write a function with `#[key]` and use `.key_with(my_key)`; a closure returns an owned key, as `|trade| trade.symbol.to_owned()`",
     note = "a float is not equal to itself when it is NaN: key by a rounded integer or by its `to_bits()` instead"
 )]
 pub trait Key: Record {

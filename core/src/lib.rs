@@ -10,6 +10,7 @@ pub mod impls;
 pub mod key;
 pub mod outcome;
 mod processor;
+pub mod proof;
 pub mod record;
 pub mod schema;
 pub mod table;

@@ -16,14 +16,19 @@ use crate::record::Record;
 pub trait Outcome {
     /// What flows on.
     type Value: Record;
+    /// Known only if the value is a record; see [`When`](crate::proof::When).
+    #[doc(hidden)]
+    type Proof;
     /// Why not; [`Infallible`] for a plain value.
     type Error: Display + Send + 'static;
     /// The two as a `Result`.
     fn outcome(self) -> Result<Self::Value, Self::Error>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Record> Outcome for T {
     type Value = T;
+    type Proof = T::Archived;
     type Error = Infallible;
     #[inline(always)]
     fn outcome(self) -> Result<T, Infallible> {
@@ -34,6 +39,7 @@ impl<T: Record> Outcome for T {
 #[diagnostic::do_not_recommend]
 impl<T: Record, E: Display + Send + 'static> Outcome for Result<T, E> {
     type Value = T;
+    type Proof = T::Archived;
     type Error = E;
     #[inline(always)]
     fn outcome(self) -> Result<T, E> {

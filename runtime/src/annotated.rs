@@ -11,14 +11,33 @@
     note = "one that borrows a resource is called with what opens that: `.then(enriched(|_| Weather::load(\"weather.csv\")))`",
     note = "closures go to `.map(..)`, `.filter(..)`, `.key_by(..)` and so on; a value with an impl of its own is given as `|| value`"
 )]
-pub trait Annotated<O> {
+pub trait Annotated<O, Via> {
     /// Makes it.
     fn make(self) -> O;
 }
 
+/// How [`Annotated`] is fulfilled: by a function that makes the operator.
+#[derive(Debug)]
+pub struct ByName;
+
+/// How [`Annotated`] is fulfilled: by an operator that is there already. With one way only rustc would say of an ordinary function that it takes the wrong
+/// number of arguments; choosing between two it says what the trait says.
+#[derive(Debug)]
+pub struct Made;
+
+/// An operator that is given to `.then(..)` as it is: what the call of an annotated function with a resource makes.
+pub trait IsMade {}
+
 #[diagnostic::do_not_recommend]
-impl<O, F: FnOnce() -> O> Annotated<O> for F {
+impl<O, F: FnOnce() -> O> Annotated<O, ByName> for F {
     fn make(self) -> O {
         self()
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<O: IsMade> Annotated<O, Made> for O {
+    fn make(self) -> O {
+        self
     }
 }

@@ -68,8 +68,18 @@ pub fn augment_none(command: Command) -> Command {
     command
 }
 
+/// What the second parameter of a job is: arguments that clap reads.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be read from the command line",
+    label = "not the arguments of a job",
+    note = "put `#[derive(Args)]` on the struct, and `#[arg(long)]` on each field that is to be an option: `--field value`"
+)]
+pub trait JobArgs: Args {}
+#[diagnostic::do_not_recommend]
+impl<A: Args> JobArgs for A {}
+
 /// For a job with arguments.
-pub fn augment<A: Args>(command: Command) -> Command {
+pub fn augment<A: JobArgs>(command: Command) -> Command {
     A::augment_args(command)
 }
 
@@ -92,7 +102,7 @@ pub fn build_without<G: Guarantee, R: JobResult>(
 /// # Errors
 ///
 /// What is wrong with the arguments or the job.
-pub fn build_with<G: Guarantee, A: Args, R: JobResult>(
+pub fn build_with<G: Guarantee, A: JobArgs, R: JobResult>(
     name: &str,
     location: Location,
     job: fn(&mut Job<G>, A) -> R,

@@ -108,14 +108,14 @@ fn a_panic_anywhere_is_blamed_on_whose_function_it_was() {
             .key_by(|_| boom::<u64>())
             .window(global())
             .aggregate(|of| of.count())
-            .map(|_| 1)
+            .map(|_| 1_u64)
             .sink(spy())),
         "window"
     );
     assert_eq!(
         of(|job| {
             let reduced = numbers(job).key_by(|_| 1_u64).window(global()).reduce(|_, _| boom());
-            reduced.map(|_| 1).sink(spy());
+            reduced.map(|_| 1_u64).sink(spy());
         }),
         "window"
     );

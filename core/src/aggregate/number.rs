@@ -151,6 +151,7 @@ pub trait Addend: Copy + Send + 'static {
     fn mean(sum: f64, count: u64) -> Self::Mean;
 }
 
+#[diagnostic::do_not_recommend]
 impl<N: Number> Addend for N {
     type Number = N;
     type Total = N::Total;

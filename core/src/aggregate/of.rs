@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use super::{Addend, Aggregate, Avg, Count, Max, Min, Ordered, Reduce, Sum};
-use crate::record::Record;
+use crate::{proof::When, record::Record};
 
 /// Builds aggregates of records of type `T`. It knows the record, so the closures need no types:
 /// `.aggregate(|of| (of.count(), of.avg(|trade| trade.price)))`. A tuple of aggregates is an aggregate.
@@ -31,7 +31,7 @@ impl<T: Record> Of<T> {
 
     /// What a value of each record adds up to: `i128` for integers, which cannot overflow, `f64` for floats, which hardly depends on the
     /// order of records (see [`Number`](super::Number)).
-    pub fn sum<F, V: Addend>(&self, value: F) -> Sum<F, V>
+    pub fn sum<F, V: Addend>(&self, value: F) -> When<V::Sum, Sum<F, V>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {
@@ -39,7 +39,7 @@ impl<T: Record> Of<T> {
     }
 
     /// The average of a value of each record, as `f64`.
-    pub fn avg<F, V: Addend>(&self, value: F) -> Avg<F, V>
+    pub fn avg<F, V: Addend>(&self, value: F) -> When<V::Sum, Avg<F, V>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {
@@ -47,7 +47,7 @@ impl<T: Record> Of<T> {
     }
 
     /// The least of a value of each record, of the value's type (see [`Ordered`]).
-    pub fn min<F, V: Ordered>(&self, value: F) -> Min<F, V>
+    pub fn min<F, V: Ordered>(&self, value: F) -> When<V::Archived, Min<F, V>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {
@@ -55,7 +55,7 @@ impl<T: Record> Of<T> {
     }
 
     /// The greatest of a value of each record, of the value's type (see [`Ordered`]).
-    pub fn max<F, V: Ordered>(&self, value: F) -> Max<F, V>
+    pub fn max<F, V: Ordered>(&self, value: F) -> When<V::Archived, Max<F, V>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {

@@ -66,6 +66,7 @@ pub(super) fn record(mut record: Record, error: &syn::Error) -> TokenStream {
     let event_time = timed.then(|| {
         quote! {
             impl #impl_generics #core::event_time::EventTime for #ty #where_clause {
+                type Proof = ();
                 fn event_time(_: Self::View<'_>) -> #core::time::Timestamp { ::core::unreachable!() }
             }
         }

@@ -5,7 +5,7 @@ use std::{fmt::Display, marker::PhantomData, sync::Arc};
 use millstream_core::{record::Record, time::Timestamp};
 
 use crate::{
-    annotated::Annotated,
+    annotated::IsMade,
     failure::{Failure, Location},
     operator::{OpenContext, Operator, Push},
 };
@@ -64,12 +64,7 @@ impl<O, R> Clone for Opened<O, R> {
     }
 }
 
-#[diagnostic::do_not_recommend]
-impl<O, R> Annotated<Opened<O, R>> for Opened<O, R> {
-    fn make(self) -> Self {
-        self
-    }
-}
+impl<O, R> IsMade for Opened<O, R> {}
 
 impl<T: Record, O: WithResource<T>> Operator<T> for Opened<O, O::Resource> {
     type Out = O::Out;

@@ -58,8 +58,13 @@ where
     label = "this stream is not keyed",
     note = "insert `.key_by(|record| ..)` or `.key_with(my_key)` in front of `.window(..)`"
 )]
-pub trait IsKeyed {}
-impl<P, K, Time> IsKeyed for Keyed<P, K, Time> {}
+pub trait IsKeyed {
+    #[doc(hidden)]
+    type Proof;
+}
+impl<P, K, Time> IsKeyed for Keyed<P, K, Time> {
+    type Proof = ();
+}
 
 /// A keyed stream in parts: what stands before the exchange, and the key.
 pub trait KeyedStream: Stream {

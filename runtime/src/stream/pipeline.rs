@@ -2,7 +2,7 @@
 
 use std::{marker::PhantomData, sync::Arc};
 
-use millstream_core::{event_time::EventTime as HasEventTime, record::Record, time::Timestamp};
+use millstream_core::{event_time::EventTime as HasEventTime, proof::When, record::Record, time::Timestamp};
 
 use super::{
     ByTime, EventTime, GivenTime, HasTimes, OwnTime, Plan, TimeDomain,
@@ -238,7 +238,7 @@ pub trait Stream: Sized {
 
     /// One record becomes one. The closure returns an owned record, or a `Result` of one.
     #[track_caller]
-    fn map<F, R>(self, call: F) -> Pipeline<Then<Self::Plan, Map<F, R>>, Self::Time>
+    fn map<F, R>(self, call: F) -> When<R::Proof, Pipeline<Then<Self::Plan, Map<F, R>>, Self::Time>>
     where
         F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> R,
         F: Shippable,
@@ -249,7 +249,7 @@ pub trait Stream: Sized {
 
     /// Keeps the records for which the closure returns true (or `Ok(true)`).
     #[track_caller]
-    fn filter<F, R>(self, call: F) -> Pipeline<Then<Self::Plan, Filter<F, R>>, Self::Time>
+    fn filter<F, R>(self, call: F) -> When<R::Error, Pipeline<Then<Self::Plan, Filter<F, R>>, Self::Time>>
     where
         F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> R,
         F: Shippable,
@@ -260,7 +260,7 @@ pub trait Stream: Sized {
 
     /// One record becomes one or none.
     #[track_caller]
-    fn filter_map<F, R>(self, call: F) -> Pipeline<Then<Self::Plan, FilterMap<F, R>>, Self::Time>
+    fn filter_map<F, R>(self, call: F) -> When<R::Error, Pipeline<Then<Self::Plan, FilterMap<F, R>>, Self::Time>>
     where
         F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> R,
         F: Shippable,
@@ -271,7 +271,7 @@ pub trait Stream: Sized {
 
     /// One record becomes any number: a `Vec`, an array, an `Option`, or [`each`](crate::operator::each) of an iterator.
     #[track_caller]
-    fn flat_map<F, R>(self, call: F) -> Pipeline<Then<Self::Plan, FlatMap<F, R>>, Self::Time>
+    fn flat_map<F, R>(self, call: F) -> When<R::Error, Pipeline<Then<Self::Plan, FlatMap<F, R>>, Self::Time>>
     where
         F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> R,
         F: Shippable,
@@ -293,9 +293,9 @@ pub trait Stream: Sized {
     /// Puts in a function annotated with `#[map]`, `#[filter]`, `#[flat_map]` or `#[filter_map]`: `.then(clean)`. Unlike a closure it may return what borrows
     /// from its record.
     #[track_caller]
-    fn then<F, O>(self, function: F) -> Pipeline<Then<Self::Plan, O>, Self::Time>
+    fn then<F, O, Via>(self, function: F) -> When<O::Error, Pipeline<Then<Self::Plan, O>, Self::Time>>
     where
-        F: Annotated<O>,
+        F: Annotated<O, Via>,
         O: Operator<Self::Out>,
     {
         self.process(function.make())
@@ -303,7 +303,7 @@ pub trait Stream: Sized {
 
     /// Puts in an [`Operator`] of one's own: with fields, and hooks for the beginning and the end.
     #[track_caller]
-    fn process<O>(self, operator: O) -> Pipeline<Then<Self::Plan, O>, Self::Time>
+    fn process<O>(self, operator: O) -> When<O::Error, Pipeline<Then<Self::Plan, O>, Self::Time>>
     where
         O: Operator<Self::Out>,
     {
@@ -314,7 +314,7 @@ pub trait Stream: Sized {
     /// Groups by a key; the closure returns an owned one (an integer, a `String`, a tuple of these). To key by a part of the record without copying it
     /// use [`Stream::key_with`].
     #[track_caller]
-    fn key_by<F, K>(self, key: F) -> Keyed<Self::Plan, KeyBy<F, K>, Self::Time>
+    fn key_by<F, K>(self, key: F) -> When<K::Archived, Keyed<Self::Plan, KeyBy<F, K>, Self::Time>>
     where
         F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> K,
         F: Shippable,
@@ -325,9 +325,9 @@ pub trait Stream: Sized {
 
     /// Groups by a key that a function annotated with `#[key]` selects; it may borrow from the record: `.key_with(industry)`.
     #[track_caller]
-    fn key_with<F, K>(self, key: F) -> Keyed<Self::Plan, K, Self::Time>
+    fn key_with<F, K, Via>(self, key: F) -> When<K::Key, Keyed<Self::Plan, K, Self::Time>>
     where
-        F: Annotated<K>,
+        F: Annotated<K, Via>,
         K: KeyFn<Self::Out>,
     {
         Keyed::new(self.into_chain(), key.make(), Location::caller())
@@ -335,7 +335,7 @@ pub trait Stream: Sized {
 
     /// Windows over the records of each key; an aggregate makes a stream of them again.
     #[track_caller]
-    fn window<W>(self, windows: W) -> Windowed<Self, W>
+    fn window<W>(self, windows: W) -> When<Self::Proof, Windowed<Self, W>>
     where
         Self: IsKeyed,
         W: WindowsOn<Self::Time>,
@@ -385,7 +385,10 @@ pub trait Stream: Sized {
     /// Directly behind a source, watermarks are made by split, and none passes as long as a bounded split (a part of a file) waits to be read: so
     /// results do not depend on which subtask reads which part first.
     #[track_caller]
-    fn event_time<S>(self, strategy: S) -> Pipeline<WithEventTime<Self::Plan, OwnTime, S>, EventTime>
+    fn event_time<S>(
+        self,
+        strategy: S,
+    ) -> When<<Self::Out as HasEventTime>::Proof, Pipeline<WithEventTime<Self::Plan, OwnTime, S>, EventTime>>
     where
         Self::Out: HasEventTime,
         S: WatermarkStrategy<Self::Out>,

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use millstream_core::{
     aggregate::{Aggregate, Of, Reduce},
+    proof::When,
     record::Record,
 };
 
@@ -77,7 +78,10 @@ impl<S: KeyedStream, W: Assigner> Windowed<S, W> {
     ///
     /// Records that come after their window has fired are late: they are counted by the metric `late_records` and left out; see [`Windowed::with_late`].
     #[track_caller]
-    pub fn aggregate<A>(self, aggregate: impl FnOnce(Of<S::Out>) -> A) -> Pipeline<Aggregated<S, W, A>, S::Time>
+    pub fn aggregate<A>(
+        self,
+        aggregate: impl FnOnce(Of<S::Out>) -> A,
+    ) -> When<A::Out, Pipeline<Aggregated<S, W, A>, S::Time>>
     where
         A: Aggregate<S::Out>,
     {

@@ -16,6 +16,8 @@ pub(super) fn implementation(record: &Record) -> Option<TokenStream> {
     Some(quote! {
         #[automatically_derived]
         impl #impl_generics #core::event_time::EventTime for #ident #ty_generics #where_clause {
+            type Proof = ();
+
             #[inline(always)]
             fn event_time(__view: Self::View<'_>) -> #core::time::Timestamp {
                 #time

@@ -1,6 +1,7 @@
 //! The runtime of Millstream: typed streams become a graph of chains, which run as tasks connected by exchanges.
 
 mod annotated;
+mod bad_record;
 #[doc(hidden)]
 pub mod bench;
 pub mod cli;

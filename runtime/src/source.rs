@@ -84,6 +84,7 @@ use std::{collections::VecDeque, future::Future, marker::PhantomData, sync::Arc,
 
 use millstream_core::{record::Record, time::Timestamp};
 
+pub use crate::bad_record::{BadRecord, BadRecordView, RejectsRecords};
 use crate::{
     env::Env,
     failure::Failure,
@@ -124,6 +125,12 @@ pub trait Source: Send + Sync + 'static {
     fn name(&self) -> String;
     /// Whether it ends.
     fn boundedness(&self) -> Boundedness;
+    /// Whether each of its splits ends. A source that never ends may still read what does, as one that watches a directory for files.
+    ///
+    /// As long as a bounded split waits to be assigned, no watermark passes: what is in it was there before what others read next.
+    fn splits(&self) -> Boundedness {
+        self.boundedness()
+    }
     /// Looks for mistakes (a missing file, a missing column) before anything runs. It may block.
     ///
     /// # Errors
@@ -297,26 +304,38 @@ pub enum Emitted {
     Some,
 }
 
-/// Where a reader pushes records; asks for a pause by [`Emit::is_full`].
+/// Where a reader pushes records, and what it could not read; asks for a pause by [`Emit::is_full`].
 pub struct Emit<'a, T: Record, N: Push<T>> {
     next: &'a mut N,
+    rejects: &'a mut dyn Rejects,
     records: u64,
     bytes: u64,
+    /// How many records there may be before a pause.
+    limit: u64,
     record: PhantomData<fn(T)>,
 }
 
 /// How many records a source pushes before its task looks around (flushes what is due, makes watermarks, yields).
 pub(crate) const EMIT_RECORDS_LIMIT: u64 = 4096;
 
+/// What becomes of bad records.
+pub(crate) trait Rejects {
+    /// True if they are told in full, and not only counted.
+    fn tells(&self) -> bool;
+    fn reject(&mut self, bad: BadRecordView<'_>) -> Result<(), Failure>;
+    fn is_full(&self) -> bool;
+}
+
 impl<'a, T: Record, N: Push<T>> Emit<'a, T, N> {
-    pub(crate) fn new(next: &'a mut N) -> Self {
-        Self { next, records: 0, bytes: 0, record: PhantomData }
+    pub(crate) fn new(next: &'a mut N, rejects: &'a mut dyn Rejects) -> Self {
+        let limit = if rejects.is_full() { 0 } else { EMIT_RECORDS_LIMIT };
+        Self { next, rejects, records: 0, bytes: 0, limit, record: PhantomData }
     }
 
     /// True if no more should be pushed for now.
     #[inline(always)]
     pub fn is_full(&self) -> bool {
-        self.records >= EMIT_RECORDS_LIMIT || self.next.is_full()
+        self.records >= self.limit || self.next.is_full()
     }
 
     /// Puts out a record. `at` counts only in a source with event time of its own.
@@ -324,6 +343,24 @@ impl<'a, T: Record, N: Push<T>> Emit<'a, T, N> {
     pub fn push(&mut self, record: T::View<'_>, at: Timestamp) {
         self.records += 1;
         self.next.push(record, at);
+    }
+
+    /// Hands over what should have been a record and is none. Sources that do so implement [`RejectsRecords`].
+    ///
+    /// # Errors
+    ///
+    /// The failure that the job has to end with, unless it says what else is to become of such records.
+    #[cold]
+    pub fn reject(&mut self, bad: BadRecordView<'_>) -> Result<(), Failure> {
+        self.rejects.reject(bad)?;
+        // Counted as a record would be, so that what is bad from end to end is no reason never to look around.
+        self.limit = if self.rejects.is_full() { 0 } else { self.limit.saturating_sub(1) };
+        Ok(())
+    }
+
+    /// False if rejected records are only counted: then what is costly to find out about them may be left empty.
+    pub fn tells_rejects(&self) -> bool {
+        self.rejects.tells()
     }
 
     /// Counts bytes that were read.

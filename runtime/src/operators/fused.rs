@@ -149,6 +149,8 @@ pub trait OnError<T: Record, E>: Send + 'static {
 pub trait Handler<T: Record, E>: Send {
     /// True if it has an output of its own.
     const WRITES: bool = false;
+    /// True if it looks at the records, and does not only count them.
+    const READS: bool = true;
     fn handle(&mut self, record: T::View<'_>, at: Timestamp, error: E) -> Result<(), Failure>;
     fn signal(&mut self, signal: Signal) {
         let _ = signal;
@@ -212,6 +214,8 @@ impl<T: Record, E: Send> OnError<T, E> for Skip {
 }
 
 impl<T: Record, E: Send> Handler<T, E> for Skipping {
+    const READS: bool = false;
+
     #[cold]
     fn handle(&mut self, _: T::View<'_>, _: Timestamp, _: E) -> Result<(), Failure> {
         self.0.add(1);

@@ -12,14 +12,16 @@ use std::{
 use futures::future::Either;
 use millstream_core::time::Timestamp;
 
+use super::fused::{Handler, OnError};
 use crate::{
+    env::Instant,
     failure::Failure,
     graph::{OperatorInfo, SourceDriver, Splits},
     metrics::TaskMetrics,
-    operator::{Push, Signal, SplitSignal, Stage, Wait},
+    operator::{Push, Signal, SplitSignal, Stage, Wait, earliest},
     source::{
-        Boundedness, ConnectorContext, Discovered, Emit, Emitted, Fetched, Source, SourceContext, SplitEnumerator,
-        SplitReader,
+        BadRecord, BadRecordView, Boundedness, ConnectorContext, Discovered, Emit, Emitted, Fetched, Rejects, Source,
+        SourceContext, SplitEnumerator, SplitReader,
     },
     stream::Plan,
     task::{
@@ -31,29 +33,32 @@ use crate::{
 };
 
 /// The plan of a chain that begins with a source.
-pub struct From<S> {
+pub struct From<S, H = FailBad> {
     pub(crate) source: Arc<S>,
     pub(crate) index: usize,
+    /// What becomes of bad records.
+    pub(crate) on_bad: H,
 }
 
-impl<S: Source> Plan for From<S> {
+impl<S: Source, H: OnError<BadRecord, ()>> Plan for From<S, H> {
     type In = NoInput;
     type Out = S::Out;
-    type Chain<N: Push<S::Out>> = SourceHead<S, N>;
+    type Chain<N: Push<S::Out>> = SourceHead<S, H::Handler, N>;
 
-    fn chain<N: Push<S::Out>>(&self, cx: &mut ChainContext<'_>, next: N) -> Result<SourceHead<S, N>, Failure> {
+    fn chain<N: Push<S::Out>>(&self, cx: &mut ChainContext<'_>, next: N) -> Result<Self::Chain<N>, Failure> {
         let info = cx.operator(self.index);
         let blame = |failure: Failure| failure.at_operator(&info.to_string(), Some(info.location));
         let reader = self.source.reader(&cx.connector_context(&info)).map_err(blame)?;
         let pool = cx.splits.take().expect("the job driver starts the source of a source chain");
         let pool = *pool.downcast::<Arc<Pool<S>>>().expect("the driver and the plan of a source have one type");
+        let rejects = self.on_bad.open(cx, &info);
         Ok(SourceHead {
             reader,
+            rejects: Rejected(rejects),
             pool,
             subtask: cx.task.subtask,
             state: State::NoSplit,
-            holds: self.source.boundedness() == Boundedness::Bounded,
-            begun: false,
+            holds: false,
             idle: false,
             seen: 0,
             info,
@@ -64,15 +69,50 @@ impl<S: Source> Plan for From<S> {
     }
 }
 
+/// The job fails, with the place of the bad record in the message. The default.
+#[derive(Debug, Clone, Copy)]
+pub struct FailBad;
+
+impl OnError<BadRecord, ()> for FailBad {
+    type Handler = FailBad;
+    fn open(&self, _: &mut ChainContext<'_>, _: &OperatorInfo) -> FailBad {
+        FailBad
+    }
+}
+
+impl Handler<BadRecord, ()> for FailBad {
+    #[cold]
+    fn handle(&mut self, bad: BadRecordView<'_>, _: Timestamp, (): ()) -> Result<(), Failure> {
+        Err(Failure::new(format!("{}, line {}: {}", bad.origin, bad.line, bad.reason)))
+    }
+}
+
+/// A policy, as a reader sees it.
+struct Rejected<H>(H);
+
+impl<H: Handler<BadRecord, ()>> Rejects for Rejected<H> {
+    fn tells(&self) -> bool {
+        H::READS
+    }
+
+    fn reject(&mut self, bad: BadRecordView<'_>) -> Result<(), Failure> {
+        self.0.handle(bad, Timestamp::MIN, ())
+    }
+
+    fn is_full(&self) -> bool {
+        self.0.is_full()
+    }
+}
+
 /// Asks for splits, reads them one after the other, and tells the watermark generator behind it of them.
-pub struct SourceHead<S: Source, N> {
+pub struct SourceHead<S: Source, H, N> {
     reader: S::Reader,
+    rejects: Rejected<H>,
     pool: Arc<Pool<S>>,
     subtask: usize,
     state: State,
-    /// Watermarks are held back as long as bounded splits wait to be assigned.
+    /// Watermarks are held back, as the pool says.
     holds: bool,
-    begun: bool,
     idle: bool,
     /// The state of the pool when it last had nothing for this subtask.
     seen: u64,
@@ -93,15 +133,9 @@ enum State {
     Ended(u64),
 }
 
-impl<S: Source, N: Push<S::Out>> Head for SourceHead<S, N> {
+impl<S: Source, H: Handler<BadRecord, ()>, N: Push<S::Out>> Head for SourceHead<S, H, N> {
     fn poll(&mut self, _: &TaskContext, _: &mut BatchCursor<'_>) -> Result<Progress, Failure> {
-        if !self.begun {
-            self.begun = true;
-            if self.holds {
-                self.next.signal(Signal::Split(SplitSignal::Hold));
-            }
-        }
-        self.release();
+        self.hold_or_release();
         if self.drain.is_set() {
             return Ok(self.finished());
         }
@@ -110,20 +144,22 @@ impl<S: Source, N: Push<S::Out>> Head for SourceHead<S, N> {
                 Taken::Split(id, split) => {
                     self.reader.open(split).map_err(|failure| self.blame(failure))?;
                     if std::mem::take(&mut self.idle) {
-                        self.next.signal(Signal::Active);
+                        self.signal(Signal::Active);
                     }
                     self.next.signal(Signal::Split(SplitSignal::Start(id)));
                     self.state = State::Fetching(id);
-                    self.release();
+                    self.pool.begun();
+                    self.hold_or_release();
                     Ok(Progress::Waiting)
                 }
                 Taken::Later { seen, discovered } => {
                     self.seen = seen;
+                    self.hold_or_release(); // what changed before that was seen, and nobody will wake this subtask for
                     // A subtask without a split must not hold the others' event time back. But what is bounded is held back until every split
                     // has its reader (one could be taken, and its subtask not yet be heard of as active again), and before
                     // the first discovery nobody has come anywhere yet.
                     if !self.holds && discovered && !std::mem::replace(&mut self.idle, true) {
-                        self.next.signal(Signal::Idle);
+                        self.signal(Signal::Idle);
                     }
                     Ok(Progress::Waiting)
                 }
@@ -131,7 +167,7 @@ impl<S: Source, N: Push<S::Out>> Head for SourceHead<S, N> {
             },
             State::Fetching(_) => Ok(Progress::Waiting),
             State::Emitting(id) => {
-                let mut out = Emit::new(&mut self.next);
+                let mut out = Emit::new(&mut self.next, &mut self.rejects);
                 let guard = Guard::new(&self.info);
                 let emitted = self.reader.emit(&mut out);
                 guard.done();
@@ -140,7 +176,7 @@ impl<S: Source, N: Push<S::Out>> Head for SourceHead<S, N> {
                 self.metrics.bytes_in.add(bytes);
                 match emitted.map_err(|failure| self.blame(failure))? {
                     Emitted::All => self.state = State::Fetching(id),
-                    Emitted::Some if self.next.is_full() => return Ok(Progress::NeedsOutput),
+                    Emitted::Some if self.is_full() => return Ok(Progress::NeedsOutput),
                     Emitted::Some => return Ok(Progress::MoreWork),
                 }
                 Ok(Progress::Waiting)
@@ -181,20 +217,21 @@ impl<S: Source, N: Push<S::Out>> Head for SourceHead<S, N> {
     }
 }
 
-impl<S: Source, N: Push<S::Out>> SourceHead<S, N> {
-    /// Lets watermarks pass once every bounded split is assigned: from then on each is held back by its own reader.
-    fn release(&mut self) {
-        if self.holds && self.pool.all_assigned() {
-            self.holds = false;
-            self.next.signal(Signal::Split(SplitSignal::Release));
+impl<S: Source, H: Handler<BadRecord, ()>, N: Push<S::Out>> SourceHead<S, H, N> {
+    /// Lets watermarks pass while every bounded split has a reader, which then holds them back by itself.
+    fn hold_or_release(&mut self) {
+        let holds = self.pool.holds();
+        if std::mem::replace(&mut self.holds, holds) != holds {
+            let signal = if holds { SplitSignal::Hold } else { SplitSignal::Release };
+            self.next.signal(Signal::Split(signal));
         }
     }
 
     fn finished(&mut self) -> Progress {
         if std::mem::take(&mut self.idle) {
-            self.next.signal(Signal::Active);
+            self.signal(Signal::Active);
         }
-        self.next.signal(Signal::Watermark(Timestamp::MAX));
+        self.signal(Signal::Watermark(Timestamp::MAX));
         Progress::Finished
     }
 
@@ -203,8 +240,40 @@ impl<S: Source, N: Push<S::Out>> SourceHead<S, N> {
     }
 }
 
-impl<S: Source, N: Push<S::Out>> Stage for SourceHead<S, N> {
-    crate::operator::forward_stage!();
+impl<S: Source, H: Handler<BadRecord, ()>, N: Push<S::Out>> Stage for SourceHead<S, H, N> {
+    fn signal(&mut self, signal: Signal) {
+        self.rejects.0.signal(signal);
+        self.next.signal(signal);
+    }
+
+    fn is_full(&self) -> bool {
+        self.next.is_full() || self.rejects.is_full()
+    }
+
+    fn flush(&mut self, now: Instant) -> Option<Instant> {
+        earliest(self.rejects.0.flush(now), self.next.flush(now))
+    }
+
+    fn idle(&mut self) {
+        self.next.idle();
+    }
+
+    fn ready(&mut self) -> Wait<'_> {
+        if !H::WRITES {
+            return self.next.ready();
+        }
+        Box::pin(async {
+            self.rejects.0.ready().await?;
+            self.next.ready().await
+        })
+    }
+
+    fn finish(&mut self) -> Wait<'_> {
+        Box::pin(async {
+            self.rejects.0.ready().await?;
+            self.next.finish().await
+        })
+    }
 }
 
 /// The part of a source that is one per job.
@@ -220,7 +289,7 @@ impl<S: Source> SourceDriver for Driver<S> {
     }
 
     fn start(&self, cx: &SourceContext, drain: Flag) -> Result<Splits, Failure> {
-        let pool = Arc::new(Pool::<S>::new(self.0.enumerator(cx)?));
+        let pool = Arc::new(Pool::<S>::new(self.0.enumerator(cx)?, Holding::of(&*self.0)));
         let handle = {
             let pool = Arc::clone(&pool);
             Box::new(move || Box::new(Arc::clone(&pool)) as Box<dyn Any + Send>)
@@ -254,13 +323,39 @@ async fn discover<S: Source>(pool: Arc<Pool<S>>, cx: SourceContext, drain: Flag)
     }
 }
 
+/// Until when watermarks are held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holding {
+    /// They are not: each split goes on for ever, and may be far behind the others at any time.
+    Never,
+    /// Until no split waits; again when there are new ones.
+    Waiting,
+    /// Until no split waits and no more will come.
+    Complete,
+}
+
+impl Holding {
+    fn of<S: Source>(source: &S) -> Self {
+        match (source.splits(), source.boundedness()) {
+            (Boundedness::Unbounded, _) => Self::Never,
+            (Boundedness::Bounded, Boundedness::Unbounded) => Self::Waiting,
+            (Boundedness::Bounded, Boundedness::Bounded) => Self::Complete,
+        }
+    }
+}
+
 /// The splits of a source that wait for a subtask.
-struct Pool<S: Source>(Mutex<PoolState<S>>);
+struct Pool<S: Source> {
+    holding: Holding,
+    state: Mutex<PoolState<S>>,
+}
 
 struct PoolState<S: Source> {
     /// Absent while it looks for splits.
     enumerator: Option<S::Enumerator>,
     waiting: VecDeque<S::Split>,
+    /// How many splits have been taken by subtasks that have not yet been heard of as active behind them.
+    taken: usize,
     /// No more splits will come.
     complete: bool,
     /// The first discovery is done.
@@ -283,20 +378,22 @@ enum Taken<S> {
 }
 
 impl<S: Source> Pool<S> {
-    fn new(enumerator: S::Enumerator) -> Self {
-        Self(Mutex::new(PoolState {
+    fn new(enumerator: S::Enumerator, holding: Holding) -> Self {
+        let state = PoolState {
             enumerator: Some(enumerator),
             waiting: VecDeque::new(),
+            taken: 0,
             complete: false,
             discovered: false,
             next_id: 0,
             wakers: BTreeMap::new(),
             changes: 0,
-        }))
+        };
+        Self { holding, state: Mutex::new(state) }
     }
 
     fn lock(&self) -> MutexGuard<'_, PoolState<S>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn add(&self, enumerator: S::Enumerator, splits: Vec<S::Split>, complete: bool) {
@@ -318,8 +415,7 @@ impl<S: Source> Pool<S> {
             Some(split) => {
                 let id = state.next_id;
                 state.next_id += 1;
-                // Those who hold watermarks back may let go, and the enumerator may have another answer for those that wait.
-                state.wake();
+                state.taken += 1;
                 Taken::Split(id, split)
             }
             None if state.complete && state.waiting.is_empty() => Taken::None,
@@ -327,9 +423,22 @@ impl<S: Source> Pool<S> {
         }
     }
 
-    fn all_assigned(&self) -> bool {
+    /// Says that the subtask which took a split last is active.
+    fn begun(&self) {
+        let mut state = self.lock();
+        state.taken -= 1;
+        // Those who hold watermarks back may let go, and the enumerator may have another answer for those that wait.
+        state.wake();
+    }
+
+    /// True if no watermark may pass.
+    fn holds(&self) -> bool {
+        if self.holding == Holding::Never {
+            return false;
+        }
         let state = self.lock();
-        state.complete && state.waiting.is_empty()
+        let more = !state.discovered || (self.holding == Holding::Complete && !state.complete);
+        more || !state.waiting.is_empty() || state.taken > 0
     }
 
     /// Waits until the pool is no longer in the state that [`Taken::Later`] told this subtask of.

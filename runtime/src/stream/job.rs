@@ -6,7 +6,7 @@ use super::{AtLeastOnce, BestEffort, ExactlyOnce, Guarantee, Pipeline};
 use crate::{
     failure::Location,
     graph::{BuildError, Draft, JobGraph, OperatorInfo, SharedGraph},
-    operators::source::{Driver, From},
+    operators::source::{Driver, FailBad, From},
     settings::Settings,
     source::Source,
 };
@@ -40,7 +40,7 @@ impl<G: Guarantee> Job<G> {
         let source = Arc::new(source);
         let mut draft = Draft::new(&self.graph).source(Box::new(Driver(Arc::clone(&source))));
         let index = draft.operator(OperatorInfo::new("source", &source.name(), Location::caller()).stateful());
-        Pipeline::new(From { source, index }, draft)
+        Pipeline::new(From { source, index, on_bad: FailBad }, draft)
     }
 
     /// The finished graph.

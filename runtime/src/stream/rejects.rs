@@ -1,14 +1,18 @@
-//! What becomes of records that an operator rejects: skipped, or diverted to a stream of their own.
+//! What becomes of records that an operator or a source rejects: skipped, or diverted to a stream of their own.
 
 use std::marker::PhantomData;
 
 use millstream_core::record::Record;
 
-use super::{Chain, Pipeline, Plan, Sealed, TimeDomain};
+use super::{Chain, NoTime, Pipeline, Plan, Sealed, TimeDomain};
 use crate::{
     graph::EdgeKind,
     operator::{Operator, Shippable},
-    operators::fused::{Divert, Fail, Skip, Then},
+    operators::{
+        fused::{Divert, Fail, Skip, Then},
+        source::From,
+    },
+    source::{BadRecord, BadRecordView, RejectsRecords, Source},
 };
 
 impl<P, O, Time> Pipeline<Then<P, O, Fail>, Time>
@@ -46,6 +50,34 @@ where
         (Pipeline::new(Then { before, operator, on_error, index }, draft), errors)
     }
 }
+
+impl<S: Source, Time: TimeDomain> Pipeline<From<S>, Time> {
+    /// Leaves out what the source cannot read as a record, and counts it by the metric `records_skipped`. (Otherwise the job fails.)
+    pub fn skip_errors(self) -> Pipeline<From<S, Skip>, Time>
+    where
+        S: RejectsRecords,
+    {
+        let Chain { plan: From { source, index, .. }, draft } = self.chain;
+        Pipeline::new(From { source, index, on_bad: Skip }, draft)
+    }
+
+    /// Sends what the source cannot read as a record to a stream of its own, as [`BadRecord`]s: with `bad.sink(CsvFiles::write("bad"))` they
+    /// are kept to be looked at. They are counted by the metric `records_diverted`.
+    pub fn divert_errors(self) -> (Pipeline<From<S, Divert<ToBadRecord, BadRecord>>, Time>, Sealed<BadRecord, NoTime>)
+    where
+        S: RejectsRecords,
+    {
+        let Chain { plan: From { source, index, .. }, mut draft } = self.chain;
+        let output = draft.output();
+        let bad = Sealed::reading(draft.reader::<BadRecord>(output, EdgeKind::Forward));
+        let make: ToBadRecord = |bad, ()| BadRecord::from_view(bad);
+        let on_bad = Divert { make, output, timed: false, rejected: PhantomData };
+        (Pipeline::new(From { source, index, on_bad }, draft), bad)
+    }
+}
+
+/// The function of a source's `divert_errors`.
+pub type ToBadRecord = for<'a> fn(BadRecordView<'a>, ()) -> BadRecord;
 
 /// The function of [`Pipeline::divert_errors`].
 pub type ToPair<T, E> = for<'a> fn(<T as Record>::View<'a>, E) -> (T, String);

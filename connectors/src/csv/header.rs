@@ -1,15 +1,12 @@
 //! The header of a CSV file: where the fields of the record type are.
 
-use std::{
-    fmt::Write as _,
-    io::{self, Read},
-    path::Path,
-};
+use std::{fmt::Write as _, io::Read, path::Path};
 
 use millstream_core::cell::Column;
-use millstream_runtime::{env::Files, failure::Failure};
+use millstream_runtime::failure::Failure;
 
 use super::scan::{Scan, Scanner, Syntax};
+use crate::files::{BYTE_ORDER_MARK, cannot_read};
 
 /// How many columns a file may have.
 const COLUMNS_LIMIT: usize = 16 * 1024;
@@ -19,29 +16,24 @@ const HEADER_BYTES_LIMIT: u64 = 1024 * 1024;
 const STEP_BYTES: u64 = 4 * 1024;
 /// How many columns a message lists.
 const LISTED_LIMIT: usize = 40;
-/// What some programs put before UTF-8.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What the first line of a file says about the others.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Header {
-    /// Where the rows begin.
-    pub(super) data_start: u64,
+pub struct CsvHeader {
     /// How many fields each row has.
     pub(super) columns: usize,
     /// For each column of the record type where it is in the file, if it is there.
     pub(super) places: Vec<Option<usize>>,
 }
 
-impl Header {
-    /// Opens a file and reads its header. Blocks.
-    pub(super) fn of(files: &dyn Files, path: &Path, syntax: Syntax, wanted: &[Column]) -> Result<Self, Failure> {
-        let mut file = files.open(path).map_err(|error| cannot_read(path, &error))?;
-        Self::read(&mut file, path, syntax, wanted)
-    }
-
-    /// Reads the header at the beginning of a file. Blocks.
-    pub(super) fn read(file: &mut dyn Read, path: &Path, syntax: Syntax, wanted: &[Column]) -> Result<Self, Failure> {
+impl CsvHeader {
+    /// Reads the header at the beginning of a file; also gives where the rows begin. Blocks.
+    pub(super) fn read(
+        file: &mut dyn Read,
+        path: &Path,
+        syntax: Syntax,
+        wanted: &[Column],
+    ) -> Result<(Self, u64), Failure> {
         let mut text = Vec::new();
         let mut scanner = Scanner::new(syntax, COLUMNS_LIMIT);
         loop {
@@ -71,9 +63,9 @@ impl Header {
                 Scan::Row { fields, next } => {
                     let names: Vec<_> = (0..fields).map(|i| String::from_utf8_lossy(scanner.field(&text, i))).collect();
                     let places = wanted.iter().map(|column| place(column, &names, path)).collect::<Result<_, _>>()?;
-                    return Ok(Self { data_start: next as u64, columns: fields, places });
+                    return Ok((Self { columns: fields, places }, next as u64));
                 }
-                Scan::Broken(wrong) => {
+                Scan::Broken { wrong, .. } => {
                     return Err(Failure::new(format!("{}, in the header: {wrong}", path.display())));
                 }
                 Scan::Incomplete | Scan::Blank { .. } if text.len() as u64 >= HEADER_BYTES_LIMIT => {
@@ -115,14 +107,6 @@ fn missing(column: &Column, names: &[impl AsRef<str>], path: &Path) -> Failure {
     ))
 }
 
-/// Says that a file cannot be read.
-pub(super) fn cannot_read(path: &Path, error: &io::Error) -> Failure {
-    match error.kind() {
-        io::ErrorKind::NotFound => Failure::new(format!("there is no file or directory {}", path.display())),
-        _ => Failure::new(format!("cannot read {}: {error}", path.display())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,25 +116,25 @@ mod tests {
         Column { name: "note", required: false, type_name: "String" },
     ];
 
-    fn read(text: &[u8]) -> Result<Header, String> {
+    fn read(text: &[u8]) -> Result<(CsvHeader, u64), String> {
         let syntax = Syntax { delimiter: b',', quoted_newlines: false };
-        Header::read(&mut &text[..], Path::new("trades.csv"), syntax, WANTED).map_err(|failure| failure.to_string())
+        CsvHeader::read(&mut &text[..], Path::new("trades.csv"), syntax, WANTED).map_err(|failure| failure.to_string())
     }
 
     #[test]
     fn columns_are_found_by_name() {
-        assert_eq!(read(b"id,price\n1,2\n"), Ok(Header { data_start: 9, columns: 2, places: vec![Some(1), None] }));
+        assert_eq!(read(b"id,price\n1,2\n"), Ok((CsvHeader { columns: 2, places: vec![Some(1), None] }, 9)));
         assert_eq!(
             read(b"\xef\xbb\xbf\r\n\"note\",\"price\"\r\n"),
-            Ok(Header { data_start: 21, columns: 2, places: vec![Some(1), Some(0)] })
+            Ok((CsvHeader { columns: 2, places: vec![Some(1), Some(0)] }, 21))
         );
-        assert_eq!(read(b"price"), Ok(Header { data_start: 5, columns: 1, places: vec![Some(0), None] }));
+        assert_eq!(read(b"price"), Ok((CsvHeader { columns: 1, places: vec![Some(0), None] }, 5)));
     }
 
     #[test]
     fn a_header_may_be_longer_than_a_step() {
         let text = format!("{},price\n", "x".repeat(3 * STEP_BYTES as usize));
-        assert_eq!(read(text.as_bytes()).unwrap().places, [Some(1), None]);
+        assert_eq!(read(text.as_bytes()).unwrap().0.places, [Some(1), None]);
         let text = vec![b'x'; HEADER_BYTES_LIMIT as usize + 1];
         assert_eq!(
             read(&text).unwrap_err(),

@@ -31,8 +31,8 @@ pub(super) enum Scan {
     Blank { next: usize },
     /// The text ends before the row does.
     Incomplete,
-    /// Not CSV.
-    Broken(Wrong),
+    /// Not CSV, as shows at a position. Before the next row comes a `seek`.
+    Broken { wrong: Wrong, at: usize },
 }
 
 /// Finds rows, one after the other.
@@ -127,7 +127,7 @@ impl Scanner {
                         cursor = Cursor::at(after + 1);
                         start = after + 1;
                     }
-                    _ => break Scan::Broken(Wrong::AfterQuote { column: fields - 1 }),
+                    _ => break Scan::Broken { wrong: Wrong::AfterQuote { column: fields - 1 }, at: after },
                 }
             }
         };
@@ -166,11 +166,11 @@ impl Scanner {
             let rest = &text[from..];
             let found = if self.syntax.quoted_newlines { memchr(QUOTE, rest) } else { memchr2(QUOTE, b'\n', rest) };
             let Some(found) = found else {
-                return Err(if last { Scan::Broken(self.open_quote()) } else { Scan::Incomplete });
+                return Err(if last { self.open_quote(start) } else { Scan::Incomplete });
             };
             let at = from + found;
             if text[at] == b'\n' {
-                return Err(Scan::Broken(self.open_quote()));
+                return Err(self.open_quote(start));
             }
             match text.get(at + 1) {
                 Some(&QUOTE) => {
@@ -188,8 +188,9 @@ impl Scanner {
         }
     }
 
-    fn open_quote(&self) -> Wrong {
-        Wrong::OpenQuote { quoted_newlines: self.syntax.quoted_newlines }
+    /// Where the quote was opened is what is wrong, not where the text ends: the lines between may well be rows.
+    fn open_quote(&self, at: usize) -> Scan {
+        Scan::Broken { wrong: Wrong::OpenQuote { quoted_newlines: self.syntax.quoted_newlines }, at }
     }
 }
 
@@ -276,7 +277,7 @@ mod tests {
                 }
                 Scan::Blank { next } => at = next,
                 Scan::Incomplete => unreachable!("the text is the last"),
-                Scan::Broken(wrong) => return Err(wrong),
+                Scan::Broken { wrong, .. } => return Err(wrong),
             }
         }
         Ok(rows)

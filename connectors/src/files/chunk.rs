@@ -1,26 +1,22 @@
 //! Reads a file piece by piece, off the threads that run tasks, one piece ahead of the parser.
 
 use std::{
-    io::{self, Read, Seek, SeekFrom},
+    io::{self, Read},
     path::Path,
     sync::Arc,
 };
 
-use millstream_core::cell::Column;
 use millstream_runtime::{
-    env::{BoxFuture, Env, ReadFile},
+    env::{BoxFuture, Env},
     failure::Failure,
 };
 
-use super::{
-    header::{Header, cannot_read},
-    scan::Syntax,
-};
+use super::{compression, error::cannot_read, format::ReadFormat};
 use crate::background::background;
 
 /// How much is read at once, in bytes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sizes {
+pub(crate) struct Sizes {
     /// A chunk. A reader keeps two: the one that is parsed and the one that is read meanwhile.
     pub(super) chunk: usize,
     /// What is read past the end of a range at once to find the end of its last row.
@@ -54,34 +50,46 @@ impl Text {
         (self.origin + at as i64) as u64
     }
 
+    /// Where a byte of the file is in `bytes`, or would be.
+    #[inline]
+    pub(super) fn index(&self, offset: u64) -> usize {
+        let index = match u64::try_from(self.origin) {
+            Ok(origin) => offset.saturating_sub(origin),
+            Err(_) => offset.saturating_add(self.origin.unsigned_abs()),
+        };
+        usize::try_from(index).unwrap_or(usize::MAX)
+    }
+
     /// What is not done with.
     pub(super) fn rest(&self) -> &[u8] {
         &self.bytes[self.at..]
     }
 }
 
+/// The header of a file, and where its records begin.
+pub(super) type Beginning<F> = (Arc<<F as ReadFormat>::Header>, u64);
+
 /// What a reader knows when its first chunk is there.
-pub(super) struct Opened {
-    pub(super) header: Arc<Header>,
+pub(super) struct Opened<F: ReadFormat> {
+    pub(super) beginning: Beginning<F>,
     /// True if the text begins before the range: what comes before the end of its first line belongs to the range before.
     pub(super) skip_line: bool,
 }
 
 /// A range to read.
-pub(super) struct Range {
+pub(super) struct Range<F: ReadFormat> {
     pub(super) path: Arc<Path>,
     pub(super) from: u64,
     pub(super) end: u64,
-    pub(super) syntax: Syntax,
-    pub(super) wanted: &'static [Column],
+    pub(super) format: F,
     pub(super) sizes: Sizes,
-    /// The header, if the file was read before.
-    pub(super) header: Option<Arc<Header>>,
+    /// The beginning, if the file was read before.
+    pub(super) beginning: Option<Beginning<F>>,
 }
 
 /// A file that is being read.
 pub(super) struct Chunks {
-    file: Box<dyn ReadFile>,
+    file: Box<dyn Read + Send>,
     path: Arc<Path>,
     /// Where the next chunk begins.
     next: u64,
@@ -91,26 +99,28 @@ pub(super) struct Chunks {
 }
 
 /// A chunk, and the way to the next. `Opened` comes with the first.
-pub(super) type Fetching = BoxFuture<'static, Result<(Chunks, Text, Option<Opened>), Failure>>;
+pub(super) type Fetching<F> = BoxFuture<'static, Result<(Chunks, Text, Option<Opened<F>>), Failure>>;
 
 impl Chunks {
     /// Starts to open a file and to read the first chunk of a range.
-    pub(super) fn open(env: &Arc<dyn Env>, range: Range, buffer: Vec<u8>) -> Fetching {
+    pub(super) fn open<F: ReadFormat>(env: &Arc<dyn Env>, range: Range<F>, buffer: Vec<u8>) -> Fetching<F> {
         let files = Arc::clone(env);
         background(&**env, move || {
-            let Range { path, from, end, syntax, wanted, sizes, header } = range;
-            let mut file = files.files().open(&path).map_err(|error| cannot_read(&path, &error))?;
-            let header = match header {
-                Some(header) => header,
-                None => Arc::new(Header::read(&mut file, &path, syntax, wanted)?),
+            let Range { path, from, end, format, sizes, beginning } = range;
+            let open = |at| compression::open(files.files(), &path, at).map_err(|error| cannot_read(&path, &error));
+            let (header, data_start) = match beginning {
+                Some(beginning) => beginning,
+                None => {
+                    let (header, data_start) = format.header(&mut *open(0)?, &path)?;
+                    (Arc::new(header), data_start)
+                }
             };
             // A line belongs to the range that it begins in: one byte earlier shows whether a line begins at `from`.
-            let skip_line = from > header.data_start;
-            let next = if skip_line { from - 1 } else { header.data_start };
-            file.seek(SeekFrom::Start(next)).map_err(|error| cannot_read(&path, &error))?;
-            let mut chunks = Chunks { file, path, next, end, sizes };
+            let skip_line = from > data_start;
+            let next = if skip_line { from - 1 } else { data_start };
+            let mut chunks = Chunks { file: open(next)?, path: Arc::clone(&path), next, end, sizes };
             let text = chunks.read(buffer, sizes.chunk)?;
-            Ok((chunks, text, Some(Opened { header, skip_line })))
+            Ok((chunks, text, Some(Opened { beginning: (header, data_start), skip_line })))
         })
     }
 
@@ -120,7 +130,7 @@ impl Chunks {
     }
 
     /// Starts to read the next chunk, of at least `least` bytes: a long row is read in ever larger steps.
-    pub(super) fn fetch(mut self, env: &dyn Env, buffer: Vec<u8>, least: usize) -> Fetching {
+    pub(super) fn fetch<F: ReadFormat>(mut self, env: &dyn Env, buffer: Vec<u8>, least: usize) -> Fetching<F> {
         background(env, move || {
             let text = self.read(buffer, self.sizes.chunk.max(least))?;
             Ok((self, text, None))

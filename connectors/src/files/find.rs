@@ -1,11 +1,14 @@
 //! From what the user wrote (a file, a directory, a pattern) to files.
 
-use std::path::{Component, Path, PathBuf};
+use std::{
+    fmt,
+    path::{Component, Path, PathBuf},
+};
 
 use glob::{MatchOptions, Pattern};
 use millstream_runtime::{env::Files, failure::Failure};
 
-use super::header::cannot_read;
+use super::{compression::Compression, error::cannot_read};
 
 /// How many files a source may have.
 pub const FILES_LIMIT: usize = 100_000;
@@ -18,30 +21,72 @@ const DEPTH_LIMIT: usize = 64;
 const MATCHING: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
-/// The files that `path` stands for: itself, the `*.csv` of a directory, or what matches a pattern; sorted, at least one. Blocks.
-pub(super) fn find(files: &dyn Files, path: &Path) -> Result<Vec<PathBuf>, Failure> {
-    if files.is_dir(path) {
-        let mut found = list(files, path)?;
-        found.retain(|path| is_csv(path) && !files.is_dir(path));
-        if found.is_empty() {
-            return Err(Failure::new(format!("there is no *.csv file in directory {}", path.display())));
+/// What a user wrote, and which files of a directory are meant.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    pub(super) path: PathBuf,
+    /// The extensions of files in a directory; all files if empty.
+    pub(super) extensions: &'static [&'static str],
+}
+
+impl Wanted {
+    /// The files that the path stands for: itself, those of a directory with one of the extensions, or what matches a pattern; sorted, at least one. Blocks.
+    pub(super) fn find(&self, files: &dyn Files) -> Result<Vec<PathBuf>, Failure> {
+        let path = &self.path;
+        let found = self.find_any(files)?;
+        if !found.is_empty() {
+            return Ok(found);
         }
-        return bounded(found, path);
+        Err(Failure::new(if !files.is_dir(path) {
+            format!("no file matches {}", path.display())
+        } else if self.extensions.is_empty() {
+            format!("there is no file in directory {}", path.display())
+        } else {
+            format!("there is no {} file in directory {}", Extensions(self.extensions), path.display())
+        }))
     }
-    if !is_pattern(path) {
-        return files.len(path).map(|_| vec![path.to_owned()]).map_err(|error| cannot_read(path, &error));
+
+    /// As [`Wanted::find`], but a directory may be empty, and a pattern match nothing. Blocks.
+    pub(super) fn find_any(&self, files: &dyn Files) -> Result<Vec<PathBuf>, Failure> {
+        let path = &self.path;
+        if files.is_dir(path) {
+            let mut found = list(files, path)?;
+            found.retain(|path| self.has_extension(path) && !is_hidden(path) && !files.is_dir(path));
+            return bounded(found, path);
+        }
+        // A file whose name looks like a pattern is a file.
+        if !is_pattern(path) || files.len(path).is_ok() {
+            return files.len(path).map(|_| vec![path.clone()]).map_err(|error| cannot_read(path, &error));
+        }
+        let mut found = expand(files, path)?;
+        found.retain(|path| !files.is_dir(path));
+        found.sort();
+        found.dedup();
+        bounded(found, path)
     }
-    if files.len(path).is_ok() {
-        return Ok(vec![path.to_owned()]); // a file whose name looks like a pattern
+
+    /// True if it may stand for other files later than now. Blocks.
+    pub(super) fn may_grow(&self, files: &dyn Files) -> bool {
+        files.is_dir(&self.path) || (is_pattern(&self.path) && files.len(&self.path).is_err())
     }
-    let mut found = expand(files, path)?;
-    found.retain(|path| !files.is_dir(path));
-    found.sort();
-    found.dedup();
-    if found.is_empty() {
-        return Err(Failure::new(format!("no file matches {}", path.display())));
+
+    fn has_extension(&self, path: &Path) -> bool {
+        let stem = if Compression::of(path).is_some() { path.file_stem().map(Path::new) } else { Some(path) };
+        let extension = stem.and_then(Path::extension).and_then(|extension| extension.to_str());
+        self.extensions.is_empty() || extension.is_some_and(|extension| self.extensions.contains(&extension))
     }
-    bounded(found, path)
+}
+
+/// `*.csv`, or `*.jsonl or *.ndjson`.
+struct Extensions(&'static [&'static str]);
+
+impl fmt::Display for Extensions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().enumerate().try_for_each(|(i, extension)| {
+            let or = if i == 0 { "" } else { " or " };
+            write!(f, "{or}*.{extension}")
+        })
+    }
 }
 
 fn bounded(found: Vec<PathBuf>, path: &Path) -> Result<Vec<PathBuf>, Failure> {
@@ -59,12 +104,9 @@ fn list(files: &dyn Files, directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     files.list(directory).map_err(|error| cannot_read(directory, &error))
 }
 
-fn is_csv(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "csv") && !is_hidden(path)
-}
-
+/// True for names that say "not for you": `.staging-..`, `_SUCCESS`, `_temporary`.
 fn is_hidden(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+    path.file_name().is_some_and(|name| matches!(name.as_encoded_bytes(), [b'.' | b'_', ..]))
 }
 
 fn is_pattern(path: &Path) -> bool {
@@ -97,7 +139,8 @@ fn expand(files: &dyn Files, pattern: &Path) -> Result<Vec<PathBuf>, Failure> {
             for path in found {
                 for entry in children(files, &path, &mut entries)? {
                     let name = entry.file_name().unwrap_or_default().to_string_lossy();
-                    if names.matches_with(&name, MATCHING) {
+                    let named = text.starts_with('_') || !name.starts_with('_');
+                    if named && names.matches_with(&name, MATCHING) {
                         next.push(entry);
                     }
                 }
@@ -165,9 +208,13 @@ mod tests {
         root
     }
 
+    fn csv(path: PathBuf) -> Wanted {
+        Wanted { path, extensions: &["csv"] }
+    }
+
     #[track_caller]
     fn check(root: &Path, path: &str, expected: &[&str]) {
-        let found = find(&Disk, &root.join(path)).unwrap();
+        let found = csv(root.join(path)).find(&Disk).unwrap();
         let found: Vec<_> = found.iter().map(|path| path.strip_prefix(root).unwrap().to_str().unwrap()).collect();
         assert_eq!(found, expected);
     }
@@ -190,7 +237,7 @@ mod tests {
     fn what_is_not_there_is_named() {
         let root = tree();
         let message = |path: &str| {
-            let failure = find(&Disk, &root.path().join(path)).unwrap_err().to_string();
+            let failure = csv(root.path().join(path)).find(&Disk).unwrap_err().to_string();
             failure.replace(&root.path().display().to_string(), "ROOT")
         };
         assert_eq!(message("c.csv"), "there is no file or directory ROOT/c.csv");

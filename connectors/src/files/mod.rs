@@ -1,0 +1,20 @@
+//! What all sources of files share: finding files, reading them ahead in ranges, unpacking them, watching for new ones, and telling bad records
+//! with their place. A format says only what a record looks like ([`ReadFormat`], [`Parser`]).
+//!
+//! Files whose names end in `.gz` or `.zst` are unpacked as they are read, each by one subtask; positions in them count unpacked bytes.
+
+mod chunk;
+mod compression;
+mod error;
+mod find;
+mod format;
+mod lines;
+mod reader;
+mod source;
+
+pub use error::cannot_read;
+pub use find::FILES_LIMIT;
+pub(crate) use format::BYTE_ORDER_MARK;
+pub use format::{Parsed, Parser, ReadFormat, skip_byte_order_mark};
+pub use reader::{BAD_TEXT_BYTES, FileReader, ROW_BYTES_LIMIT};
+pub use source::{FileEnumerator, FileSource, FileSplit, SPLIT_BYTES};

@@ -18,16 +18,16 @@ use crate::background::background;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sizes {
     /// A chunk. A reader keeps two: the one that is parsed and the one that is read meanwhile.
-    pub(super) chunk: usize,
+    pub(crate) chunk: usize,
     /// What is read past the end of a range at once to find the end of its last row.
-    pub(super) past_end: usize,
+    pub(crate) past_end: usize,
     /// Room in front of each chunk for the row that was cut off at the end of the chunk before: so that row is moved and not the chunk.
-    pub(super) headroom: usize,
+    pub(crate) headroom: usize,
 }
 
 impl Sizes {
     /// A chunk fits the second-level cache and takes far longer to parse than a thread takes to wake up.
-    pub(super) const DEFAULT: Self = Self { chunk: 256 * 1024, past_end: 4 * 1024, headroom: 4 * 1024 };
+    pub(crate) const DEFAULT: Self = Self { chunk: 256 * 1024, past_end: 4 * 1024, headroom: 4 * 1024 };
 }
 
 /// Text to parse: what was left of the text before, and after it a chunk of the file.

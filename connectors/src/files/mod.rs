@@ -12,9 +12,13 @@ mod lines;
 mod reader;
 mod source;
 
+#[cfg(test)]
+pub(crate) use chunk::Sizes;
 pub use error::cannot_read;
 pub use find::FILES_LIMIT;
 pub(crate) use format::BYTE_ORDER_MARK;
 pub use format::{Parsed, Parser, ReadFormat, skip_byte_order_mark};
+#[cfg(test)]
+pub(crate) use reader::Stop;
 pub use reader::{BAD_TEXT_BYTES, FileReader, ROW_BYTES_LIMIT};
 pub use source::{FileEnumerator, FileSource, FileSplit, SPLIT_BYTES};

@@ -137,7 +137,7 @@ impl<F: ReadFormat> FileReader<F> {
     /// Hands over what is wrong at the position and goes on behind it. `tells` is false if only the number of such rows counts. The answer is
     /// false if lines have to be counted first.
     #[cold]
-    fn reject(
+    pub(crate) fn reject(
         &mut self,
         tells: bool,
         reject: impl FnOnce(BadRecordView<'_>) -> Result<(), Failure>,
@@ -251,7 +251,8 @@ impl<F: ReadFormat> SplitReader for FileReader<F> {
     async fn fetch(&mut self) -> Result<Fetched, Failure> {
         if self.from.is_none() && self.fault.is_none() && self.text.rest().len() > ROW_BYTES_LIMIT {
             let name = self.format.name();
-            let reason = format!("the row is longer than {ROW_BYTES_LIMIT} bytes; is this really a file of format {name}?");
+            let reason =
+                format!("the row is longer than {ROW_BYTES_LIMIT} bytes; is this really a file of format {name}?");
             self.fault = Some(Fault { reason, next: None });
         }
         if self.fault.is_some() {

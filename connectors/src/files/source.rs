@@ -141,8 +141,7 @@ impl<F: ReadFormat> Source for FileSource<F> {
             if self.watch.is_some() && is_empty {
                 continue; // it may yet get its content
             }
-            let mut text =
-                super::compression::open(files, &path, 0).map_err(|error| cannot_read(&path, &error))?;
+            let mut text = super::compression::open(files, &path, 0).map_err(|error| cannot_read(&path, &error))?;
             self.format.header(&mut *text, &path)?;
         }
         Ok(())

@@ -11,10 +11,13 @@ use millstream_macros::Record;
 use millstream_runtime::{
     env::TokioEnv,
     failure::Failure,
-    source::{ConnectorContext, Fetched, Source, SplitEnumerator, SplitReader},
+    source::{BadRecordView, ConnectorContext, Fetched, Source, SplitEnumerator, SplitReader},
 };
 
-use super::{CsvReader, CsvSource, chunk::Sizes};
+use super::{Csv, CsvSource};
+use crate::files::{FileReader, Sizes, Stop};
+
+type CsvReader = FileReader<Csv<Line>>;
 
 /// What most tests read and write.
 #[derive(Debug, Clone, PartialEq, Record)]
@@ -39,13 +42,25 @@ fn context() -> ConnectorContext {
 }
 
 /// Reads what is left of the split that the reader has open.
-async fn drain(reader: &mut CsvReader<Line>, records: &mut Vec<Line>) -> Result<(), Failure> {
+async fn drain(reader: &mut CsvReader, records: &mut Vec<Line>) -> Result<(), Failure> {
     while reader.fetch().await? == Fetched::Data {
-        while let Some(record) = reader.next() {
+        read(reader, |record| {
             records.push(Line::from_view(record));
-        }
+            false
+        })?;
     }
     Ok(())
+}
+
+/// Reads what is in memory; a bad row is a failure.
+fn read(reader: &mut CsvReader, take: impl FnMut(LineView<'_>) -> bool) -> Result<Stop, Failure> {
+    let stop = reader.records(take);
+    if stop == Stop::Fault {
+        let fail =
+            |bad: BadRecordView<'_>| Err(Failure::new(format!("{}, line {}: {}", bad.origin, bad.line, bad.reason)));
+        reader.reject(true, fail)?;
+    }
+    Ok(stop)
 }
 
 /// Reads everything with one reader.
@@ -53,7 +68,7 @@ async fn read_all(source: &CsvSource<Line>, sizes: Sizes) -> Result<Vec<Line>, F
     let cx = context();
     source.check(&cx)?;
     let discovered = source.enumerator(&cx)?.discover().await?;
-    let mut reader = CsvReader::new(Arc::clone(cx.env()), source.syntax(), sizes);
+    let mut reader = CsvReader::new(Arc::clone(cx.env()), source.format.clone(), sizes);
     let mut records = Vec::new();
     for split in discovered.splits {
         reader.open(split)?;

@@ -86,16 +86,19 @@ proptest! {
             let source = CsvFiles::<Line>::read(directory.path());
             let cx = context();
             let mut splits = source.enumerator(&cx).unwrap().discover().await.unwrap().splits;
-            let mut first = CsvReader::<Line>::new(Arc::clone(cx.env()), source.syntax(), TINY);
+            let mut first = CsvReader::new(Arc::clone(cx.env()), source.format.clone(), TINY);
             first.open(splits.remove(0)).unwrap();
             let mut records = Vec::new();
-            'reading: while first.fetch().await.unwrap() == Fetched::Data {
-                loop {
-                    if records.len() == stop_after {
-                        break 'reading;
-                    }
-                    let Some(record) = first.next() else { break };
+            while first.fetch().await.unwrap() == Fetched::Data {
+                if stop_after == 0 {
+                    break;
+                }
+                let stop = super::read(&mut first, |record| {
                     records.push(Line::from_view(record));
+                    records.len() == stop_after
+                });
+                if stop.unwrap() == Stop::Full {
+                    break;
                 }
             }
             let mut second = source.reader(&cx).unwrap();
@@ -151,7 +154,7 @@ fn a_fetch_that_is_given_up_loses_nothing() {
         let source = CsvFiles::<Line>::read(directory.path());
         let cx = context();
         let split = source.enumerator(&cx).unwrap().discover().await.unwrap().splits.remove(0);
-        let mut reader = CsvReader::<Line>::new(Arc::clone(cx.env()), source.syntax(), TINY);
+        let mut reader = CsvReader::new(Arc::clone(cx.env()), source.format.clone(), TINY);
         reader.open(split).unwrap();
         let mut records = Vec::new();
         loop {
@@ -160,9 +163,11 @@ fn a_fetch_that_is_given_up_loses_nothing() {
             if reader.fetch().await.unwrap() == Fetched::EndOfSplit {
                 return records;
             }
-            while let Some(record) = reader.next() {
+            let stop = super::read(&mut reader, |record| {
                 records.push(record.number.unwrap());
-            }
+                false
+            });
+            assert_eq!(stop.unwrap(), Stop::Empty);
         }
     });
     assert_eq!(records, (0..200).collect::<Vec<_>>());

@@ -14,6 +14,10 @@ use millstream_runtime::{
 use super::{compression, error::cannot_read, format::ReadFormat};
 use crate::background::background;
 
+/// How long a row may be, in bytes; one that exceeds it by less than what is read at once may pass. A longer one fails the job under every policy: there is
+/// no telling where to go on behind it.
+pub const ROW_BYTES_LIMIT: usize = 64 * 1024 * 1024;
+
 /// How much is read at once, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sizes {
@@ -23,11 +27,14 @@ pub(crate) struct Sizes {
     pub(crate) past_end: usize,
     /// Room in front of each chunk for the row that was cut off at the end of the chunk before: so that row is moved and not the chunk.
     pub(crate) headroom: usize,
+    /// How long a row may be.
+    pub(crate) row: usize,
 }
 
 impl Sizes {
     /// A chunk fits the second-level cache and takes far longer to parse than a thread takes to wake up.
-    pub(crate) const DEFAULT: Self = Self { chunk: 256 * 1024, past_end: 4 * 1024, headroom: 4 * 1024 };
+    pub(crate) const DEFAULT: Self =
+        Self { chunk: 256 * 1024, past_end: 4 * 1024, headroom: 4 * 1024, row: ROW_BYTES_LIMIT };
 }
 
 /// Text to parse: what was left of the text before, and after it a chunk of the file.

@@ -11,7 +11,10 @@ mod format;
 mod lines;
 mod reader;
 mod source;
+#[cfg(test)]
+mod tests;
 
+pub use chunk::ROW_BYTES_LIMIT;
 #[cfg(test)]
 pub(crate) use chunk::Sizes;
 pub use error::cannot_read;
@@ -20,5 +23,5 @@ pub(crate) use format::BYTE_ORDER_MARK;
 pub use format::{Parsed, Parser, ReadFormat, skip_byte_order_mark};
 #[cfg(test)]
 pub(crate) use reader::Stop;
-pub use reader::{BAD_TEXT_BYTES, FileReader, ROW_BYTES_LIMIT};
+pub use reader::{BAD_TEXT_BYTES, FileReader};
 pub use source::{FileEnumerator, FileSource, FileSplit, SPLIT_BYTES};

@@ -18,8 +18,6 @@ use super::{
 };
 use crate::background::background;
 
-/// How long a row may be, in bytes. A longer one fails the job under every policy: there is no telling where to go on behind it.
-pub const ROW_BYTES_LIMIT: usize = 64 * 1024 * 1024;
 /// How much of a bad row its [`BadRecord`](millstream_runtime::source::BadRecord) repeats, in bytes.
 pub const BAD_TEXT_BYTES: usize = 4 * 1024;
 
@@ -249,10 +247,9 @@ impl<F: ReadFormat> SplitReader for FileReader<F> {
     }
 
     async fn fetch(&mut self) -> Result<Fetched, Failure> {
-        if self.from.is_none() && self.fault.is_none() && self.text.rest().len() > ROW_BYTES_LIMIT {
-            let name = self.format.name();
-            let reason =
-                format!("the row is longer than {ROW_BYTES_LIMIT} bytes; is this really a file of format {name}?");
+        if self.from.is_none() && self.fault.is_none() && self.text.rest().len() > self.sizes.row {
+            let (row, name) = (self.sizes.row, self.format.name());
+            let reason = format!("the row is longer than {row} bytes; is this really a file of format {name}?");
             self.fault = Some(Fault { reason, next: None });
         }
         if self.fault.is_some() {

@@ -94,9 +94,9 @@ impl<F: ReadFormat> FileSource<F> {
             .ok_or_else(|| Failure::new(format!("the path {} is not UTF-8; rename it", path.display())))?
             .to_owned();
         let (bytes, end) = match Compression::of(path) {
-            Some(_) => (len.max(1), u64::MAX), // how long its text is shows at the end
+            Some(_) => (u64::MAX, u64::MAX), // how long its text is shows at the end
             None if self.format.splittable() => (self.split_bytes, len),
-            None => (len.max(1), len),
+            None => (u64::MAX, len),
         };
         let starts = (0..len.div_ceil(bytes)).map(move |i| i * bytes);
         Ok(starts.map(move |from| (name.clone(), from, end.min(from.saturating_add(bytes)))))
@@ -184,7 +184,7 @@ impl<F: ReadFormat> SplitEnumerator for FileEnumerator<F> {
 
 impl<F: ReadFormat> FileSource<F> {
     /// Looks for files that were not seen before. Blocks.
-    fn discover(&self, files: &dyn Files, seen: &HashSet<PathBuf>) -> Result<Found, Failure> {
+    pub(super) fn discover(&self, files: &dyn Files, seen: &HashSet<PathBuf>) -> Result<Found, Failure> {
         let wanted = self.wanted();
         let found = if self.watch.is_some() { wanted.find_any(files)? } else { wanted.find(files)? };
         let mut discovered = Discovered { splits: Vec::new(), bytes: 0, again: self.watch };

@@ -6,7 +6,7 @@ use super::*;
 use crate::{Random, csv::CsvFiles};
 
 /// Sizes at which everything that happens at a border happens in a short text.
-const TINY: Sizes = Sizes { chunk: 16, past_end: 3, headroom: 5 };
+const TINY: Sizes = Sizes { chunk: 16, past_end: 3, headroom: 5, row: Sizes::DEFAULT.row };
 
 /// What the csv crate reads, in the same form.
 fn reference(text: &[u8]) -> Vec<Line> {

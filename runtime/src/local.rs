@@ -198,7 +198,8 @@ impl Driver {
         match self.settle(result, &mut sinks).await {
             Ok(()) => Ok(JobReport { elapsed: self.env.now().since(began) }),
             Err(failure) => {
-                for sink in sinks.iter_mut().filter(|sink| !sink.committed) {
+                for sink in sinks.iter_mut().rev().filter(|sink| !sink.committed) {
+                    // The last one first: sinks undo what they did before the job, each on what those before it had done.
                     // The job has its failure to tell already; that this one panics, too, would hide it.
                     let abort = sink.committer.abort();
                     let abort = async {

@@ -1,31 +1,24 @@
 //! CSV files, read in parallel by ranges of lines and written as part files that appear together.
 
 mod chunk;
-mod commit;
 mod fault;
 mod find;
+mod format;
 mod header;
-mod parts;
-mod quote;
 mod reader;
 mod scan;
-mod sink;
 mod source;
 #[cfg(test)]
 mod tests;
-mod writer;
 
 use std::{marker::PhantomData, path::PathBuf};
 
 use millstream_core::cell::Row;
 
-pub use commit::CsvCommitter;
 pub use find::FILES_LIMIT;
-pub use parts::CsvPart;
+pub use format::{CsvFormat, CsvSink};
 pub use reader::CsvReader;
-pub use sink::{CsvSink, PART_BYTES};
 pub use source::{CsvEnumerator, CsvSource, CsvSplit, SPLIT_BYTES};
-pub use writer::CsvWriter;
 
 /// CSV files of records of type `T`, to [read](CsvFiles::read) or to [write](CsvFiles::write).
 pub struct CsvFiles<T>(PhantomData<fn(T)>);
@@ -40,11 +33,22 @@ impl<T: for<'t> Row<'t>> CsvFiles<T> {
         CsvSource::new(path.into())
     }
 
-    /// Writes part files into a directory, which is made if need be. They appear all together when the job has ended well, followed by an
-    /// empty file `_SUCCESS`; until then they are kept in a hidden directory inside of it, which goes away if the job fails. A subtask that
-    /// gets no records writes no part, so a job without any result leaves `_SUCCESS` alone.
+    /// Writes part files into a directory. They appear all together when the job has ended well, or one after the other with
+    /// [`roll_every`](CsvSink::roll_every): see [`FileSink`](crate::part_files::FileSink).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use millstream_connectors::CsvFiles;
+    ///
+    /// // Pairs, in a directory for each first field, each part compressed, and there within a minute.
+    /// let sink = CsvFiles::<(u32, String)>::write("out")
+    ///     .partition_by(|(shop, _)| shop)
+    ///     .roll_every(Duration::from_secs(60))
+    ///     .zstd();
+    /// # let _ = sink;
+    /// ```
     pub fn write(directory: impl Into<PathBuf>) -> CsvSink<T> {
-        CsvSink::new(directory.into())
+        CsvSink::new(directory, CsvFormat::new())
     }
 }
 

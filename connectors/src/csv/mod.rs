@@ -38,14 +38,13 @@ impl<T: for<'t> Row<'t>> CsvFiles<T> {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use millstream_connectors::CsvFiles;
+    /// use millstream_connectors::csv::{CsvFiles, CsvSink};
+    /// use millstream_core::cell::Row;
     ///
-    /// // Pairs, in a directory for each first field, each part compressed, and there within a minute.
-    /// let sink = CsvFiles::<(u32, String)>::write("out")
-    ///     .partition_by(|(shop, _)| shop)
-    ///     .roll_every(Duration::from_secs(60))
-    ///     .zstd();
-    /// # let _ = sink;
+    /// /// Compressed parts, each of which is there within a minute of its first record.
+    /// fn output<T: for<'t> Row<'t>>() -> CsvSink<T> {
+    ///     CsvFiles::write("out").roll_every(Duration::from_secs(60)).zstd()
+    /// }
     /// ```
     pub fn write(directory: impl Into<PathBuf>) -> CsvSink<T> {
         CsvSink::new(directory, CsvFormat::new())

@@ -20,9 +20,15 @@ pub const PARTITION_DEPTH_LIMIT: usize = 16;
     label = "cannot be displayed",
     note = "`.partition_by(..)` takes a closure that returns a number, a string, a time or another type with `Display`: say what an `Option` or a list is to be called, and call `.partition_by(..)` twice for directories in directories"
 )]
-pub trait DirectoryName: Display {}
+pub trait DirectoryName: Display {
+    /// Known only if it can be displayed; see [`When`](millstream_core::proof::When).
+    #[doc(hidden)]
+    type Proof;
+}
 #[diagnostic::do_not_recommend]
-impl<D: Display> DirectoryName for D {}
+impl<D: Display> DirectoryName for D {
+    type Proof = D;
+}
 
 /// Says which directory a record belongs to. [`FileSink::partition_by`](super::FileSink::partition_by) and
 /// [`FileSink::partition_with`](super::FileSink::partition_with) make the values.

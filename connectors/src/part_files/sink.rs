@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use millstream_core::record::Record;
+use millstream_core::{proof::When, record::Record};
 use millstream_runtime::{
     failure::Failure,
     operator::{Annotated, KeyFn},
@@ -121,7 +121,7 @@ impl<F: WriteFormat, P: Partitioning<F::In>> FileSink<F, P> {
     /// let sink = TextFiles::write("out").partition_by(|line| if line.contains("ERROR") { "error" } else { "debug" });
     /// # let _ = sink;
     /// ```
-    pub fn partition_by<N, D>(self, name: N) -> FileSink<F, PartitionBy<P, N, D>>
+    pub fn partition_by<N, D>(self, name: N) -> When<D::Proof, FileSink<F, PartitionBy<P, N, D>>>
     where
         N: for<'a> Fn(<F::In as Record>::View<'a>) -> D + Clone + Send + Sync + 'static,
         D: DirectoryName + 'static,
@@ -130,9 +130,9 @@ impl<F: WriteFormat, P: Partitioning<F::In>> FileSink<F, P> {
     }
 
     /// As [`partition_by`](FileSink::partition_by), by a function annotated with `#[key]`, which may borrow from the record.
-    pub fn partition_with<N, K>(self, key: N) -> FileSink<F, PartitionWith<P, K>>
+    pub fn partition_with<N, K, Via>(self, key: N) -> FileSink<F, PartitionWith<P, K>>
     where
-        N: Annotated<K>,
+        N: Annotated<K, Via>,
         K: KeyFn<F::In> + Sync,
         for<'a> <K::Key as Record>::View<'a>: DirectoryName,
     {

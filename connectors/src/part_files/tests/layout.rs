@@ -2,6 +2,8 @@
 
 use std::io::Read;
 
+use millstream_runtime::operator::KeyFn;
+
 use super::*;
 use crate::{TextFiles, part_files::OPEN_PARTS_LIMIT};
 
@@ -24,6 +26,26 @@ fn records_go_to_the_directory_of_their_partition() {
     );
     assert_eq!(contents(&directory.path().join("1/a")), b"a\na\n");
     assert_eq!(contents(&directory.path().join("2/b")), b"bb\nba\n");
+}
+
+/// The key of a stream, which borrows from its record; written out as the macro does.
+#[derive(Debug, Clone)]
+struct FirstWord;
+
+impl KeyFn<String> for FirstWord {
+    type Key = String;
+    fn with<R>(&self, line: &str, then: impl FnOnce(&str) -> R) -> R {
+        then(line.split(' ').next().unwrap_or_default())
+    }
+}
+
+#[test]
+fn a_key_that_borrows_names_a_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let sink = TextFiles::write(directory.path()).partition_with(|| FirstWord);
+    block_on(run(&sink, &lines(["a 1", "b 2", "a 3"]))).unwrap();
+    assert_eq!(contents(&directory.path().join("a")), b"a 1\na 3\n");
+    assert_eq!(tree(directory.path()), ["_SUCCESS", "a/part-00000-000000.txt", "b/part-00000-000001.txt"]);
 }
 
 #[test]

@@ -40,10 +40,12 @@ where
     let Chain { plan, mut draft } = stream.into_chain();
     let index = draft.operator(OperatorInfo::new("sink", &sink.name(), Location::caller()));
     let operators = draft.operators().to_vec();
+    let sink = Arc::new(sink);
     let task = TaskInfo {
         job: "bench".into(),
         subtask: 0,
         parallelism: 1,
+        run: env.random(),
         settings: Settings::default(),
         registry: Registry::default(),
         env,

@@ -1,5 +1,8 @@
-//! [`Env`]: the one door to the outside. Spawning, time, randomness, blocking work and files go through it, so that the same engine runs on
-//! tokio, or on one thread from one seed. (Connections join with the crate that makes them.)
+//! [`Env`]: the one door to the outside. Spawning, time, randomness, blocking work, files and connections go through it, so that the same engine
+//! runs on tokio, or on one thread from one seed.
+
+mod net;
+mod tokio_net;
 
 use std::{
     fmt,
@@ -13,6 +16,8 @@ use std::{
 };
 
 use millstream_core::time::Timestamp;
+
+pub use net::{Connection, Listener, Network};
 
 /// A future on its own.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -71,6 +76,8 @@ pub trait Files: Send + Sync {
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>>;
     /// Creates a file for writing; one that exists is emptied.
     fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>>;
+    /// Opens a file for writing at its end, wherever that is at each write; one that is missing is created.
+    fn append(&self, path: &Path) -> io::Result<Box<dyn WriteFile>>;
     /// The length of a file, in bytes; an error if it is a directory.
     fn len(&self, path: &Path) -> io::Result<u64>;
     /// True if there is a directory.
@@ -79,12 +86,16 @@ pub trait Files: Send + Sync {
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
     /// Makes a directory and those above it.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
+    /// Makes what happened to the names in a directory (files made, renamed, removed) survive a crash of the machine.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// Renames a file, atomically on one file system.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Removes a directory with all that is in it.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
+    /// Removes a directory that is empty; an error if it is not.
+    fn remove_empty_dir(&self, path: &Path) -> io::Result<()>;
 }
 
 /// Where a job runs.
@@ -105,6 +116,8 @@ pub trait Env: Send + Sync {
     fn wait_in_place(&self, future: BoxFuture<'_, ()>) -> bool;
     /// Files.
     fn files(&self) -> &dyn Files;
+    /// Connections.
+    fn network(&self) -> &dyn Network;
 
     /// Waits for a while.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
@@ -194,6 +207,10 @@ impl Env for TokioEnv {
     fn files(&self) -> &dyn Files {
         &Disk
     }
+
+    fn network(&self) -> &dyn Network {
+        &tokio_net::Tcp
+    }
 }
 
 /// The file system of the machine.
@@ -208,6 +225,10 @@ impl Files for Disk {
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
         Ok(Box::new(std::fs::File::create(path)?))
+    }
+
+    fn append(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
+        Ok(Box::new(std::fs::OpenOptions::new().append(true).create(true).open(path)?))
     }
 
     fn len(&self, path: &Path) -> io::Result<u64> {
@@ -232,6 +253,17 @@ impl Files for Disk {
         std::fs::create_dir_all(path)
     }
 
+    #[cfg(unix)]
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        std::fs::File::open(path)?.sync_all()
+    }
+
+    /// Directories cannot be opened as files here, and the system keeps them in order by itself.
+    #[cfg(not(unix))]
+    fn sync_dir(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         std::fs::rename(from, to)
     }
@@ -242,5 +274,9 @@ impl Files for Disk {
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
         std::fs::remove_dir_all(path)
+    }
+
+    fn remove_empty_dir(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_dir(path)
     }
 }

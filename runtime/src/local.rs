@@ -130,6 +130,7 @@ pub fn start(graph: JobGraph, env: Arc<dyn Env>) -> JobHandle {
         done: done.shared(),
     };
     let driver = Driver {
+        run: env.random(),
         env: Arc::clone(&env),
         cancel: handle.cancel.clone(),
         drain: handle.drain.clone(),
@@ -168,6 +169,8 @@ fn chain_names(graph: &JobGraph) -> Vec<String> {
 }
 
 struct Driver {
+    /// Tells this run from all others.
+    run: u64,
     env: Arc<dyn Env>,
     cancel: Flag,
     drain: Flag,
@@ -190,16 +193,13 @@ type TaskFuture = crate::env::BoxFuture<'static, Result<(), Failure>>;
 impl Driver {
     async fn run(self, graph: JobGraph) -> Result<JobReport, Failure> {
         let began = self.env.now();
-        let graph = self.check(graph).await?;
         let mut sinks = self.sinks(&graph)?;
-        let result = match contain(|| self.deploy(&graph, &sinks)).and_then(|tasks| tasks) {
-            Ok(tasks) => self.supervise(tasks).await,
-            Err(failure) => Err(failure),
-        };
+        let result = self.check_and_run(graph, &mut sinks).await;
         match self.settle(result, &mut sinks).await {
             Ok(()) => Ok(JobReport { elapsed: self.env.now().since(began) }),
             Err(failure) => {
-                for sink in sinks.iter_mut().filter(|sink| !sink.committed) {
+                for sink in sinks.iter_mut().rev().filter(|sink| !sink.committed) {
+                    // The last one first: sinks undo what they did before the job, each on what those before it had done.
                     // The job has its failure to tell already; that this one panics, too, would hide it.
                     let abort = sink.committer.abort();
                     let abort = async {
@@ -211,6 +211,12 @@ impl Driver {
                 Err(failure)
             }
         }
+    }
+
+    async fn check_and_run(&self, graph: JobGraph, sinks: &mut [PendingSink]) -> Result<(), Failure> {
+        let graph = self.check(graph).await?;
+        let tasks = contain(|| self.deploy(&graph, sinks)).and_then(|tasks| tasks)?;
+        self.supervise(tasks).await
     }
 
     /// Commits what a job that ended well has written.
@@ -225,12 +231,18 @@ impl Driver {
         Ok(())
     }
 
+    /// What [`ConnectorContext::run`] says of a vertex: it has one source or one sink at most.
+    fn run_of(&self, vertex: VertexId) -> u64 {
+        self.run.wrapping_add(vertex.0 as u64)
+    }
+
     fn connector(&self, graph: &JobGraph, vertex: VertexId, operator: &str) -> ConnectorContext {
         ConnectorContext {
             env: Arc::clone(&self.env),
             operator: operator.to_owned(),
             subtask: 0,
             parallelism: graph.parallelism(vertex),
+            run: self.run_of(vertex),
             registry: self.registry.clone(),
         }
     }
@@ -324,6 +336,7 @@ impl Driver {
                     job: graph.name.clone(),
                     subtask,
                     parallelism,
+                    run: self.run_of(id),
                     settings: graph.settings.clone(),
                     registry: self.registry.clone(),
                     env: Arc::clone(&self.env),

@@ -4,8 +4,8 @@ use std::future::Future;
 
 use millstream_core::{record::Record, time::Timestamp};
 
-use crate::failure::Failure;
 pub use crate::source::ConnectorContext as SinkContext;
+use crate::{env::Instant, failure::Failure};
 
 /// Where records go.
 #[diagnostic::on_unimplemented(
@@ -20,7 +20,7 @@ pub trait Sink: Send + Sync + 'static {
     type Committable: Record;
     /// Writes; one per subtask.
     type Writer: SinkWriter<In = Self::In, Committable = Self::Committable>;
-    /// Commits; one per job.
+    /// Commits.
     type Committer: Committer<Committable = Self::Committable>;
 
     /// What messages, metrics and plans call it.
@@ -29,7 +29,8 @@ pub trait Sink: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// A failure here is the job's: nothing has been started then.
+    /// A failure here is the job's: nothing has been started then. The committer is told to abort, as it is if the check of another
+    /// connector fails.
     fn check(&self, cx: &SinkContext) -> Result<(), Failure> {
         let _ = cx;
         Ok(())
@@ -40,7 +41,8 @@ pub trait Sink: Send + Sync + 'static {
     ///
     /// A failure fails the job.
     fn writer(&self, cx: &SinkContext) -> Result<Self::Writer, Failure>;
-    /// Makes the committer. Must not block.
+    /// Makes the committer. Must not block. Besides the one of the job, which has the last word, each subtask makes one if its writer hands
+    /// something over early ([`SinkWriter::take_early`]).
     ///
     /// # Errors
     ///
@@ -68,7 +70,12 @@ pub trait SinkWriter: Send + 'static {
     /// How many records were written so far, for metrics. (Asked for once a batch: a count kept beside every writer would be a store per record.)
     fn records(&self) -> u64;
 
-    /// Writes out what is in memory. Called when the writer is full, and when its task has nothing else to do.
+    /// When it wants to be flushed though it is not full and no record comes: a part is due to be closed. Asked for once a batch.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Writes out what is in memory. Called when the writer is full, when its deadline has come, and when its task has nothing else to do.
     ///
     /// # Errors
     ///
@@ -78,6 +85,12 @@ pub trait SinkWriter: Send + 'static {
     ///
     /// Dropped only when the job is cancelled or has failed.
     fn flush(&mut self) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Hands over what should be committed now, before the job has ended; asked for after each flush of a job without checkpoints. What is
+    /// not taken here is handed over by `prepare`, which is all that a job with checkpoints asks.
+    fn take_early(&mut self) -> Vec<Self::Committable> {
+        Vec::new()
+    }
 
     /// Writes out everything and hands over what has to be committed; called once after the last record (and, with checkpoints, at every barrier).
     ///
@@ -93,14 +106,15 @@ pub trait Committer: Send + 'static {
     type Committable: Record;
 
     /// Makes it visible. `last` is true if the job has ended well and nothing will follow. Must be idempotent: after a crash the same
-    /// committables come again.
+    /// committables come again. Several committers of a run may commit at the same time, each its own.
     ///
     /// # Errors
     ///
     /// A failure fails the job.
     fn commit(&mut self, what: Vec<Self::Committable>, last: bool) -> impl Future<Output = Result<(), Failure>> + Send;
 
-    /// The job has failed or was cancelled: removes what was written and not committed, as far as that is possible.
+    /// The job has failed or was cancelled: removes what was written and not committed, as far as that is possible. Only the committer of
+    /// the job is told, after all writers are gone.
     fn abort(&mut self) -> impl Future<Output = ()> + Send;
 }
 

@@ -161,6 +161,7 @@ pub struct ConnectorContext {
     pub(crate) operator: String,
     pub(crate) subtask: usize,
     pub(crate) parallelism: usize,
+    pub(crate) run: u64,
     pub(crate) registry: Registry,
 }
 
@@ -168,9 +169,10 @@ pub struct ConnectorContext {
 pub type SourceContext = ConnectorContext;
 
 impl ConnectorContext {
-    /// A context on its own, for tests of connectors: subtask 0 of 1.
+    /// A context on its own, for tests of connectors: subtask 0 of 1, in a run of its own. (Clones are of the same run.)
     pub fn detached(env: Arc<dyn Env>, operator: impl Into<String>) -> Self {
-        Self { env, operator: operator.into(), subtask: 0, parallelism: 1, registry: Registry::default() }
+        let run = env.random();
+        Self { env, operator: operator.into(), subtask: 0, parallelism: 1, run, registry: Registry::default() }
     }
 
     /// Time, files, blocking work.
@@ -191,6 +193,12 @@ impl ConnectorContext {
     /// How many subtasks there are.
     pub fn parallelism(&self) -> usize {
         self.parallelism
+    }
+
+    /// A number drawn for this operator in this run of the job: the same for its check, its subtasks and its committer, another one for every
+    /// other operator and every other run, be it of the same graph. What must not collide with what they leave is named by it.
+    pub fn run(&self) -> u64 {
+        self.run
     }
 
     fn id(&self, name: &str) -> MetricId {

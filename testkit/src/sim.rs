@@ -16,6 +16,7 @@
 //! ```
 
 mod clock;
+mod net;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -37,10 +38,11 @@ use std::{
 
 use futures::channel::oneshot;
 use millstream_core::time::Timestamp;
-use millstream_runtime::env::{BoxFuture, Disk, Env, Files, Instant};
+use millstream_runtime::env::{BoxFuture, Disk, Env, Files, Instant, Network};
 
 use self::{
     clock::{Clock, Sleep},
+    net::SimNetwork,
     task::{TaskId, TaskWaker},
 };
 
@@ -60,6 +62,7 @@ const BLOCKING_NANOS_LIMIT: u64 = 5_000_000;
 /// environment or by [`SimEnv::drop_tasks`]. (A task that holds its environment keeps it alive: then only the latter helps.)
 pub struct SimEnv {
     clock: Arc<Clock>,
+    network: SimNetwork,
     /// All tasks, except the one that is being polled.
     tasks: Mutex<BTreeMap<TaskId, Task>>,
     running: AtomicBool,
@@ -80,8 +83,10 @@ impl SimEnv {
 
     /// The world of a seed in which every [`SimEnv::block_on`] must be done within a bound of virtual time.
     pub fn with_time_limit(seed: u64, time_limit: Duration) -> Arc<Self> {
+        let clock = Arc::new(Clock::new(seed));
         Arc::new(Self {
-            clock: Arc::new(Clock::new(seed)),
+            network: SimNetwork::new(clock.clone()),
+            clock,
             tasks: Mutex::default(),
             running: AtomicBool::new(false),
             time_limit,
@@ -218,6 +223,11 @@ impl Env for SimEnv {
 
     fn files(&self) -> &dyn Files {
         &Disk
+    }
+
+    /// Connections in memory, among the tasks of this environment.
+    fn network(&self) -> &dyn Network {
+        &self.network
     }
 }
 

@@ -1,27 +1,20 @@
 //! CSV files, read in parallel by ranges of lines and written as part files that appear together.
 
-mod commit;
 mod fault;
+mod format;
 mod header;
-mod parts;
-mod quote;
 mod read;
 mod scan;
-mod sink;
 #[cfg(test)]
 mod tests;
-mod writer;
 
 use std::{marker::PhantomData, path::PathBuf};
 
 use millstream_core::cell::Row;
 
-pub use commit::CsvCommitter;
+pub use format::{CsvFormat, CsvSink};
 pub use header::CsvHeader;
-pub use parts::CsvPart;
 pub use read::{Csv, CsvParser, CsvSource};
-pub use sink::{CsvSink, PART_BYTES};
-pub use writer::CsvWriter;
 
 /// CSV files of records of type `T`, to [read](CsvFiles::read) or to [write](CsvFiles::write).
 pub struct CsvFiles<T>(PhantomData<fn(T)>);
@@ -37,11 +30,21 @@ impl<T: for<'t> Row<'t>> CsvFiles<T> {
         CsvSource::new(Csv::new(), path)
     }
 
-    /// Writes part files into a directory, which is made if need be. They appear all together when the job has ended well, followed by an
-    /// empty file `_SUCCESS`; until then they are kept in a hidden directory inside of it, which goes away if the job fails. A subtask that
-    /// gets no records writes no part, so a job without any result leaves `_SUCCESS` alone.
+    /// Writes part files into a directory. They appear all together when the job has ended well, or one after the other with
+    /// [`roll_every`](CsvSink::roll_every): see [`FileSink`](crate::part_files::FileSink).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use millstream_connectors::csv::{CsvFiles, CsvSink};
+    /// use millstream_core::cell::Row;
+    ///
+    /// /// Compressed parts, each of which is there within a minute of its first record.
+    /// fn output<T: for<'t> Row<'t>>() -> CsvSink<T> {
+    ///     CsvFiles::write("out").roll_every(Duration::from_secs(60)).zstd()
+    /// }
+    /// ```
     pub fn write(directory: impl Into<PathBuf>) -> CsvSink<T> {
-        CsvSink::new(directory.into())
+        CsvSink::new(directory, CsvFormat::new())
     }
 }
 

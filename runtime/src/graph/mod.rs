@@ -221,6 +221,7 @@ pub(crate) trait SinkDriver: Send {
 
 /// A committer, its types erased.
 pub(crate) trait DynCommitter: Send {
+    /// Commits what the writers of a job that has ended well left.
     fn commit(&mut self, what: Vec<Box<dyn Any + Send>>) -> BoxFuture<'_, Result<(), Failure>>;
     fn abort(&mut self) -> BoxFuture<'_, ()>;
 }

@@ -24,8 +24,12 @@ use crate::{
 pub(crate) type Committables = Arc<Mutex<Vec<Box<dyn Any + Send>>>>;
 
 /// Writes records, and lets the task wait while the writer is full.
-pub(crate) struct SinkTail<W: SinkWriter> {
-    writer: W,
+pub(crate) struct SinkTail<S: Sink> {
+    sink: Arc<S>,
+    writer: S::Writer,
+    /// Commits what the writer hands over early. Made when it first does.
+    committer: Option<S::Committer>,
+    cx: SinkContext,
     info: OperatorInfo,
     metrics: TaskMetrics,
     committables: Committables,
@@ -37,18 +41,17 @@ pub(crate) struct SinkTail<W: SinkWriter> {
     halted: bool,
 }
 
-impl<W: SinkWriter> SinkTail<W> {
-    pub(crate) fn open<S: Sink<Writer = W>>(
-        sink: &S,
-        cx: &mut ChainContext<'_>,
-        index: usize,
-    ) -> Result<Self, Failure> {
+impl<S: Sink> SinkTail<S> {
+    pub(crate) fn open(sink: &Arc<S>, cx: &mut ChainContext<'_>, index: usize) -> Result<Self, Failure> {
         let info = cx.operator(index);
-        let writer = sink
-            .writer(&cx.connector_context(&info))
-            .map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
+        let sink_cx = cx.connector_context(&info);
+        let writer =
+            sink.writer(&sink_cx).map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
         Ok(Self {
+            sink: Arc::clone(sink),
             writer,
+            committer: None,
+            cx: sink_cx,
             info,
             metrics: cx.metrics.clone(),
             committables: Arc::clone(&cx.committables),
@@ -64,14 +67,27 @@ impl<W: SinkWriter> SinkTail<W> {
         self.metrics.records_out.add(records - mem::replace(&mut self.counted, records));
     }
 
+    async fn write_out(&mut self) -> Result<(), Failure> {
+        self.writer.flush().await?;
+        let early = self.writer.take_early();
+        if early.is_empty() {
+            return Ok(());
+        }
+        let committer = match &mut self.committer {
+            Some(committer) => committer,
+            none => none.insert(self.sink.committer(&self.cx)?),
+        };
+        committer.commit(early, false).await
+    }
+
     fn blame(&self, failure: Failure) -> Failure {
         failure.at_operator(&self.info.to_string(), Some(self.info.location))
     }
 }
 
-impl<W: SinkWriter> Push<W::In> for SinkTail<W> {
+impl<S: Sink> Push<S::In> for SinkTail<S> {
     #[inline(always)]
-    fn push(&mut self, record: <W::In as Record>::View<'_>, at: Timestamp) {
+    fn push(&mut self, record: <S::In as Record>::View<'_>, at: Timestamp) {
         let guard = Guard::new(&self.info);
         let result = self.writer.write(record, at);
         guard.done();
@@ -83,7 +99,7 @@ impl<W: SinkWriter> Push<W::In> for SinkTail<W> {
     }
 }
 
-impl<W: SinkWriter> Stage for SinkTail<W> {
+impl<S: Sink> Stage for SinkTail<S> {
     fn signal(&mut self, _: Signal) {}
 
     #[inline(always)]
@@ -91,9 +107,11 @@ impl<W: SinkWriter> Stage for SinkTail<W> {
         self.halted | self.writer.is_full()
     }
 
-    fn flush(&mut self, _: Instant) -> Option<Instant> {
+    fn flush(&mut self, now: Instant) -> Option<Instant> {
         self.count();
-        None
+        let deadline = self.writer.deadline();
+        self.halted |= deadline.is_some_and(|deadline| deadline <= now);
+        deadline
     }
 
     fn idle(&mut self) {
@@ -106,7 +124,7 @@ impl<W: SinkWriter> Stage for SinkTail<W> {
                 return Err(failure);
             }
             self.count();
-            let result = self.writer.flush().await;
+            let result = self.write_out().await;
             (self.flushed, self.halted) = (self.writer.records(), false);
             result.map_err(|failure| self.blame(failure))
         })

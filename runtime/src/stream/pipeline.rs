@@ -496,7 +496,7 @@ pub trait Stream: Sized {
         let sink = Arc::new(sink);
         let driver = Box::new(sink::Driver(Arc::clone(&sink)));
         let make = move |cx: &mut ChainContext<'_>| {
-            let tail = SinkTail::open(&*sink, cx, index)?;
+            let tail = SinkTail::open(&sink, cx, index)?;
             Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)
         };
         draft.end(Box::new(make), Some(driver));

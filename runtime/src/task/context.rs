@@ -32,6 +32,8 @@ pub(crate) struct TaskInfo {
     pub(crate) job: String,
     pub(crate) subtask: usize,
     pub(crate) parallelism: usize,
+    /// See [`ConnectorContext::run`].
+    pub(crate) run: u64,
     pub(crate) settings: Settings,
     pub(crate) registry: Registry,
     pub(crate) env: Arc<dyn Env>,
@@ -132,6 +134,7 @@ impl ChainContext<'_> {
             operator: operator.to_string(),
             subtask: self.task.subtask,
             parallelism: self.task.parallelism,
+            run: self.task.run,
             registry: self.task.registry.clone(),
         }
     }

@@ -214,3 +214,32 @@ fn tasks_that_are_left_are_dropped_with_the_environment() {
     drop(sim);
     assert_eq!(drops.load(SeqCst), 1);
 }
+
+#[test]
+fn connections_carry_bytes_in_order_and_end_when_dropped() {
+    use futures::io::{AsyncReadExt, AsyncWriteExt};
+    let text: Vec<u8> = (0..200_000_u32).map(|n| (n % 251) as u8).collect(); // more than a pipe holds
+    for seed in 0..10 {
+        let sim = SimEnv::new(seed);
+        let (received, refused, taken) = sim.block_on(async {
+            let mut listener = sim.network().listen("here:1").await.unwrap();
+            let sending = {
+                let (sim, text) = (Arc::clone(&sim), text.clone());
+                async move {
+                    let mut to = sim.network().connect("here:1").await.unwrap();
+                    to.write_all(&text).await.unwrap();
+                }
+            };
+            let taken = sim.network().listen(listener.address()).await.err().unwrap().kind();
+            sim.spawn("client", Box::pin(sending));
+            let (mut from, _) = std::future::poll_fn(|cx| listener.poll_accept(cx)).await.unwrap();
+            let mut received = Vec::new();
+            from.read_to_end(&mut received).await.unwrap();
+            drop(listener);
+            (received, sim.network().connect("here:1").await.err().unwrap().kind(), taken)
+        });
+        assert!(received == text);
+        assert_eq!(refused, std::io::ErrorKind::ConnectionRefused);
+        assert_eq!(taken, std::io::ErrorKind::AddrInUse);
+    }
+}

@@ -4,10 +4,13 @@ use millstream_runtime::sink::{Committer, Sink, SinkWriter};
 use proptest::prelude::*;
 
 use super::*;
-use crate::csv::{CsvFiles, CsvPart, CsvSink};
+use crate::{
+    csv::{CsvFiles, CsvSink},
+    part_files::FilePart,
+};
 
-async fn write(sink: &CsvSink<Line>, lines: &[Line]) -> Vec<CsvPart> {
-    let mut writer = sink.writer(&context()).unwrap();
+async fn write(sink: &CsvSink<Line>, cx: &ConnectorContext, lines: &[Line]) -> Vec<FilePart> {
+    let mut writer = sink.writer(cx).unwrap();
     for line in lines {
         writer.write(line.view(), millstream_core::time::Timestamp::MIN).unwrap();
         if writer.is_full() {
@@ -18,9 +21,10 @@ async fn write(sink: &CsvSink<Line>, lines: &[Line]) -> Vec<CsvPart> {
 }
 
 async fn run(sink: &CsvSink<Line>, lines: &[Line]) {
-    sink.check(&context()).unwrap();
-    let mut committer = sink.committer(&context()).unwrap();
-    let parts = write(sink, lines).await;
+    let cx = context();
+    sink.check(&cx).unwrap();
+    let mut committer = sink.committer(&cx).unwrap();
+    let parts = write(sink, &cx, lines).await;
     committer.commit(parts, true).await.unwrap();
 }
 
@@ -81,9 +85,10 @@ fn parts_roll_and_appear_with_the_commit() {
     let directory = tempfile::tempdir().unwrap();
     block_on(async {
         let sink = CsvFiles::write(directory.path()).part_bytes(57);
-        sink.check(&context()).unwrap();
-        let mut committer = sink.committer(&context()).unwrap();
-        let parts = write(&sink, &lines(9)).await;
+        let cx = context();
+        sink.check(&cx).unwrap();
+        let mut committer = sink.committer(&cx).unwrap();
+        let parts = write(&sink, &cx, &lines(9)).await;
         assert_eq!(parts.len(), 3);
         assert_eq!(names(directory.path()).len(), 1, "only the staging directory");
         assert!(names(directory.path())[0].starts_with(".staging-"));
@@ -122,9 +127,10 @@ fn a_job_that_fails_leaves_nothing() {
     let directory = tempfile::tempdir().unwrap();
     block_on(async {
         let sink = CsvFiles::write(directory.path());
-        sink.check(&context()).unwrap();
-        let mut committer = sink.committer(&context()).unwrap();
-        write(&sink, &lines(3)).await;
+        let cx = context();
+        sink.check(&cx).unwrap();
+        let mut committer = sink.committer(&cx).unwrap();
+        write(&sink, &cx, &lines(3)).await;
         committer.abort().await;
         committer.abort().await;
     });
@@ -152,9 +158,10 @@ fn earlier_output_is_replaced_only_if_that_was_said() {
 
         // A run that fails does not touch it.
         let sink = CsvFiles::write(directory.path()).overwrite();
-        sink.check(&context()).unwrap();
-        write(&sink, &lines(1)).await;
-        sink.committer(&context()).unwrap().abort().await;
+        let cx = context();
+        sink.check(&cx).unwrap();
+        write(&sink, &cx, &lines(1)).await;
+        sink.committer(&cx).unwrap().abort().await;
         assert_eq!(names(directory.path()).len(), 5);
 
         run(&CsvFiles::write(directory.path()).overwrite(), &lines(2)).await;

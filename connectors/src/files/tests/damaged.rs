@@ -100,6 +100,9 @@ impl Files for Locked {
     fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
         Disk.create(path)
     }
+    fn append(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
+        Disk.append(path)
+    }
     fn len(&self, path: &Path) -> io::Result<u64> {
         Disk.len(path)
     }
@@ -120,6 +123,12 @@ impl Files for Locked {
     }
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
         Disk.remove_dir(path)
+    }
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        Disk.sync_dir(path)
+    }
+    fn remove_empty_dir(&self, path: &Path) -> io::Result<()> {
+        Disk.remove_empty_dir(path)
     }
 }
 

@@ -1,27 +1,62 @@
-//! Rows as CSV text.
+//! Records as CSV text.
 
 use std::marker::PhantomData;
 
 use millstream_core::{cell::Row, record::Record};
+use millstream_runtime::failure::Failure;
 
-use super::scan::QUOTE;
+use super::{check_delimiter, scan::QUOTE};
+use crate::part_files::{FileSink, Partitioning, Unpartitioned, WriteFormat};
 
-/// Formats records as rows.
+/// CSV files as a sink; [`CsvFiles::write`](super::CsvFiles::write) makes it.
+pub type CsvSink<T, P = Unpartitioned> = FileSink<CsvFormat<T>, P>;
+
+impl<T: for<'t> Row<'t>, P: Partitioning<T>> FileSink<CsvFormat<T>, P> {
+    /// What separates fields: `b','` unless said otherwise.
+    ///
+    /// # Panics
+    ///
+    /// If it is a quote, a line end or not ASCII.
+    #[track_caller]
+    pub fn delimiter(mut self, delimiter: u8) -> Self {
+        self.format.delimiter = check_delimiter(delimiter);
+        self
+    }
+}
+
+/// CSV as a format of files: a line that names the columns, and a line for each record.
 #[derive(Debug)]
-pub(super) struct Formatter<T> {
+pub struct CsvFormat<T> {
     delimiter: u8,
     /// Keeps its capacity from one quoted field to the next.
     scratch: Vec<u8>,
     record: PhantomData<fn(T)>,
 }
 
-impl<T: for<'t> Row<'t>> Formatter<T> {
-    pub(super) fn new(delimiter: u8) -> Self {
-        Self { delimiter, scratch: Vec::new(), record: PhantomData }
+impl<T> CsvFormat<T> {
+    pub(super) fn new() -> Self {
+        Self { delimiter: b',', scratch: Vec::new(), record: PhantomData }
+    }
+}
+
+impl<T> Clone for CsvFormat<T> {
+    fn clone(&self) -> Self {
+        Self { delimiter: self.delimiter, ..Self::new() }
+    }
+}
+
+impl<T: for<'t> Row<'t>> WriteFormat for CsvFormat<T> {
+    type In = T;
+
+    fn name(&self) -> &'static str {
+        "csv"
     }
 
-    /// Appends the line that names the columns.
-    pub(super) fn header(&mut self, out: &mut Vec<u8>) {
+    fn extension(&self) -> &'static str {
+        "csv"
+    }
+
+    fn header(&mut self, out: &mut Vec<u8>) {
         let row = out.len();
         for column in <T as Row<'static>>::COLUMNS {
             let start = out.len();
@@ -32,8 +67,8 @@ impl<T: for<'t> Row<'t>> Formatter<T> {
         end_row(out, row);
     }
 
-    /// Appends a record as a line.
-    pub(super) fn row(&mut self, record: <T as Record>::View<'_>, out: &mut Vec<u8>) {
+    #[inline]
+    fn row(&mut self, record: <T as Record>::View<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
         let row = out.len();
         let Self { delimiter, scratch, .. } = self;
         <T as Row<'_>>::format(record, out, |out, start| {
@@ -41,6 +76,7 @@ impl<T: for<'t> Row<'t>> Formatter<T> {
             out.push(*delimiter);
         });
         end_row(out, row);
+        Ok(())
     }
 }
 

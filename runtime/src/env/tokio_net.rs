@@ -1,0 +1,81 @@
+//! TCP by tokio.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use futures::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead as _, AsyncWrite as _, ReadBuf},
+    net::{TcpListener, TcpStream},
+};
+
+use super::{
+    BoxFuture,
+    net::{Connection, Listener, Network},
+};
+
+/// The network of the machine. Its futures are polled in a tokio runtime with I/O enabled.
+pub(super) struct Tcp;
+
+#[allow(clippy::disallowed_methods, reason = "this is the door that the rest of the code is sent to")]
+impl Network for Tcp {
+    fn connect(&self, address: &str) -> BoxFuture<'static, io::Result<Box<dyn Connection>>> {
+        let address = address.to_owned();
+        Box::pin(async move {
+            let stream = TcpStream::connect(address).await?;
+            Ok(Box::new(Stream(stream)) as Box<dyn Connection>)
+        })
+    }
+
+    fn listen(&self, address: &str) -> BoxFuture<'static, io::Result<Box<dyn Listener>>> {
+        let address = address.to_owned();
+        Box::pin(async move {
+            let listener = TcpListener::bind(address).await?;
+            let address = listener.local_addr()?.to_string();
+            Ok(Box::new(Accepting { listener, address }) as Box<dyn Listener>)
+        })
+    }
+}
+
+struct Accepting {
+    listener: TcpListener,
+    address: String,
+}
+
+impl Listener for Accepting {
+    fn address(&self) -> &str {
+        &self.address
+    }
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Box<dyn Connection>, String)>> {
+        let (stream, from) = ready!(self.listener.poll_accept(cx))?;
+        Poll::Ready(Ok((Box::new(Stream(stream)), from.to_string())))
+    }
+}
+
+struct Stream(TcpStream);
+
+impl AsyncRead for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut buf = ReadBuf::new(buf);
+        ready!(Pin::new(&mut self.0).poll_read(cx, &mut buf))?;
+        Poll::Ready(Ok(buf.filled().len()))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

@@ -7,6 +7,7 @@ pub mod collect;
 pub mod csv;
 pub mod files;
 pub mod generate;
+pub mod json;
 pub mod print;
 pub mod records;
 pub mod text;

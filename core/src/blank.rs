@@ -19,15 +19,15 @@ use crate::{
     label = "no blank value",
     note = "say which value is meant: `#[record(default = view)]`, as in `#[record(default = SideView::Buy)]`"
 )]
-pub trait Blank: Record {
+pub trait Blank<'t>: Record {
     /// Zero, empty, `false`, `None`, the epoch; a space for `char`.
-    fn blank<'a>() -> Self::View<'a>;
+    fn blank() -> Self::View<'t>;
 }
 
 macro_rules! blank {
     ($($type:ty: $blank:expr;)*) => { $(
-        impl Blank for $type {
-            fn blank<'a>() -> Self::View<'a> {
+        impl<'t> Blank<'t> for $type {
+            fn blank() -> Self::View<'t> {
                 $blank
             }
         }
@@ -56,40 +56,40 @@ blank! {
     (): ();
 }
 
-impl<T: Record> Blank for Option<T> {
-    fn blank<'a>() -> Option<T::View<'a>> {
+impl<'t, T: Record> Blank<'t> for Option<T> {
+    fn blank() -> Option<T::View<'t>> {
         None
     }
 }
 
-impl<T: Blank, const N: usize> Blank for [T; N] {
-    fn blank<'a>() -> [T::View<'a>; N] {
+impl<'t, T: Blank<'t>, const N: usize> Blank<'t> for [T; N] {
+    fn blank() -> [T::View<'t>; N] {
         array::from_fn(|_| T::blank())
     }
 }
 
-impl<T: Record> Blank for Vec<T> {
-    fn blank<'a>() -> VecView<'a, T> {
+impl<'t, T: Record> Blank<'t> for Vec<T> {
+    fn blank() -> VecView<'t, T> {
         VecView::Views(&[])
     }
 }
 
-impl<K: Key + Ord, V: Record> Blank for BTreeMap<K, V> {
-    fn blank<'a>() -> MapView<'a, K, V, Self> {
+impl<'t, K: Key + Ord, V: Record> Blank<'t> for BTreeMap<K, V> {
+    fn blank() -> MapView<'t, K, V, Self> {
         MapView::Views(&[])
     }
 }
 
-impl<K: Key + Hash + Eq, V: Record, S: BuildHasher + Default + Send + 'static> Blank for HashMap<K, V, S> {
-    fn blank<'a>() -> MapView<'a, K, V, Self> {
+impl<'t, K: Key + Hash + Eq, V: Record, S: BuildHasher + Default + Send + 'static> Blank<'t> for HashMap<K, V, S> {
+    fn blank() -> MapView<'t, K, V, Self> {
         MapView::Views(&[])
     }
 }
 
 macro_rules! tuples {
     ($first:ident $($rest:ident)*) => {
-        impl<$first: Blank, $($rest: Blank),*> Blank for ($first, $($rest,)*) {
-            fn blank<'a>() -> Self::View<'a> {
+        impl<'t, $first: Blank<'t>, $($rest: Blank<'t>),*> Blank<'t> for ($first, $($rest,)*) {
+            fn blank() -> Self::View<'t> {
                 ($first::blank(), $($rest::blank(),)*)
             }
         }

@@ -13,7 +13,7 @@ use crate::{blank::Blank, error::ParseError, record::Record};
     label = "not a single cell",
     note = "cells are numbers, strings, bool, char, times, and options of them: map lists, maps and nested records to such fields before the sink"
 )]
-pub trait Cell<'t>: Blank {
+pub trait Cell<'t>: Blank<'t> {
     /// Reads the text of one cell, quotes already removed.
     ///
     /// # Errors

@@ -238,10 +238,11 @@ impl<'t, A: SeqAccess<'t>> Items<'t, A> {
     /// Fails if there are more.
     #[inline]
     pub(super) fn end(mut self) -> Result<(), A::Error> {
-        match self.elements.next_element::<IgnoredAny>()? {
-            None => Ok(()),
-            Some(_) => Err(A::Error::invalid_length(self.len + 1, &ExpectItems(self.len))),
+        let mut beyond = 0;
+        while self.elements.next_element::<IgnoredAny>()?.is_some() {
+            beyond += 1;
         }
+        if beyond == 0 { Ok(()) } else { Err(A::Error::invalid_length(self.len + beyond, &ExpectItems(self.len))) }
     }
 }
 

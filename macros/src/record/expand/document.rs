@@ -106,7 +106,7 @@ impl<'r> Context<'r> {
             clause.predicates.push(syn::parse_quote!(#ty: #core::document::Document<'t>));
             if needs_blank(field) {
                 let core = record.paths.core_at(field.ty.span());
-                clause.predicates.push(syn::parse_quote_spanned!(field.ty.span()=> #ty: #core::blank::Blank));
+                clause.predicates.push(syn::parse_quote_spanned!(field.ty.span()=> #ty: #core::blank::Blank<'t>));
             }
         }
         Self { record, view: record.view_ident(), generics }
@@ -139,7 +139,7 @@ impl<'r> Context<'r> {
                 match &field.default {
                     None => quote!(__fields.required::<#ty>(#name, #slot)?),
                     Some(default) => match &default.view {
-                        None => quote_spanned!(field.ty.span()=> #slot.unwrap_or_else(<#ty as #core::blank::Blank>::blank)),
+                        None => quote_spanned!(field.ty.span()=> #slot.unwrap_or_else(<#ty as #core::blank::Blank<'t>>::blank)),
                         Some(view) => {
                             let view = view.to_token_stream();
                             quote!(match #slot { ::core::option::Option::Some(__view) => __view, ::core::option::Option::None => #view })

@@ -21,7 +21,12 @@ pub fn format<'v, T: Document<'v>>(view: <T as Record>::View<'v>, out: &mut Vec<
         }
         Err(error) => {
             out.truncate(start);
-            Err(Failure::new(format!("a record cannot be written as JSON: {error}")))
+            Err(refused(&error))
         }
     }
+}
+
+#[cold]
+fn refused(error: &serde_json::Error) -> Failure {
+    Failure::new(format!("a record cannot be written as JSON: {error}"))
 }

@@ -18,6 +18,8 @@
 mod error;
 mod format;
 mod parse;
+#[cfg(test)]
+mod tests;
 
 pub use error::JsonError;
 pub use format::format;

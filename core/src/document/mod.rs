@@ -95,6 +95,7 @@ pub trait Document<'t>: Record {
 pub trait ObjectKey<'t>: Document<'t> {}
 
 impl<'a, T: Document<'a>> Serialize for ViewOf<'a, T> {
+    #[inline]
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         T::serialize(self.0, to)
     }

@@ -55,6 +55,7 @@ pub(super) fn implementation(record: &Record) -> TokenStream {
                 #read
             }
 
+            #[inline]
             fn serialize<__S: #core::__private::serde::Serializer>(
                 __view: Self::View<'_>,
                 __to: __S,

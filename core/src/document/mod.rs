@@ -61,7 +61,8 @@ use crate::record::{Record, ViewOf};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read from or written to JSON",
     label = "not a document",
-    note = "put `#[derive(Record)]` on the type; for a record that was implemented by hand, implement `Document` too"
+    note = "put `#[derive(Record)]` on the type; for a record that was implemented by hand, implement `Document` too",
+    note = "for a type parameter, ask for it: `T: for<'t> Document<'t>`"
 )]
 pub trait Document<'t>: Record {
     /// Reads a record. Strings are borrowed from the text where they stand in it as they are, and otherwise (as those with escapes) from

@@ -30,8 +30,8 @@ pub enum Step {
     Name(&'static str),
     /// An element of a list or tuple, counted from 0.
     Index(usize),
-    /// The value of a map's key, as the key is printed by `Debug`.
-    Key(String),
+    /// The value of a key in a map, as the key is printed by `Debug`.
+    Entry(String),
 }
 
 impl Scratch {
@@ -84,7 +84,7 @@ impl Scratch {
     /// As [`Scratch::within`], for the value of a map's key.
     #[cold]
     pub(super) fn within_key<E>(&self, key: impl Debug, error: E) -> E {
-        self.within(Step::Key(format!("{key:?}")), error)
+        self.within(Step::Entry(format!("{key:?}")), error)
     }
 
     /// Where in the record the error was that came from reading it, as `order.lines[2].price` or `rates["EUR"]`. Empty if it concerns the record as a
@@ -100,7 +100,7 @@ impl Scratch {
                     text.push_str(name);
                 }
                 Step::Index(index) => write!(text, "[{index}]").expect("writing to a string cannot fail"),
-                Step::Key(key) => write!(text, "[{key}]").expect("writing to a string cannot fail"),
+                Step::Entry(key) => write!(text, "[{key}]").expect("writing to a string cannot fail"),
             }
         }
         text
@@ -133,7 +133,7 @@ mod tests {
             Step::Name("price"),
             Step::Index(2),
             Step::Name("lines"),
-            Step::Key("\"EUR\"".to_owned()),
+            Step::Entry("\"EUR\"".to_owned()),
             Step::Name("order"),
         ] {
             scratch.within(step, ());

@@ -50,7 +50,9 @@
 #[doc(inline)]
 pub use millstream_core::{
     aggregate::{Aggregate, Of},
+    blank::Blank,
     cell::{Cell, Column, Row},
+    document::{self, Document},
     error::ParseError,
     event_time::EventTime as HasEventTime,
     impls::{ByteString, MapView, VecView},

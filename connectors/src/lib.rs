@@ -8,6 +8,7 @@ pub mod collect;
 pub mod csv;
 pub mod files;
 pub mod generate;
+pub mod json;
 pub mod part_files;
 pub mod print;
 pub mod records;

@@ -2,8 +2,10 @@
 //! carry records between tasks. Everything else stands on this crate; it knows neither tokio nor I/O.
 
 pub mod aggregate;
+pub mod blank;
 pub mod buffer;
 pub mod cell;
+pub mod document;
 pub mod error;
 pub mod event_time;
 pub mod impls;
@@ -21,4 +23,5 @@ pub mod view;
 #[doc(hidden)]
 pub mod __private {
     pub use rkyv;
+    pub use serde;
 }

@@ -46,6 +46,15 @@ impl Timestamp {
         text::parse(text)
     }
 
+    /// What a text must be that [`Timestamp::parse`] takes, for messages.
+    pub(crate) const WANTED: &str = text::WANTED;
+
+    /// Gives its text to a function, without going through `fmt`.
+    #[inline]
+    pub(crate) fn with_text<R>(self, use_text: impl FnOnce(&str) -> R) -> R {
+        use_text(text::Text::of(self).as_str())
+    }
+
     /// Appends the text to a vector, without going through `fmt`.
     pub fn append_to(self, out: &mut Vec<u8>) {
         out.extend_from_slice(text::Text::of(self).as_str().as_bytes());

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use millstream_core::{
+    blank::Blank,
     cell::Cell,
     time::{Timestamp, Window},
 };

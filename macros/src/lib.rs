@@ -31,12 +31,15 @@ use proc_macro::TokenStream;
 /// | attribute | meaning |
 /// |---|---|
 /// | `#[record(event_time)]` | the field, a `Timestamp`, says when the record happened |
-/// | `#[record(rename = "..")]` | its name in schemas and the header of its column |
-/// | `#[record(default)]`, `#[record(default = view)]` | the column may be missing: zero, empty, `None`, or the given view |
+/// | `#[record(rename = "..")]` | its name in schemas, the header of its column, and JSON |
+/// | `#[record(default)]`, `#[record(default = view)]` | the column, or the field in JSON, may be missing: zero, empty, `None` (see `Blank`), or the given view |
 /// | `#[record(skip)]` | no part of the record's bytes: `Default::default()` when it is read back |
 /// | `#[record(with = Adapter)]` | a type of another crate, by way of an `Adapter` |
 ///
 /// A variant of an enum may be renamed too.
+///
+/// Where all fields have a text form the record can be a row of CSV (`Row`), and where all are documents it can be read from and written
+/// to JSON (`Document`); whether that is so is checked where it is asked for.
 #[proc_macro_derive(Record, attributes(record))]
 pub fn derive_record(input: TokenStream) -> TokenStream {
     record::derive(&syn::parse_macro_input!(input as syn::DeriveInput)).into()

@@ -5,7 +5,7 @@ mod option;
 mod text;
 mod time;
 
-use crate::{error::ParseError, record::Record};
+use crate::{blank::Blank, error::ParseError, record::Record};
 
 /// A value with a text form: one cell of a CSV file. The view borrows from the text, so parsing a string copies nothing.
 #[diagnostic::on_unimplemented(
@@ -13,7 +13,7 @@ use crate::{error::ParseError, record::Record};
     label = "not a single cell",
     note = "cells are numbers, strings, bool, char, times, and options of them: map lists, maps and nested records to such fields before the sink"
 )]
-pub trait Cell<'t>: Record {
+pub trait Cell<'t>: Blank<'t> {
     /// Reads the text of one cell, quotes already removed.
     ///
     /// # Errors
@@ -22,8 +22,6 @@ pub trait Cell<'t>: Record {
     fn parse(text: &'t [u8]) -> Result<Self::View<'t>, ParseError>;
     /// Appends the text, without quotes.
     fn format(view: Self::View<'_>, out: &mut Vec<u8>);
-    /// What a column that is absent stands for under `#[record(default)]`: zero, empty, `None`.
-    fn blank() -> Self::View<'t>;
 }
 
 /// A column of a [`Row`].

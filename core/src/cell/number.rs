@@ -36,10 +36,6 @@ macro_rules! integer {
             fn format(view: $type, out: &mut Vec<u8>) {
                 out.extend_from_slice(itoa::Buffer::new().format(view).as_bytes());
             }
-
-            fn blank() -> $type {
-                0
-            }
         }
     )* };
 }
@@ -73,10 +69,6 @@ macro_rules! float {
             #[inline]
             fn format(view: $type, out: &mut Vec<u8>) {
                 write!(out, "{view}").expect("writing to a vector cannot fail");
-            }
-
-            fn blank() -> $type {
-                0.0
             }
         }
     )* };

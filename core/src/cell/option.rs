@@ -20,8 +20,4 @@ impl<'t, T: Cell<'t>> Cell<'t> for Option<T> {
             T::format(value, out);
         }
     }
-
-    fn blank() -> Option<T::View<'t>> {
-        None
-    }
 }

@@ -16,10 +16,6 @@ impl<'t> Cell<'t> for String {
     fn format(view: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(view.as_bytes());
     }
-
-    fn blank() -> &'t str {
-        ""
-    }
 }
 
 /// `true` or `false`; reads `1` and `0` too.
@@ -37,13 +33,9 @@ impl<'t> Cell<'t> for bool {
     fn format(view: bool, out: &mut Vec<u8>) {
         out.extend_from_slice(if view { b"true" } else { b"false" });
     }
-
-    fn blank() -> bool {
-        false
-    }
 }
 
-/// Exactly one character. The blank is a space.
+/// Exactly one character.
 impl<'t> Cell<'t> for char {
     #[inline]
     fn parse(text: &'t [u8]) -> Result<char, ParseError> {
@@ -57,9 +49,5 @@ impl<'t> Cell<'t> for char {
     #[inline]
     fn format(view: char, out: &mut Vec<u8>) {
         out.extend_from_slice(view.encode_utf8(&mut [0; 4]).as_bytes());
-    }
-
-    fn blank() -> char {
-        ' '
     }
 }

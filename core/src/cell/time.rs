@@ -6,7 +6,7 @@ use crate::{
     time::{Timestamp, Window},
 };
 
-/// As [`Timestamp`] reads and writes itself. The blank is the epoch.
+/// As [`Timestamp`] reads and writes itself.
 impl<'t> Cell<'t> for Timestamp {
     #[inline]
     fn parse(text: &'t [u8]) -> Result<Timestamp, ParseError> {
@@ -16,10 +16,6 @@ impl<'t> Cell<'t> for Timestamp {
     #[inline]
     fn format(view: Timestamp, out: &mut Vec<u8>) {
         view.append_to(out);
-    }
-
-    fn blank() -> Timestamp {
-        Timestamp::default()
     }
 }
 
@@ -36,9 +32,5 @@ impl<'t> Cell<'t> for Window {
         view.start.append_to(out);
         out.push(b'/');
         view.end.append_to(out);
-    }
-
-    fn blank() -> Window {
-        Window::new(Timestamp::default(), Timestamp::default())
     }
 }

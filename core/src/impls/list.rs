@@ -1,4 +1,4 @@
-//! `Vec<T>`: the view is a [`VecView`], over the owned elements or the archived ones.
+//! `Vec<T>`: the view is a [`VecView`], over owned elements, archived ones, or views of them.
 
 use std::{cmp::Ordering, fmt, slice};
 
@@ -21,6 +21,8 @@ pub enum VecView<'a, T: Record> {
     Owned(&'a [T]),
     /// Elements in a sealed buffer.
     Archived(&'a [T::Archived]),
+    /// Elements that were read from a text: views that borrow from it.
+    Views(&'a [T::View<'a>]),
 }
 
 impl<T: Record> Clone for VecView<'_, T> {
@@ -38,6 +40,7 @@ impl<'a, T: Record> VecView<'a, T> {
         match self {
             Self::Owned(elements) => elements.len(),
             Self::Archived(elements) => elements.len(),
+            Self::Views(elements) => elements.len(),
         }
     }
 
@@ -53,6 +56,7 @@ impl<'a, T: Record> VecView<'a, T> {
         match self {
             Self::Owned(elements) => elements.get(index).map(T::view),
             Self::Archived(elements) => elements.get(index).map(T::view_archived),
+            Self::Views(elements) => elements.get(index).copied(),
         }
     }
 
@@ -72,6 +76,7 @@ impl<'a, T: Record> VecView<'a, T> {
         match self {
             Self::Owned(elements) => VecIter::Owned(elements.iter()),
             Self::Archived(elements) => VecIter::Archived(elements.iter()),
+            Self::Views(elements) => VecIter::Views(elements.iter()),
         }
     }
 
@@ -86,7 +91,7 @@ impl<'a> VecView<'a, u8> {
     #[inline(always)]
     pub fn as_bytes(self) -> &'a [u8] {
         match self {
-            Self::Owned(bytes) | Self::Archived(bytes) => bytes,
+            Self::Owned(bytes) | Self::Archived(bytes) | Self::Views(bytes) => bytes,
         }
     }
 }
@@ -121,6 +126,8 @@ pub enum VecIter<'a, T: Record> {
     Owned(slice::Iter<'a, T>),
     /// Elements in a sealed buffer.
     Archived(slice::Iter<'a, T::Archived>),
+    /// Elements that were read from a text.
+    Views(slice::Iter<'a, T::View<'a>>),
 }
 
 impl<T: Record> Clone for VecIter<'_, T> {
@@ -128,6 +135,7 @@ impl<T: Record> Clone for VecIter<'_, T> {
         match self {
             Self::Owned(elements) => Self::Owned(elements.clone()),
             Self::Archived(elements) => Self::Archived(elements.clone()),
+            Self::Views(elements) => Self::Views(elements.clone()),
         }
     }
 }
@@ -140,6 +148,7 @@ impl<'a, T: Record> Iterator for VecIter<'a, T> {
         match self {
             Self::Owned(elements) => elements.next().map(T::view),
             Self::Archived(elements) => elements.next().map(T::view_archived),
+            Self::Views(elements) => elements.next().copied(),
         }
     }
 
@@ -148,6 +157,7 @@ impl<'a, T: Record> Iterator for VecIter<'a, T> {
         match self {
             Self::Owned(elements) => elements.size_hint(),
             Self::Archived(elements) => elements.size_hint(),
+            Self::Views(elements) => elements.size_hint(),
         }
     }
 }
@@ -158,6 +168,7 @@ impl<'a, T: Record> DoubleEndedIterator for VecIter<'a, T> {
         match self {
             Self::Owned(elements) => elements.next_back().map(T::view),
             Self::Archived(elements) => elements.next_back().map(T::view_archived),
+            Self::Views(elements) => elements.next_back().copied(),
         }
     }
 }

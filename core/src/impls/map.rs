@@ -72,6 +72,8 @@ pub enum MapView<'a, K: Key, V: Record, M = BTreeMap<K, V>> {
     Owned(&'a M),
     /// Entries in a sealed buffer, sorted by key.
     Archived(&'a [Entry<K, V>]),
+    /// Entries that were read from a text, each key once and sorted by key: views that borrow from it.
+    Views(&'a [(K::View<'a>, V::View<'a>)]),
 }
 
 /// The view of a `HashMap`.
@@ -92,6 +94,7 @@ impl<'a, K: Key, V: Record, M: OwnedMap<K, V>> MapView<'a, K, V, M> {
         match self {
             Self::Owned(map) => map.len(),
             Self::Archived(entries) => entries.len(),
+            Self::Views(entries) => entries.len(),
         }
     }
 
@@ -109,6 +112,10 @@ impl<'a, K: Key, V: Record, M: OwnedMap<K, V>> MapView<'a, K, V, M> {
             Self::Archived(entries) => {
                 let found = entries.binary_search_by(|entry| K::compare(K::view_archived(&entry.0), key));
                 Some(V::view_archived(&entries[found.ok()?].1))
+            }
+            Self::Views(entries) => {
+                let found = entries.binary_search_by(|entry| K::compare(entry.0, key));
+                Some(entries[found.ok()?].1)
             }
         }
     }
@@ -129,6 +136,7 @@ impl<'a, K: Key, V: Record, M: OwnedMap<K, V>> MapView<'a, K, V, M> {
                 MapIter::Owned(entries.into_iter())
             }
             Self::Archived(entries) => MapIter::Archived(entries.iter()),
+            Self::Views(entries) => MapIter::Views(entries.iter()),
         }
     }
 
@@ -173,6 +181,8 @@ pub enum MapIter<'a, K: Key, V: Record> {
     Owned(vec::IntoIter<(&'a K, &'a V)>),
     /// Entries in a sealed buffer.
     Archived(slice::Iter<'a, Entry<K, V>>),
+    /// Entries that were read from a text.
+    Views(slice::Iter<'a, (K::View<'a>, V::View<'a>)>),
 }
 
 impl<K: Key, V: Record> Clone for MapIter<'_, K, V> {
@@ -180,6 +190,7 @@ impl<K: Key, V: Record> Clone for MapIter<'_, K, V> {
         match self {
             Self::Owned(entries) => Self::Owned(entries.clone()),
             Self::Archived(entries) => Self::Archived(entries.clone()),
+            Self::Views(entries) => Self::Views(entries.clone()),
         }
     }
 }
@@ -192,6 +203,7 @@ impl<'a, K: Key, V: Record> Iterator for MapIter<'a, K, V> {
         match self {
             Self::Owned(entries) => entries.next().map(|(key, value)| (key.view(), value.view())),
             Self::Archived(entries) => entries.next().map(<(K, V)>::view_archived),
+            Self::Views(entries) => entries.next().copied(),
         }
     }
 
@@ -199,6 +211,7 @@ impl<'a, K: Key, V: Record> Iterator for MapIter<'a, K, V> {
         match self {
             Self::Owned(entries) => entries.size_hint(),
             Self::Archived(entries) => entries.size_hint(),
+            Self::Views(entries) => entries.size_hint(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{io::Write, str};
 use super::Timestamp;
 use crate::error::ParseError;
 
-const WANTED: &str =
+pub(super) const WANTED: &str =
     "a time: RFC 3339 (as `2024-05-01T12:00:00Z` or `2024-05-01T14:00:00.5+02:00`) or whole milliseconds since 1970";
 
 const MIN: &str = "-infinity";

@@ -92,6 +92,26 @@ pub(super) fn record(mut record: Record, error: &syn::Error) -> TokenStream {
             }
         }
     });
+    let document = {
+        let generics = expand::with_lifetime(&generics, "'t");
+        let (impl_generics, _, where_clause) = generics.split_for_impl();
+        quote! {
+            impl #impl_generics #core::document::Document<'t> for #ty #where_clause {
+                fn deserialize<__D: #core::__private::serde::Deserializer<'t>>(
+                    _: __D,
+                    _: &'t #core::document::Scratch,
+                ) -> ::core::result::Result<Self::View<'t>, __D::Error> {
+                    ::core::unreachable!()
+                }
+                fn serialize<__S: #core::__private::serde::Serializer>(
+                    _: Self::View<'_>,
+                    _: __S,
+                ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                    ::core::unreachable!()
+                }
+            }
+        }
+    };
     quote! {
         #messages
 
@@ -129,6 +149,7 @@ pub(super) fn record(mut record: Record, error: &syn::Error) -> TokenStream {
             #key
             #event_time
             #row
+            #document
         };
     }
 }

@@ -219,6 +219,7 @@ fn after_an_error_the_stub_stands_in_for_everything_the_record_would_have() {
         ":: Key for",
         ":: EventTime for",
         ":: Row < 't > for",
+        ":: Document < 't > for",
     ] {
         assert!(emitted.contains(part), "{part} in {emitted}");
     }

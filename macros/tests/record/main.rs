@@ -4,6 +4,7 @@
 mod support;
 
 mod attributes;
+mod documents;
 mod enums;
 mod generics;
 mod keys;

@@ -14,7 +14,12 @@ use millstream_core::{
 
 /// The record as one process sends it and another receives it: encoded, checked, and read back as an owned record.
 pub(crate) fn travel<T: Record>(record: &T) -> T {
-    let buffer = seal(record);
+    travel_view::<T>(record.view())
+}
+
+/// As [`travel`], for a view.
+pub(crate) fn travel_view<T: Record>(view: T::View<'_>) -> T {
+    let buffer = seal::<T>(view);
     let received = Received { header: *buffer.header(), bytes: buffer.bytes().to_vec() };
     let buffer = received.validate::<T>().expect("what a builder sealed is valid");
     let (view, _) = buffer.records::<T>(0).next().expect("one record was pushed");
@@ -23,7 +28,7 @@ pub(crate) fn travel<T: Record>(record: &T) -> T {
 
 /// How many bytes of the record's archive cannot be `0xff`: whatever the check lets through must be readable.
 pub(crate) fn survives_damage<T: Record>(record: &T) -> usize {
-    let buffer = seal(record);
+    let buffer = seal::<T>(record.view());
     let refused = |i: usize| {
         let mut bytes = buffer.bytes().to_vec();
         bytes[i] = 0xff;
@@ -40,8 +45,8 @@ pub(crate) fn survives_damage<T: Record>(record: &T) -> usize {
     (0..buffer.bytes().len()).filter(|i| refused(*i)).count()
 }
 
-fn seal<T: Record>(record: &T) -> Buffer {
+fn seal<T: Record>(view: T::View<'_>) -> Buffer {
     let mut builder = BufferBuilder::<T>::new(Columns::default(), 1 << 20);
-    builder.push(record.view(), Timestamp::MIN, 0).expect("a small record fits");
+    builder.push(view, Timestamp::MIN, 0).expect("a small record fits");
     builder.seal(0)
 }

@@ -1,6 +1,7 @@
 //! Emits the view, the archive and the impls.
 
 mod archive;
+mod document;
 mod event_time;
 mod key;
 mod record;
@@ -27,6 +28,7 @@ pub(super) fn record(record: &Record) -> TokenStream {
         key::implementation(record).unwrap_or_default(),
         event_time::implementation(record).unwrap_or_default(),
         row::implementation(record).unwrap_or_default(),
+        document::implementation(record),
     ];
     quote! {
         #view
@@ -75,18 +77,23 @@ struct Arm<'r> {
     variant: Option<&'r Ident>,
     /// As messages name it: `Trade`, `Event::Opened`.
     label: String,
+    /// The name in schemas.
+    name: &'r str,
     shape: &'r Shape,
 }
 
 impl<'r> Arm<'r> {
     fn all(record: &'r Record) -> Vec<Self> {
         match &record.body {
-            Body::Struct(shape) => vec![Self { variant: None, label: record.ident.to_string(), shape }],
+            Body::Struct(shape) => {
+                vec![Self { variant: None, label: record.ident.to_string(), name: &record.name, shape }]
+            }
             Body::Enum(variants) => variants
                 .iter()
                 .map(|variant| Self {
                     variant: Some(&variant.ident),
                     label: format!("{}::{}", record.ident, variant.ident),
+                    name: &variant.name,
                     shape: &variant.shape,
                 })
                 .collect(),

@@ -107,7 +107,7 @@ fn schema(record: &Record) -> TokenStream {
 }
 
 /// Builds the view; one without fields has a hidden one for its lifetime.
-fn build_view(record: &Record, arm: &Arm<'_>, view: &Ident, values: &[TokenStream]) -> TokenStream {
+pub(super) fn build_view(record: &Record, arm: &Arm<'_>, view: &Ident, values: &[TokenStream]) -> TokenStream {
     let path = arm.path(view);
     let members = arm.kept().map(|field| &field.view_member);
     let lifetime = (matches!(record.body, Body::Struct(_)) && values.is_empty())

@@ -37,7 +37,7 @@ pub(super) fn implementation(record: &Record) -> Option<TokenStream> {
                 return ::core::result::Result::Err((#i, #core::error::ParseError::new(b"", "a value: the column is missing")))
             },
             Some(default) => match &default.view {
-                None => quote_spanned!(field.ty.span()=> <#ty as #core::cell::Cell<'t>>::blank()),
+                None => quote_spanned!(field.ty.span()=> <#ty as #core::blank::Blank<'t>>::blank()),
                 Some(view) => view.to_token_stream(),
             },
         };

@@ -49,7 +49,7 @@
 
 #[doc(inline)]
 pub use millstream_core::{
-    aggregate::{Aggregate, Of},
+    aggregate::{self, Aggregate, Of, Rolling},
     cell::{Cell, Column, Row},
     error::ParseError,
     event_time::EventTime as HasEventTime,
@@ -119,7 +119,7 @@ pub mod prelude {
     pub use clap::{self, Args};
     pub use millstream_connectors::{CsvFiles, TextFiles, collect, generate, print, records};
     pub use millstream_core::{
-        aggregate::Aggregate,
+        aggregate::{Aggregate, Rolling},
         impls::ByteString,
         key::Key,
         outcome::each,

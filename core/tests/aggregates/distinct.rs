@@ -83,7 +83,7 @@ fn a_sketch_takes_little_for_few_values_and_never_more_than_16_kib() {
 fn estimates_do_not_change() {
     assert_eq!([100, 2_000, 50_000].map(|count| estimate(0..count)), [100, 1_996, 49_763]);
     let words = build::<u64, _>(|of| of.count_distinct_approx(|v| format!("word {v}")));
-    assert_eq!(whole(&words, &(0..5_000_u64).collect::<Vec<_>>()), 5_000);
+    assert_eq!(whole(&words, &(0..5_000_u64).collect::<Vec<_>>()), 5_045);
 }
 
 /// Values whose own hashes begin alike, as those have that a subtask gets of a stream that is spread by them.

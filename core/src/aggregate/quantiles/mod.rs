@@ -24,8 +24,7 @@ const RELATIVE_ERROR: f64 = 0.01;
 ///   others `NaN`.
 /// - Magnitudes below `f64::MIN_POSITIVE` count as zero.
 /// - There are at most 16,384 buckets. Should the values need more, the lowest of them are counted in one, and the error holds only for quantiles
-///   above it. At 1 % that takes values of one sign that range over 77 decades, or of both over
-///   38; at 0.1 %, over 9 or 4.
+///   above it. At 1 % that takes values of one sign that range over 77 decades, or of both over 38; at 0.1 %, over 9 or 4.
 ///
 /// `V` is what the closure returns; it is named so that the compiler can tell it from the closure.
 #[derive(Debug, Clone)]

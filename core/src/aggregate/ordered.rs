@@ -21,6 +21,7 @@ pub trait Ordered: Record + Clone {
     fn compare(a: Self::View<'_>, b: Self::View<'_>) -> Ordering;
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Key + Clone> Ordered for K {
     #[inline(always)]
     fn is_absent(view: K::View<'_>) -> bool {

@@ -103,7 +103,7 @@ impl<T: Record> Of<T> {
 
     /// The record with the least key (see [`Ordered`]): `of.min_by(|trade| trade.price)`. Of records with equal keys it is the earliest, and of those
     /// that are as early the one that came first.
-    pub fn min_by<F, V: Ordered>(&self, key: F) -> MinBy<F, V>
+    pub fn min_by<F, V: Ordered>(&self, key: F) -> When<V::Archived, MinBy<F, V>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {
@@ -112,7 +112,7 @@ impl<T: Record> Of<T> {
 
     /// The record with the greatest key (see [`Ordered`]): `of.max_by(|trade| trade.price)`. Of records with equal keys it is the earliest, and of
     /// those that are as early the one that came first.
-    pub fn max_by<F, V: Ordered>(&self, key: F) -> MaxBy<F, V>
+    pub fn max_by<F, V: Ordered>(&self, key: F) -> When<V::Archived, MaxBy<F, V>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {
@@ -121,7 +121,7 @@ impl<T: Record> Of<T> {
 
     /// The `k` records with the greatest keys (see [`Ordered`]), from the greatest down; fewer if there are fewer. Of records with equal keys the
     /// earliest come first. It is meant for lists that someone would read: a record that gets into it costs a step for each one behind it.
-    pub fn top_k<F, V: Ordered>(&self, k: usize, key: F) -> TopK<F, V>
+    pub fn top_k<F, V: Ordered>(&self, k: usize, key: F) -> When<V::Archived, TopK<F, V>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {
@@ -129,7 +129,7 @@ impl<T: Record> Of<T> {
     }
 
     /// The `k` records with the least keys (see [`Ordered`]), from the least up; otherwise as [`Of::top_k`].
-    pub fn bottom_k<F, V: Ordered>(&self, k: usize, key: F) -> BottomK<F, V>
+    pub fn bottom_k<F, V: Ordered>(&self, k: usize, key: F) -> When<V::Archived, BottomK<F, V>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {
@@ -138,7 +138,7 @@ impl<T: Record> Of<T> {
 
     /// The value of the earliest record by event time: `of.first(|trade| trade.price)`; for the record itself, `of.first(|trade| Trade::from_view(trade))`.
     /// Of records of one time, and in a stream without event time, it is that of the one that came first.
-    pub fn first<F, V: Record>(&self, value: F) -> First<F, V>
+    pub fn first<F, V: Record>(&self, value: F) -> When<V::Archived, First<F, V>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {
@@ -147,7 +147,7 @@ impl<T: Record> Of<T> {
 
     /// The value of the latest record by event time; for the record itself, `of.last(|trade| Trade::from_view(trade))`. Of records of one time, and in a
     /// stream without event time, it is that of the one that came last.
-    pub fn last<F, V: Record>(&self, value: F) -> Last<F, V>
+    pub fn last<F, V: Record>(&self, value: F) -> When<V::Archived, Last<F, V>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {
@@ -156,7 +156,7 @@ impl<T: Record> Of<T> {
 
     /// A value of each record, as a list in the order in which they come. The list is in memory, and a result may not be larger than the job's largest
     /// record.
-    pub fn collect<F, V: Record>(&self, value: F) -> Collect<F, V>
+    pub fn collect<F, V: Record>(&self, value: F) -> When<V::Archived, Collect<F, V>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {
@@ -164,7 +164,7 @@ impl<T: Record> Of<T> {
     }
 
     /// How many different values there are, as `u64`. All of them are kept; where they are many, see [`Of::count_distinct_approx`].
-    pub fn count_distinct<F, V: Distinct>(&self, value: F) -> CountDistinct<F, V>
+    pub fn count_distinct<F, V: Distinct>(&self, value: F) -> When<V::Archived, CountDistinct<F, V>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {
@@ -172,7 +172,7 @@ impl<T: Record> Of<T> {
     }
 
     /// About how many different values there are, as `u64`, with a standard error of 0.81 % and in at most 16 KiB (see [`CountDistinctApprox`]).
-    pub fn count_distinct_approx<F, V: Distinct>(&self, value: F) -> CountDistinctApprox<F, V>
+    pub fn count_distinct_approx<F, V: Distinct>(&self, value: F) -> When<V::Archived, CountDistinctApprox<F, V>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {
@@ -181,7 +181,7 @@ impl<T: Record> Of<T> {
 
     /// The variance of a value of each record, taken as a sample of more: the sum of squared distances from the average, divided by one less than the
     /// number of values. `None` where there are fewer than two.
-    pub fn variance<F, V: Addend>(&self, value: F) -> Variance<F, V>
+    pub fn variance<F, V: Addend>(&self, value: F) -> When<V::Sum, Variance<F, V>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {
@@ -190,7 +190,7 @@ impl<T: Record> Of<T> {
 
     /// The variance of a value of each record, taken as all there are: the sum of squared distances from the average, divided by the number of values.
     /// `None` where there are none.
-    pub fn variance_population<F, V: Addend>(&self, value: F) -> Variance<F, V>
+    pub fn variance_population<F, V: Addend>(&self, value: F) -> When<V::Sum, Variance<F, V>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {
@@ -198,7 +198,7 @@ impl<T: Record> Of<T> {
     }
 
     /// The standard deviation, the square root of [`Of::variance`].
-    pub fn std_dev<F, V: Addend>(&self, value: F) -> StdDev<F, V>
+    pub fn std_dev<F, V: Addend>(&self, value: F) -> When<V::Sum, StdDev<F, V>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {
@@ -206,7 +206,7 @@ impl<T: Record> Of<T> {
     }
 
     /// The standard deviation, the square root of [`Of::variance_population`].
-    pub fn std_dev_population<F, V: Addend>(&self, value: F) -> StdDev<F, V>
+    pub fn std_dev_population<F, V: Addend>(&self, value: F) -> When<V::Sum, StdDev<F, V>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {
@@ -220,7 +220,11 @@ impl<T: Record> Of<T> {
     ///
     /// If a quantile is not from 0 to 1.
     #[track_caller]
-    pub fn quantiles<F, V: Addend, const N: usize>(&self, quantiles: [f64; N], value: F) -> Quantiles<F, V, N>
+    pub fn quantiles<F, V: Addend, const N: usize>(
+        &self,
+        quantiles: [f64; N],
+        value: F,
+    ) -> When<V::Sum, Quantiles<F, V, N>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {

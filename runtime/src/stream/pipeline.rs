@@ -358,7 +358,10 @@ pub trait Stream: Sized {
     /// A result is made for every record, so what takes long to make (a list, a sketch) takes that long each time. The state is in memory and grows
     /// with the number of keys.
     #[track_caller]
-    fn rolling<A>(self, aggregate: impl FnOnce(Of<Self::Out>) -> A) -> RollingStream<Self, A>
+    fn rolling<A>(
+        self,
+        aggregate: impl FnOnce(Of<Self::Out>) -> A,
+    ) -> When<(Self::Proof, A::Out), RollingStream<Self, A>>
     where
         Self: IsKeyed,
         A: Aggregate<Self::Out>,
@@ -370,7 +373,7 @@ pub trait Stream: Sized {
     /// with the time of the record. It is [`Stream::rolling`] by a function that joins two records; in windows it is
     /// [`Windowed::reduce`], once at the end `.at_end(|of| of.reduce(..))`.
     #[track_caller]
-    fn reduce<F>(self, combine: F) -> RollingStream<Self, Reduce<F>>
+    fn reduce<F>(self, combine: F) -> When<Self::Proof, RollingStream<Self, Reduce<F>>>
     where
         Self: IsKeyed,
         F: for<'a, 'b> Fn(<Self::Out as Record>::View<'a>, <Self::Out as Record>::View<'b>) -> Self::Out,
@@ -384,7 +387,7 @@ pub trait Stream: Sized {
     ///
     /// What can be merged (see [`Of`]) is combined before it is sent.
     #[track_caller]
-    fn at_end<A>(self, aggregate: impl FnOnce(Of<Self::Out>) -> A) -> AtEndStream<Self, A>
+    fn at_end<A>(self, aggregate: impl FnOnce(Of<Self::Out>) -> A) -> When<(Self::Proof, A::Out), AtEndStream<Self, A>>
     where
         Self: IsKeyed,
         A: Aggregate<Self::Out>,

@@ -90,7 +90,7 @@ fn aggregates(criterion: &mut Criterion) {
         let avg = |job: &mut Job| {
             source(job)
                 .at_end(|of| of.avg(|(_, value, _)| value))
-                .sink(tally(&total, |(key, avg)| key ^ avg.to_bits()));
+                .sink(tally(&total, |(key, avg): (u64, f64)| key ^ avg.to_bits()));
         };
         let distinct = |job: &mut Job| {
             source(job)
@@ -100,7 +100,7 @@ fn aggregates(criterion: &mut Criterion) {
         let quantiles = |job: &mut Job| {
             source(job)
                 .at_end(|of| of.quantiles([0.5, 0.99], |(_, value, _)| value))
-                .sink(tally(&total, |(key, [median, high])| if median <= high { key } else { 0 }));
+                .sink(tally(&total, |(key, [median, high]): (u64, [f64; 2])| if median <= high { key } else { 0 }));
         };
         let pairs: [(&str, fn(&[Row]) -> Results, &dyn Fn(&mut Job)); 4] = [
             ("count_sum_max", count_sum_max_by_hand, &count_sum_max),

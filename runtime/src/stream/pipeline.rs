@@ -361,7 +361,7 @@ pub trait Stream: Sized {
     fn rolling<A>(
         self,
         aggregate: impl FnOnce(Of<Self::Out>) -> A,
-    ) -> When<(Self::Proof, A::Out), RollingStream<Self, A>>
+    ) -> When<Self::Proof, When<A::Out, RollingStream<Self, A>>>
     where
         Self: IsKeyed,
         A: Aggregate<Self::Out>,
@@ -387,7 +387,10 @@ pub trait Stream: Sized {
     ///
     /// What can be merged (see [`Of`]) is combined before it is sent.
     #[track_caller]
-    fn at_end<A>(self, aggregate: impl FnOnce(Of<Self::Out>) -> A) -> When<(Self::Proof, A::Out), AtEndStream<Self, A>>
+    fn at_end<A>(
+        self,
+        aggregate: impl FnOnce(Of<Self::Out>) -> A,
+    ) -> When<Self::Proof, When<A::Out, AtEndStream<Self, A>>>
     where
         Self: IsKeyed,
         A: Aggregate<Self::Out>,

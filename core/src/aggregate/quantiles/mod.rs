@@ -84,7 +84,7 @@ where
         if let Some(number) = (self.value)(record).number() {
             let number = number.to_f64();
             if !number.is_nan() {
-                sketch::add(sketch, self.widths.bucket(number));
+                sketch::add(sketch, self.widths.bucket(number), 1);
             }
         }
     }

@@ -6,6 +6,9 @@ pub(super) type Sketch = Vec<(i32, u64)>;
 /// The most buckets of a sketch. Beyond it the lowest are counted in one.
 const BUCKETS_LIMIT: usize = 16 << 10;
 
+/// A sketch that has so many times fewer buckets than the one it is merged into is added bucket by bucket.
+const SMALL: usize = 8;
+
 /// Bits of a float's mantissa.
 const MANTISSA_BITS: u32 = f64::MANTISSA_DIGITS - 1;
 
@@ -60,29 +63,33 @@ impl Widths {
     }
 }
 
-/// Counts a value in its bucket.
+/// Counts values in their bucket.
 #[inline]
-pub(super) fn add(sketch: &mut Sketch, bucket: i32) {
+pub(super) fn add(sketch: &mut Sketch, bucket: i32, count: u64) {
     match sketch.binary_search_by_key(&bucket, |(bucket, _)| *bucket) {
-        Ok(at) => sketch[at].1 += 1,
-        Err(at) => insert(sketch, at, bucket),
+        Ok(at) => sketch[at].1 += count,
+        Err(at) => insert(sketch, at, bucket, count),
     }
 }
 
 /// Buckets are new rarely: there are only so many.
 #[cold]
-fn insert(sketch: &mut Sketch, at: usize, bucket: i32) {
+fn insert(sketch: &mut Sketch, at: usize, bucket: i32, count: u64) {
     // What lies below the lowest bucket of a sketch that is full belongs to it.
     if sketch.len() >= BUCKETS_LIMIT && at == 0 {
-        sketch[0].1 += 1;
+        sketch[0].1 += count;
         return;
     }
-    sketch.insert(at, (bucket, 1));
+    sketch.insert(at, (bucket, count));
     keep_within_limit(sketch);
 }
 
 /// Adds the counts of another sketch.
-pub(super) fn merge(sketch: &mut Sketch, other: impl Iterator<Item = (i32, u64)>) {
+pub(super) fn merge(sketch: &mut Sketch, other: impl ExactSizeIterator<Item = (i32, u64)>) {
+    if other.len() * SMALL < sketch.len() {
+        other.for_each(|(bucket, count)| add(sketch, bucket, count));
+        return;
+    }
     sketch.extend(other);
     // Two ascending runs, which a stable sort merges in one pass.
     sketch.sort_by_key(|(bucket, _)| *bucket);

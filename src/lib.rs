@@ -49,7 +49,7 @@
 
 #[doc(inline)]
 pub use millstream_core::{
-    aggregate::{Aggregate, Of},
+    aggregate::{self, Aggregate, Of, Rolling},
     blank::Blank,
     cell::{Cell, Column, Row},
     document::{self, Document},
@@ -121,7 +121,7 @@ pub mod prelude {
     pub use clap::{self, Args};
     pub use millstream_connectors::{CsvFiles, SocketLines, TextFiles, collect, generate, print, records};
     pub use millstream_core::{
-        aggregate::Aggregate,
+        aggregate::{Aggregate, Rolling},
         impls::ByteString,
         key::Key,
         outcome::each,

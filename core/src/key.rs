@@ -39,11 +39,6 @@ pub trait Key: Record {
     /// True where the hash costs enough that sending it along beats computing it again: for strings, byte strings, lists, and what has two
     /// parts or more; not for numbers, `bool`, `char` and times, nor for an option or a single part of such.
     const CARRY_HASH: bool;
-    /// True for the `None` of an option: the aggregates `min` and `max` leave it out.
-    #[inline(always)]
-    fn is_none(_: Self::View<'_>) -> bool {
-        false
-    }
 }
 
 /// Spreads the bits of a 64-bit value (the finaliser of MurmurHash3): a bijection.

@@ -61,6 +61,12 @@ pub unsafe trait Record: Sized + Send + 'static {
     /// An owned record. The only function of a record that allocates.
     fn from_view(view: Self::View<'_>) -> Self;
 
+    /// True for the `None` of an option, which aggregates leave out.
+    #[inline(always)]
+    fn is_none(_: Self::View<'_>) -> bool {
+        false
+    }
+
     /// Puts out what lies outside the root (the text of strings, the elements of lists).
     ///
     /// # Errors

@@ -80,14 +80,20 @@ impl<K: Key, V> Table<K, V> {
     /// The value of a key, made by `value` if the key is new.
     #[inline(always)]
     pub fn entry(&mut self, hash: u64, key: K::View<'_>, value: impl FnOnce() -> V) -> &mut V {
+        self.entry_and_key(hash, key, value).1
+    }
+
+    /// The value of a key, made by `value` if the key is new, behind the key as the table owns it.
+    #[inline(always)]
+    pub fn entry_and_key(&mut self, hash: u64, key: K::View<'_>, value: impl FnOnce() -> V) -> (&K, &mut V) {
         let (own, rotation) = (self.own(hash), self.rotation);
         let same = |(found, _): &(K, V)| K::same(found.view(), key);
         let again = |(key, _): &(K, V)| K::hash(key.view()).rotate_right(rotation);
-        let entry = match self.entries.entry(own, same, again) {
+        let (key, value) = match self.entries.entry(own, same, again) {
             hash_table::Entry::Occupied(entry) => entry.into_mut(),
             hash_table::Entry::Vacant(entry) => entry.insert((K::from_view(key), value())).into_mut(),
         };
-        &mut entry.1
+        (key, value)
     }
 
     /// All keys with their values, in no order.

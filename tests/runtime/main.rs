@@ -7,6 +7,7 @@ mod event_time;
 mod failures;
 mod graphs;
 mod heads;
+mod keyed;
 mod memory;
 mod resources;
 mod script;

@@ -100,6 +100,7 @@ impl SinkWriter for SpyWriter {
             Wrong::WritePanics => panic!("the disk is gone"),
             _ => {}
         }
+        assert!(!self.is_full(), "every head looks, after each record, whether there is room for another");
         self.pending += 1;
         self.spy.lock().written += 1;
         Ok(())

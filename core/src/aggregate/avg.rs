@@ -54,6 +54,6 @@ where
 
     #[inline(always)]
     fn finish(&self, (total, count): &Counted<V::Number>) -> V::Mean {
-        V::mean(V::Number::sum_f64(total), *count)
+        V::mean((*count > 0).then(|| V::Number::sum_f64(total) / *count as f64))
     }
 }

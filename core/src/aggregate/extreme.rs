@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, marker::PhantomData};
 
-use super::{Aggregate, Ordered, ordered::replaces};
+use super::{Aggregate, Ordered, ordered::rank};
 use crate::{record::Record, time::Timestamp};
 
 /// The least of a value of each record. Made by [`Of::min`](super::Of::min). [`Ordered`] tells what is compared and how.
@@ -20,7 +20,7 @@ pub struct Extreme<F, V, E> {
     returns: PhantomData<fn() -> (V, E)>,
 }
 
-/// Which end of the order an [`Extreme`] keeps.
+/// Which end of the order is kept: by [`Extreme`], [`ExtremeBy`](super::ExtremeBy) and [`Top`](super::Top).
 pub trait End: Clone + 'static {
     /// How a value compares to the one that it replaces.
     const REPLACES: Ordering;
@@ -65,7 +65,7 @@ where
     #[inline(always)]
     fn add(&self, kept: &mut Option<V>, record: T::View<'_>, _: Timestamp) {
         let value = (self.value)(record);
-        if kept.as_ref().is_none_or(|kept| replaces::<V>(value.view(), kept.view(), E::REPLACES)) {
+        if kept.as_ref().is_none_or(|kept| rank::<V, E>(value.view(), kept.view()).is_lt()) {
             *kept = Some(value);
         }
     }
@@ -73,7 +73,7 @@ where
     #[inline(always)]
     fn merge(&self, kept: &mut Option<V>, other: Option<V::View<'_>>) {
         if let Some(value) = other
-            && kept.as_ref().is_none_or(|kept| replaces::<V>(value, kept.view(), E::REPLACES))
+            && kept.as_ref().is_none_or(|kept| rank::<V, E>(value, kept.view()).is_lt())
         {
             *kept = Some(V::from_view(value));
         }

@@ -1,23 +1,41 @@
 //! [`Aggregate`]: many records become one value, piece by piece.
 
 mod avg;
+mod collect;
 mod count;
+mod distinct;
+mod edge;
 mod extreme;
+mod extreme_by;
+mod fold;
 mod number;
 mod of;
 mod ordered;
+mod quantiles;
 mod reduce;
+mod rolling;
 mod sum;
+mod top;
 mod tuple;
+mod variance;
 
 pub use avg::Avg;
+pub use collect::Collect;
 pub use count::Count;
+pub use distinct::{CountDistinct, CountDistinctApprox, Distinct, KeySet, KeySetView};
+pub use edge::{Edge, First, Last};
 pub use extreme::{End, Extreme, Greatest, Least, Max, Min};
+pub use extreme_by::{ExtremeBy, MaxBy, MinBy};
+pub use fold::Fold;
 pub use number::{Addend, Number};
 pub use of::Of;
 pub use ordered::Ordered;
+pub use quantiles::Quantiles;
 pub use reduce::Reduce;
+pub use rolling::Rolling;
 pub use sum::Sum;
+pub use top::{BottomK, Top, TopK};
+pub use variance::{Spread, StdDev, Variance};
 
 use crate::{record::Record, time::Timestamp};
 

@@ -13,8 +13,8 @@ use crate::record::Record;
 /// from the exact sum by at most 1e-15 times the sum of the magnitudes, for up to a hundred million numbers. Infinities and `NaN` give
 /// what plain addition gives; so does a sum that overflows on the way, and whether it does is then up to the order.
 #[diagnostic::on_unimplemented(
-    message = "values of type `{Self}` cannot be added up",
-    note = "sums and averages are of integers up to 64 bits, floats, and options of these"
+    message = "values of type `{Self}` cannot be calculated with",
+    note = "sums, averages, variances and quantiles are of integers up to 64 bits, floats, and options of these"
 )]
 pub trait Number: Copy + Send + 'static {
     /// What a running sum is kept as.
@@ -22,6 +22,8 @@ pub trait Number: Copy + Send + 'static {
     /// The sum.
     type Sum: Record;
 
+    /// As a float; integers above 2^53 are rounded.
+    fn to_f64(self) -> f64;
     /// The total of nothing.
     fn zero() -> Self::Total;
     /// Adds this number.
@@ -39,6 +41,11 @@ macro_rules! integer {
         impl Number for $type {
             type Total = i128;
             type Sum = i128;
+
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                self as f64
+            }
 
             #[inline(always)]
             fn zero() -> i128 {
@@ -75,6 +82,11 @@ macro_rules! float {
         impl Number for $type {
             type Total = (f64, f64);
             type Sum = f64;
+
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                f64::from(self)
+            }
 
             #[inline(always)]
             fn zero() -> (f64, f64) {
@@ -121,11 +133,11 @@ fn compensated((sum, correction): (f64, f64)) -> f64 {
     if sum.is_finite() { sum + correction } else { sum }
 }
 
-/// What `sum` and `avg` take: a [`Number`], or an option of one. A `None` is left out; if nothing is left, so is the result.
+/// What `sum`, `avg`, `variance`, `std_dev` and `quantiles` take: a [`Number`], or an option of one. A `None` is left out; if nothing is left, so is the result.
 #[diagnostic::on_unimplemented(
-    message = "values of type `{Self}` cannot be added up",
+    message = "values of type `{Self}` cannot be calculated with",
     label = "the closure returns `{Self}`",
-    note = "sums and averages are of integers up to 64 bits, floats, and options of these"
+    note = "sums, averages, variances and quantiles are of integers up to 64 bits, floats, and options of these"
 )]
 pub trait Addend: Copy + Send + 'static {
     /// The number that may be in it.
@@ -134,7 +146,7 @@ pub trait Addend: Copy + Send + 'static {
     type Total: Record;
     /// The sum: an option if this is one.
     type Sum: Record;
-    /// The average: a float, an option if this is one.
+    /// The average, or another float made of the values: an option if this is one.
     type Mean: Record;
 
     /// The number in it.
@@ -147,8 +159,8 @@ pub trait Addend: Copy + Send + 'static {
     fn join(total: &mut Self::Total, other: <Self::Total as Record>::View<'_>);
     /// The sum of a total.
     fn result(total: &Self::Total) -> Self::Sum;
-    /// The average, from the sum of `count` numbers.
-    fn mean(sum: f64, count: u64) -> Self::Mean;
+    /// The average, or another float made of the values, if there is any; a plain float is `NaN` otherwise.
+    fn mean(of: Option<f64>) -> Self::Mean;
 }
 
 #[diagnostic::do_not_recommend]
@@ -184,8 +196,8 @@ impl<N: Number> Addend for N {
     }
 
     #[inline(always)]
-    fn mean(sum: f64, count: u64) -> f64 {
-        sum / count as f64
+    fn mean(of: Option<f64>) -> f64 {
+        of.unwrap_or(f64::NAN)
     }
 }
 
@@ -225,7 +237,7 @@ impl<N: Number> Addend for Option<N> {
     }
 
     #[inline(always)]
-    fn mean(sum: f64, count: u64) -> Option<f64> {
-        (count > 0).then(|| sum / count as f64)
+    fn mean(of: Option<f64>) -> Option<f64> {
+        of
     }
 }

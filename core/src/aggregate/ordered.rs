@@ -2,15 +2,17 @@
 
 use std::cmp::Ordering;
 
+use super::End;
 use crate::{key::Key, record::Record};
 
-/// What `min` and `max` take: every [`Key`] type, in the order of [`Key::compare`], and floats, in numerical order with -0 before +0.
+/// What `min`, `max`, `min_by`, `max_by`, `top_k` and `bottom_k` compare: every [`Key`] type, in the order of [`Key::compare`], and floats, in
+/// numerical order with -0 before +0.
 ///
-/// A `None` and a `NaN` are left out: they are the result only where there is nothing else.
+/// A `None` and a `NaN` are left out: to the first four they are the result only where there is nothing else, to the others never.
 #[diagnostic::on_unimplemented(
     message = "values of type `{Self}` have no order",
     label = "the closure returns `{Self}`",
-    note = "`min` and `max` are of keys (integers, strings, times, tuples of these ..), floats, and options of these; return owned values: `String` rather than `&str`"
+    note = "`min`, `max`, `min_by`, `max_by`, `top_k` and `bottom_k` compare keys (integers, strings, times, tuples of these ..), floats, and options of these; return owned values: `String` rather than `&str`"
 )]
 pub trait Ordered: Record + Clone {
     /// True for what is left out.
@@ -19,6 +21,7 @@ pub trait Ordered: Record + Clone {
     fn compare(a: Self::View<'_>, b: Self::View<'_>) -> Ordering;
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Key + Clone> Ordered for K {
     #[inline(always)]
     fn is_absent(view: K::View<'_>) -> bool {
@@ -64,12 +67,9 @@ macro_rules! float {
 
 float! { f32 f64 }
 
-/// True if `new` replaces `best`: it is there and the other is not, or both are alike in that and its order is the wanted one.
+/// Where `a` stands beside `b` if the values of one end come first: `Less` is nearer to it. What is absent is behind all else.
 #[inline(always)]
-pub(super) fn replaces<V: Ordered>(new: V::View<'_>, best: V::View<'_>, wanted: Ordering) -> bool {
-    match (V::is_absent(new), V::is_absent(best)) {
-        (false, true) => true,
-        (true, false) => false,
-        _ => V::compare(new, best) == wanted,
-    }
+pub(super) fn rank<V: Ordered, E: End>(a: V::View<'_>, b: V::View<'_>) -> Ordering {
+    let compare = || if E::REPLACES.is_lt() { V::compare(a, b) } else { V::compare(b, a) };
+    V::is_absent(a).cmp(&V::is_absent(b)).then_with(compare)
 }

@@ -35,7 +35,7 @@ use crate::record::EncodeError;
 const LIST_BYTES_LIMIT: usize = 1 << 30;
 
 /// Refuses a list whose elements, of `size` bytes each, no pointer could lead to.
-fn check_list_size(len: usize, size: usize) -> Result<(), EncodeError> {
+pub(crate) fn check_list_size(len: usize, size: usize) -> Result<(), EncodeError> {
     // Elements without bytes still have to be counted in 32 bits.
     if len.saturating_mul(size.max(1)) > LIST_BYTES_LIMIT { Err(too_long()) } else { Ok(()) }
 }

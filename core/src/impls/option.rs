@@ -48,6 +48,11 @@ unsafe impl<T: Record> Record for Option<T> {
     }
 
     #[inline(always)]
+    fn is_none(view: Option<T::View<'_>>) -> bool {
+        view.is_none_or(T::is_none)
+    }
+
+    #[inline(always)]
     fn write(view: Option<T::View<'_>>, out: &mut Encoder<'_>) -> Result<Self::Resolver, EncodeError> {
         view.map(|value| T::write(value, out)).transpose()
     }
@@ -102,10 +107,5 @@ impl<T: Key> Key for Option<T> {
             None => mix(0),
             Some(value) => combine(mix(1), T::hash(value)),
         }
-    }
-
-    #[inline(always)]
-    fn is_none(view: Option<T::View<'_>>) -> bool {
-        view.is_none_or(T::is_none)
     }
 }

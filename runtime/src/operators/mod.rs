@@ -4,6 +4,7 @@ pub mod closures;
 pub mod fused;
 pub mod input;
 pub mod opened;
+pub mod rolling;
 pub mod sink;
 pub mod source;
 pub mod split;

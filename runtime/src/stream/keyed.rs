@@ -13,7 +13,7 @@ use crate::{
     operators::input::Input,
 };
 
-/// A stream with a key. Windows use it; any other operator takes it as a stream whose records are where their key is.
+/// A stream with a key. Windows and aggregates use it; any other operator takes it as a stream whose records are where their key is.
 #[must_use = "a stream that reaches no sink does nothing: end it with `.sink(..)`"]
 pub struct Keyed<P, K, Time> {
     chain: Chain<P>,
@@ -54,9 +54,9 @@ where
 
 /// The check of what needs a key.
 #[diagnostic::on_unimplemented(
-    message = "a window needs a key, and this stream has none",
+    message = "windows and aggregates need a key, and this stream has none",
     label = "this stream is not keyed",
-    note = "insert `.key_by(|record| ..)` or `.key_with(my_key)` in front of `.window(..)`"
+    note = "insert `.key_by(|record| ..)` or `.key_with(my_key)` in front of it"
 )]
 pub trait IsKeyed {
     #[doc(hidden)]

@@ -2,11 +2,18 @@
 
 use std::{marker::PhantomData, sync::Arc};
 
-use millstream_core::{event_time::EventTime as HasEventTime, proof::When, record::Record, time::Timestamp};
+use millstream_core::{
+    aggregate::{Aggregate, Of, Reduce},
+    event_time::EventTime as HasEventTime,
+    proof::When,
+    record::Record,
+    time::Timestamp,
+};
 
 use super::{
     ByTime, EventTime, GivenTime, HasTimes, OwnTime, Plan, TimeDomain,
     keyed::{IsKeyed, KeyBy, Keyed},
+    rolling::{AtEndStream, RollingStream},
     windowed::Windowed,
 };
 use crate::{
@@ -342,6 +349,53 @@ pub trait Stream: Sized {
         W: Assigner,
     {
         Windowed::new(self, windows, Location::caller())
+    }
+
+    /// Aggregates each key's records as they come: every record of a key puts out the key's new result, `(key, Rolling(result))`, with the time of the
+    /// record: `.rolling(|of| of.count())`. Each result replaces the one before; [`Stream::at_end`] puts out only the last, [`Stream::window`] one
+    /// for each window.
+    ///
+    /// A result is made for every record, so what takes long to make (a list, a sketch) takes that long each time. The state is in memory and grows
+    /// with the number of keys.
+    #[track_caller]
+    fn rolling<A>(
+        self,
+        aggregate: impl FnOnce(Of<Self::Out>) -> A,
+    ) -> When<Self::Proof, When<A::Out, RollingStream<Self, A>>>
+    where
+        Self: IsKeyed,
+        A: Aggregate<Self::Out>,
+    {
+        RollingStream::new(self, aggregate(Of::new()), "rolling", Location::caller())
+    }
+
+    /// Combines each key's records two by two, as they come: every record puts out what the key's records are together, `(key, Rolling(record))`,
+    /// with the time of the record. It is [`Stream::rolling`] by a function that joins two records; in windows it is
+    /// [`Windowed::reduce`], once at the end `.at_end(|of| of.reduce(..))`.
+    #[track_caller]
+    fn reduce<F>(self, combine: F) -> When<Self::Proof, RollingStream<Self, Reduce<F>>>
+    where
+        Self: IsKeyed,
+        F: for<'a, 'b> Fn(<Self::Out as Record>::View<'a>, <Self::Out as Record>::View<'b>) -> Self::Out,
+        F: Shippable,
+    {
+        RollingStream::new(self, Of::new().reduce(combine), "reduce", Location::caller())
+    }
+
+    /// Aggregates all of each key's records, and puts out one result for each key at the end of the input, `(key, result)`: `.at_end(|of| of.count())`.
+    /// An input that never ends brings none. The time of the results is the last there is.
+    ///
+    /// What can be merged (see [`Of`]) is combined before it is sent.
+    #[track_caller]
+    fn at_end<A>(
+        self,
+        aggregate: impl FnOnce(Of<Self::Out>) -> A,
+    ) -> When<Self::Proof, When<A::Out, AtEndStream<Self, A>>>
+    where
+        Self: IsKeyed,
+        A: Aggregate<Self::Out>,
+    {
+        AtEndStream::new(self, aggregate(Of::new()), Location::caller())
     }
 
     /// Records of several streams of one type, in no order among them.

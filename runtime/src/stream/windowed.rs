@@ -61,6 +61,44 @@ impl<S, W> Windowed<S, W> {
 /// The plan behind `.window(..).aggregate(..)`.
 pub type Aggregated<S, W, A> = WindowPlan<<S as Stream>::Out, <S as KeyedStream>::KeyFn, W, A>;
 
+/// Ends the stream's chain with an exchange by key that may aggregate before it, and begins one that aggregates in windows. `info` gets the
+/// key's name.
+pub(super) fn aggregated<S, W, A>(
+    stream: S,
+    windows: W,
+    aggregate: A,
+    late: Option<(Draft, OutputId)>,
+    info: impl FnOnce(&str) -> OperatorInfo,
+) -> (Aggregated<S, W, A>, Draft)
+where
+    S: KeyedStream,
+    W: Assigner,
+    A: Aggregate<S::Out>,
+{
+    let (Chain { plan, draft: mut before }, key) = stream.into_keyed();
+    let (mut draft, late) = match late {
+        Some((draft, output)) => (draft, Some(output)),
+        None => (Draft::new(before.graph()), None),
+    };
+    let output = before.output();
+    let by = key.name();
+    let kind = EdgeKind::Partitioned(if by.is_empty() { "hash".into() } else { format!("hash by {by}") });
+    draft.read::<S::Out>(&before, output, kind, 0);
+
+    let timed = S::Time::TIMED;
+    let info = info(by);
+    let sender = (key.clone(), windows.clone(), aggregate.clone());
+    let sender_info = info.clone();
+    let make = move |cx: &mut ChainContext<'_>| {
+        let tail = PreAggregate::open(cx, sender.clone(), sender_info.clone(), output, timed);
+        Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)
+    };
+    before.end(Box::new(make), None);
+
+    let index = draft.operator(info);
+    (WindowPlan { key, windows, aggregate, index, late, timed, record: PhantomData }, draft)
+}
+
 impl<S: KeyedStream, W: Assigner> Windowed<S, W> {
     /// Hands out the late records as a stream: those that come after their window has fired.
     ///
@@ -87,28 +125,8 @@ impl<S: KeyedStream, W: Assigner> Windowed<S, W> {
     {
         let aggregate = aggregate(Of::new());
         let Self { stream, windows, location, late } = self;
-        let (Chain { plan, draft: mut before }, key) = stream.into_keyed();
-        let (mut draft, late) = match late {
-            Some((draft, output)) => (draft, Some(output)),
-            None => (Draft::new(before.graph()), None),
-        };
-        let output = before.output();
-        let by = key.name();
-        let kind = EdgeKind::Partitioned(if by.is_empty() { "hash".into() } else { format!("hash by {by}") });
-        draft.read::<S::Out>(&before, output, kind, 0);
-
-        let timed = S::Time::TIMED;
-        let info = OperatorInfo::new("window", by, location).stateful().detail(windows.describe());
-        let sender = (key.clone(), windows.clone(), aggregate.clone());
-        let sender_info = info.clone();
-        let make = move |cx: &mut ChainContext<'_>| {
-            let tail = PreAggregate::open(cx, sender.clone(), sender_info.clone(), output, timed);
-            Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)
-        };
-        before.end(Box::new(make), None);
-
-        let index = draft.operator(info);
-        let plan = WindowPlan { key, windows, aggregate, index, late, timed, record: PhantomData };
+        let info = |by: &str| OperatorInfo::new("window", by, location).stateful().detail(windows.describe());
+        let (plan, draft) = aggregated(stream, windows.clone(), aggregate, late, info);
         Pipeline::new(plan, draft)
     }
 

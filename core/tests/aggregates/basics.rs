@@ -1,50 +1,14 @@
-//! Aggregates: what they give, that pieces merge to the whole, and that the closures need no types.
-
-mod common;
+//! Counts, sums, averages and ends: what they give, and that the closures need no types.
 
 use std::fmt::Debug;
 
-use common::{access, encode};
-use millstream_core::{
-    aggregate::{Aggregate, Of},
-    record::Record,
-    time::Timestamp,
-};
+use millstream_core::{aggregate::Aggregate, record::Record};
 use proptest::prelude::*;
+
+use crate::{build, cut_at, in_pieces, whole};
 
 /// Stands for a record with a derived view: name, price, optional volume.
 type Trade = (String, f64, Option<i64>);
-
-/// The way `.aggregate(|of| ..)` of a stream is typed.
-fn build<T: Record, A: Aggregate<T>>(of: impl FnOnce(Of<T>) -> A) -> A {
-    of(Of::new())
-}
-
-fn fold<T: Record, A: Aggregate<T>>(aggregate: &A, records: &[T]) -> A::Acc {
-    let mut acc = aggregate.create();
-    for record in records {
-        aggregate.add(&mut acc, record.view(), Timestamp::MIN);
-    }
-    acc
-}
-
-fn whole<T: Record, A: Aggregate<T>>(aggregate: &A, records: &[T]) -> A::Out {
-    aggregate.finish(&fold(aggregate, records))
-}
-
-/// Folds pieces apart, sends each through an archive, and merges them.
-fn in_pieces<T: Record, A: Aggregate<T>>(aggregate: &A, records: &[T], mut cuts: Vec<usize>) -> A::Out {
-    assert!(A::MERGES);
-    cuts.extend([0, records.len()]);
-    cuts.sort_unstable();
-    let mut acc = aggregate.create();
-    for piece in cuts.windows(2) {
-        let bytes = encode::<A::Acc>(fold(aggregate, &records[piece[0]..piece[1]]).view());
-        let archived = access::<A::Acc>(&bytes).expect("what was encoded is valid");
-        aggregate.merge(&mut acc, A::Acc::view_archived(archived));
-    }
-    aggregate.finish(&acc)
-}
 
 fn trades() -> Vec<Trade> {
     [("c", 1.5, Some(10)), ("a", f64::NAN, None), ("b", -2.0, Some(-5))].map(|(s, p, v)| (s.to_owned(), p, v)).into()
@@ -101,7 +65,7 @@ fn what_is_missing_is_left_out() {
 fn sums_of_floats_are_compensated() {
     let sum = build::<f64, _>(|of| of.sum(|value| value));
     assert_eq!(whole(&sum, &[1.0, 1e100, 1.0, -1e100]), 2.0, "plain addition gives 0");
-    assert_eq!(in_pieces(&sum, &[1.0, 1e100, 1.0, -1e100], vec![1, 2, 3]), 2.0);
+    assert_eq!(in_pieces(&sum, &[1.0, 1e100, 1.0, -1e100], &[1, 2, 3]), 2.0);
     assert_eq!(whole(&sum, &[0.1; 10]), 1.0, "plain addition gives 0.9999999999999999");
     let sum = build::<f32, _>(|of| of.sum(|value| value));
     assert_eq!(whole(&sum, &vec![0.5_f32; 100_000_000 / 1000]), 50_000.0);
@@ -118,7 +82,7 @@ fn sums_that_are_not_finite_are_what_plain_addition_gives() {
         vec![f64::MAX, f64::MAX, 1.0],
     ] {
         let plain: f64 = values.iter().sum();
-        for cuts in [vec![], vec![1], vec![2], vec![1, 2]] {
+        for cuts in [&[] as &[usize], &[1], &[2], &[1, 2]] {
             let pieces = in_pieces(&sum, &values, cuts);
             assert_eq!(pieces.is_nan(), plain.is_nan(), "{values:?}: {pieces}");
             assert!(pieces.is_nan() || pieces.is_infinite(), "{values:?}: {pieces}");
@@ -133,7 +97,7 @@ fn records_are_reduced_in_order() {
     let join = build::<String, _>(|of| of.reduce(|so_far, next| format!("{so_far}{next}")));
     let letters = ["a", "b", "c"].map(str::to_owned);
     assert_eq!((whole(&join, &letters), whole(&join, &letters[..1])), ("abc".to_owned(), "a".to_owned()));
-    assert_eq!(in_pieces(&join, &letters, vec![0, 2, 3]), "abc");
+    assert_eq!(in_pieces(&join, &letters, &[0, 2, 3]), "abc");
 }
 
 #[test]
@@ -142,11 +106,7 @@ fn the_least_of_nothing_is_a_mistake() {
     whole::<u64, _>(&build::<u64, _>(|of| of.min(|value| value)), &[]);
 }
 
-fn cut_at<T>(records: &[T], cuts: &[prop::sample::Index]) -> Vec<usize> {
-    cuts.iter().map(|cut| cut.index(records.len() + 1)).collect()
-}
-
-fn check<T: Record, A: Aggregate<T, Out: PartialEq + Debug>>(aggregate: &A, records: &[T], cuts: Vec<usize>) {
+fn check<T: Record, A: Aggregate<T, Out: PartialEq + Debug>>(aggregate: &A, records: &[T], cuts: &[usize]) {
     assert_eq!(in_pieces(aggregate, records, cuts), whole(aggregate, records));
 }
 
@@ -157,12 +117,12 @@ proptest! {
         cuts: Vec<prop::sample::Index>,
     ) {
         type R = (i64, Option<u32>, String, f64);
-        let cuts = cut_at(&records, &cuts);
-        check(&build::<R, _>(|of| of.count()), &records, cuts.clone());
-        check(&build::<R, _>(|of| (of.sum(|r| r.0), of.sum(|r| r.1))), &records, cuts.clone());
-        check(&build::<R, _>(|of| (of.avg(|r| r.0), of.avg(|r| r.1))), &records, cuts.clone());
-        check(&build::<R, _>(|of| (of.min(|r| r.0), of.min(|r| r.1), of.min(|r| r.2.to_owned()), of.min(|r| r.3))), &records, cuts.clone());
-        check(&build::<R, _>(|of| (of.max(|r| r.0), of.max(|r| r.1), of.max(|r| r.2.to_owned()), of.max(|r| r.3))), &records, cuts.clone());
+        let cuts = &cut_at(&records, &cuts);
+        check(&build::<R, _>(|of| of.count()), &records, cuts);
+        check(&build::<R, _>(|of| (of.sum(|r| r.0), of.sum(|r| r.1))), &records, cuts);
+        check(&build::<R, _>(|of| (of.avg(|r| r.0), of.avg(|r| r.1))), &records, cuts);
+        check(&build::<R, _>(|of| (of.min(|r| r.0), of.min(|r| r.1), of.min(|r| r.2.to_owned()), of.min(|r| r.3))), &records, cuts);
+        check(&build::<R, _>(|of| (of.max(|r| r.0), of.max(|r| r.1), of.max(|r| r.2.to_owned()), of.max(|r| r.3))), &records, cuts);
         check(
             &build::<R, _>(|of| of.reduce(|a, b| (a.0.wrapping_add(b.0), a.1.or(b.1), format!("{}{}", a.2, b.2), a.3.max(b.3)))),
             &records,
@@ -179,7 +139,7 @@ proptest! {
     ) {
         let sum = build::<f64, _>(|of| of.sum(|value| value));
         let magnitudes: f64 = values.iter().map(|value| value.abs()).sum();
-        let (a, b) = (whole(&sum, &values), in_pieces(&sum, &shuffled, cut_at(&shuffled, &cuts)));
+        let (a, b) = (whole(&sum, &values), in_pieces(&sum, &shuffled, &cut_at(&shuffled, &cuts)));
         prop_assert!((a - b).abs() <= 1e-15 * magnitudes, "{} and {}", a, b);
     }
 

@@ -6,6 +6,7 @@ use std::{
     future::Future,
     io::{self, Read, Seek, Write},
     ops::Add,
+    panic::resume_unwind,
     path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
@@ -13,6 +14,8 @@ use std::{
 };
 
 use millstream_core::time::Timestamp;
+
+use crate::task::contain::contain;
 
 /// A future on its own.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -173,12 +176,14 @@ impl Env for TokioEnv {
     }
 
     fn blocking(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
-        let work = self.handle.spawn_blocking(work);
+        // A panic is the failure of the task that waits here, and told as such, once.
+        let work =
+            self.handle.spawn_blocking(|| contain(work).unwrap_or_else(|failure| resume_unwind(Box::new(failure))));
         Box::pin(async move {
             if let Err(error) = work.await
                 && error.is_panic()
             {
-                std::panic::resume_unwind(error.into_panic());
+                resume_unwind(error.into_panic());
             }
         })
     }

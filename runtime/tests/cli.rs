@@ -162,10 +162,10 @@ fn a_job_must_be_named_among_several() {
 #[test]
 fn arguments_out_of_bounds_are_named_with_their_bounds() {
     let count = |more: &[&str]| call(SEVERAL, &[&["run", "count", "--below", "1"], more].concat());
-    refused(&count(&["--parallelism", "0"]), &["'0' for '--parallelism <N>'", "from 1 to 128"]);
+    refused(&count(&["--parallelism", "0"]), &["'0' for '--parallelism <N>'", "from 1 to 32768"]);
     refused(&count(&["--parallelism", "129"]), &["'129' for '--parallelism <N>'", "from 1 to 128", "32768"]);
     refused(&count(&["--parallelism", "3", "--max-parallelism", "2"]), &["'3' for '--parallelism <N>'", "from 1 to 2"]);
-    refused(&count(&["--max-parallelism", "0"]), &["'0' for '--max-parallelism <N>'", "1..=32768"]);
+    refused(&count(&["--max-parallelism", "0"]), &["'0' for '--max-parallelism <N>'", "from 1 to 32768"]);
     refused(&count(&["--buffer-timeout", "10"]), &["'10' for '--buffer-timeout <TIME>'", "`10ms`"]);
     refused(&count(&["--watermark-interval", "0ms"]), &["--watermark-interval <TIME>", "1ms to 24h"]);
     refused(&call(SEVERAL, &["run", "count"]), &["--below <BELOW>"]);

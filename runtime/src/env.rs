@@ -249,3 +249,26 @@ impl Files for Disk {
         std::fs::remove_dir_all(path)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{failure::Failure, task::contain::Contained};
+
+    #[test]
+    fn a_panic_of_blocking_work_fails_the_task_that_waits_and_names_its_place() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("threads are to be had");
+        let failure = runtime.block_on(async {
+            let env = TokioEnv::current();
+            let waits = async {
+                blocking(&*env, || panic!("out of luck")).await;
+                Ok::<(), Failure>(())
+            };
+            Contained::new(waits).await.expect_err("the work panics")
+        });
+        let message = failure.message();
+        assert!(message.starts_with("panicked at runtime/src/env.rs:"), "{message}");
+        assert!(message.ends_with(": out of luck"), "{message}");
+        assert_eq!(message.matches("panicked").count(), 1);
+    }
+}

@@ -56,6 +56,16 @@ fn taken(job: &mut Job, args: TakenArgs) {
     job.source(Numbers(Some(below))).sink(Count { records: &UNCOUNTED, fail_at: None });
 }
 
+#[derive(Args)]
+struct ShortArgs {
+    #[arg(short = 'D')]
+    depth: u64,
+}
+
+fn short(job: &mut Job, args: ShortArgs) {
+    job.source(Numbers(Some(args.depth))).sink(Count { records: &UNCOUNTED, fail_at: None });
+}
+
 macro_rules! job {
     ($static:ident, $name:ident, $doc:literal) => {
         static $static: JobEntry = JobEntry {
@@ -82,6 +92,7 @@ job!(LOOSE, loose, "Goes nowhere.");
 job!(REFUSING, refusing, "");
 job!(PANICKING, panicking, "");
 job!(TAKEN, taken(TakenArgs), "");
+job!(SHORT, short(ShortArgs), "");
 
 const SEVERAL: &[&JobEntry] = &[&COUNT, &LOOSE];
 
@@ -194,6 +205,7 @@ fn jobs_that_cannot_be_offered_are_refused() {
     refused(&call(&[], &["run"]), &["this binary has no jobs", "#[job]"]);
     refused(&call(&[&LOOSE, &LOOSE], &["jobs"]), &["two jobs have the name `loose`", "jobs.rs:7:1"]);
     refused(&call(&[&TAKEN], &["run"]), &["`--parallelism` of job `taken`", "rename it"]);
+    refused(&call(&[&SHORT], &["run"]), &["`-D` of job `short`", "choose another letter"]);
 }
 
 #[test]

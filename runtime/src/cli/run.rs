@@ -110,7 +110,7 @@ async fn attend(
     console: &mut Console<'_>,
 ) -> u8 {
     let boundedness = graph.boundedness();
-    let mut progress = progress(&graph, options.quiet, console);
+    let mut progress = progress(&graph, options, console);
     let began = env.now();
     let job = local::start(graph, Arc::clone(&env));
     let sample = || {
@@ -140,17 +140,18 @@ async fn attend(
     conclude(job.name(), &sample(), &result, stop, options, console)
 }
 
-/// How progress is shown. A table that is redrawn would be torn by records that are printed on the same terminal.
-fn progress(graph: &JobGraph, quiet: bool, console: &Console<'_>) -> Progress {
+/// How progress is shown. A table that is redrawn would be torn by records that are printed on the same terminal; and a program that wants the report
+/// has no use for lines.
+fn progress(graph: &JobGraph, options: &RunOptions, console: &Console<'_>) -> Progress {
     let prints = graph
         .vertices
         .iter()
         .any(|vertex| vertex.sink.is_some() && vertex.operators.last().is_some_and(|sink| sink.name == "print"));
-    match quiet {
-        true => Progress::Quiet,
-        false if console.world.is_live() && !(console.world.out_is_terminal && prints) => {
-            Progress::live(console.world.colours_err())
-        }
+    let live = console.world.is_live() && !(console.world.out_is_terminal && prints);
+    match live {
+        _ if options.quiet => Progress::Quiet,
+        true => Progress::live(console.world.colours_err()),
+        false if options.json => Progress::Quiet,
         false => Progress::lines(),
     }
 }

@@ -94,7 +94,7 @@ impl Settings {
     pub fn check(&self) -> Result<(), String> {
         check_max_parallelism(self.max_parallelism)?;
         check_parallelism(self.parallelism, self.max_parallelism)?;
-        match KEYS.iter().find(|key| !key.is_in_bounds(self)) {
+        match KEYS.iter().find(|key| !key.is_sound(self)) {
             Some(key) => Err(format!("{} {}: {}", key.name, key.show(self), key.allowed())),
             None => Ok(()),
         }
@@ -117,4 +117,26 @@ pub(crate) fn check_parallelism(parallelism: usize, max_parallelism: u32) -> Res
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_checked_against_the_table_and_each_other() {
+        let check = |change: fn(&mut Settings)| {
+            let mut settings = Settings::default();
+            change(&mut settings);
+            settings.check().err().unwrap_or_default()
+        };
+        assert_eq!(check(|_| {}), "");
+        assert_eq!(check(|settings| settings.watermark_interval = Duration::from_nanos(1)), "");
+        let message = check(|settings| settings.buffer_bytes = 1);
+        assert!(message.starts_with("buffer-bytes 1B: a size from 1KiB to 16MiB is expected"), "{message}");
+        let message = check(|settings| settings.max_parallelism = 0);
+        assert!(message.starts_with("max_parallelism 0 is not from 1 to 32768"), "{message}");
+        let message = check(|settings| (settings.parallelism, settings.max_parallelism) = (3, 2));
+        assert!(message.starts_with("parallelism 3 is not from 1 to 2"), "{message}");
+    }
 }

@@ -212,11 +212,12 @@ impl Key {
         .ok_or_else(|| self.allowed())
     }
 
-    /// True if the value is within its bounds. (Whether it goes with the others is [`Settings::check`]'s to say.)
-    pub(super) fn is_in_bounds(&self, settings: &Settings) -> bool {
+    /// True if a job can run with the value. (Whether it goes with the others is [`Settings::check`]'s to say.) Durations are bounded only where
+    /// they are given by name: odd ones harm nothing, and tests in virtual time want them.
+    pub(super) fn is_sound(&self, settings: &Settings) -> bool {
         match &self.value {
             Value::Count(field) | Value::Size(field) => field.holds(&(field.get)(settings)),
-            Value::Duration(field) => field.holds(&(field.get)(settings)),
+            Value::Duration(_) => true,
         }
     }
 }
@@ -263,13 +264,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_key_reads_what_it_shows_and_the_default_is_in_bounds() {
+    fn every_key_reads_what_it_shows_and_the_default_is_sound() {
         let default = Settings::default();
         for key in KEYS {
             let mut settings = default.clone();
             assert_eq!(key.set(&mut settings, &key.show(&default)), Ok(()), "{}", key.name);
             assert_eq!(settings, default, "{}", key.name);
-            assert!(key.is_in_bounds(&default), "{}", key.name);
+            assert!(key.is_sound(&default), "{}", key.name);
             assert!(key.set(&mut settings, "nonsense").is_err(), "{}", key.name);
         }
     }

@@ -12,7 +12,7 @@ use millstream_core::{
 };
 
 pub use self::{
-    key::{KEYS, Key, VARIABLE_PREFIX, nearest},
+    key::{KEYS, Setting, VARIABLE_PREFIX, nearest},
     outside::{Given, Origin, Outside},
 };
 
@@ -72,7 +72,7 @@ impl Settings {
     ///
     /// There is no such key, or it may not have this value; says what is allowed.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
-        let key = Key::find(key)?;
+        let key = Setting::find(key)?;
         key.set(self, value).map_err(|allowed| format!("invalid value '{value}' for '{}': {allowed}", key.name))
     }
 

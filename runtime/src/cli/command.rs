@@ -7,7 +7,7 @@ use clap_complete::Shell;
 use super::plan::first_paragraph;
 use crate::{
     registry::JobEntry,
-    settings::{KEYS, Key},
+    settings::{KEYS, Setting},
 };
 
 // Ids that no argument of a job has by accident.
@@ -35,7 +35,7 @@ Environment:
   CLICOLOR_FORCE         Colours also where there is no terminal, if it is not 0";
 
 /// The id of a setting's own option.
-pub(super) fn id(key: &Key) -> String {
+pub(super) fn id(key: &Setting) -> String {
     format!("millstream:{}", key.name)
 }
 

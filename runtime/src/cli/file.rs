@@ -7,7 +7,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use crate::settings::{Key, Origin, Outside};
+use crate::settings::{Origin, Outside, Setting};
 
 /// The table that holds one table a job.
 const JOBS: &str = "job";
@@ -57,7 +57,7 @@ impl File<'_> {
                 Err(_) => Cow::Borrowed(n.as_str()),
             },
             _ => {
-                let known = Key::find(key.get_ref()).map_err(|message| self.wrong(key, &message))?;
+                let known = Setting::find(key.get_ref()).map_err(|message| self.wrong(key, &message))?;
                 return Err(self.wrong(value, &format!("invalid value for '{}': {}", known.name, known.allowed())));
             }
         };

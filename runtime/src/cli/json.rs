@@ -13,7 +13,7 @@ use crate::{
     failure::{Failure, Location},
     graph::{Edge, JobGraph, OperatorInfo, VertexId},
     registry::JobEntry,
-    settings::{Given, KEYS, Key, Outside, Settings},
+    settings::{Given, KEYS, Outside, Setting, Settings},
 };
 
 /// How a job ended: `job`, `ending` (`done`, `drained`, `failed` or `cancelled`), `elapsed_ms`, `records_read`, `bytes_read`, `input_bytes`, `chains`,
@@ -153,7 +153,7 @@ pub(super) fn config(settings: &Settings, outside: &Outside, before: &Settings) 
     KEYS.iter().map(|key| setting(key, settings, outside.get(key.name), before)).collect()
 }
 
-fn setting(key: &Key, settings: &Settings, given: Option<&Given>, before: &Settings) -> Value {
+fn setting(key: &Setting, settings: &Settings, given: Option<&Given>, before: &Settings) -> Value {
     use crate::settings::Origin;
     let (origin, place) = match given.map(|given| &given.origin) {
         Some(Origin::File { path, line }) => ("file", Some((path.display().to_string(), *line))),

@@ -6,7 +6,6 @@ use futures::{
     Stream, StreamExt,
     future::{Either, select},
 };
-
 use tracing::dispatcher::{has_been_set, set_default, set_global_default};
 
 use super::{

@@ -14,7 +14,7 @@ use super::{
 pub const VARIABLE_PREFIX: &str = "MILLSTREAM_";
 
 /// A setting that can be given by name.
-pub struct Key {
+pub struct Setting {
     /// As in `-D name=value` and in files.
     pub name: &'static str,
     /// What it does, in one line.
@@ -43,8 +43,8 @@ struct Field<T> {
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// All keys, in the order in which they are shown. A new setting is a field of [`Settings`], its default, and a row here.
-pub static KEYS: &[Key] = &[
-    Key {
+pub static KEYS: &[Setting] = &[
+    Setting {
         name: "parallelism",
         doc: "How many subtasks a chain has unless it says otherwise",
         shorthand: true,
@@ -56,7 +56,7 @@ pub static KEYS: &[Key] = &[
             set: |settings, n| settings.parallelism = n as usize,
         }),
     },
-    Key {
+    Setting {
         name: "max-parallelism",
         doc: "How many key groups there are: the bound of the parallelism, for ever",
         shorthand: true,
@@ -68,7 +68,7 @@ pub static KEYS: &[Key] = &[
             set: |settings, n| settings.max_parallelism = n as u32,
         }),
     },
-    Key {
+    Setting {
         name: "buffer-timeout",
         doc: "How long a record may wait in a buffer that is not full",
         shorthand: true,
@@ -80,7 +80,7 @@ pub static KEYS: &[Key] = &[
             set: |settings, time| settings.buffer_timeout = time,
         }),
     },
-    Key {
+    Setting {
         name: "buffer-bytes",
         doc: "The size at which a buffer is sent",
         shorthand: false,
@@ -92,7 +92,7 @@ pub static KEYS: &[Key] = &[
             set: |settings, bytes| settings.buffer_bytes = bytes as usize,
         }),
     },
-    Key {
+    Setting {
         name: "watermark-interval",
         doc: "How often watermarks are made",
         shorthand: true,
@@ -104,7 +104,7 @@ pub static KEYS: &[Key] = &[
             set: |settings, time| settings.watermark_interval = time,
         }),
     },
-    Key {
+    Setting {
         name: "memory",
         doc: "The memory of the process for what is in flight, and for pre-aggregation",
         shorthand: false,
@@ -116,7 +116,7 @@ pub static KEYS: &[Key] = &[
             set: |settings, bytes| settings.memory_bytes = bytes as usize,
         }),
     },
-    Key {
+    Setting {
         name: "max-record-size",
         doc: "The largest record that may be moved",
         shorthand: false,
@@ -130,13 +130,13 @@ pub static KEYS: &[Key] = &[
     },
 ];
 
-impl Key {
+impl Setting {
     /// The key of a name.
     ///
     /// # Errors
     ///
     /// Names the nearest key, and all.
-    pub fn find(name: &str) -> Result<&'static Key, String> {
+    pub fn find(name: &str) -> Result<&'static Setting, String> {
         KEYS.iter().find(|key| key.name == name).ok_or_else(|| {
             let hint = nearest(name).map_or(String::new(), |key| format!("; did you mean `{}`?", key.name));
             let all: Vec<_> = KEYS.iter().map(|key| key.name).collect();
@@ -235,7 +235,7 @@ impl<T: PartialOrd> Field<T> {
 }
 
 /// The key that was probably meant, if one is near.
-pub fn nearest(name: &str) -> Option<&'static Key> {
+pub fn nearest(name: &str) -> Option<&'static Setting> {
     let name = name.to_lowercase().replace('_', "-");
     let distances = KEYS.iter().map(|key| (edits(&name, key.name), key));
     let (edits, key) = distances.min_by_key(|(edits, _)| *edits)?;
@@ -295,7 +295,7 @@ mod tests {
     #[test]
     fn bounds_may_be_reached_and_not_passed() {
         let mut settings = Settings::default();
-        let mut set = |name: &str, text: &str| Key::find(name).and_then(|key| key.set(&mut settings, text)).is_ok();
+        let mut set = |name: &str, text: &str| Setting::find(name).and_then(|key| key.set(&mut settings, text)).is_ok();
         assert!(set("buffer-bytes", "1KiB") && set("buffer-bytes", "16MiB"));
         assert!(!set("buffer-bytes", "1023B") && !set("buffer-bytes", "16777217"));
         assert!(set("parallelism", "32768") && !set("parallelism", "32769") && !set("parallelism", "0"));
@@ -304,10 +304,12 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_answered_with_the_nearest_and_all() {
-        let message = Key::find("paralelism").err().unwrap_or_default();
+        let message = Setting::find("paralelism").err().unwrap_or_default();
         assert!(message.starts_with("there is no setting `paralelism`; did you mean `parallelism`?\n"), "{message}");
         assert!(message.ends_with("watermark-interval, memory, max-record-size"), "{message}");
-        assert!(Key::find("colour").err().is_some_and(|message| message.starts_with("there is no setting `colour`\n")));
+        assert!(
+            Setting::find("colour").err().is_some_and(|message| message.starts_with("there is no setting `colour`\n"))
+        );
         assert_eq!(nearest("BUFFER_TIMOUT").map(|key| key.name), Some("buffer-timeout"));
     }
 

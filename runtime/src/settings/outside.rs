@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use millstream_core::key::LIMIT_MAX_PARALLELISM;
 
-use super::{Key, Settings, check_parallelism, key::KEYS};
+use super::{Setting, Settings, check_parallelism, key::KEYS};
 
 /// Where a setting was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Outside {
     ///
     /// There is no such setting, or it may not have this value: names the setting, where it was given, and what is allowed.
     pub fn put(&mut self, name: &str, text: &str, origin: Origin) -> Result<(), String> {
-        let key = Key::find(name).map_err(|message| match &origin {
+        let key = Setting::find(name).map_err(|message| match &origin {
             Origin::File { path, line } => format!("{}:{line}: {message}", path.display()),
             Origin::Variable(variable) => format!("the environment variable {variable}: {message}"),
             Origin::Define | Origin::Flag => message,
@@ -81,7 +81,7 @@ impl Outside {
         let Some(given) = self.get("parallelism") else { return Ok(()) };
         let max = settings.max_parallelism;
         check_parallelism(settings.parallelism, max).map_err(|_| {
-            let key = Key::find("parallelism").expect("it is in the table");
+            let key = Setting::find("parallelism").expect("it is in the table");
             let raise = if max < LIMIT_MAX_PARALLELISM {
                 format!(" (`max-parallelism` raises the bound, up to {LIMIT_MAX_PARALLELISM})")
             } else {
@@ -94,7 +94,7 @@ impl Outside {
 }
 
 /// A key as it was given, for messages.
-struct Subject<'a>(&'a Key, &'a Origin);
+struct Subject<'a>(&'a Setting, &'a Origin);
 
 impl fmt::Display for Subject<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -110,7 +110,7 @@ impl fmt::Display for Subject<'_> {
 
 impl Given {
     /// Where it was given, in short: `--parallelism`, `-D memory`, `MILLSTREAM_MEMORY`, `millstream.toml:3`.
-    pub fn origin_of(&self, key: &Key) -> String {
+    pub fn origin_of(&self, key: &Setting) -> String {
         match &self.origin {
             Origin::File { path, line } => format!("{}:{line}", path.display()),
             Origin::Variable(variable) => variable.clone(),

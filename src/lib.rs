@@ -146,13 +146,36 @@ pub mod __private {
     pub use millstream_runtime as runtime;
 }
 
-/// The `main` function of a binary with jobs: the commands `run`, `plan` and `jobs`, with every job's own arguments.
+/// The `main` function of a binary with jobs: the commands `run`, `plan`, `jobs`, `config` and `completions`, with every job's own arguments.
 ///
 /// ```no_run
 /// millstream::main!();
 /// ```
 ///
 /// Exit codes: 0 if the job ended well, 1 if it failed or was cancelled, 2 if it was not started since the arguments or the job itself are wrong.
+///
+/// # Settings
+///
+/// Whoever runs a job may give it [settings](settings::KEYS) by name; `config` shows all of them with their values and where these come from. The
+/// strongest first:
+///
+/// 1. the command line: `-D buffer-timeout=5ms`, or `--buffer-timeout 5ms` for those that have an option of their own; the last one counts;
+/// 2. the environment: `MILLSTREAM_BUFFER_TIMEOUT=5ms`;
+/// 3. a file: that of `--config`, else of `MILLSTREAM_CONFIG`, else `millstream.toml` in the current directory, if there is one. Keys at its top are
+///    for all jobs, those of a table `[job.my_job]` for one;
+/// 4. what the job sets in code, by `job.settings()`;
+/// 5. the default.
+///
+/// So what is said outside of a job wins over its code, which gives it defaults of its own. A parallelism that a single chain is given in code stays.
+///
+/// # Output
+///
+/// Plans, lists and help go to standard output; progress, logs, summaries and errors go to standard error. With `--json` a run says nothing
+/// there but its errors and logs (and progress, on a terminal), and writes a report on one line of standard output when the job has ended: if the job
+/// prints records there, too, the report is the last line. `plan`, `jobs` and `config` have `--json`, too.
+///
+/// Events are logged by `tracing`, at `warn` and above unless `--log` says otherwise. What an operator logs has the fields `job`, `operator` and
+/// `subtask` of its task. A subscriber is installed only if there is none yet.
 #[macro_export]
 macro_rules! main {
     () => {

@@ -1,16 +1,25 @@
 //! The `millstream` binary. Jobs are binaries of their own (`millstream::main!()`); until there is a cluster, this one says where to find some.
 
-const EXAMPLES: [(&str, &str); 2] = [
+use std::io::Write;
+
+/// The examples, each with what it does: a new one is a row here.
+const EXAMPLES: &[(&str, &str)] = &[
     ("flights", "departures and mean delay per airport and hour, from ten days of real flights"),
     ("word_count", "how often each word occurs in a text"),
 ];
 
 fn main() {
-    println!("Millstream {}: a job is a binary of its own, made by `millstream::main!()`.", env!("CARGO_PKG_VERSION"));
-    println!("This one will be the node of a cluster; there is none yet.\n");
-    println!("Examples to run:");
-    for (name, what) in EXAMPLES {
-        println!("  cargo run --release --example {name:<10}  {what}");
-    }
-    println!("\nBehind `--` an example takes the commands `run`, `plan` and `jobs`, and `--help`.");
+    let version = env!("CARGO_PKG_VERSION");
+    let width = EXAMPLES.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let examples: String = EXAMPLES
+        .iter()
+        .map(|(name, what)| format!("  cargo run --release --example {name:width$}  {what}\n"))
+        .collect();
+    let text = format!(
+        "Millstream {version}: a job is a binary of its own, made by `millstream::main!()`.\n\
+         This one will be the node of a cluster; there is none yet.\n\n\
+         Examples to run:\n{examples}\n\
+         Behind `--` an example takes the commands `run`, `plan`, `jobs`, `config` and `completions`, and `--help`.\n"
+    );
+    let _ = std::io::stdout().write_all(text.as_bytes()); // that nobody reads on is no error
 }

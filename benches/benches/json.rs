@@ -158,8 +158,8 @@ fn borrowed_bid(bid: &Bid) -> BorrowedBid<'_> {
     }
 }
 
-fn borrowed_order(order: &Order) -> BorrowedOrder<'_> {
-    let line = |line| {
+fn borrowed_order<'o>(order: &'o Order) -> BorrowedOrder<'o> {
+    let line = |line: &'o Line| {
         let Line { sku, quantity, price } = line;
         BorrowedLine { sku, quantity: *quantity, price: *price }
     };

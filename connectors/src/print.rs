@@ -114,9 +114,8 @@ impl<T: Record> SinkWriter for PrintWriter<T> {
         lines.clear();
         self.lines = lines;
         written.map_err(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe => Failure::new(
-                "whoever read the printed lines has closed the pipe; `.limit(records)` prints only the first ones",
-            ),
+            io::ErrorKind::BrokenPipe => Failure::new("whoever read the printed lines has closed the pipe")
+                .with_hint("`.limit(records)` behind `print()` prints only the first ones"),
             _ => Failure::new(format!("cannot print: {error}")),
         })
     }

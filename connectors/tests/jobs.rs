@@ -198,10 +198,9 @@ fn a_closed_pipe_is_told() {
     }
     let mut job = job(1);
     job.source(generate(10, 1, |_, index| index)).sink(print_to(Closed));
-    assert_eq!(
-        run(job).unwrap_err().message(),
-        "whoever read the printed lines has closed the pipe; `.limit(records)` prints only the first ones"
-    );
+    let failure = run(job).unwrap_err();
+    assert_eq!(failure.message(), "whoever read the printed lines has closed the pipe");
+    assert_eq!(failure.hint(), Some("`.limit(records)` behind `print()` prints only the first ones"));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::{
     future::Future,
     io::{self, Read, Seek, Write},
     ops::Add,
+    panic::resume_unwind,
     path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
@@ -18,6 +19,8 @@ use std::{
 use millstream_core::time::Timestamp;
 
 pub use net::{Connection, Listener, Network};
+
+use crate::task::contain::contain;
 
 /// A future on its own.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -186,12 +189,14 @@ impl Env for TokioEnv {
     }
 
     fn blocking(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
-        let work = self.handle.spawn_blocking(work);
+        // A panic is the failure of the task that waits here, and told as such, once.
+        let work =
+            self.handle.spawn_blocking(|| contain(work).unwrap_or_else(|failure| resume_unwind(Box::new(failure))));
         Box::pin(async move {
             if let Err(error) = work.await
                 && error.is_panic()
             {
-                std::panic::resume_unwind(error.into_panic());
+                resume_unwind(error.into_panic());
             }
         })
     }
@@ -278,5 +283,28 @@ impl Files for Disk {
 
     fn remove_empty_dir(&self, path: &Path) -> io::Result<()> {
         std::fs::remove_dir(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{failure::Failure, task::contain::Contained};
+
+    #[test]
+    fn a_panic_of_blocking_work_fails_the_task_that_waits_and_names_its_place() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("threads are to be had");
+        let failure = runtime.block_on(async {
+            let env = TokioEnv::current();
+            let waits = async {
+                blocking(&*env, || panic!("out of luck")).await;
+                Ok::<(), Failure>(())
+            };
+            Contained::new(waits).await.expect_err("the work panics")
+        });
+        let message = failure.message();
+        assert!(message.starts_with("panicked at runtime/src/env.rs:"), "{message}");
+        assert!(message.ends_with(": out of luck"), "{message}");
+        assert_eq!(message.matches("panicked").count(), 1);
     }
 }

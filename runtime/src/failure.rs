@@ -37,6 +37,7 @@ impl fmt::Display for Location {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     message: String,
+    hint: Option<String>,
     operator: Option<String>,
     location: Option<Location>,
     cancelled: bool,
@@ -45,7 +46,7 @@ pub struct Failure {
 impl Failure {
     /// A failure with this message; who is at fault is added on the way up.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), operator: None, location: None, cancelled: false }
+        Self { message: message.into(), hint: None, operator: None, location: None, cancelled: false }
     }
 
     /// An error of the outside world, with all its causes.
@@ -65,6 +66,13 @@ impl Failure {
         Self { cancelled: true, ..Self::new("the job was cancelled") }
     }
 
+    /// Adds how it can be repaired; shown on a line of its own behind the message.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
     /// Names the operator, unless one that is closer to the fault did.
     #[must_use]
     pub fn at_operator(mut self, name: &str, location: Option<Location>) -> Self {
@@ -78,6 +86,11 @@ impl Failure {
     /// What happened, without the operator.
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// How it can be repaired, if that is known.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 
     /// The operator at fault, if one is.
@@ -99,10 +112,11 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.operator, &self.location) {
-            (Some(operator), Some(location)) => write!(f, "operator `{operator}` ({location}): {}", self.message),
-            (Some(operator), None) => write!(f, "operator `{operator}`: {}", self.message),
-            _ => f.write_str(&self.message),
+            (Some(operator), Some(location)) => write!(f, "operator `{operator}` ({location}): {}", self.message)?,
+            (Some(operator), None) => write!(f, "operator `{operator}`: {}", self.message)?,
+            _ => f.write_str(&self.message)?,
         }
+        self.hint.iter().try_for_each(|hint| write!(f, "\nhint: {hint}"))
     }
 }
 

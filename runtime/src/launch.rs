@@ -41,7 +41,7 @@ where
     type Args = ();
 
     fn build(self, (): (), location: Location, settings: Settings) -> Result<JobGraph, BuildError> {
-        registry::build(name::<F>(), location, BuildOptions { settings }, self)
+        registry::build(name::<F>(), location, BuildOptions { settings, ..BuildOptions::default() }, self)
     }
 }
 
@@ -54,7 +54,12 @@ where
     type Args = A;
 
     fn build(self, args: A, location: Location, settings: Settings) -> Result<JobGraph, BuildError> {
-        registry::build(name::<F>(), location, BuildOptions { settings }, |job: &mut Job<G>| self(job, args))
+        registry::build(
+            name::<F>(),
+            location,
+            BuildOptions { settings, ..BuildOptions::default() },
+            |job: &mut Job<G>| self(job, args),
+        )
     }
 }
 
@@ -130,7 +135,9 @@ pub fn start<Shape, F: JobFn<Shape>>(job: F, args: F::Args) -> Result<JobHandle,
     launch(job, args, Location::caller(), Settings::default())
 }
 
-/// Starts a job as [`start`] does, with other settings than the defaults.
+/// Starts a job as [`start`] does, with other settings than the defaults. What the job itself sets in code wins over them.
+///
+/// Neither the environment nor a file is looked at: that is for the command line of [`crate::cli`].
 ///
 /// # Errors
 ///

@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
@@ -15,6 +15,7 @@ use futures::{
     future::{Either, Shared, select},
     stream::FuturesUnordered,
 };
+use tracing::{Instrument, Span, debug, error_span, info, warn};
 
 use crate::{
     env::{Env, blocking},
@@ -24,7 +25,7 @@ use crate::{
     },
     failure::{Failure, Location},
     graph::{DynCommitter, Edge, EdgeKind, JobGraph, OutputId, VertexId},
-    metrics::{Registry, TaskMetrics},
+    metrics::{Metric, Registry, TaskMetrics},
     settings::{CHANNEL_CREDIT_MAX_BYTES, CHANNEL_CREDIT_MIN_BYTES},
     source::ConnectorContext,
     task::{
@@ -37,6 +38,9 @@ use crate::{
 
 /// The least that a sender gets for its pre-aggregation table, in bytes.
 const PREAGGREGATION_MIN_BYTES: usize = 64 << 10;
+
+/// The counter of records that an operator or a source rejects and goes on without. What it counts is logged when the job ends.
+pub(crate) const RECORDS_SKIPPED: &str = "records_skipped";
 
 /// A job that runs. Dropping the handle leaves it running.
 #[derive(Clone)]
@@ -190,13 +194,52 @@ struct PendingSink {
 
 type TaskFuture = crate::env::BoxFuture<'static, Result<(), Failure>>;
 
+/// A task that is to be run.
+struct Task {
+    name: String,
+    /// What is logged in it, by user code too, has its job, operator and subtask.
+    span: Span,
+    future: TaskFuture,
+}
+
 impl Driver {
     async fn run(self, graph: JobGraph) -> Result<JobReport, Failure> {
-        let began = self.env.now();
+        let (job, began) = (graph.name.clone(), self.env.now());
+        info!(job, chains = graph.vertices.len(), guarantee = graph.guarantee, "job starts");
+        let result = self.run_to_end(graph).await;
+        let elapsed = self.env.now().since(began);
+        let elapsed_ms = elapsed.as_millis() as u64;
+        self.report_skipped(&job);
+        // The failure is handed to whoever started the job, who tells it; here it would be told twice.
+        match &result {
+            Ok(()) => info!(job, elapsed_ms, "job has ended"),
+            Err(failure) if failure.is_cancelled() => info!(job, elapsed_ms, "job was cancelled"),
+            Err(failure) => info!(job, elapsed_ms, error = %failure, "job has failed"),
+        }
+        result.map(|()| JobReport { elapsed })
+    }
+
+    /// Logs which operators have skipped records, and how many.
+    fn report_skipped(&self, job: &str) {
+        let mut skipped = BTreeMap::<String, u64>::new();
+        for (id, metric) in self.registry.snapshot() {
+            if let Metric::Counter(counter) = metric
+                && id.name == RECORDS_SKIPPED
+            {
+                *skipped.entry(id.operator).or_default() += counter.get();
+            }
+        }
+        for (operator, records) in skipped.into_iter().filter(|(_, records)| *records > 0) {
+            warn!(job, operator, records, "records were skipped");
+        }
+    }
+
+    async fn run_to_end(&self, graph: JobGraph) -> Result<(), Failure> {
+        let job = graph.name.clone();
         let mut sinks = self.sinks(&graph)?;
         let result = self.check_and_run(graph, &mut sinks).await;
-        match self.settle(result, &mut sinks).await {
-            Ok(()) => Ok(JobReport { elapsed: self.env.now().since(began) }),
+        match self.settle(&job, result, &mut sinks).await {
+            Ok(()) => Ok(()),
             Err(failure) => {
                 for sink in sinks.iter_mut().rev().filter(|sink| !sink.committed) {
                     // The last one first: sinks undo what they did before the job, each on what those before it had done.
@@ -216,17 +259,20 @@ impl Driver {
     async fn check_and_run(&self, graph: JobGraph, sinks: &mut [PendingSink]) -> Result<(), Failure> {
         let graph = self.check(graph).await?;
         let tasks = contain(|| self.deploy(&graph, sinks)).and_then(|tasks| tasks)?;
+        info!(job = graph.name, tasks = tasks.len(), "job is deployed");
         self.supervise(tasks).await
     }
 
     /// Commits what a job that ended well has written.
-    async fn settle(&self, result: Result<(), Failure>, sinks: &mut [PendingSink]) -> Result<(), Failure> {
+    async fn settle(&self, job: &str, result: Result<(), Failure>, sinks: &mut [PendingSink]) -> Result<(), Failure> {
         result?;
         for sink in sinks {
             let what = std::mem::take(&mut *sink.committables.lock().unwrap_or_else(PoisonError::into_inner));
+            let parts = what.len();
             let committed = Contained::new(sink.committer.commit(what)).await;
             committed.map_err(|failure| failure.at_operator(&sink.name, Some(sink.location)))?;
             sink.committed = true;
+            info!(job, operator = sink.name, parts, "sink has committed");
         }
         Ok(())
     }
@@ -295,13 +341,13 @@ impl Driver {
     }
 
     /// Wires everything and makes the future of every subtask.
-    fn deploy(&self, graph: &JobGraph, sinks: &[PendingSink]) -> Result<Vec<(String, TaskFuture)>, Failure> {
+    fn deploy(&self, graph: &JobGraph, sinks: &[PendingSink]) -> Result<Vec<Task>, Failure> {
         let mut wires = Wires::new(graph)?;
         let subtasks: usize = (0..graph.vertices.len()).map(|id| graph.parallelism(VertexId(id))).sum();
         let preaggregation_bytes =
             (graph.settings.preaggregation_bytes() / subtasks.max(1)).max(PREAGGREGATION_MIN_BYTES);
         let mut sinks = sinks.iter();
-        let mut tasks: Vec<(String, TaskFuture)> = Vec::with_capacity(subtasks);
+        let mut tasks = Vec::with_capacity(subtasks);
         for (id, vertex) in graph.vertices.iter().enumerate() {
             let (id, name) = (VertexId(id), &self.names[id]);
             let parallelism = graph.parallelism(id);
@@ -326,7 +372,11 @@ impl Driver {
                             Either::Right(_) => Err(Failure::cancelled()),
                         }
                     };
-                    tasks.push((format!("{name} discovery"), Box::pin(discovery)));
+                    tasks.push(Task {
+                        name: format!("{name} discovery"),
+                        span: error_span!("discovery", job = graph.name, operator = name),
+                        future: Box::pin(discovery),
+                    });
                     Some(splits.handle)
                 }
                 None => None,
@@ -358,7 +408,6 @@ impl Driver {
                     .map_err(|failure| failure.at_operator(name, None))?;
                 let tick_interval = cx.wants_ticks.then_some(graph.settings.watermark_interval);
                 let gate = vertex.source.is_none().then(|| wires.gate(id, subtask));
-                let subtask_name = format!("{name} {}/{parallelism}", subtask + 1);
                 let task = Subtask {
                     head,
                     gate,
@@ -367,27 +416,36 @@ impl Driver {
                     cancel: self.cancel.clone(),
                     tick_interval,
                 };
-                tasks.push((subtask_name, Box::pin(task.run())));
+                tasks.push(Task {
+                    name: format!("{name} {}/{parallelism}", subtask + 1),
+                    // At the level of errors, so that it is there for whatever is logged.
+                    span: error_span!("task", job = graph.name, operator = name, subtask),
+                    future: Box::pin(task.run()),
+                });
             }
         }
         Ok(tasks)
     }
 
     /// Runs the tasks; when one fails the others are stopped. The first failure is the job's.
-    async fn supervise(&self, tasks: Vec<(String, TaskFuture)>) -> Result<(), Failure> {
+    async fn supervise(&self, tasks: Vec<Task>) -> Result<(), Failure> {
         let mut running: FuturesUnordered<_> = tasks
             .into_iter()
-            .map(|(name, task)| {
+            .map(|Task { name, span, future }| {
                 let (sender, ended) = oneshot::channel();
-                let task = Contained::new(task);
+                let task = Contained::new(future);
                 let failing = name.clone();
-                self.env.spawn(
-                    &name,
-                    Box::pin(async move {
-                        let result = task.await.map_err(|failure: Failure| failure.at_operator(&failing, None));
-                        let _ = sender.send(result); // the driver waits, unless it is gone with its environment
-                    }),
-                );
+                let task = async move {
+                    debug!("task starts");
+                    let result = task.await.map_err(|failure: Failure| failure.at_operator(&failing, None));
+                    match &result {
+                        Err(failure) if !failure.is_cancelled() => info!(error = %failure, "task has failed"),
+                        Err(_) => debug!("task was cancelled"),
+                        Ok(()) => debug!("task has ended"),
+                    }
+                    let _ = sender.send(result); // the driver waits, unless it is gone with its environment
+                };
+                self.env.spawn(&name, Box::pin(task.instrument(span)));
                 ended
             })
             .collect();
@@ -430,11 +488,11 @@ impl Wires {
         let share = graph.settings.network_bytes() / channels.len().max(1);
         if share < CHANNEL_CREDIT_MIN_BYTES {
             return Err(Failure::new(format!(
-                "the job has {} channels, and the network's share of memory_bytes ({} bytes) gives each {share} bytes, less than {CHANNEL_CREDIT_MIN_BYTES}: \
-                 raise memory_bytes, or lower the parallelism",
+                "the job has {} channels, and the network's share of the memory ({} bytes) gives each {share} bytes, less than {CHANNEL_CREDIT_MIN_BYTES}",
                 channels.len(),
                 graph.settings.network_bytes()
-            )));
+            ))
+            .with_hint("raise the setting `memory`, as by `-D memory=1GiB`, or lower the parallelism"));
         }
         let credit = share.min(CHANNEL_CREDIT_MAX_BYTES);
         let receivers: HashMap<_, _> = (0..graph.vertices.len())

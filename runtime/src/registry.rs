@@ -7,7 +7,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches};
 use crate::{
     failure::Location,
     graph::{BuildError, JobGraph},
-    settings::Settings,
+    settings::{Outside, Settings},
     stream::{Guarantee, Job},
 };
 
@@ -30,8 +30,11 @@ inventory::collect!(JobEntry);
 /// What is known when a job is built.
 #[derive(Debug, Clone, Default)]
 pub struct BuildOptions {
-    /// The settings that the job starts from.
+    /// The settings that the job starts from, and may change.
     pub settings: Settings,
+    /// Settings given from outside. The job finds them applied, and they win over what it sets itself: who runs a job knows more of the
+    /// machine than who wrote it.
+    pub outside: Outside,
 }
 
 /// All jobs of this binary, by name.
@@ -120,7 +123,11 @@ pub(crate) fn build<G: Guarantee, R: JobResult>(
     options: BuildOptions,
     fill: impl FnOnce(&mut Job<G>) -> R,
 ) -> Result<JobGraph, BuildError> {
-    let mut job = Job::new(name, options.settings);
+    let BuildOptions { mut settings, outside } = options;
+    outside.apply(&mut settings);
+    let mut job = Job::new(name, settings);
     fill(&mut job).into_result().map_err(|error| BuildError::new(format!("job `{name}` ({location}): {error}")))?;
+    outside.apply(job.settings());
+    outside.check(job.settings()).map_err(BuildError::new)?;
     job.build()
 }

@@ -1,10 +1,19 @@
-//! [`Settings`]: what may be set for a job, with defaults and bounds.
+//! [`Settings`]: what may be set for a job, with defaults and bounds; [`KEYS`] is the table of names by which they are given from outside.
+
+mod key;
+mod outside;
+mod units;
 
 use std::time::Duration;
 
 use millstream_core::{
-    buffer::{DEFAULT_MAX_RECORD_SIZE, LIMIT_MAX_RECORD_SIZE},
+    buffer::DEFAULT_MAX_RECORD_SIZE,
     key::{DEFAULT_MAX_PARALLELISM, LIMIT_MAX_PARALLELISM},
+};
+
+pub use self::{
+    key::{KEYS, Setting, VARIABLE_PREFIX, nearest},
+    outside::{Given, Origin, Outside},
 };
 
 /// The smallest credit that a channel works with, in bytes.
@@ -15,7 +24,7 @@ pub const CHANNEL_CREDIT_MAX_BYTES: usize = 256 << 10;
 /// What may be set for a job. Fields are public; [`Settings::check`] is called before a job is deployed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// How many subtasks a chain has unless it says otherwise. Default: the number of processors.
+    /// How many subtasks a chain has unless it says otherwise. Default: the number of processors, at most 128.
     pub parallelism: usize,
     /// How many key groups a job has, and with it the bound of `parallelism` for ever. Default 128, at most 32,768.
     pub max_parallelism: u32,
@@ -35,7 +44,9 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            parallelism: std::thread::available_parallelism().map_or(1, usize::from),
+            parallelism: std::thread::available_parallelism()
+                .map_or(1, usize::from)
+                .min(DEFAULT_MAX_PARALLELISM as usize),
             max_parallelism: DEFAULT_MAX_PARALLELISM,
             buffer_bytes: 32 << 10,
             buffer_timeout: Duration::from_millis(10),
@@ -47,6 +58,24 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Sets a setting by its key, from a value as it is written on the command line: `("buffer-timeout", "5ms")`. [`KEYS`] has all keys.
+    ///
+    /// ```
+    /// # use millstream_runtime::settings::Settings;
+    /// let mut settings = Settings::default();
+    /// settings.set("memory", "64MiB")?;
+    /// assert_eq!(settings.memory_bytes, 64 << 20);
+    /// # Ok::<(), String>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// There is no such key, or it may not have this value; says what is allowed.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let key = Setting::find(key)?;
+        key.set(self, value).map_err(|allowed| format!("invalid value '{value}' for '{}': {allowed}", key.name))
+    }
+
     /// The share of the memory for buffers in flight: a quarter. When a channel's part of it is used up, its sender waits.
     pub fn network_bytes(&self) -> usize {
         self.memory_bytes / 4
@@ -65,13 +94,10 @@ impl Settings {
     pub fn check(&self) -> Result<(), String> {
         check_max_parallelism(self.max_parallelism)?;
         check_parallelism(self.parallelism, self.max_parallelism)?;
-        if !(1 << 10..=16 << 20).contains(&self.buffer_bytes) {
-            return Err(format!("buffer_bytes {} is not from 1 KiB to 16 MiB", self.buffer_bytes));
+        match KEYS.iter().find(|key| !key.is_sound(self)) {
+            Some(key) => Err(format!("{} {}: {}", key.name, key.show(self), key.allowed())),
+            None => Ok(()),
         }
-        if self.max_record_size > LIMIT_MAX_RECORD_SIZE {
-            return Err(format!("max_record_size {} is above {LIMIT_MAX_RECORD_SIZE} bytes", self.max_record_size));
-        }
-        Ok(())
     }
 }
 
@@ -91,4 +117,26 @@ pub(crate) fn check_parallelism(parallelism: usize, max_parallelism: u32) -> Res
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_checked_against_the_table_and_each_other() {
+        let check = |change: fn(&mut Settings)| {
+            let mut settings = Settings::default();
+            change(&mut settings);
+            settings.check().err().unwrap_or_default()
+        };
+        assert_eq!(check(|_| {}), "");
+        assert_eq!(check(|settings| settings.watermark_interval = Duration::from_nanos(1)), "");
+        let message = check(|settings| settings.buffer_bytes = 1);
+        assert!(message.starts_with("buffer-bytes 1B: a size from 1KiB to 16MiB is expected"), "{message}");
+        let message = check(|settings| settings.max_parallelism = 0);
+        assert!(message.starts_with("max_parallelism 0 is not from 1 to 32768"), "{message}");
+        let message = check(|settings| (settings.parallelism, settings.max_parallelism) = (3, 2));
+        assert!(message.starts_with("parallelism 3 is not from 1 to 2"), "{message}");
+    }
 }

@@ -56,6 +56,16 @@ fn taken(job: &mut Job, args: TakenArgs) {
     job.source(Numbers(Some(below))).sink(Count { records: &UNCOUNTED, fail_at: None });
 }
 
+#[derive(Args)]
+struct ShortArgs {
+    #[arg(short = 'D')]
+    depth: u64,
+}
+
+fn short(job: &mut Job, args: ShortArgs) {
+    job.source(Numbers(Some(args.depth))).sink(Count { records: &UNCOUNTED, fail_at: None });
+}
+
 macro_rules! job {
     ($static:ident, $name:ident, $doc:literal) => {
         static $static: JobEntry = JobEntry {
@@ -82,6 +92,7 @@ job!(LOOSE, loose, "Goes nowhere.");
 job!(REFUSING, refusing, "");
 job!(PANICKING, panicking, "");
 job!(TAKEN, taken(TakenArgs), "");
+job!(SHORT, short(ShortArgs), "");
 
 const SEVERAL: &[&JobEntry] = &[&COUNT, &LOOSE];
 
@@ -162,10 +173,10 @@ fn a_job_must_be_named_among_several() {
 #[test]
 fn arguments_out_of_bounds_are_named_with_their_bounds() {
     let count = |more: &[&str]| call(SEVERAL, &[&["run", "count", "--below", "1"], more].concat());
-    refused(&count(&["--parallelism", "0"]), &["'0' for '--parallelism <N>'", "from 1 to 128"]);
+    refused(&count(&["--parallelism", "0"]), &["'0' for '--parallelism <N>'", "from 1 to 32768"]);
     refused(&count(&["--parallelism", "129"]), &["'129' for '--parallelism <N>'", "from 1 to 128", "32768"]);
     refused(&count(&["--parallelism", "3", "--max-parallelism", "2"]), &["'3' for '--parallelism <N>'", "from 1 to 2"]);
-    refused(&count(&["--max-parallelism", "0"]), &["'0' for '--max-parallelism <N>'", "1..=32768"]);
+    refused(&count(&["--max-parallelism", "0"]), &["'0' for '--max-parallelism <N>'", "from 1 to 32768"]);
     refused(&count(&["--buffer-timeout", "10"]), &["'10' for '--buffer-timeout <TIME>'", "`10ms`"]);
     refused(&count(&["--watermark-interval", "0ms"]), &["--watermark-interval <TIME>", "1ms to 24h"]);
     refused(&call(SEVERAL, &["run", "count"]), &["--below <BELOW>"]);
@@ -194,6 +205,7 @@ fn jobs_that_cannot_be_offered_are_refused() {
     refused(&call(&[], &["run"]), &["this binary has no jobs", "#[job]"]);
     refused(&call(&[&LOOSE, &LOOSE], &["jobs"]), &["two jobs have the name `loose`", "jobs.rs:7:1"]);
     refused(&call(&[&TAKEN], &["run"]), &["`--parallelism` of job `taken`", "rename it"]);
+    refused(&call(&[&SHORT], &["run"]), &["`-D` of job `short`", "choose another letter"]);
 }
 
 #[test]

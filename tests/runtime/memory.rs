@@ -64,8 +64,8 @@ fn a_job_whose_channels_get_too_little_memory_does_not_start() {
     assert_eq!(
         failure.to_string(),
         format!(
-            "the job has 4 channels, and the network's share of memory_bytes (4096 bytes) gives each 1024 bytes, less than {CHANNEL_CREDIT_MIN_BYTES}: \
-             raise memory_bytes, or lower the parallelism"
+            "the job has 4 channels, and the network's share of the memory (4096 bytes) gives each 1024 bytes, less than {CHANNEL_CREDIT_MIN_BYTES}\n\
+             hint: raise the setting `memory`, as by `-D memory=1GiB`, or lower the parallelism"
         )
     );
 }

@@ -1,35 +1,58 @@
-//! The arguments: commands, settings and every job's own, read with clap. (By its builder, since jobs are known only when the binary is linked.)
+//! Decides what is to be done: reads the arguments, and gathers the settings that go with them.
 
-use std::{ffi::OsString, time::Duration};
+use std::ffi::OsString;
 
 use clap::{
-    Arg, ArgAction, ArgMatches, Command,
+    Arg, ArgMatches, Command,
     error::{ContextKind, ContextValue, ErrorKind},
-    value_parser,
 };
-use millstream_core::key::{DEFAULT_MAX_PARALLELISM, LIMIT_MAX_PARALLELISM};
+use clap_complete::Shell;
 
 use super::{
-    duration,
+    command::{self, DOT, JSON, MERMAID, QUIET, SHELL},
+    given,
+    logs::LogOptions,
     plan::{self, Format},
+    world::World,
 };
-use crate::{registry::JobEntry, settings::Settings};
+use crate::{registry::JobEntry, settings::Outside};
 
 /// What is to be done.
 pub(super) enum Invocation {
-    /// Run a job, without progress and summary if the flag says so.
-    Run(Chosen, bool),
+    /// Run a job.
+    Run(Chosen, RunOptions),
     /// Show the plan of a job.
     Plan(Chosen, Format),
-    /// List the jobs.
-    Jobs,
+    /// Show settings: those of a job with what its code sets, or (without arguments) what is given from outside.
+    Config(Configured, bool),
+    /// List the jobs, as JSON if the flag says so.
+    Jobs(bool),
+    /// Write a completion script.
+    Completions(Shell),
+}
+
+/// How a job is run.
+pub(super) struct RunOptions {
+    /// Neither progress nor a summary.
+    pub(super) quiet: bool,
+    /// A report on standard output.
+    pub(super) json: bool,
+    pub(super) logs: LogOptions,
 }
 
 /// The job that was chosen, with its arguments.
 pub(super) struct Chosen {
     pub(super) job: &'static JobEntry,
     pub(super) matches: ArgMatches,
-    pub(super) settings: Settings,
+    pub(super) outside: Outside,
+}
+
+/// Whose settings are shown.
+pub(super) enum Configured {
+    /// A job's, which is built for them.
+    Job(Box<Chosen>),
+    /// Nobody's in particular.
+    Any(Outside),
 }
 
 /// Why nothing is done.
@@ -46,47 +69,62 @@ impl From<clap::Error> for Refusal {
     }
 }
 
-// Ids that no argument of a job has by accident.
-const PARALLELISM: &str = "millstream:parallelism";
-const MAX_PARALLELISM: &str = "millstream:max-parallelism";
-const BUFFER_TIMEOUT: &str = "millstream:buffer-timeout";
-const WATERMARK_INTERVAL: &str = "millstream:watermark-interval";
-const QUIET: &str = "millstream:quiet";
-const MERMAID: &str = "millstream:mermaid";
-const DOT: &str = "millstream:dot";
-
-/// The options that the commands have themselves, so that no job may have them.
-const RESERVED: [&str; 8] =
-    ["parallelism", "max-parallelism", "buffer-timeout", "watermark-interval", "quiet", "mermaid", "dot", "help"];
+/// The commands that take a job.
+const OF_JOBS: [&str; 3] = ["run", "plan", "config"];
 
 /// Reads arguments, the name of the binary first.
-pub(super) fn parse(jobs: &[&'static JobEntry], mut args: Vec<OsString>) -> Result<Invocation, Refusal> {
+pub(super) fn parse(jobs: &[&'static JobEntry], mut args: Vec<OsString>, world: &World) -> Result<Invocation, Refusal> {
     offerable(jobs).map_err(Refusal::Jobs)?;
+    let bin = bin(&args);
     if jobs.len() == 1 && runs_by_default(&args) {
         args.insert(args.len().min(1), "run".into());
     }
-    let mut root = root(jobs);
+    let mut root = command::root(jobs, &bin);
     let matches = match root.try_get_matches_from_mut(&args) {
         Ok(matches) => matches,
         Err(error) => return Err(unknown_job(jobs, &args, error, &mut root).into()),
     };
     match matches.subcommand() {
         Some(("run", matches)) => {
-            let chosen = choose(jobs, "run", matches, &mut root)?;
-            let quiet = chosen.matches.get_flag(QUIET);
-            Ok(Invocation::Run(chosen, quiet))
+            let chosen = choose(jobs, "run", matches, &mut root, world)?;
+            let (quiet, json) = (chosen.matches.get_flag(QUIET), chosen.matches.get_flag(JSON));
+            let logs = LogOptions::of(&chosen.matches, world).map_err(|message| wrong(&mut root, "run", message))?;
+            Ok(Invocation::Run(chosen, RunOptions { quiet, json, logs }))
         }
         Some(("plan", matches)) => {
-            let chosen = choose(jobs, "plan", matches, &mut root)?;
+            let chosen = choose(jobs, "plan", matches, &mut root, world)?;
             let format = match &chosen.matches {
                 matches if matches.get_flag(MERMAID) => Format::Mermaid,
                 matches if matches.get_flag(DOT) => Format::Dot,
+                matches if matches.get_flag(JSON) => Format::Json,
                 _ => Format::Tree,
             };
             Ok(Invocation::Plan(chosen, format))
         }
-        _ => Ok(Invocation::Jobs),
+        Some(("config", matches)) if matches.subcommand().is_none() => {
+            // The tables of an only job count though it is not named; which of several is meant cannot be known.
+            let job = if let [job] = jobs { Some(job.name) } else { None };
+            let outside = given::gather(matches, job, world).map_err(|message| wrong(&mut root, "config", message))?;
+            Ok(Invocation::Config(Configured::Any(outside), matches.get_flag(JSON)))
+        }
+        Some(("config", matches)) => {
+            let chosen = choose(jobs, "config", matches, &mut root, world)?;
+            let json = chosen.matches.get_flag(JSON);
+            Ok(Invocation::Config(Configured::Job(Box::new(chosen)), json))
+        }
+        Some(("completions", matches)) => {
+            Ok(Invocation::Completions(*matches.get_one(SHELL).expect("clap requires the shell")))
+        }
+        Some(("jobs", matches)) => Ok(Invocation::Jobs(matches.get_flag(JSON))),
+        _ => Err(root.error(ErrorKind::MissingSubcommand, "say what is to be done").into()),
     }
+}
+
+/// What the binary is called, for examples and completions.
+pub(super) fn bin(args: &[OsString]) -> String {
+    let path = args.first().map(std::path::Path::new);
+    path.and_then(|path| path.file_stem())
+        .map_or_else(|| "millstream".into(), |name| name.to_string_lossy().into_owned())
 }
 
 /// Whether `run` is meant though nobody says so: there is nothing at all, or options only.
@@ -100,6 +138,7 @@ fn offerable(jobs: &[&'static JobEntry]) -> Result<(), String> {
     if jobs.is_empty() {
         return Err("this binary has no jobs: put `#[job]` on a function `fn name(job: &mut Job)`".to_owned());
     }
+    let (long, short) = command::reserved();
     for (i, job) in jobs.iter().enumerate() {
         if let Some(other) = jobs[..i].iter().find(|other| other.name == job.name) {
             let (name, at, before) = (job.name, job.location, other.location);
@@ -108,103 +147,19 @@ fn offerable(jobs: &[&'static JobEntry]) -> Result<(), String> {
             ));
         }
         let own = (job.augment)(Command::new(job.name));
-        let taken = own.get_arguments().filter_map(Arg::get_long).find(|long| RESERVED.contains(long));
-        if let Some(long) = taken {
-            let (name, at) = (job.name, job.location);
+        let (name, at) = (job.name, job.location);
+        if let Some(taken) = own.get_arguments().filter_map(Arg::get_long).find(|own| long.iter().any(|l| l == own)) {
             return Err(format!(
-                "{at}: the argument `--{long}` of job `{name}` is an option of the command line itself: rename it, as with `#[arg(long = \"job-{long}\")]`"
+                "{at}: the argument `--{taken}` of job `{name}` is an option of the command line itself: rename it, as with `#[arg(long = \"job-{taken}\")]`"
+            ));
+        }
+        if let Some(taken) = own.get_arguments().filter_map(Arg::get_short).find(|own| short.contains(own)) {
+            return Err(format!(
+                "{at}: the argument `-{taken}` of job `{name}` is an option of the command line itself: choose another letter, as with `#[arg(short = 'x')]`"
             ));
         }
     }
     Ok(())
-}
-
-fn root(jobs: &[&'static JobEntry]) -> Command {
-    let root = Command::new("millstream")
-        .about("Runs and shows the Millstream jobs of this binary.")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .disable_help_subcommand(true)
-        .subcommand(with_jobs(Command::new("run").about("Run a job to its end, or until Ctrl-C"), jobs, run_options))
-        .subcommand(with_jobs(
-            Command::new("plan").about("Show what a job will run, without running it"),
-            jobs,
-            |command| settings_options(plan_options(command)),
-        ))
-        .subcommand(Command::new("jobs").about("List the jobs of this binary"));
-    match jobs {
-        [job] => root.after_help(format!(
-            "Without a command the job `{}` is run; see `run --help` for its arguments.",
-            job.name
-        )),
-        _ => root,
-    }
-}
-
-/// A command that takes a job and its arguments. An only job need not be named.
-fn with_jobs(command: Command, jobs: &[&'static JobEntry], options: fn(Command) -> Command) -> Command {
-    let about = command.get_about().cloned();
-    let command = match jobs {
-        [job] => options((job.augment)(command))
-            .args_conflicts_with_subcommands(true)
-            .subcommand_negates_reqs(true)
-            .after_help(format!("The only job is `{}`: {}", job.name, plan::first_paragraph(job.doc))),
-        _ => command,
-    };
-    let jobs = jobs.iter().map(|job| {
-        let own = options((job.augment)(Command::new(job.name)));
-        let about = plan::first_paragraph(job.doc);
-        // Where there is no more to say, `--help` may be as short as `-h`.
-        let more = (about.len() < job.doc.trim().len()).then_some(job.doc.trim());
-        own.about(about).long_about(more)
-    });
-    command
-        .about(about.unwrap_or_default())
-        .long_about(None::<&str>)
-        .disable_help_subcommand(true)
-        .subcommand_value_name("JOB")
-        .subcommand_help_heading("Jobs")
-        .subcommands(jobs)
-}
-
-fn run_options(command: Command) -> Command {
-    let quiet = Arg::new(QUIET).long("quiet").action(ArgAction::SetTrue).help("Show neither progress nor a summary");
-    settings_options(command).arg(quiet.help_heading("Settings"))
-}
-
-fn plan_options(command: Command) -> Command {
-    let flag = |id, long, help| Arg::new(id).long(long).action(ArgAction::SetTrue).help(help).help_heading("Format");
-    command.arg(flag(MERMAID, "mermaid", "As a Mermaid flowchart").conflicts_with(DOT)).arg(flag(
-        DOT,
-        "dot",
-        "As a graph for Graphviz",
-    ))
-}
-
-fn settings_options(command: Command) -> Command {
-    let option = |id, long, value, help| Arg::new(id).long(long).value_name(value).help(help).help_heading("Settings");
-    command
-        .arg(
-            option(
-                PARALLELISM,
-                "parallelism",
-                "N",
-                "How many subtasks a chain has unless it says otherwise [default: the number of processors]",
-            )
-            .value_parser(value_parser!(usize)),
-        )
-        .arg(
-            option(MAX_PARALLELISM, "max-parallelism", "N", "The bound of the parallelism, for ever [default: 128]")
-                .value_parser(value_parser!(u32).range(1..=i64::from(LIMIT_MAX_PARALLELISM))),
-        )
-        .arg(
-            option(BUFFER_TIMEOUT, "buffer-timeout", "TIME", "How long a record may wait in a buffer [default: 10ms]")
-                .value_parser(duration::parse),
-        )
-        .arg(
-            option(WATERMARK_INTERVAL, "watermark-interval", "TIME", "How often watermarks are made [default: 200ms]")
-                .value_parser(duration::parse_interval),
-        )
 }
 
 /// The job that a command was given, with its matches and settings.
@@ -213,46 +168,26 @@ fn choose(
     command: &'static str,
     matches: &ArgMatches,
     root: &mut Command,
+    world: &World,
 ) -> Result<Chosen, Refusal> {
     let (job, matches) = match (matches.subcommand(), jobs) {
         (Some((name, matches)), _) => (jobs.iter().find(|job| job.name == name).copied(), matches),
         (None, [job]) => (Some(*job), matches),
         (None, _) => (None, matches),
     };
-    let command = root.find_subcommand_mut(command).expect("the command was just parsed");
     let Some(job) = job else {
         let message = format!("there are several jobs: say which one.\n\n{}", listed(jobs));
+        let command = root.find_subcommand_mut(command).expect("the command was just parsed");
         return Err(command.error(ErrorKind::MissingSubcommand, message).into());
     };
-    let settings = settings(matches).map_err(|message| command.error(ErrorKind::ValueValidation, message))?;
-    Ok(Chosen { job, matches: matches.clone(), settings })
+    let outside = given::gather(matches, Some(job.name), world).map_err(|message| wrong(root, command, message))?;
+    Ok(Chosen { job, matches: matches.clone(), outside })
 }
 
-/// The settings that the arguments ask for.
-fn settings(matches: &ArgMatches) -> Result<Settings, String> {
-    let mut settings = Settings::default();
-    if let Some(max_parallelism) = matches.get_one(MAX_PARALLELISM) {
-        settings.max_parallelism = *max_parallelism;
-    }
-    let max = settings.max_parallelism;
-    settings.parallelism = match matches.get_one(PARALLELISM) {
-        Some(parallelism) if (1..=max as usize).contains(parallelism) => *parallelism,
-        Some(parallelism) => {
-            let raise = if max < LIMIT_MAX_PARALLELISM {
-                format!(" (`--max-parallelism` raises the bound, up to {LIMIT_MAX_PARALLELISM})")
-            } else {
-                String::new()
-            };
-            return Err(format!(
-                "invalid value '{parallelism}' for '--parallelism <N>': it is not from 1 to {max}{raise}"
-            ));
-        }
-        None => settings.parallelism.min(max as usize),
-    };
-    let duration = |id| matches.get_one::<Duration>(id).copied();
-    settings.buffer_timeout = duration(BUFFER_TIMEOUT).unwrap_or(settings.buffer_timeout);
-    settings.watermark_interval = duration(WATERMARK_INTERVAL).unwrap_or(settings.watermark_interval);
-    Ok(settings)
+/// A value that may not be.
+fn wrong(root: &mut Command, command: &str, message: String) -> Refusal {
+    let command = root.find_subcommand_mut(command).expect("the commands are made by `command`");
+    command.error(ErrorKind::ValueValidation, message).into()
 }
 
 /// Says which jobs there are if an error is about one that does not exist.
@@ -263,7 +198,7 @@ fn unknown_job(jobs: &[&'static JobEntry], args: &[OsString], error: clap::Error
         return error;
     };
     let command = args.get(1).and_then(|command| command.to_str());
-    let Some(command) = command.filter(|command| ["run", "plan"].contains(command)) else {
+    let Some(command) = command.filter(|command| OF_JOBS.contains(command)) else {
         if jobs.iter().any(|job| job.name == name) {
             let message = format!("`{name}` is a job, not a command: say `run {name}` or `plan {name}`");
             return root.error(ErrorKind::InvalidSubcommand, message);
@@ -278,7 +213,7 @@ fn unknown_job(jobs: &[&'static JobEntry], args: &[OsString], error: clap::Error
         _ => ".".to_owned(),
     };
     let message = format!("there is no job `{name}`{hint}\n\n{}", listed(jobs));
-    let command = root.find_subcommand_mut(command).expect("the commands are made by this module");
+    let command = root.find_subcommand_mut(command).expect("the commands are made by `command`");
     command.error(ErrorKind::InvalidSubcommand, message)
 }
 
@@ -287,5 +222,3 @@ fn listed(jobs: &[&'static JobEntry]) -> String {
     let list: String = plan::list(jobs).lines().map(|line| format!("  {line}\n")).collect();
     format!("Jobs:\n{}", list.trim_end())
 }
-
-const _: () = assert!(DEFAULT_MAX_PARALLELISM == 128, "the help text of --max-parallelism says so");

@@ -55,16 +55,6 @@ pub(super) fn percent(part: u64, whole: u64) -> String {
     if whole == 0 { "-".to_owned() } else { format!("{:.0}%", part as f64 * 100.0 / whole as f64) }
 }
 
-/// Beginning and end of a name that is longer than so many characters: they tell the most of it.
-pub(super) fn shortened(name: &str, limit: usize) -> String {
-    let chars = name.chars().count();
-    if chars <= limit {
-        return name.to_owned();
-    }
-    let (head, tail) = (limit / 2, limit.saturating_sub(limit / 2 + 1));
-    name.chars().take(head).chain(['…']).chain(name.chars().skip(chars - tail)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,7 +68,6 @@ mod tests {
             [420, 1_250, 12_340, 245_000, 7_800_000].map(Duration::from_millis).map(span),
             ["420 ms", "1.25 s", "12.3 s", "4 min 5 s", "2 h 10 min"]
         );
-        assert_eq!(["größe", "größer", "am größten"].map(|name| shortened(name, 5)), ["größe", "gr…er", "am…en"]);
         assert_eq!([percent(1, 3), percent(0, 0)], ["33%", "-"]);
     }
 }

@@ -1,14 +1,30 @@
-//! The command line of a binary with jobs: `run`, `plan`, `jobs`. `millstream::main!()` is all that a binary says to have it.
+//! The command line of a binary with jobs: `run`, `plan`, `jobs`, `config` and `completions`. `millstream::main!()` is all that a binary says to have it.
+//!
+//! What was asked for goes to standard output: plans, lists, help, and with `--json` the report of a run, on one line behind whatever the job printed
+//! there. Progress, logs, summaries and errors go to standard error.
+//!
+//! Settings are taken from a file, the environment and the command line, each stronger than the one before, and all of them stronger than what the
+//! job's code sets ([`crate::settings::KEYS`] lists them). A parallelism that a chain is given in code stays.
 
 mod args;
-mod duration;
+mod command;
+mod config;
+mod file;
 mod format;
+mod given;
+mod json;
+mod live;
+mod logs;
 mod plan;
 mod progress;
 mod run;
 mod sample;
+mod samples;
+mod screen;
 mod signals;
 mod summary;
+mod table;
+mod world;
 
 use std::{
     ffi::OsString,
@@ -17,6 +33,7 @@ use std::{
 };
 
 use self::args::{Invocation, Refusal};
+pub use self::{screen::Screen, world::World};
 use crate::registry::{self, JobEntry};
 
 /// The exit code of a job that ended well, and of help that was asked for.
@@ -26,19 +43,14 @@ pub const EXIT_FAILED: u8 = 1;
 /// The exit code of wrong usage, a job that cannot be built included.
 pub const EXIT_USAGE: u8 = 2;
 
-/// Where the command line writes to. What was asked for (plans, lists, help) goes to `out`, where the records of a `print` sink go too; progress,
-/// summaries and errors go to `err`.
+/// Where the command line writes to, and what it knows of the process.
 pub struct Console<'a> {
     /// Standard output.
     pub out: &'a mut dyn Write,
     /// Standard error.
-    pub err: &'a mut dyn Write,
-    /// True if `out` is a terminal.
-    pub out_is_terminal: bool,
-    /// True if `err` is a terminal: progress is live then.
-    pub err_is_terminal: bool,
-    /// True if colours are wanted on a terminal.
-    pub colours: bool,
+    pub err: Screen,
+    /// The rest of the process.
+    pub world: World,
 }
 
 impl Console<'_> {
@@ -47,52 +59,69 @@ impl Console<'_> {
         let _ = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
     }
 
-    /// Writes to standard error, where a failure to write could be told to nobody.
-    fn note(&mut self, text: &str) {
-        let _ = self.err.write_all(text.as_bytes()).and_then(|()| self.err.flush());
+    /// Writes JSON for people and programs to standard output.
+    fn say_json(&mut self, value: &serde_json::Value) {
+        self.say(&format!("{value:#}\n"));
+    }
+
+    /// Writes to standard error.
+    fn note(&self, text: &str) {
+        self.err.note(text);
     }
 
     /// Writes an error.
-    fn error(&mut self, message: &str) {
-        let label = if self.colours && self.err_is_terminal { "\x1b[1;31merror:\x1b[0m" } else { "error:" };
+    fn error(&self, message: &str) {
+        let label = if self.world.colours_err() { "\x1b[1;31merror:\x1b[0m" } else { "error:" };
         self.note(&format!("{label} {message}\n"));
     }
 }
 
 /// Does what the arguments of this process say with the jobs of this binary.
 pub fn main() -> ExitCode {
-    let (mut out, mut err) = (io::stdout(), io::stderr());
-    let (out_is_terminal, err_is_terminal) = (out.is_terminal(), err.is_terminal());
-    // The convention of no-color.org: set and not empty.
-    let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let mut console = Console { out: &mut out, err: &mut err, out_is_terminal, err_is_terminal, colours };
+    let mut out = io::stdout();
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    let world = World {
+        variables: std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect(),
+        out_is_terminal: out.is_terminal(),
+        err_is_terminal: io::stderr().is_terminal(),
+        owns_process: true,
+        ..World::default()
+    };
+    let mut console = Console { out: &mut out, err: Screen::new(io::stderr()), world };
     ExitCode::from(run_with(&registry::jobs(), std::env::args_os(), &mut console))
 }
 
 /// Does what arguments (the name of the binary first) say with these jobs, and returns the exit code.
 pub fn run_with(jobs: &[&'static JobEntry], args: impl IntoIterator<Item = OsString>, console: &mut Console<'_>) -> u8 {
-    match args::parse(jobs, args.into_iter().collect()) {
-        Ok(Invocation::Run(what, quiet)) => run::run(&what, quiet, console),
-        Ok(Invocation::Plan(what, format)) => plan::show(&what, format, console),
-        Ok(Invocation::Jobs) => {
-            let list = plan::list(jobs);
-            console.say(&list);
-            EXIT_DONE
+    let args: Vec<_> = args.into_iter().collect();
+    let bin = args::bin(&args);
+    match args::parse(jobs, args, &console.world) {
+        Ok(Invocation::Run(what, options)) => return run::run(&what, &options, console),
+        Ok(Invocation::Plan(what, format)) => return plan::show(&what, format, console),
+        Ok(Invocation::Config(what, json)) => return config::show(&what, json, console),
+        Ok(Invocation::Jobs(true)) => console.say_json(&json::jobs(jobs)),
+        Ok(Invocation::Jobs(false)) => console.say(&plan::list(jobs)),
+        Ok(Invocation::Completions(shell)) => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command::root(jobs, &bin), bin, &mut script);
+            console.say(&String::from_utf8_lossy(&script));
         }
-        Err(Refusal::Clap(error)) => refuse(&error, console),
+        Err(Refusal::Clap(error)) => return refuse(&error, console),
         Err(Refusal::Jobs(message)) => {
             console.error(&message);
-            EXIT_USAGE
+            return EXIT_USAGE;
         }
     }
+    EXIT_DONE
 }
 
 /// Shows what clap has to say: an error, or help.
 fn refuse(error: &clap::Error, console: &mut Console<'_>) -> u8 {
-    let terminal = if error.use_stderr() { console.err_is_terminal } else { console.out_is_terminal };
+    let to_err = error.use_stderr();
+    let colours = if to_err { console.world.colours_err() } else { console.world.colours_out() };
     let text = error.render();
-    let text = if terminal && console.colours { text.ansi().to_string() } else { text.to_string() };
-    if error.use_stderr() {
+    let text = if colours { text.ansi().to_string() } else { text.to_string() };
+    if to_err {
         console.note(&text);
         EXIT_USAGE
     } else {

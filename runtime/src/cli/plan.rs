@@ -1,6 +1,11 @@
 //! `plan`: a job's graph as text; `jobs`: what jobs there are.
 
-use super::{Console, EXIT_DONE, EXIT_USAGE, args::Chosen};
+use super::{
+    Console, EXIT_DONE, EXIT_USAGE,
+    args::Chosen,
+    json,
+    table::{Align, aligned},
+};
 use crate::{
     graph::{JobGraph, render},
     registry::{BuildOptions, JobEntry},
@@ -13,43 +18,39 @@ pub(super) enum Format {
     Tree,
     Mermaid,
     Dot,
+    Json,
 }
 
 /// Shows the plan of a job.
 pub(super) fn show(what: &Chosen, format: Format, console: &mut Console<'_>) -> u8 {
-    let Some(graph) = build(what, console) else { return EXIT_USAGE };
-    console.say(&match format {
-        Format::Tree => render::tree(&graph),
-        Format::Mermaid => render::mermaid(&graph),
-        Format::Dot => render::dot(&graph),
-    });
+    let Ok(graph) = build(what, console) else { return EXIT_USAGE };
+    match format {
+        Format::Tree => console.say(&render::tree(&graph)),
+        Format::Mermaid => console.say(&render::mermaid(&graph)),
+        Format::Dot => console.say(&render::dot(&graph)),
+        Format::Json => console.say_json(&json::plan(&graph)),
+    }
     EXIT_DONE
 }
 
-/// Builds the graph of a job; says what is wrong with it otherwise.
-pub(super) fn build(what: &Chosen, console: &mut Console<'_>) -> Option<JobGraph> {
-    let options = BuildOptions { settings: what.settings.clone() };
+/// Builds the graph of a job; otherwise says what is wrong with it, and returns that.
+pub(super) fn build(what: &Chosen, console: &Console<'_>) -> Result<JobGraph, Vec<String>> {
+    let options = BuildOptions { outside: what.outside.clone(), ..BuildOptions::default() };
     let name = what.job.name;
-    match contain(|| (what.job.build)(&what.matches, options)) {
-        Ok(Ok(graph)) => Some(graph),
-        Ok(Err(error)) => {
-            error.mistakes.iter().for_each(|mistake| console.error(mistake));
-            console.note(&format!("job `{name}` was not started\n"));
-            None
-        }
-        Err(panicked) => {
-            console.error(&format!("job `{name}` cannot be built: {panicked}"));
-            None
-        }
-    }
+    let mistakes = match contain(|| (what.job.build)(&what.matches, options)) {
+        Ok(Ok(graph)) => return Ok(graph),
+        Ok(Err(error)) => error.mistakes,
+        Err(panicked) => vec![format!("job `{name}` cannot be built: {panicked}")],
+    };
+    mistakes.iter().for_each(|mistake| console.error(mistake));
+    console.note(&format!("job `{name}` was not started\n"));
+    Err(mistakes)
 }
 
 /// One job a line: its name and the first sentence of its documentation.
 pub(super) fn list(jobs: &[&'static JobEntry]) -> String {
-    let width = jobs.iter().map(|job| job.name.chars().count()).max().unwrap_or(0);
-    jobs.iter()
-        .map(|job| format!("{:width$}  {}", job.name, first_paragraph(job.doc)).trim_end().to_owned() + "\n")
-        .collect()
+    let rows: Vec<_> = jobs.iter().map(|job| [job.name.to_owned(), first_paragraph(job.doc)]).collect();
+    aligned([Align::Left; 2], &rows).into_iter().map(|line| line + "\n").collect()
 }
 
 /// The first paragraph of a doc comment, on one line.

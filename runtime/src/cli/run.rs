@@ -1,4 +1,4 @@
-//! `run`: a job from its start to its exit code, with progress, Ctrl-C and a summary.
+//! `run`: a job from its start to its exit code, with progress, logs, Ctrl-C, and a summary or a report.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,21 +6,22 @@ use futures::{
     Stream, StreamExt,
     future::{Either, select},
 };
+use tracing::dispatcher::{has_been_set, set_default, set_global_default};
 
 use super::{
     Console, EXIT_DONE, EXIT_FAILED, EXIT_USAGE,
-    args::Chosen,
-    plan,
+    args::{Chosen, RunOptions},
+    json, plan,
     progress::Progress,
     sample::Sample,
     signals,
     summary::{self, Ending},
 };
 use crate::{
-    env::{Env, Instant, TokioEnv},
+    env::{Env, TokioEnv},
     failure::Failure,
     graph::JobGraph,
-    local::{self, JobHandle},
+    local,
     source::Boundedness,
 };
 
@@ -28,9 +29,32 @@ use crate::{
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(500);
 
 /// Runs a job.
-pub(super) fn run(what: &Chosen, quiet: bool, console: &mut Console<'_>) -> u8 {
-    let Some(graph) = plan::build(what, console) else { return EXIT_USAGE };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("millstream").build() {
+pub(super) fn run(what: &Chosen, options: &RunOptions, console: &mut Console<'_>) -> u8 {
+    let logs = options.logs.dispatch(&console.err, console.world.colours_err());
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().thread_name("millstream");
+    // Whoever has a `main` of his own and has set up logs there wants them as they are.
+    let _guard = if !console.world.owns_process {
+        let of_thread = logs.clone();
+        // A guard would take the logs away from the thread again when it is dropped.
+        builder.on_thread_start(move || std::mem::forget(set_default(&of_thread)));
+        Some(set_default(&logs))
+    } else {
+        if !has_been_set() {
+            let _ = set_global_default(logs); // nobody was there first: that was just asked
+        }
+        None
+    };
+    let graph = match plan::build(what, console) {
+        Ok(graph) => graph,
+        Err(mistakes) => {
+            if options.json {
+                console.say(&format!("{}\n", json::not_started(what.job.name, &mistakes)));
+            }
+            return EXIT_USAGE;
+        }
+    };
+    let runtime = match builder.build() {
         Ok(runtime) => runtime,
         Err(error) => {
             console.error(&format!("no threads to run the job on: {error}"));
@@ -39,7 +63,7 @@ pub(super) fn run(what: &Chosen, quiet: bool, console: &mut Console<'_>) -> u8 {
     };
     let code = runtime.block_on(async {
         match signals::interrupts() {
-            Ok(interrupts) => attend(graph, TokioEnv::current(), interrupts, quiet, console).await,
+            Ok(interrupts) => attend(graph, TokioEnv::current(), interrupts, options, console).await,
             Err(error) => {
                 console.error(&format!("Ctrl-C and SIGTERM cannot be listened to: {error}"));
                 EXIT_FAILED
@@ -81,13 +105,17 @@ async fn attend(
     graph: JobGraph,
     env: Arc<dyn Env>,
     mut interrupts: impl Stream<Item = ()> + Unpin,
-    quiet: bool,
+    options: &RunOptions,
     console: &mut Console<'_>,
 ) -> u8 {
     let boundedness = graph.boundedness();
-    let mut progress = progress(&graph, quiet, console);
+    let mut progress = progress(&graph, options, console);
     let began = env.now();
     let job = local::start(graph, Arc::clone(&env));
+    let sample = || {
+        let sample = Sample::new(env.now().since(began), job.chains(), &job.metrics().snapshot());
+        Sample { wall: env.wall(), is_bounded: boundedness == Boundedness::Bounded, ..sample }
+    };
     let mut stop = Stop::NotAsked;
     let mut done = std::pin::pin!(job.wait());
     let result = loop {
@@ -96,7 +124,7 @@ async fn attend(
             Either::Left((result, _)) => break result.map(|_| ()),
             Either::Right((Either::Left(_), _)) => {
                 let (next, message) = stop.interrupted(boundedness);
-                progress.note(message, console);
+                console.note(message);
                 match next {
                     Stop::Cancelled if stop == Stop::Cancelled => break Err(Failure::cancelled()),
                     Stop::Cancelled => job.cancel(),
@@ -104,61 +132,64 @@ async fn attend(
                 }
                 stop = next;
             }
-            Either::Right((Either::Right(_), _)) => progress.show(job.name(), sample(&job, &*env, began), console),
+            Either::Right((Either::Right(_), _)) => progress.show(job.name(), sample(), &console.err),
         }
     };
-    progress.end();
-    conclude(&job, sample(&job, &*env, began), result, stop, quiet, console)
+    console.err.clear();
+    conclude(job.name(), &sample(), &result, stop, options, console)
 }
 
-/// How progress is shown. A live line would be torn by records that are printed on the same terminal.
-fn progress(graph: &JobGraph, quiet: bool, console: &Console<'_>) -> Progress {
+/// How progress is shown. A table that is redrawn would be torn by records that are printed on the same terminal; and a program that wants the report
+/// has no use for lines.
+fn progress(graph: &JobGraph, options: &RunOptions, console: &Console<'_>) -> Progress {
     let prints = graph
         .vertices
         .iter()
         .any(|vertex| vertex.sink.is_some() && vertex.operators.last().is_some_and(|sink| sink.name == "print"));
-    match quiet {
-        true => Progress::Quiet,
-        false if console.err_is_terminal && !(console.out_is_terminal && prints) => Progress::live(),
+    let live = console.world.is_live() && !(console.world.out_is_terminal && prints);
+    match live {
+        _ if options.quiet => Progress::Quiet,
+        true => Progress::live(console.world.colours_err()),
+        false if options.json => Progress::Quiet,
         false => Progress::lines(),
     }
 }
 
-fn sample(job: &JobHandle, env: &dyn Env, began: Instant) -> Sample {
-    Sample::new(env.now().since(began), job.chains(), &job.metrics().snapshot())
-}
-
-/// Writes the summary, and the error if there is one.
+/// Writes the error if there is one, and the summary or the report.
 fn conclude(
-    job: &JobHandle,
-    sample: Sample,
-    result: Result<(), Failure>,
+    job: &str,
+    sample: &Sample,
+    result: &Result<(), Failure>,
     stop: Stop,
-    quiet: bool,
+    options: &RunOptions,
     console: &mut Console<'_>,
 ) -> u8 {
-    let ending = match &result {
+    let ending = match result {
         Ok(()) if stop == Stop::Draining => Ending::Drained,
         Ok(()) => Ending::Done,
         Err(failure) if failure.is_cancelled() => Ending::Cancelled,
         Err(_) => Ending::Failed,
     };
     // A job that was refused before it ran has nothing to sum up.
-    if !quiet && (ending != Ending::Failed || sample.records_read() > 0) {
-        let strong = console.colours && console.err_is_terminal;
-        console.note(&summary::text(job.name(), ending, &sample, strong));
+    if !options.quiet && !options.json && (ending != Ending::Failed || sample.records_read() > 0) {
+        console.note(&summary::text(job, ending, sample, console.world.colours_err()));
     }
-    match result {
+    let code = match result {
         Ok(()) => EXIT_DONE,
         Err(failure) if failure.is_cancelled() => {
-            console.error(&format!("job `{}` was cancelled: nothing was committed", job.name()));
+            console.error(&format!("job `{job}` was cancelled: nothing was committed"));
             EXIT_FAILED
         }
         Err(failure) => {
-            console.error(&format!("job `{}` failed: {failure}", job.name()));
+            console.error(&format!("job `{job}` failed: {failure}"));
             EXIT_FAILED
         }
+    };
+    if options.json {
+        // On one line, and the last: records that the job prints are on lines of their own before it.
+        console.say(&format!("{}\n", json::report(job, ending, sample, result.as_ref().err())));
     }
+    code
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use millstream_core::time::Timestamp;
+
 use crate::{
     local::ChainSummary,
     metrics::{Metric, MetricId},
@@ -16,8 +18,10 @@ pub(super) struct Sample {
     pub(super) chains: Vec<Chain>,
     /// How large the input is, in bytes, if all sources know.
     pub(super) input_bytes: Option<u64>,
-    /// The watermark of the subtask that is furthest behind, in milliseconds since the epoch; `None` if no subtask has one that says something.
-    pub(super) watermark_millis: Option<i64>,
+    /// When it was taken, on the clock on the wall.
+    pub(super) wall: Timestamp,
+    /// True if the job ends by itself.
+    pub(super) is_bounded: bool,
     /// What operators count themselves, by operator and name; without zeros.
     pub(super) counters: Vec<(String, String, u64)>,
 }
@@ -35,6 +39,8 @@ pub(super) struct Chain {
     pub(super) busy_nanos: u64,
     pub(super) idle_nanos: u64,
     pub(super) backpressured_nanos: u64,
+    /// The watermark of the subtask that is furthest behind; `None` if no subtask has one that says something.
+    pub(super) watermark: Option<Timestamp>,
 }
 
 impl Chain {
@@ -74,10 +80,13 @@ impl Sample {
                     *total.unwrap_or_else(|| counters.entry((&id.operator, &id.name)).or_default()) += counter.get();
                 }
                 Metric::Gauge(gauge) if id.name == "input_bytes" => inputs.push(gauge.get()),
-                Metric::Gauge(gauge) if id.name == "watermark_ms" && chain.is_some() => {
+                Metric::Gauge(gauge) if id.name == "watermark_ms" => {
                     // Before the first watermark and after the last it says nothing of how far event time has come.
                     let said = Some(gauge.get()).filter(|at| *at != i64::MIN && *at != i64::MAX);
-                    sample.watermark_millis = sample.watermark_millis.into_iter().chain(said).min();
+                    if let Some(chain) = chain.map(|chain| &mut sample.chains[*chain]) {
+                        let said = said.map(Timestamp::from_millis);
+                        chain.watermark = chain.watermark.into_iter().chain(said).min();
+                    }
                 }
                 Metric::Gauge(_) | Metric::Histogram(_) => {}
             }
@@ -99,6 +108,11 @@ impl Sample {
     /// Bytes read by all sources.
     pub(super) fn bytes_read(&self) -> u64 {
         self.sources().map(|chain| chain.bytes_in).sum()
+    }
+
+    /// The watermark of the chain that is furthest behind.
+    pub(super) fn watermark(&self) -> Option<Timestamp> {
+        self.chains.iter().filter_map(|chain| chain.watermark).min()
     }
 
     fn sources(&self) -> impl Iterator<Item = &Chain> {

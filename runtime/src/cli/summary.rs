@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    format::{bytes, count, percent, short, shortened, span},
+    format::{bytes, count, percent, short, span},
     sample::{Chain, Sample},
+    table::{Align, aligned, shortened},
 };
 
 /// How a job ended.
@@ -17,8 +18,20 @@ pub(super) enum Ending {
     Cancelled,
 }
 
-/// A chain's name is shortened to so many characters.
-const NAME_CHARS: usize = 48;
+impl Ending {
+    /// Its name in reports.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Drained => "drained",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// A chain's name is shortened to so many columns of the terminal.
+const NAME_WIDTH: usize = 48;
 
 const HEADER: [&str; 9] =
     ["chain", "subtasks", "records in", "records out", "bytes in", "bytes out", "busy", "idle", "back-pressured"];
@@ -27,19 +40,20 @@ const HEADER: [&str; 9] =
 pub(super) fn text(job: &str, ending: Ending, sample: &Sample, strong: bool) -> String {
     let bold = |text: &str| if strong { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() };
     let mut out = format!("{}\n", bold(&headline(job, ending, sample)));
-    let rows: Vec<_> = sample.chains.iter().map(|chain| row(chain, sample.elapsed)).collect();
-    let mut lines = aligned(HEADER.map(str::to_owned), &rows).into_iter();
+    let rows = sample.chains.iter().map(|chain| row(chain, sample.elapsed));
+    let rows: Vec<_> = std::iter::once(HEADER.map(str::to_owned)).chain(rows).collect();
+    let columns = std::array::from_fn(|i| if i == 0 { Align::Left } else { Align::Right });
+    let mut lines = aligned(columns, &rows).into_iter();
     let header = lines.next().unwrap_or_default();
     out.push_str(&format!("\n{}\n", bold(&header)));
     lines.for_each(|line| out.push_str(&format!("{line}\n")));
     if !sample.counters.is_empty() {
+        let counted = sample.counters.iter();
+        let rows: Vec<_> =
+            counted.map(|(operator, name, n)| [name.clone(), count(*n), format!("in {operator}")]).collect();
         out.push('\n');
-        let rows: Vec<_> = sample.counters.iter().map(|(operator, name, n)| (name, count(*n), operator)).collect();
-        let names = rows.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(0);
-        let counts = rows.iter().map(|(_, count, _)| count.len()).max().unwrap_or(0);
-        for (name, count, operator) in rows {
-            out.push_str(&format!("{name:names$}  {count:>counts$}  in {operator}\n"));
-        }
+        let lines = aligned([Align::Left, Align::Right, Align::Left], &rows);
+        lines.iter().for_each(|line| out.push_str(&format!("{line}\n")));
     }
     out
 }
@@ -71,7 +85,7 @@ fn row(chain: &Chain, elapsed: Duration) -> [String; HEADER.len()] {
     let all = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX).saturating_mul(chain.subtasks as u64);
     let time = all.max(known + chain.idle_nanos);
     [
-        shortened(&chain.name, NAME_CHARS),
+        shortened(&chain.name, NAME_WIDTH),
         chain.subtasks.to_string(),
         count(chain.records_in),
         count(chain.records_out),
@@ -81,18 +95,6 @@ fn row(chain: &Chain, elapsed: Duration) -> [String; HEADER.len()] {
         percent(time - known, time),
         percent(chain.backpressured_nanos, time),
     ]
-}
-
-/// Lines of a table: the first column to the left, the others to the right.
-fn aligned<const N: usize>(header: [String; N], rows: &[[String; N]]) -> Vec<String> {
-    let table: Vec<_> = std::iter::once(&header).chain(rows).collect();
-    let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; N] = std::array::from_fn(width);
-    let cell = |(column, text): (usize, &String)| match column {
-        0 => format!("{text:width$}", width = widths[0]),
-        _ => format!("  {text:>width$}", width = widths[column]),
-    };
-    table.iter().map(|row| row.iter().enumerate().map(cell).collect()).collect()
 }
 
 #[cfg(test)]
@@ -112,6 +114,7 @@ mod tests {
             busy_nanos: 3 * second,
             idle_nanos: second / 2,
             backpressured_nanos: second / 2,
+            watermark: None,
         };
         let window = Chain {
             name: "window -> map -> sink csv".into(),

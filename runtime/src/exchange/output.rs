@@ -9,6 +9,7 @@ use millstream_core::{
     record::Record,
     time::Timestamp,
 };
+use tracing::debug;
 
 use super::{
     channel::{Event, Sender},
@@ -162,6 +163,10 @@ pub(crate) fn overdraft<'a>(senders: impl Iterator<Item = &'a Sender>, metrics: 
     for sender in senders {
         if sender.is_overdrawn() {
             metrics.overdraft_waits.add(1);
+            debug!(
+                waits = metrics.overdraft_waits.get(),
+                "an operator put out more than the overdraft: its thread waits"
+            );
             env.wait_in_place(Box::pin(poll_fn(|cx| sender.poll_credit(cx))));
         }
         full |= !sender.has_credit();

@@ -9,6 +9,7 @@ use crate::{
     exchange::output::{Output, fail},
     failure::Failure,
     graph::{OperatorInfo, OutputId},
+    local::RECORDS_SKIPPED,
     metrics::Counter,
     operator::{Operator, Push, Signal, Stage, Wait, earliest},
     stream::Plan,
@@ -209,7 +210,7 @@ pub struct Skipping(Counter);
 impl<T: Record, E: Send> OnError<T, E> for Skip {
     type Handler = Skipping;
     fn open(&self, cx: &mut ChainContext<'_>, info: &OperatorInfo) -> Skipping {
-        Skipping(cx.open_context(info).counter("records_skipped"))
+        Skipping(cx.open_context(info).counter(RECORDS_SKIPPED))
     }
 }
 

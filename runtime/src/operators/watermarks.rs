@@ -8,6 +8,7 @@ use crate::{
     event_time::{WatermarkGenerator, WatermarkStrategy},
     failure::Failure,
     graph::OperatorInfo,
+    metrics::Gauge,
     operator::{Push, Signal, SplitSignal, Stage, forward_stage},
     stream::{Plan, TimeFn},
     task::{contain::Guard, context::ChainContext},
@@ -43,6 +44,7 @@ where
             holds: false,
             passed_on: Timestamp::MIN,
             idle: Idleness { since: None, seen: false, passed_on: false },
+            gauge: cx.metrics.watermark.clone(),
             info,
             next,
             record: PhantomData,
@@ -65,6 +67,8 @@ pub struct TimeStage<T: Record, F, S: WatermarkStrategy<T>, N> {
     holds: bool,
     passed_on: Timestamp,
     idle: Idleness,
+    /// The watermark of the chain: what comes from before says nothing of the time that begins here.
+    gauge: Gauge,
     info: OperatorInfo,
     next: N,
     record: PhantomData<fn(T)>,
@@ -121,6 +125,7 @@ where
         // The last watermark is the source's to give.
         if at > self.passed_on && at < Timestamp::MAX {
             self.passed_on = at;
+            self.gauge.set(at.millis());
             self.next.signal(Signal::Watermark(at));
         }
     }
@@ -209,6 +214,7 @@ where
                     self.active();
                 }
                 self.passed_on = Timestamp::MAX;
+                self.gauge.set(Timestamp::MAX.millis());
                 self.next.signal(signal);
             }
             Signal::Watermark(_) => {}

@@ -25,7 +25,8 @@ impl<G: Guarantee> Job<G> {
         Self { graph: Rc::default(), name: name.into(), settings, guarantee: PhantomData }
     }
 
-    /// The job's settings; what the command line says has been applied already.
+    /// The job's settings, to read or to change. What the command line, the environment and files say has been applied already, and wins over what
+    /// is set here: setting them in code gives the job defaults of its own.
     pub fn settings(&mut self) -> &mut Settings {
         &mut self.settings
     }

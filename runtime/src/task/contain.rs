@@ -80,7 +80,11 @@ pub(crate) fn contain<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
     result.map_err(|payload| {
         let blame = BLAME.take();
         let place = blame.place.map_or(String::new(), |place| format!(" at {place}"));
-        let failure = Failure::new(format!("panicked{place}: {}", message(&*payload)));
+        let failure = match payload.downcast::<Failure>() {
+            // Blocking work that panicked elsewhere: it has been told already where.
+            Ok(failure) => *failure,
+            Err(payload) => Failure::new(format!("panicked{place}: {}", message(&*payload))),
+        };
         match blame.operator {
             Some(operator) => failure.at_operator(&operator.to_string(), Some(operator.location)),
             None => failure,

@@ -10,6 +10,7 @@ use crate::{
     event_time::{WatermarkStrategy, WatermarkStrategyExt, monotonous, out_of_order, punctuated},
     failure::Location,
     graph::OperatorInfo,
+    metrics::Gauge,
     operator::{Push, Signal, SplitSignal, Stage, Wait},
     stream::ByTime,
 };
@@ -63,6 +64,7 @@ type Stamped<F, S> = TimeStage<i64, ByTime<F>, S, Probe>;
 
 fn stage<S: WatermarkStrategy<i64>>(strategy: S) -> Stamped<impl Fn(i64) -> Timestamp + Clone + Send, S> {
     TimeStage {
+        gauge: Gauge::default(),
         time_of: ByTime(|record: <i64 as Record>::View<'_>| Timestamp::from_millis(record)),
         generator: strategy.generator(),
         strategy,
@@ -85,6 +87,19 @@ macro_rules! outputs {
     ($stage:ident) => {
         std::mem::take(&mut $stage.next.0)
     };
+}
+
+#[test]
+fn the_gauge_shows_the_watermark_that_was_passed_on() {
+    let mut stage = stage(out_of_order(Duration::from_millis(100)));
+    let gauge = stage.gauge.clone();
+    stage.push(500, Timestamp::MIN);
+    assert_eq!(gauge.get(), 0, "nothing is passed on before the tick");
+    stage.signal(tick(1));
+    assert_eq!(outputs!(stage).last(), Some(&Out::Watermark(399)));
+    assert_eq!(gauge.get(), 399);
+    stage.signal(Signal::Watermark(Timestamp::MAX));
+    assert_eq!(gauge.get(), i64::MAX);
 }
 
 #[test]

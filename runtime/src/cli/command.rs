@@ -1,0 +1,210 @@
+//! The command line as clap knows it: commands, options, each job's own arguments, and the texts around them. (By clap's builder, since jobs are known
+//! only when the binary is linked.)
+
+use clap::{Arg, ArgAction, Command, value_parser};
+use clap_complete::Shell;
+
+use super::plan::first_paragraph;
+use crate::{
+    registry::JobEntry,
+    settings::{KEYS, Setting},
+};
+
+// Ids that no argument of a job has by accident.
+pub(super) const DEFINE: &str = "millstream:define";
+pub(super) const CONFIG: &str = "millstream:config";
+pub(super) const QUIET: &str = "millstream:quiet";
+pub(super) const JSON: &str = "millstream:json";
+pub(super) const LOG: &str = "millstream:log";
+pub(super) const LOG_FORMAT: &str = "millstream:log-format";
+pub(super) const MERMAID: &str = "millstream:mermaid";
+pub(super) const DOT: &str = "millstream:dot";
+pub(super) const SHELL: &str = "millstream:shell";
+
+const SETTINGS_HEADING: &str = "Settings";
+const OUTPUT_HEADING: &str = "Output";
+const JOB_HEADING: &str = "Job options";
+
+const ENVIRONMENT: &str = "\
+Environment:
+  MILLSTREAM_<KEY>       A setting, as MILLSTREAM_BUFFER_TIMEOUT=5ms
+  MILLSTREAM_CONFIG      The file of settings, unless --config says so
+  MILLSTREAM_LOG         What is logged, unless --log says so
+  MILLSTREAM_LOG_FORMAT  How, unless --log-format says so
+  NO_COLOR               No colours, if it is not empty
+  CLICOLOR_FORCE         Colours also where there is no terminal, if it is not 0";
+
+/// The id of a setting's own option.
+pub(super) fn id(key: &Setting) -> String {
+    format!("millstream:{}", key.name)
+}
+
+/// The whole command line; `bin` is what the examples call the binary.
+pub(super) fn root(jobs: &[&'static JobEntry], bin: &str) -> Command {
+    let run = Command::new("run").about("Run a job to its end, or until Ctrl-C");
+    let plan = Command::new("plan").about("Show what a job will run, without running it");
+    let config = Command::new("config").about("Show the settings, where each comes from, and what they are for");
+    let config = with_jobs(config, jobs, bin, Jobs::Optional, config_options);
+    let completions = Command::new("completions").about("Write a completion script for a shell").arg(
+        Arg::new(SHELL).value_name("SHELL").required(true).value_parser(value_parser!(Shell)).help("Whose completions"),
+    );
+    let completions = completions.after_help(format!("Example:\n  source <({bin} completions bash)"));
+    Command::new("millstream")
+        .about("Runs and shows the Millstream jobs of this binary.")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .subcommand(with_jobs(run, jobs, bin, Jobs::Required, run_options))
+        .subcommand(with_jobs(plan, jobs, bin, Jobs::Required, plan_options))
+        .subcommand(Command::new("jobs").about("List the jobs of this binary").arg(json("As JSON")))
+        .subcommand(config)
+        .subcommand(completions)
+        .after_help(root_examples(jobs, bin))
+}
+
+/// The long and short names that the commands have themselves, so that no job may have them.
+pub(super) fn reserved() -> (Vec<String>, Vec<char>) {
+    let all = config_options(plan_options(run_options(Command::new("all"))));
+    let long = all.get_arguments().filter_map(Arg::get_long).map(str::to_owned).chain(["help".to_owned()]);
+    let short = all.get_arguments().filter_map(Arg::get_short).chain(['h']);
+    (long.collect(), short.collect())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Jobs {
+    /// The command is about a job. An only job need not be named.
+    Required,
+    /// It has something to say without a job.
+    Optional,
+}
+
+/// A command that takes a job and its arguments.
+fn with_jobs(
+    command: Command,
+    jobs: &[&'static JobEntry],
+    bin: &str,
+    needed: Jobs,
+    options: fn(Command) -> Command,
+) -> Command {
+    let (name, about) = (command.get_name().to_owned(), command.get_about().cloned());
+    let command = match (jobs, needed) {
+        ([job], Jobs::Required) => {
+            let only = format!("The only job is `{}`: {}", job.name, first_paragraph(job.doc));
+            options(with_arguments(command, job))
+                .args_conflicts_with_subcommands(true)
+                .subcommand_negates_reqs(true)
+                .after_help(format!("{only}\n\n{}", footer(job, &format!("{bin} {name}"), &name)))
+        }
+        (_, Jobs::Required) => command,
+        (_, Jobs::Optional) => options(command).args_conflicts_with_subcommands(true).after_help(ENVIRONMENT),
+    };
+    let jobs = jobs.iter().map(|job| {
+        let own = options(with_arguments(Command::new(job.name), job));
+        let about = first_paragraph(job.doc);
+        // Where there is no more to say, `--help` may be as short as `-h`.
+        let more = (about.len() < job.doc.trim().len()).then_some(job.doc.trim());
+        own.about(about).long_about(more).after_help(footer(job, &format!("{bin} {name} {}", job.name), &name))
+    });
+    command
+        .about(about.unwrap_or_default())
+        .long_about(None::<&str>)
+        .disable_help_subcommand(true)
+        .subcommand_value_name("JOB")
+        .subcommand_help_heading("Jobs")
+        .subcommands(jobs)
+}
+
+/// Adds the job's own arguments.
+fn with_arguments(command: Command, job: &JobEntry) -> Command {
+    (job.augment)(command.next_help_heading(JOB_HEADING)).next_help_heading(None::<&str>)
+}
+
+/// What must be said to run a job, as in its usage: ` --below <BELOW>`.
+pub(super) fn required(job: &JobEntry) -> String {
+    let mut own = (job.augment)(Command::new(job.name));
+    own.build(); // an argument can be displayed only then
+    let required = own.get_arguments().filter(|argument| argument.is_required_set());
+    required.map(|argument| format!(" {argument}")).collect()
+}
+
+/// Examples and variables, at the end of a job's help.
+fn footer(job: &JobEntry, call: &str, command: &str) -> String {
+    let required = required(job);
+    let mut examples = format!("Examples:\n  {call}{required}");
+    let more: &[&str] = match command {
+        "run" => &["--parallelism 4 -D memory=512MiB", "--json | tail -n 1"],
+        "plan" => &["--mermaid"],
+        _ => &["--json"],
+    };
+    more.iter().for_each(|more| examples.push_str(&format!("\n  {call}{required} {more}")));
+    format!("{examples}\n\n{ENVIRONMENT}")
+}
+
+fn root_examples(jobs: &[&'static JobEntry], bin: &str) -> String {
+    let Some(job) = jobs.first() else { return String::new() };
+    let (name, required) = (job.name, required(job));
+    match jobs {
+        [_] => format!(
+            "Without a command the job `{name}` is run; see `run --help` for its arguments.\n\n\
+             Examples:\n  {bin}{required}\n  {bin} plan{required} --mermaid\n  {bin} config -D memory=512MiB"
+        ),
+        _ => format!(
+            "Examples:\n  {bin} run {name}{required}\n  {bin} plan {name}{required} --mermaid\n  {bin} run {name} --help"
+        ),
+    }
+}
+
+fn run_options(command: Command) -> Command {
+    let quiet = Arg::new(QUIET).long("quiet").action(ArgAction::SetTrue).help("Show neither progress nor a summary");
+    let log = Arg::new(LOG).long("log").value_name("FILTER").help(
+        "What is logged: off, error, warn, info, debug, trace, or a filter as `millstream=debug` [default: warn]",
+    );
+    let format = Arg::new(LOG_FORMAT)
+        .long("log-format")
+        .value_name("FORMAT")
+        .value_parser(["text", "json"])
+        .hide_possible_values(true)
+        .help("How it is logged: text or json, one line an event [default: text]");
+    settings_options(command)
+        .arg(quiet.help_heading(OUTPUT_HEADING))
+        .arg(json("Report the end as one line of JSON, the last on standard output"))
+        .arg(log.help_heading(OUTPUT_HEADING))
+        .arg(format.help_heading(OUTPUT_HEADING))
+}
+
+fn plan_options(command: Command) -> Command {
+    let flag =
+        |id, long, help| Arg::new(id).long(long).action(ArgAction::SetTrue).help(help).help_heading(OUTPUT_HEADING);
+    settings_options(command)
+        .arg(flag(MERMAID, "mermaid", "As a Mermaid flowchart").conflicts_with_all([DOT, JSON]))
+        .arg(flag(DOT, "dot", "As a graph for Graphviz").conflicts_with(JSON))
+        .arg(json("As JSON"))
+}
+
+fn config_options(command: Command) -> Command {
+    settings_options(command).arg(json("As JSON"))
+}
+
+fn json(help: &'static str) -> Arg {
+    Arg::new(JSON).long("json").action(ArgAction::SetTrue).help(help).help_heading(OUTPUT_HEADING)
+}
+
+fn settings_options(command: Command) -> Command {
+    let shorthands = KEYS.iter().filter(|key| key.shorthand).map(|key| {
+        Arg::new(id(key))
+            .long(key.name)
+            .value_name(key.value_name())
+            .help(format!("{} [default: {}]", key.doc, key.default_text()))
+            .action(ArgAction::Append)
+    });
+    let define = Arg::new(DEFINE)
+        .short('D')
+        .value_name("KEY=VALUE")
+        .action(ArgAction::Append)
+        .help("Set any of the settings; `config` lists them");
+    let config = Arg::new(CONFIG)
+        .long("config")
+        .value_name("FILE")
+        .help("Read settings from a TOML file [default: millstream.toml, if there is one]");
+    shorthands.chain([define, config]).fold(command, |command, arg| command.arg(arg.help_heading(SETTINGS_HEADING)))
+}

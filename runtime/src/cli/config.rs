@@ -1,0 +1,45 @@
+//! `config`: every setting, its value, where that comes from, and what it is for.
+
+use super::{
+    Console, EXIT_DONE, EXIT_USAGE,
+    args::Configured,
+    json, plan,
+    table::{Align, aligned},
+};
+use crate::settings::{KEYS, Outside, Settings};
+
+/// Shows settings.
+pub(super) fn show(what: &Configured, as_json: bool, console: &mut Console<'_>) -> u8 {
+    let (outside, settings) = match what {
+        Configured::Any(outside) => (outside, None),
+        Configured::Job(chosen) => match plan::build(chosen, console) {
+            Ok(graph) => (&chosen.outside, Some(graph.settings)),
+            Err(_) => return EXIT_USAGE,
+        },
+    };
+    // What a job finds when it is built; what differs from it was set in its code.
+    let mut before = Settings::default();
+    outside.apply(&mut before);
+    let settings = settings.unwrap_or_else(|| before.clone());
+    match as_json {
+        true => console.say_json(&json::config(&settings, outside, &before)),
+        false => console.say(&table(&settings, outside, &before)),
+    }
+    EXIT_DONE
+}
+
+/// One line a setting, below a header.
+fn table(settings: &Settings, outside: &Outside, before: &Settings) -> String {
+    let header = ["key", "value", "from", "default", "what it is for"].map(str::to_owned);
+    let rows = KEYS.iter().map(|key| {
+        let from = match outside.get(key.name) {
+            Some(given) => given.origin_of(key),
+            None if key.show(settings) != key.show(before) => "the job's code".to_owned(),
+            None => "default".to_owned(),
+        };
+        let default = key.show(&Settings::default());
+        [key.name.to_owned(), key.show(settings), from, default, key.doc.to_owned()]
+    });
+    let rows: Vec<_> = std::iter::once(header).chain(rows).collect();
+    aligned([Align::Left; 5], &rows).into_iter().map(|line| line + "\n").collect()
+}

@@ -1,0 +1,122 @@
+//! Settings in a TOML file: keys at the top for all jobs, and in tables `[job.<name>]` for one.
+
+use std::{borrow::Cow, ops::Range, path::Path};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use crate::settings::{Origin, Outside, Setting};
+
+/// The table that holds one table a job.
+const JOBS: &str = "job";
+
+/// Puts the settings of a file: those for all jobs, and on top of them those for this job. The tables of other jobs are checked, too: jobs of several
+/// binaries may share a file.
+///
+/// # Errors
+///
+/// Names the file, the line, and what is allowed.
+pub(super) fn put(path: &Path, text: &str, job: Option<&str>, outside: &mut Outside) -> Result<(), String> {
+    let file = File { path, text };
+    let table = DeTable::parse(text).map_err(|error| {
+        let line = error.span().map_or(1, |span| file.line(&span));
+        format!("{}:{line}: {}", path.display(), error.message())
+    })?;
+    for (key, value) in table.get_ref().iter().filter(|(key, _)| key.get_ref() != JOBS) {
+        file.put(key, value, outside)?;
+    }
+    let Some(jobs) = table.get_ref().get(JOBS) else { return Ok(()) };
+    let tables = jobs.get_ref().as_table().ok_or_else(|| file.wrong(jobs, "`job` holds tables, as `[job.name]`"))?;
+    for (name, table) in tables {
+        let settings = table.get_ref().as_table().ok_or_else(|| {
+            file.wrong(table, &format!("`job.{0}` is a table of settings, as `[job.{0}]`", name.get_ref()))
+        })?;
+        let mut of_another = Outside::default();
+        let outside = if job == Some(name.get_ref()) { &mut *outside } else { &mut of_another };
+        for (key, value) in settings {
+            file.put(key, value, outside)?;
+        }
+    }
+    Ok(())
+}
+
+struct File<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl File<'_> {
+    fn put(&self, key: &Spanned<Cow<'_, str>>, value: &Spanned<DeValue<'_>>, to: &mut Outside) -> Result<(), String> {
+        let text = match value.get_ref() {
+            DeValue::String(text) => Cow::Borrowed(text.as_ref()),
+            // Whatever base it is written in.
+            DeValue::Integer(n) => match i128::from_str_radix(n.as_str(), n.radix()) {
+                Ok(n) => Cow::Owned(n.to_string()),
+                Err(_) => Cow::Borrowed(n.as_str()),
+            },
+            _ => {
+                let known = Setting::find(key.get_ref()).map_err(|message| self.wrong(key, &message))?;
+                return Err(self.wrong(value, &format!("invalid value for '{}': {}", known.name, known.allowed())));
+            }
+        };
+        let origin = Origin::File { path: self.path.to_owned(), line: self.line(&key.span()) };
+        to.put(key.get_ref(), &text, origin)
+    }
+
+    fn wrong<T>(&self, at: &Spanned<T>, what: &str) -> String {
+        format!("{}:{}: {what}", self.path.display(), self.line(&at.span()))
+    }
+
+    fn line(&self, span: &Range<usize>) -> usize {
+        let before = self.text.as_bytes().get(..span.start).unwrap_or(self.text.as_bytes());
+        1 + before.iter().filter(|byte| **byte == b'\n').count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{KEYS, Settings};
+
+    fn parse(text: &str, job: &str) -> Result<Settings, String> {
+        let (mut outside, mut settings) = (Outside::default(), Settings::default());
+        put(Path::new("a.toml"), text, Some(job), &mut outside)?;
+        outside.apply(&mut settings);
+        Ok(settings)
+    }
+
+    #[test]
+    fn a_table_of_a_job_is_for_this_job() {
+        let text = "buffer-timeout = \"1ms\"\nmemory = 65_536\n[job.a]\nbuffer-timeout = \"2ms\"\n[job.b]\nmemory = \"1MiB\"\n";
+        let (a, b) = (parse(text, "a").expect("it is right"), parse(text, "b").expect("it is right"));
+        assert_eq!((a.buffer_timeout.as_millis(), a.memory_bytes), (2, 65_536));
+        assert_eq!((b.buffer_timeout.as_millis(), b.memory_bytes), (1, 1 << 20));
+    }
+
+    #[test]
+    fn mistakes_are_found_with_their_lines() {
+        for (text, message) in [
+            ("parallelism = 2\nmemory = 1 2", "a.toml:2: "),
+            ("\nmemry = 1", "a.toml:2: there is no setting `memry`; did you mean `memory`?"),
+            ("memory = 1.5", "a.toml:1: invalid value for 'memory': a size from 1KiB"),
+            ("[memry]", "a.toml:1: there is no setting `memry`"),
+            ("# a\nmemory = \"big\"", "invalid value 'big' for 'memory' (a.toml:2): a size from 1KiB"),
+            ("[job.other]\nparallelism = 0x0", "invalid value '0' for 'parallelism' (a.toml:2): a whole number from 1"),
+            ("job = 1", "a.toml:1: `job` holds tables, as `[job.name]`"),
+            ("job.a = 1", "a.toml:1: `job.a` is a table of settings"),
+        ] {
+            let error = parse(text, "a").expect_err(text);
+            assert!(error.starts_with(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_key_may_stand_in_a_file() {
+        for key in KEYS {
+            let line = format!("{} = \"{}\"", key.name, key.show(&Settings::default()));
+            assert_eq!(parse(&line, "a"), Ok(Settings::default()), "{line}");
+        }
+    }
+}

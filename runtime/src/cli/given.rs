@@ -1,0 +1,104 @@
+//! Gathers the settings that are given from outside: a file, then the environment, then the command line, each stronger than the one before.
+
+use std::{
+    io::{self, Read},
+    path::PathBuf,
+};
+
+use clap::ArgMatches;
+
+use super::{
+    command::{self, CONFIG, DEFINE},
+    file,
+    world::World,
+};
+use crate::{
+    env::{Disk, Files},
+    settings::{KEYS, Origin, Outside, VARIABLE_PREFIX, nearest},
+};
+
+/// The file that is read if there is one.
+const DEFAULT_FILE: &str = "millstream.toml";
+/// The variable that names another.
+const FILE_VARIABLE: &str = "MILLSTREAM_CONFIG";
+/// The largest file of settings, in bytes.
+const FILE_BYTES_LIMIT: u64 = 1 << 20;
+
+/// Gathers the settings for a job.
+///
+/// # Errors
+///
+/// Names the setting, where it is given, and what is allowed.
+pub(super) fn gather(matches: &ArgMatches, job: Option<&str>, world: &World) -> Result<Outside, String> {
+    let mut outside = Outside::default();
+    if let Some((path, text)) = read(matches, world)? {
+        file::put(&path, &text, job, &mut outside)?;
+    }
+    variables(world, &mut outside)?;
+    options(matches, &mut outside)?;
+    Ok(outside)
+}
+
+/// The file of settings, if there is one.
+fn read(matches: &ArgMatches, world: &World) -> Result<Option<(PathBuf, String)>, String> {
+    let named = match (matches.get_one::<String>(CONFIG), world.variable(FILE_VARIABLE)) {
+        (Some(path), _) => Some((path.as_str(), "--config")),
+        (None, Some(path)) => Some((path, FILE_VARIABLE)),
+        (None, None) => None,
+    };
+    let path = world.directory.join(named.map_or(DEFAULT_FILE, |(path, _)| path));
+    let text = Disk.open(&path).and_then(|file| {
+        let mut text = String::new();
+        match file.take(FILE_BYTES_LIMIT + 1).read_to_string(&mut text)? as u64 {
+            0..=FILE_BYTES_LIMIT => Ok(text),
+            _ => Err(io::Error::other(format!("it is larger than {FILE_BYTES_LIMIT} bytes"))),
+        }
+    });
+    match (text, named) {
+        (Ok(text), _) => Ok(Some((path, text))),
+        (Err(error), None) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        (Err(error), None) => Err(format!("cannot read {}: {error}", path.display())),
+        (Err(error), Some((_, by))) => Err(format!("cannot read {}, named by {by}: {error}", path.display())),
+    }
+}
+
+/// Settings by environment variables.
+fn variables(world: &World, outside: &mut Outside) -> Result<(), String> {
+    for key in KEYS {
+        let variable = key.variable();
+        if let Some(text) = world.variables.get(&variable) {
+            outside.put(key.name, text, Origin::Variable(variable))?;
+        }
+    }
+    // Others may use the prefix for what is theirs, but a variable that is nearly a setting was meant to be one.
+    for (variable, text) in &world.variables {
+        let Some(rest) = variable.strip_prefix(VARIABLE_PREFIX) else { continue };
+        if KEYS.iter().all(|key| key.variable() != *variable) && nearest(rest).is_some() {
+            let name = rest.to_lowercase().replace('_', "-");
+            outside.put(&name, text, Origin::Variable(variable.clone()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Settings by options: the last of those for the same key counts.
+fn options(matches: &ArgMatches, outside: &mut Outside) -> Result<(), String> {
+    let values = |id: &str| {
+        let indices = matches.indices_of(id).into_iter().flatten();
+        indices.zip(matches.get_many::<String>(id).into_iter().flatten()).collect::<Vec<_>>()
+    };
+    let mut given = Vec::new();
+    for (at, definition) in values(DEFINE) {
+        let (name, text) = definition.split_once('=').ok_or_else(|| {
+            format!("invalid value '{definition}' for '-D <KEY=VALUE>': a key and a value are expected, as in `-D buffer-timeout=5ms`")
+        })?;
+        given.push((at, name.trim(), text, Origin::Define));
+    }
+    for key in KEYS.iter().filter(|key| key.shorthand) {
+        given.extend(
+            values(&command::id(key)).into_iter().map(|(at, text)| (at, key.name, text.as_str(), Origin::Flag)),
+        );
+    }
+    given.sort_by_key(|(at, ..)| *at);
+    given.into_iter().try_for_each(|(_, name, text, origin)| outside.put(name, text, origin))
+}

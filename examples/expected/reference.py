@@ -4,8 +4,11 @@
 `cargo xtask examples` compares. Run this after a change to the data or to an example, and read the difference before committing it.
 """
 import csv
+import math
 import os
+import re
 from collections import Counter, defaultdict
+from datetime import datetime
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DATA = os.path.join(HERE, "..", "data")
@@ -43,10 +46,86 @@ def flights():
     write("flights-delayed.csv", columns, [[row[column] for column in columns] for row in delayed])
 
 
+def read_lines(name):
+    with open(os.path.join(DATA, name), encoding="utf-8") as file:
+        return file.read().splitlines()
+
+
+def utc(text):
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def iso(at):
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def flights_weather():
+    weather = {(row["origin"], row["time_hour"]): row for row in read("weather.csv")}
+    columns = ["time_hour", "carrier", "flight", "origin", "dest", "dep_delay"]
+    measured = ["temp", "wind_speed", "visib"]
+
+    def value(text):
+        return "" if text in ("", "NA") else number(float(text))
+
+    rows = []
+    for flight in read("flights-day.csv"):
+        at = weather.get((flight["origin"], flight["time_hour"]), dict.fromkeys(measured, "NA"))
+        known = [flight[column] for column in columns[:-1]] + [value(flight["dep_delay"])]
+        rows.append(known + [value(at[column]) for column in measured])
+    write("flights_weather.csv", columns + measured, rows)
+
+
+def stock_trades():
+    minutes, days = defaultdict(list), defaultdict(list)
+    for row in read("trades.csv"):
+        at = utc(row["at"])
+        minutes[row["industry"], iso(at.replace(second=0, microsecond=0))].append(float(row["price"]))
+        days[row["industry"], iso(at.replace(hour=0, minute=0, second=0, microsecond=0))].append(row)
+    write(
+        "stock_trades-minutes.csv",
+        ["industry", "minute", "trades", "mean_price"],
+        [(*key, len(prices), number(math.fsum(prices) / len(prices))) for key, prices in minutes.items()],
+    )
+    highest = []
+    for key, rows in days.items():
+        # Of equal prices the earliest counts.
+        best = min(rows, key=lambda row: (-float(row["price"]), row["at"]))
+        highest.append((*key, best["symbol"], number(float(best["price"])), best["at"]))
+    write("stock_trades-highest.csv", ["industry", "day", "symbol", "price", "at"], highest)
+
+
+def log_errors():
+    minutes = defaultdict(Counter)
+    for line in read_lines("service.log"):
+        match = re.match(r"(\S+) ERROR (\S+): ", line)
+        if match:
+            minutes[iso(utc(match[1]).replace(second=0, microsecond=0))][match[2]] += 1
+    rows = []
+    for minute, errors in minutes.items():
+        most = sorted(((count, service) for service, count in errors.items()), reverse=True)[:3]
+        rows += [(minute, service, count) for count, service in most]
+    write("log_errors.csv", ["minute", "service", "errors"], rows)
+
+
+def sale_windows():
+    """The windows are those of the clock: only their sums can be foretold."""
+    totals = defaultdict(lambda: [0, 0])
+    for line in read_lines("sales.txt"):
+        _, month, category, product, profit = line.split(",")
+        total = totals[month, product, category]
+        total[0] += int(profit)
+        total[1] += 1
+    write("sale_windows.csv", ["month", "product", "category", "profit", "count"], [(*k, *v) for k, v in totals.items()])
+
+
 def word_count():
-    counts = Counter(word for row in read("river.csv") for word in row["line"].split())
+    counts = Counter(word for line in read_lines("river.txt") for word in line.split())
     write("word_count.csv", ["word", "count"], counts.items())
 
 
 flights()
+flights_weather()
+stock_trades()
+log_errors()
+sale_windows()
 word_count()

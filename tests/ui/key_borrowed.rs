@@ -1,0 +1,20 @@
+//! A key that borrows from its record, by a closure.
+
+use millstream::prelude::*;
+
+#[derive(Record)]
+struct Trade {
+    symbol: String,
+    price: f64,
+    quantity: u64,
+    #[record(event_time)]
+    at: Timestamp,
+}
+
+#[job]
+fn trades(job: &mut Job) {
+    let trades = job.source(CsvFiles::<Trade>::read("trades.csv"));
+    trades.key_by(|trade| trade.symbol).at_end(|of| of.count()).sink(print());
+}
+
+fn main() {}

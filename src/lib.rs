@@ -185,7 +185,36 @@ macro_rules! main {
     };
 }
 
-/// The README's program is compiled with the doc tests.
+/// The programs of the README and of the guide are compiled with the doc tests.
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+mod pages {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+
+    #[doc = include_str!("../docs/internals/macros.md")]
+    struct Macros;
+
+    #[doc = include_str!("../docs/guide/first-job.md")]
+    struct FirstJob;
+
+    #[doc = include_str!("../docs/guide/records-and-views.md")]
+    struct RecordsAndViews;
+
+    #[doc = include_str!("../docs/guide/operators.md")]
+    struct Operators;
+
+    #[doc = include_str!("../docs/guide/aggregates.md")]
+    struct Aggregates;
+
+    #[doc = include_str!("../docs/guide/time.md")]
+    struct Time;
+
+    #[doc = include_str!("../docs/guide/windows.md")]
+    struct Windows;
+
+    #[doc = include_str!("../docs/guide/files.md")]
+    struct Files;
+
+    #[doc = include_str!("../docs/guide/errors.md")]
+    struct Errors;
+}

@@ -49,7 +49,7 @@ struct WeatherTable(HashMap<Timestamp, HashMap<String, Weather>>);
 impl WeatherTable {
     fn load(path: &str) -> Result<Self, Failure> {
         let mut table = HashMap::<_, HashMap<_, _>>::new();
-        for weather in CsvFiles::<Weather>::load(path)? {
+        for weather in CsvFiles::<Weather>::read(path).load()? {
             table.entry(weather.time_hour).or_default().insert(weather.origin.clone(), weather);
         }
         Ok(Self(table))

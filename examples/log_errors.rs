@@ -58,7 +58,7 @@ fn log_errors(job: &mut Job, args: LogErrorsArgs) {
         .key_by(|errors| errors.minute)
         .window(tumbling(1.minutes()))
         .aggregate(move |of| of.top_k(args.top, |errors| (errors.errors, errors.service.to_owned())))
-        .flat_map(|(_, _, top)| each(top.iter()))
+        .flat_map(|(_, _, top)| Vec::from_view(top))
         .sink(CsvFiles::write(args.output).overwrite());
 }
 

@@ -9,6 +9,7 @@ mod error;
 mod find;
 mod format;
 mod lines;
+mod load;
 mod reader;
 mod source;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use error::cannot_read;
 pub use find::FILES_LIMIT;
 pub(crate) use format::BYTE_ORDER_MARK;
 pub use format::{Parsed, Parser, ReadFormat, skip_byte_order_mark};
+pub use load::LOAD_BYTES;
 #[cfg(test)]
 pub(crate) use reader::Stop;
 pub use reader::{BAD_TEXT_BYTES, FileReader};

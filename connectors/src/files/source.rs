@@ -83,7 +83,7 @@ impl<F: ReadFormat> FileSource<F> {
         self
     }
 
-    fn wanted(&self) -> Wanted {
+    pub(super) fn wanted(&self) -> Wanted {
         Wanted { path: self.path.clone(), extensions: self.format.extensions() }
     }
 

@@ -51,8 +51,16 @@ proptest! {
         let source = TextFiles::read(directory.path()).split_bytes(split_bytes);
         let (good, bad) = block_on(read_all(&source, Sizes { chunk, ..TINY })).unwrap();
         let (expected, expected_bad) = reference(&text);
-        prop_assert_eq!(good, expected);
-        prop_assert_eq!(bad.iter().map(|bad| bad.line).collect::<Vec<_>>(), expected_bad);
+        prop_assert_eq!(&good, &expected);
+        prop_assert_eq!(bad.iter().map(|bad| bad.line).collect::<Vec<_>>(), &expected_bad[..]);
+        match (source.load(), expected_bad.first()) {
+            (Ok(loaded), None) => prop_assert_eq!(loaded, expected),
+            (Err(failure), Some(line)) => {
+                let place = format!("lines.txt{}, line {line}: ", packing.name(""));
+                prop_assert!(failure.message().contains(&place), "{}", failure);
+            }
+            (loaded, bad) => prop_assert!(false, "loaded {loaded:?} with {bad:?} bad"),
+        }
     }
 
     #[test]

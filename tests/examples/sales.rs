@@ -63,7 +63,7 @@ fn a_server_that_goes_away_in_the_middle_of_a_line() {
     let output = output.path().join("sales.txt").display().to_string();
     let ran = run("sale_windows", &["--connect", &server, "--output", &output]);
     serving.join().expect("the server does not panic");
-    ran.failed_saying(&["job `sale_windows` failed", "source socket", &server, "in the middle of a line"]);
+    ran.failed_saying(&["job `sale_windows` failed", "source socket", &server, "in the middle of line 2"]);
 }
 
 #[test]

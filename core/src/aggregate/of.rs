@@ -42,7 +42,7 @@ use crate::{proof::When, record::Record};
 ///
 /// // What a stream does for each key:
 /// let mut acc = aggregate.create();
-/// for (name, n) in [("mill", 3), ("stone", 5), ("wheel", 4)] {
+/// for (name, n) in [("mill", 3_u64), ("stone", 5), ("wheel", 4)] {
 ///     aggregate.add(&mut acc, (name, n), Timestamp::MIN);
 /// }
 /// let (count, sum, greatest) = aggregate.finish(&acc);

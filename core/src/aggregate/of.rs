@@ -41,12 +41,15 @@ use crate::{proof::When, record::Record};
 /// let aggregate = (of.count(), of.sum(|(_, n)| n), of.max_by(|(_, n)| n));
 ///
 /// // What a stream does for each key:
-/// let mut acc = aggregate.create();
-/// for (name, n) in [("mill", 3), ("stone", 5), ("wheel", 4)] {
-///     aggregate.add(&mut acc, (name, n), Timestamp::MIN);
+/// fn fold<T: Record, A: Aggregate<T>>(aggregate: A, records: &[T]) -> A::Out {
+///     let mut acc = aggregate.create();
+///     for record in records {
+///         aggregate.add(&mut acc, record.view(), Timestamp::MIN);
+///     }
+///     aggregate.finish(&acc)
 /// }
-/// let (count, sum, greatest) = aggregate.finish(&acc);
-/// assert_eq!((count, sum, greatest), (3, 12, ("stone".to_owned(), 5)));
+/// let records = [("mill", 3_u64), ("stone", 5), ("wheel", 4)].map(|(name, n)| (name.to_owned(), n));
+/// assert_eq!(fold(aggregate, &records), (3, 12, ("stone".to_owned(), 5)));
 /// ```
 #[derive(Debug)]
 pub struct Of<T>(PhantomData<fn(T)>);

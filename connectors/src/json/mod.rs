@@ -18,10 +18,45 @@
 mod error;
 mod format;
 mod parse;
+mod read;
 #[cfg(test)]
 mod tests;
+
+use std::{marker::PhantomData, path::PathBuf};
 
 pub use error::JsonError;
 pub use format::format;
 pub use millstream_core::document::{Document, Scratch};
 pub use parse::parse;
+pub use read::{Json, JsonParser};
+
+use crate::files::FileSource;
+
+/// Files of JSON Lines (NDJSON): each line is the JSON of one record of type `T`.
+///
+/// ```
+/// use millstream_connectors::JsonLines;
+/// use millstream_core::time::Timestamp;
+/// use millstream_runtime::stream::{Job, Stream};
+///
+/// /// A symbol, a price and a time: `["MLST", 12.5, "2024-05-01T12:00:00Z"]`.
+/// type Trade = (String, f64, Timestamp);
+///
+/// fn dear(job: &mut Job) -> impl Stream<Out = Trade> {
+///     job.source(JsonLines::<Trade>::read("trades/*.jsonl.gz")).filter(|(_, price, _)| *price > 10.0)
+/// }
+/// ```
+pub struct JsonLines<T>(PhantomData<fn(T)>);
+
+impl<T: for<'t> Document<'t>> JsonLines<T> {
+    /// Reads a file, the `*.jsonl`, `*.ndjson` and `*.json` files of a directory, or those that match a pattern such as
+    /// `logs/2024-*/events-?.jsonl`; also packed, as `*.jsonl.gz` or `*.jsonl.zst`. Bounded, unless [watched](FileSource::watch).
+    ///
+    /// Fields of an object that `T` does not have are skipped. Empty lines, `\r\n`, a byte order mark and a missing line end at the end
+    /// of the file are all right. A line that is no such record, or not UTF-8, is a bad one: it is told with its line, column and
+    /// field. An array that is spread over many lines is not JSON Lines: put each of its elements on a line of its own, as `jq -c '.[]'`
+    /// does.
+    pub fn read(path: impl Into<PathBuf>) -> FileSource<Json<T>> {
+        FileSource::new(Json::new(), path)
+    }
+}

@@ -158,11 +158,8 @@ fn borrowed_bid(bid: &Bid) -> BorrowedBid<'_> {
     }
 }
 
-fn borrowed_order<'o>(order: &'o Order) -> BorrowedOrder<'o> {
-    let line = |line: &'o Line| {
-        let Line { sku, quantity, price } = line;
-        BorrowedLine { sku, quantity: *quantity, price: *price }
-    };
+fn borrowed_order<'r>(order: &'r Order) -> BorrowedOrder<'r> {
+    let line = |line: &'r Line| BorrowedLine { sku: &line.sku, quantity: line.quantity, price: line.price };
     BorrowedOrder {
         id: order.id,
         customer: BorrowedCustomer { name: &order.customer.name, vip: order.customer.vip },

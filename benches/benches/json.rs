@@ -102,7 +102,7 @@ fn digest_order(order: OrderView<'_>) -> u64 {
 fn orders(bids: &[Bid]) -> Vec<Order> {
     let order = |bid: &Bid| Order {
         id: bid.auction,
-        customer: Customer { name: bid.extra.clone(), vip: bid.bidder % 2 == 0 },
+        customer: Customer { name: bid.extra.clone(), vip: bid.bidder.is_multiple_of(2) },
         lines: (0..bid.bidder % 5)
             .map(|i| Line { sku: bid.channel.clone(), quantity: i as u32 + 1, price: bid.price as f64 * 1.01 })
             .collect(),

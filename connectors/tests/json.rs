@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-use millstream_connectors::{Collect, JsonLines, collect, json};
+use millstream_connectors::{Collect, JsonLines, collect, json, records};
 use millstream_core::record::Record as _;
 use millstream_macros::Record;
 use millstream_runtime::{
@@ -70,6 +70,22 @@ fn every_line_is_read_once_however_files_are_cut() {
             read.sort();
             assert_eq!(read, orders, "in splits of {split_bytes} bytes by {parallelism}");
         }
+    }
+}
+
+#[test]
+fn what_a_job_writes_another_reads() {
+    let directory = tempfile::tempdir().unwrap();
+    let (out, orders) = (directory.path().join("out"), (0..200).map(order).collect::<Vec<_>>());
+    for (seed, parallelism) in [(1, 1), (2, 3)] {
+        let given = orders.clone();
+        run(seed, parallelism, |job| {
+            job.source(records(given)).rebalance().sink(JsonLines::<Order>::write(&out).overwrite().zstd());
+        })
+        .unwrap();
+        let parts = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        assert_eq!(parts.filter(|name| name.ends_with(".jsonl.zst")).count(), parallelism);
+        assert_eq!(read(&out).unwrap(), orders);
     }
 }
 

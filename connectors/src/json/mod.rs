@@ -25,10 +25,10 @@ mod tests;
 use std::{marker::PhantomData, path::PathBuf};
 
 pub use error::JsonError;
-pub use format::format;
+pub use format::{JsonSink, format};
 pub use millstream_core::document::{Document, Scratch};
 pub use parse::parse;
-pub use read::{Json, JsonParser};
+pub use read::JsonParser;
 
 use crate::files::FileSource;
 
@@ -42,8 +42,10 @@ use crate::files::FileSource;
 /// /// A symbol, a price and a time: `["MLST", 12.5, "2024-05-01T12:00:00Z"]`.
 /// type Trade = (String, f64, Timestamp);
 ///
-/// fn dear(job: &mut Job) -> impl Stream<Out = Trade> {
-///     job.source(JsonLines::<Trade>::read("trades/*.jsonl.gz")).filter(|(_, price, _)| *price > 10.0)
+/// fn dear(job: &mut Job) {
+///     job.source(JsonLines::<Trade>::read("trades/*.jsonl.gz"))
+///         .filter(|(_, price, _)| *price > 10.0)
+///         .sink(JsonLines::write("dear").zstd());
 /// }
 /// ```
 pub struct JsonLines<T>(PhantomData<fn(T)>);
@@ -58,5 +60,30 @@ impl<T: for<'t> Document<'t>> JsonLines<T> {
     /// does.
     pub fn read(path: impl Into<PathBuf>) -> FileSource<Json<T>> {
         FileSource::new(Json::new(), path)
+    }
+
+    /// Writes part files (`*.jsonl`) into a directory. They appear all together when the job has ended well, or one after the other with
+    /// [`roll_every`](JsonSink::roll_every): see [`FileSink`](crate::part_files::FileSink).
+    ///
+    /// Fields stand in the order of the record, options that are `None` as `null`. JSON has no NaN and no infinities: such a float is written as `null`
+    /// too.
+    pub fn write(directory: impl Into<PathBuf>) -> JsonSink<T> {
+        JsonSink::new(directory, Json::new())
+    }
+}
+
+/// Lines of JSON as a format of files, for reading and for writing.
+#[derive(Debug)]
+pub struct Json<T>(PhantomData<fn(T)>);
+
+impl<T> Json<T> {
+    fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T> Clone for Json<T> {
+    fn clone(&self) -> Self {
+        Self::new()
     }
 }

@@ -1,4 +1,4 @@
-//! [`Json`]: the format of files that hold one JSON object a line.
+//! Lines of JSON as a format of files, for reading.
 
 use std::{io::Read, marker::PhantomData, path::Path, sync::Arc};
 
@@ -8,24 +8,8 @@ use millstream_core::{
 };
 use millstream_runtime::failure::Failure;
 
-use super::parse;
+use super::{Json, parse};
 use crate::files::{Parsed, Parser, ReadFormat, cannot_read, skip_byte_order_mark};
-
-/// The format of [`JsonLines`](super::JsonLines).
-#[derive(Debug)]
-pub struct Json<T>(PhantomData<fn(T)>);
-
-impl<T> Json<T> {
-    pub(super) fn new() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<T> Clone for Json<T> {
-    fn clone(&self) -> Self {
-        Self::new()
-    }
-}
 
 impl<T: for<'t> Document<'t>> ReadFormat for Json<T> {
     type Out = T;

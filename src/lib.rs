@@ -119,7 +119,7 @@ pub use clap;
 /// What a job needs: `use millstream::prelude::*;`.
 pub mod prelude {
     pub use clap::{self, Args};
-    pub use millstream_connectors::{CsvFiles, SocketLines, TextFiles, collect, generate, print, records};
+    pub use millstream_connectors::{CsvFiles, JsonLines, SocketLines, TextFiles, collect, generate, print, records};
     pub use millstream_core::{
         aggregate::{Aggregate, Rolling},
         impls::ByteString,

@@ -102,7 +102,7 @@ fn digest_order(order: OrderView<'_>) -> u64 {
 fn orders(bids: &[Bid]) -> Vec<Order> {
     let order = |bid: &Bid| Order {
         id: bid.auction,
-        customer: Customer { name: bid.extra.clone(), vip: bid.bidder % 2 == 0 },
+        customer: Customer { name: bid.extra.clone(), vip: bid.bidder.is_multiple_of(2) },
         lines: (0..bid.bidder % 5)
             .map(|i| Line { sku: bid.channel.clone(), quantity: i as u32 + 1, price: bid.price as f64 * 1.01 })
             .collect(),
@@ -158,11 +158,8 @@ fn borrowed_bid(bid: &Bid) -> BorrowedBid<'_> {
     }
 }
 
-fn borrowed_order<'o>(order: &'o Order) -> BorrowedOrder<'o> {
-    let line = |line: &'o Line| {
-        let Line { sku, quantity, price } = line;
-        BorrowedLine { sku, quantity: *quantity, price: *price }
-    };
+fn borrowed_order<'r>(order: &'r Order) -> BorrowedOrder<'r> {
+    let line = |line: &'r Line| BorrowedLine { sku: &line.sku, quantity: line.quantity, price: line.price };
     BorrowedOrder {
         id: order.id,
         customer: BorrowedCustomer { name: &order.customer.name, vip: order.customer.vip },

@@ -62,7 +62,7 @@ fn reason(error: &serde_json::Error) -> String {
         return format!("expected {wanted}, found {found}");
     }
     if let Some(within) = text.strip_prefix("EOF while parsing ") {
-        return format!("the text ends within {within}");
+        return format!("the text ends within {within}; a record is one line, as `jq -c .` writes it");
     }
     match text {
         "expected value" => "expected a value".to_owned(),

@@ -94,9 +94,12 @@ fn a_wrong_variant_is_told_with_the_known_ones() {
 
 #[test]
 fn text_that_is_no_json_is_told_with_its_place() {
-    says::<Line>("", "column 0: the text ends within a value");
-    says::<Line>(r#"{"sku":"a"#, "column 9: field `sku`: the text ends within a string");
-    says::<Line>("{", "column 1: the text ends within an object");
+    says::<Line>("", "column 0: the text ends within a value; a record is one line, as `jq -c .` writes it");
+    says::<Line>(
+        r#"{"sku":"a"#,
+        "column 9: field `sku`: the text ends within a string; a record is one line, as `jq -c .` writes it",
+    );
+    says::<Line>("{", "column 1: the text ends within an object; a record is one line, as `jq -c .` writes it");
     says::<Line>(r#"{"sku":x}"#, "column 8: field `sku`: expected a value");
     says::<u8>("1 2", "column 3: there is more text after the record");
     says::<Line>(r#"{"sku" "a"}"#, "column 8: field `sku`: expected `:`");
@@ -104,7 +107,10 @@ fn text_that_is_no_json_is_told_with_its_place() {
     says::<Line>(b"{\"sku\":\"\xff\"}", "column 9: the byte 0xff is not valid UTF-8");
     says::<Line>(b"\xef\xbb\xbf{}", "column 1: expected a value");
     says::<Line>("[".repeat(100_000), "column 1: expected an object, found an array");
-    says::<Order>(format!(r#"{{"x":{}"#, "[".repeat(100_000)), "column 100005: the text ends within a list");
+    says::<Order>(
+        format!(r#"{{"x":{}"#, "[".repeat(100_000)),
+        "column 100005: the text ends within a list; a record is one line, as `jq -c .` writes it",
+    );
 }
 
 #[test]

@@ -129,7 +129,7 @@ pub struct Fields<'t, A> {
 impl<'t, A: MapAccess<'t>> Fields<'t, A> {
     /// The position of the next field.
     #[inline]
-    pub fn next<T: Object<'t, VARIANT>, const VARIANT: usize>(&mut self) -> Result<Option<usize>, A::Error> {
+    pub fn position<T: Object<'t, VARIANT>, const VARIANT: usize>(&mut self) -> Result<Option<usize>, A::Error> {
         self.map.next_key_seed(Name(T::position))
     }
 
@@ -223,7 +223,7 @@ impl<'t, A: SeqAccess<'t>> Items<'t, A> {
 
     /// Reads the next one.
     #[inline]
-    pub fn next<F: Document<'t>>(&mut self) -> Result<F::View<'t>, A::Error> {
+    pub fn item<F: Document<'t>>(&mut self) -> Result<F::View<'t>, A::Error> {
         let index = self.read;
         match self.elements.next_element_seed(Seed::<F>::new(self.scratch)) {
             Ok(Some(view)) => {

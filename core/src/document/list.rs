@@ -68,7 +68,7 @@ impl<'t, T: Document<'t>, const N: usize> Visitor<'t> for Array<'t, T, N> {
         let mut items = Items::new(elements, N, self.scratch);
         let mut views = [None; N];
         for view in &mut views {
-            *view = Some(items.next::<T>()?);
+            *view = Some(items.item::<T>()?);
         }
         items.end()?;
         Ok(array::from_fn(|i| views[i].expect("the loop above fills every place")))

@@ -31,7 +31,7 @@ macro_rules! tuple {
             #[inline]
             fn visit_seq<Q: SeqAccess<'t>>(self, elements: Q) -> Result<Self::Value, Q::Error> {
                 let mut items = Items::new(elements, $len, self.scratch);
-                let view = ($(items.next::<$T>()?,)*);
+                let view = ($(items.item::<$T>()?,)*);
                 items.end()?;
                 Ok(view)
             }

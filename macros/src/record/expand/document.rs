@@ -168,7 +168,7 @@ impl<'r> Context<'r> {
                     __fields: &mut #core::document::derive::Fields<'t, __A>,
                 ) -> ::core::result::Result<Self::View<'t>, __A::Error> {
                     #(let mut #slots = ::core::option::Option::None;)*
-                    while let ::core::option::Option::Some(__position) = __fields.next::<Self, #arm_position>()? {
+                    while let ::core::option::Option::Some(__position) = __fields.position::<Self, #arm_position>()? {
                         match __position {
                             #(#match_positions => __fields.read::<#types>(#names, &mut #slots)?,)*
                             _ => __fields.skip()?,
@@ -184,7 +184,7 @@ impl<'r> Context<'r> {
         let core = self.record.paths.core();
         let types = arm.records(self.record);
         let len = types.len();
-        let values: Vec<_> = types.iter().map(|ty| quote!(__items.next::<#ty>()?)).collect();
+        let values: Vec<_> = types.iter().map(|ty| quote!(__items.item::<#ty>()?)).collect();
         let view = build_view(self.record, arm, &self.view, &values);
         self.implement(
             &quote!(#core::document::derive::Tuple<'t, #arm_position>),
@@ -267,15 +267,15 @@ impl<'r> Context<'r> {
             .zip(&bindings)
             .map(|(ty, binding)| quote!(&#core::document::Part::<'_, 't, #ty>::new(#binding)))
             .collect();
-        let fields = |by: TokenStream, begin: TokenStream, field: &TokenStream, named: bool| {
-            let names = arm.kept().map(|field| named.then(|| &field.name).map(|name| quote!(#name,)));
+        // serde has a trait for each kind of them, of one shape.
+        let fields = |by: TokenStream, begin: TokenStream, named: bool| {
+            let names = arm.kept().map(|field| &field.name).map(|name| named.then(|| quote!(#name,)));
             quote! {{
                 let mut __to = #begin?;
-                #(#serde::ser::#by::#field(&mut __to, #names #parts)?;)*
+                #(#serde::ser::#by::serialize_field(&mut __to, #names #parts)?;)*
                 #serde::ser::#by::end(__to)
             }}
         };
-        let field = quote!(serialize_field);
         let write = match (shape(arm), arm.variant) {
             (Shape::None, None) => quote!(__to.serialize_unit_struct(#name)),
             (Shape::None, Some(_)) => quote!(__to.serialize_unit_variant(#name, #position, #variant)),
@@ -285,23 +285,17 @@ impl<'r> Context<'r> {
             }
             (Shape::One(_), Some(_)) => quote!(__to.serialize_newtype_variant(#name, #position, #variant, #(#parts)*)),
             (Shape::Tuple, None) => {
-                fields(quote!(SerializeTupleStruct), quote!(__to.serialize_tuple_struct(#name, #len)), &field, false)
+                fields(quote!(SerializeTupleStruct), quote!(__to.serialize_tuple_struct(#name, #len)), false)
             }
-            (Shape::Tuple, Some(_)) => fields(
-                quote!(SerializeTupleVariant),
-                quote!(__to.serialize_tuple_variant(#name, #position, #variant, #len)),
-                &field,
-                false,
-            ),
-            (Shape::Object, None) => {
-                fields(quote!(SerializeStruct), quote!(__to.serialize_struct(#name, #len)), &field, true)
+            (Shape::Tuple, Some(_)) => {
+                let begin = quote!(__to.serialize_tuple_variant(#name, #position, #variant, #len));
+                fields(quote!(SerializeTupleVariant), begin, false)
             }
-            (Shape::Object, Some(_)) => fields(
-                quote!(SerializeStructVariant),
-                quote!(__to.serialize_struct_variant(#name, #position, #variant, #len)),
-                &field,
-                true,
-            ),
+            (Shape::Object, None) => fields(quote!(SerializeStruct), quote!(__to.serialize_struct(#name, #len)), true),
+            (Shape::Object, Some(_)) => {
+                let begin = quote!(__to.serialize_struct_variant(#name, #position, #variant, #len));
+                fields(quote!(SerializeStructVariant), begin, true)
+            }
         };
         quote!(#pattern => #write)
     }

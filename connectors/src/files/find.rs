@@ -200,9 +200,17 @@ mod tests {
         for directory in ["a", "b/c", "empty", ".hidden"] {
             fs::create_dir_all(root.path().join(directory)).unwrap();
         }
-        for file in
-            ["a/1.csv", "a/2.csv", "a/.3.csv", "a/notes.txt", "b/1.csv", "b/c/4.csv", ".hidden/5.csv", "x[1].csv"]
-        {
+        for file in [
+            "a/1.csv",
+            "a/2.csv",
+            "a/.3.csv",
+            "a/_4.csv",
+            "a/notes.txt",
+            "b/1.csv",
+            "b/c/4.csv",
+            ".hidden/5.csv",
+            "x[1].csv",
+        ] {
             fs::write(root.path().join(file), "").unwrap();
         }
         root
@@ -226,6 +234,7 @@ mod tests {
         check(root, "a/notes.txt", &["a/notes.txt"]);
         check(root, "a", &["a/1.csv", "a/2.csv"]);
         check(root, "a/*", &["a/1.csv", "a/2.csv", "a/notes.txt"]);
+        check(root, "a/_*.csv", &["a/_4.csv"]);
         check(root, "?/[1-3].csv", &["a/1.csv", "a/2.csv", "b/1.csv"]);
         check(root, "*/c/*.csv", &["b/c/4.csv"]);
         check(root, "**/*.csv", &["a/1.csv", "a/2.csv", "b/1.csv", "b/c/4.csv", "x[1].csv"]);

@@ -15,7 +15,12 @@ use millstream_runtime::{
 };
 
 use super::{
-    chunk::Sizes, compression::Compression, error::cannot_read, find::Wanted, format::ReadFormat, reader::FileReader,
+    chunk::Sizes,
+    compression::{self, Compression},
+    error::cannot_read,
+    find::Wanted,
+    format::ReadFormat,
+    reader::FileReader,
 };
 
 /// How large splits are unless [`FileSource::split_bytes`] says otherwise.
@@ -34,6 +39,17 @@ pub type FileSplit = (String, u64, u64);
 /// A row that cannot be read fails the job, with file, line and reason. `.skip_errors()` on the stream leaves such rows out and counts them (metric
 /// `records_skipped`); `.divert_errors()` sends them to a stream of their own, as [`BadRecord`](millstream_runtime::source::BadRecord)s. A file that
 /// cannot be read at all (its header is wrong, its packed data is damaged) fails the job in any case.
+///
+/// ```
+/// use millstream_connectors::{CsvFiles, TextFiles};
+/// use millstream_runtime::stream::{Job, Stream};
+///
+/// fn lines(job: &mut Job) -> impl Stream<Out = String> {
+///     let (lines, bad) = job.source(TextFiles::read("logs")).divert_errors();
+///     bad.sink(CsvFiles::write("bad-lines"));
+///     lines
+/// }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "a source reads nothing until `job.source(..)` takes it"]
 pub struct FileSource<F> {
@@ -141,7 +157,7 @@ impl<F: ReadFormat> Source for FileSource<F> {
             if self.watch.is_some() && is_empty {
                 continue; // it may yet get its content
             }
-            let mut text = super::compression::open(files, &path, 0).map_err(|error| cannot_read(&path, &error))?;
+            let mut text = compression::open(files, &path, 0).map_err(|error| cannot_read(&path, &error))?;
             self.format.header(&mut *text, &path)?;
         }
         Ok(())
@@ -207,7 +223,8 @@ impl<F: ReadFormat> FileSource<F> {
                 now_seen.insert(path);
             }
         }
-        if !sized {
+        // Nor is there a whole of which a share could be told, if ever more files may come.
+        if !sized || self.watch.is_some() {
             discovered.bytes = 0;
         }
         Ok((discovered, now_seen))

@@ -1,4 +1,4 @@
-//! Sources and sinks: [CSV files](mod@csv), [lines of text](mod@text) (how files are written is the same for [all formats](part_files)), [lines over
+//! Sources and sinks: [CSV files](mod@csv), [lines of text](mod@text), [lines over
 //! TCP](socket), [`print()`], [`collect()`](collect::collect) for tests, [generated records](mod@generate) and
 //! [records in memory](mod@records). They stand on the public traits `Source` and `Sink` of the runtime and use nothing that a connector
 //! outside of this crate could not use as well.

@@ -48,8 +48,7 @@ struct StockTradesArgs {
 /// Trades and mean price per industry and minute; the highest trade per industry and day.
 #[job]
 fn stock_trades(job: &mut Job, args: StockTradesArgs) {
-    let (minutes, days) =
-        job.source(CsvFiles::<Trade>::read(args.input)).event_time(out_of_order(5.seconds())).fork();
+    let (minutes, days) = job.source(CsvFiles::<Trade>::read(args.input)).event_time(out_of_order(5.seconds())).fork();
 
     minutes
         .key_with(industry)

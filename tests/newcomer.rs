@@ -88,7 +88,10 @@ fn the_first_page_of_the_guide_leads_to_a_job() {
             },
         }
     }
-    assert!(ran >= 6, "the page tells to make a project, to run it and to look at its output, but only {ran} commands ran");
+    assert!(
+        ran >= 6,
+        "the page tells to make a project, to run it and to look at its output, but only {ran} commands ran"
+    );
 }
 
 #[test]

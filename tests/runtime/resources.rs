@@ -19,7 +19,7 @@ fn names() -> Result<Names, String> {
 }
 
 #[filter_map]
-fn named<'a>(names: &'a Names, number: u64) -> Option<&'a str> {
+fn named(names: &Names, number: u64) -> Option<&str> {
     names.get(&number).map(String::as_str)
 }
 

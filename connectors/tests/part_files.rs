@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use millstream_connectors::{TextFiles, generate, generate_unbounded, records};
+use millstream_connectors::{TextFiles, collect, generate, generate_unbounded, records};
 use millstream_runtime::{
     env::Env,
     local,
@@ -86,6 +86,26 @@ fn parts_of_a_job_that_never_ends_appear_while_it_runs() {
             !fs::read_dir(directory.path()).unwrap().any(|entry| entry.unwrap().path().is_dir()),
             "hidden parts are left"
         );
+    }
+}
+
+#[test]
+fn compressed_parts_are_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let (gzip, zstd) = (directory.path().join("gzip"), directory.path().join("zstd"));
+    let lines: Vec<String> = (0..5_000).map(|n| format!("line {n}")).collect();
+    let sim = SimEnv::new(1);
+    for (sink, out) in [(TextFiles::write(&gzip).gzip(), &gzip), (TextFiles::write(&zstd).zstd(), &zstd)] {
+        let mut write = job(2);
+        write.source(records(lines.clone())).map(|line| line.to_owned()).sink(sink.part_bytes(10_000));
+        sim.block_on(local::run(write.build().unwrap(), sim.clone())).unwrap();
+        let (results, mut read) = (collect(), job(2));
+        read.source(TextFiles::read(out)).sink(results.sink());
+        sim.block_on(local::run(read.build().unwrap(), sim.clone())).unwrap();
+        let (mut found, mut expected) = (results.take(), lines.clone());
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert!(found == expected, "{out:?}");
     }
 }
 

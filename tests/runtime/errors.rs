@@ -131,7 +131,13 @@ fn an_output_directory_that_cannot_be_written() {
     let output = file.join("out");
     let job = Simulated::start(1, parallel(2), |job| build(job, &file, &output));
     let failure = job.wait().expect_err("a directory below a file");
-    assert_eq!(failure.message(), format!("cannot write {}: Not a directory (os error 20)", output.display()));
+    assert_eq!(
+        failure.message(),
+        format!(
+            "cannot write {}: Not a directory (os error 20); a file is where a directory should be: remove it, or write elsewhere",
+            output.display()
+        )
+    );
     assert!(failure.operator().is_some_and(|operator| operator.starts_with("sink csv")), "{failure}");
 }
 

@@ -44,7 +44,7 @@ use crate::files::FileSource;
 ///
 /// fn dear(job: &mut Job) {
 ///     job.source(JsonLines::<Trade>::read("trades/*.jsonl.gz"))
-///         .filter(|(_, price, _)| *price > 10.0)
+///         .filter(|(_, price, _)| price > 10.0)
 ///         .sink(JsonLines::write("dear").zstd());
 /// }
 /// ```

@@ -30,6 +30,9 @@ use crate::record::Record;
     note = "a float is not equal to itself when it is NaN: key by a rounded integer or by its `to_bits()` instead"
 )]
 pub trait Key: Record {
+    /// `()`; see [`When`](crate::proof::When).
+    #[doc(hidden)]
+    type KeyProof;
     /// True if the two are the same key.
     fn same(a: Self::View<'_>, b: Self::View<'_>) -> bool;
     /// A total order that agrees with `same`; state is sorted by it.

@@ -85,6 +85,9 @@ impl<E: Display + Send + 'static> Verdict for Result<bool, E> {
 pub trait Perhaps {
     /// What flows on.
     type Value: Record;
+    /// Known only if the value is a record; see [`When`](crate::proof::When).
+    #[doc(hidden)]
+    type Proof;
     /// Why it cannot be said.
     type Error: Display + Send + 'static;
     /// The value, if there is one.
@@ -93,6 +96,7 @@ pub trait Perhaps {
 
 impl<T: Record> Perhaps for Option<T> {
     type Value = T;
+    type Proof = T::Archived;
     type Error = Infallible;
     #[inline(always)]
     fn perhaps(self) -> Result<Option<T>, Infallible> {
@@ -102,6 +106,7 @@ impl<T: Record> Perhaps for Option<T> {
 
 impl<T: Record, E: Display + Send + 'static> Perhaps for Result<Option<T>, E> {
     type Value = T;
+    type Proof = T::Archived;
     type Error = E;
     #[inline(always)]
     fn perhaps(self) -> Result<Option<T>, E> {
@@ -118,6 +123,9 @@ impl<T: Record, E: Display + Send + 'static> Perhaps for Result<Option<T>, E> {
 pub trait Several {
     /// What flows on.
     type Value: Record;
+    /// Known only if the values are records; see [`When`](crate::proof::When).
+    #[doc(hidden)]
+    type Proof;
     /// Why it cannot be said.
     type Error: Display + Send + 'static;
     /// The records.
@@ -128,6 +136,7 @@ macro_rules! several {
     ([$($generics:tt)*] $type:ty) => {
         impl<T: Record, $($generics)*> Several for $type {
             type Value = T;
+            type Proof = T::Archived;
             type Error = Infallible;
             #[inline(always)]
             fn several(self) -> Result<impl Iterator<Item = T>, Infallible> {
@@ -142,6 +151,7 @@ several!([const N: usize] [T; N]);
 
 impl<S: Several<Error = Infallible>, E: Display + Send + 'static> Several for Result<S, E> {
     type Value = S::Value;
+    type Proof = S::Proof;
     type Error = E;
     #[inline(always)]
     fn several(self) -> Result<impl Iterator<Item = S::Value>, E> {
@@ -162,6 +172,7 @@ pub fn each<I: IntoIterator>(items: I) -> Each<I::IntoIter> {
 
 impl<I: Iterator<Item: Record>> Several for Each<I> {
     type Value = I::Item;
+    type Proof = <I::Item as Record>::Archived;
     type Error = Infallible;
     #[inline(always)]
     fn several(self) -> Result<impl Iterator<Item = I::Item>, Infallible> {

@@ -13,7 +13,7 @@ struct Trade {
 #[job]
 fn trades(job: &mut Job) {
     let trades = job.source(records(Vec::<Trade>::new()));
-    trades.key_by(|t| t.quantity).at_end(|of| of.top_k(3, |trade| trade.tags.to_vec())).sink(print());
+    trades.key_by(|t| t.quantity).at_end(|of| of.top_k(3, |trade| Trade::from_view(trade))).sink(print());
 }
 
 fn main() {}

@@ -89,7 +89,7 @@ impl<T: Record> Of<T> {
     }
 
     /// The least of a value of each record, of the value's type (see [`Ordered`]).
-    pub fn min<F, V: Ordered>(&self, value: F) -> When<V::Archived, Min<F, V>>
+    pub fn min<F, V: Ordered>(&self, value: F) -> When<V::OrderProof, Min<F, V>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {
@@ -97,7 +97,7 @@ impl<T: Record> Of<T> {
     }
 
     /// The greatest of a value of each record, of the value's type (see [`Ordered`]).
-    pub fn max<F, V: Ordered>(&self, value: F) -> When<V::Archived, Max<F, V>>
+    pub fn max<F, V: Ordered>(&self, value: F) -> When<V::OrderProof, Max<F, V>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {
@@ -106,7 +106,7 @@ impl<T: Record> Of<T> {
 
     /// The record with the least key (see [`Ordered`]): `of.min_by(|trade| trade.price)`. Of records with equal keys it is the earliest, and of those
     /// that are as early the one that came first.
-    pub fn min_by<F, V: Ordered>(&self, key: F) -> When<V::Archived, MinBy<F, V>>
+    pub fn min_by<F, V: Ordered>(&self, key: F) -> When<V::OrderProof, MinBy<F, V>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {
@@ -115,7 +115,7 @@ impl<T: Record> Of<T> {
 
     /// The record with the greatest key (see [`Ordered`]): `of.max_by(|trade| trade.price)`. Of records with equal keys it is the earliest, and of
     /// those that are as early the one that came first.
-    pub fn max_by<F, V: Ordered>(&self, key: F) -> When<V::Archived, MaxBy<F, V>>
+    pub fn max_by<F, V: Ordered>(&self, key: F) -> When<V::OrderProof, MaxBy<F, V>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {
@@ -124,7 +124,7 @@ impl<T: Record> Of<T> {
 
     /// The `k` records with the greatest keys (see [`Ordered`]), from the greatest down; fewer if there are fewer. Of records with equal keys the
     /// earliest come first. It is meant for lists that someone would read: a record that gets into it costs a step for each one behind it.
-    pub fn top_k<F, V: Ordered>(&self, k: usize, key: F) -> When<V::Archived, TopK<F, V>>
+    pub fn top_k<F, V: Ordered>(&self, k: usize, key: F) -> When<V::OrderProof, TopK<F, V>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {
@@ -132,7 +132,7 @@ impl<T: Record> Of<T> {
     }
 
     /// The `k` records with the least keys (see [`Ordered`]), from the least up; otherwise as [`Of::top_k`].
-    pub fn bottom_k<F, V: Ordered>(&self, k: usize, key: F) -> When<V::Archived, BottomK<F, V>>
+    pub fn bottom_k<F, V: Ordered>(&self, k: usize, key: F) -> When<V::OrderProof, BottomK<F, V>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {
@@ -167,7 +167,7 @@ impl<T: Record> Of<T> {
     }
 
     /// How many different values there are, as `u64`. All of them are kept; where they are many, see [`Of::count_distinct_approx`].
-    pub fn count_distinct<F, V: Distinct>(&self, value: F) -> When<V::Archived, CountDistinct<F, V>>
+    pub fn count_distinct<F, V: Distinct>(&self, value: F) -> When<V::DistinctProof, CountDistinct<F, V>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {
@@ -175,7 +175,7 @@ impl<T: Record> Of<T> {
     }
 
     /// About how many different values there are, as `u64`, with a standard error of 0.81 % and in at most 16 KiB (see [`CountDistinctApprox`]).
-    pub fn count_distinct_approx<F, V: Distinct>(&self, value: F) -> When<V::Archived, CountDistinctApprox<F, V>>
+    pub fn count_distinct_approx<F, V: Distinct>(&self, value: F) -> When<V::DistinctProof, CountDistinctApprox<F, V>>
     where
         F: for<'a> Fn(T::View<'a>) -> V + Clone + Send + 'static,
     {

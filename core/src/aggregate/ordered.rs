@@ -15,6 +15,9 @@ use crate::{key::Key, record::Record};
     note = "`min`, `max`, `min_by`, `max_by`, `top_k` and `bottom_k` compare keys (integers, strings, times, tuples of these ..), floats, and options of these; return owned values: `String` rather than `&str`"
 )]
 pub trait Ordered: Record + Clone {
+    /// `()`; see [`When`](crate::proof::When).
+    #[doc(hidden)]
+    type OrderProof;
     /// True for what is left out.
     fn is_absent(view: Self::View<'_>) -> bool;
     /// A total order.
@@ -23,6 +26,8 @@ pub trait Ordered: Record + Clone {
 
 #[diagnostic::do_not_recommend]
 impl<K: Key + Clone> Ordered for K {
+    type OrderProof = K::KeyProof;
+
     #[inline(always)]
     fn is_absent(view: K::View<'_>) -> bool {
         K::is_none(view)
@@ -37,6 +42,8 @@ impl<K: Key + Clone> Ordered for K {
 macro_rules! float {
     ($($type:ty)*) => { $(
         impl Ordered for $type {
+            type OrderProof = ();
+
             #[inline(always)]
             fn is_absent(view: $type) -> bool {
                 view.is_nan()
@@ -49,6 +56,8 @@ macro_rules! float {
         }
 
         impl Ordered for Option<$type> {
+            type OrderProof = ();
+
             #[inline(always)]
             fn is_absent(view: Option<$type>) -> bool {
                 view.is_none_or(<$type>::is_nan)

@@ -59,6 +59,8 @@ impl<V: View, const N: usize> View for [V; N] {
 }
 
 impl<T: Key, const N: usize> Key for [T; N] {
+    type KeyProof = ();
+
     const CARRY_HASH: bool = N > 1 || (N == 1 && T::CARRY_HASH);
 
     #[inline(always)]

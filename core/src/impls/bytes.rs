@@ -88,6 +88,8 @@ impl View for &[u8] {
 }
 
 impl Key for ByteString {
+    type KeyProof = ();
+
     const CARRY_HASH: bool = true;
 
     #[inline(always)]

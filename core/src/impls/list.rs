@@ -216,6 +216,8 @@ impl<T: Record> View for VecView<'_, T> {
 
 /// Lists compare element by element; a list comes after its own beginnings.
 impl<T: Key> Key for Vec<T> {
+    type KeyProof = ();
+
     const CARRY_HASH: bool = true;
 
     fn same(a: VecView<'_, T>, b: VecView<'_, T>) -> bool {

@@ -82,6 +82,8 @@ impl<V: View> View for Option<V> {
 }
 
 impl<T: Key> Key for Option<T> {
+    type KeyProof = ();
+
     const CARRY_HASH: bool = T::CARRY_HASH;
 
     #[inline(always)]

@@ -82,6 +82,8 @@ scalar! {
 macro_rules! key {
     ($hash:expr; $($type:ty)*) => { $(
         impl Key for $type {
+            type KeyProof = ();
+
             const CARRY_HASH: bool = false;
 
             #[inline(always)]

@@ -55,6 +55,8 @@ impl View for &str {
 }
 
 impl Key for String {
+    type KeyProof = ();
+
     const CARRY_HASH: bool = true;
 
     #[inline(always)]

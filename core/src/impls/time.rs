@@ -52,6 +52,8 @@ impl View for Timestamp {
 }
 
 impl Key for Timestamp {
+    type KeyProof = ();
+
     const CARRY_HASH: bool = false;
 
     #[inline(always)]
@@ -115,6 +117,8 @@ impl View for Window {
 }
 
 impl Key for Window {
+    type KeyProof = ();
+
     const CARRY_HASH: bool = false;
 
     #[inline(always)]

@@ -61,6 +61,8 @@ macro_rules! tuple {
         }
 
         impl<$($T: Key),*> Key for ($($T,)*) {
+            type KeyProof = ();
+
             const CARRY_HASH: bool = $len > 1 $(|| $T::CARRY_HASH)*;
 
             #[inline(always)]
@@ -142,6 +144,8 @@ impl View for () {
 }
 
 impl Key for () {
+    type KeyProof = ();
+
     const CARRY_HASH: bool = false;
 
     #[inline(always)]

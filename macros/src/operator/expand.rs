@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{ext::IdentExt as _, spanned::Spanned as _};
+use syn::{Ident, Type, ext::IdentExt as _, spanned::Spanned as _};
 
 use super::model::{Kind, Operator, Resource};
 use crate::types;
@@ -23,7 +23,10 @@ pub(super) fn items(operator: &Operator) -> TokenStream {
     let (vis, ident) = (&operator.function.vis, &operator.function.sig.ident);
     let mut call = operator.function.clone();
     call.sig.ident = syn::Ident::new("call", ident.span());
-    let maker = maker(operator);
+    let maker = maker(operator, |ident, resource, runtime| {
+        let made = quote!(#runtime::operator::Opened<#ident, #resource>);
+        (made, quote!(#runtime::operator::Opened::new(open)))
+    });
     quote! {
         #(#docs)*
         #[allow(non_camel_case_types, dead_code, missing_docs)]
@@ -40,8 +43,12 @@ pub(super) fn items(operator: &Operator) -> TokenStream {
     }
 }
 
-/// The function that `.then(..)` is given: by its name, or, with a resource, called with what opens that.
-pub(super) fn maker(operator: &Operator) -> TokenStream {
+/// The function that `.then(..)` is given: by its name, or, with a resource, called with what opens that; `opened` says of which type it then
+/// is, and makes it.
+pub(super) fn maker(
+    operator: &Operator,
+    opened: impl Fn(&Ident, &Type, &TokenStream) -> (TokenStream, TokenStream),
+) -> TokenStream {
     let (vis, ident) = (&operator.function.vis, &operator.function.sig.ident);
     let Some(Resource { ty, .. }) = &operator.resource else {
         return quote! {
@@ -52,14 +59,15 @@ pub(super) fn maker(operator: &Operator) -> TokenStream {
         };
     };
     let runtime = operator.paths.runtime();
+    let (made, make) = opened(ident, ty, &runtime);
     quote! {
         #vis fn #ident<__E: ::core::fmt::Display>(
             open: impl ::core::ops::Fn(&#runtime::operator::OpenContext<'_>) -> ::core::result::Result<#ty, __E>
             + ::core::marker::Send
             + ::core::marker::Sync
             + 'static,
-        ) -> #runtime::operator::Opened<#ident, #ty> {
-            #runtime::operator::Opened::new(open)
+        ) -> #made {
+            #make
         }
     }
 }
@@ -82,8 +90,10 @@ fn stage(operator: &Operator) -> TokenStream {
     let (input_span, output_span) = (input.span(), output.span());
     let head = {
         let runtime = operator.paths.runtime_at(input_span);
-        let name = if operator.resource.is_some() { quote!(WithResource) } else { quote!(Operator) };
-        quote_spanned!(input_span=> impl #runtime::operator::#name<#record> for #ident)
+        match operator.resource {
+            None => quote_spanned!(input_span=> impl #runtime::operator::Operator<#record> for #ident),
+            Some(_) => quote_spanned!(input_span=> impl #runtime::operator::WithResource for #ident),
+        }
     };
     let view_type = {
         let core = operator.paths.core_at(input_span);
@@ -133,6 +143,7 @@ fn stage(operator: &Operator) -> TokenStream {
         }
         Some(Resource { ty, .. }) => {
             let description = quote! {
+                type In = #record;
                 type Resource = #ty;
 
                 const NAME: &'static str = #name;
@@ -198,7 +209,7 @@ fn key(operator: &Operator) -> TokenStream {
 }
 
 /// Where the function is written.
-pub(super) fn location(operator: &Operator) -> TokenStream {
+fn location(operator: &Operator) -> TokenStream {
     let runtime = operator.paths.runtime();
     let span = operator.function.sig.ident.span();
     quote_spanned! {span=>

@@ -5,8 +5,8 @@ use quote::{ToTokens, quote};
 use syn::FnArg;
 
 use super::{
-    expand::{location, maker},
-    model::{Kind, Operator, Resource},
+    expand::maker,
+    model::{Kind, Operator},
 };
 
 /// The messages and the stub.
@@ -19,7 +19,9 @@ pub(crate) fn operator(operator: &Operator, error: &syn::Error) -> TokenStream {
     }
     let (core, runtime) = (operator.paths.core(), operator.paths.runtime());
     let (vis, ident, kind) = (&function.vis, &function.sig.ident, operator.kind.name());
-    let maker = maker(operator);
+    let maker = maker(operator, |ident, _, _| {
+        (quote!(impl ::core::ops::FnOnce() -> #ident), quote!({ let _ = open; || #ident {} }))
+    });
     let output = operator.output.as_ref().map(|output| output.record(&operator.paths));
     let implementation = if operator.kind == Kind::Key {
         let key = output.unwrap_or_else(|| quote!(u64));
@@ -41,26 +43,13 @@ pub(crate) fn operator(operator: &Operator, error: &syn::Error) -> TokenStream {
             Some(error) => error.to_token_stream(),
             None => quote!(::core::convert::Infallible),
         };
-        let (name, description, receiver) = match &operator.resource {
-            None => (quote!(Operator), TokenStream::new(), quote!(&mut self)),
-            Some(Resource { ty, .. }) => {
-                let (name, location) = (ident.to_string(), location(operator));
-                let description = quote! {
-                    type Resource = #ty;
-                    const NAME: &'static str = #name;
-                    const LOCATION: #runtime::operator::Location = #location;
-                };
-                (quote!(WithResource), description, quote!(_: &mut #ty))
-            }
-        };
         quote! {
-            impl<__T: #core::record::Record> #runtime::operator::#name<__T> for #ident {
+            impl<__T: #core::record::Record> #runtime::operator::Operator<__T> for #ident {
                 type Out = #out;
                 type Error = #error;
                 const KIND: &'static str = #kind;
-                #description
                 fn process<__N: #runtime::operator::Push<Self::Out>>(
-                    #receiver,
+                    &mut self,
                     _: __T::View<'_>,
                     _: #core::time::Timestamp,
                     _: &mut __N,

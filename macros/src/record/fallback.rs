@@ -55,6 +55,7 @@ pub(super) fn record(mut record: Record, error: &syn::Error) -> TokenStream {
         let (impl_generics, _, where_clause) = generics.split_for_impl();
         quote! {
             impl #impl_generics #core::key::Key for #ty #where_clause {
+                type KeyProof = ();
                 const CARRY_HASH: bool = false;
                 fn same(_: Self::View<'_>, _: Self::View<'_>) -> bool { ::core::unreachable!() }
                 fn compare(_: Self::View<'_>, _: Self::View<'_>) -> ::core::cmp::Ordering { ::core::unreachable!() }

@@ -10,9 +10,14 @@ use crate::{
     operator::{OpenContext, Operator, Push},
 };
 
-/// A function on records of type `T` and a resource. `#[map]`, `#[filter]`, `#[flat_map]` and `#[filter_map]` implement it for a function whose first
+/// A function on records and a resource. `#[map]`, `#[filter]`, `#[flat_map]` and `#[filter_map]` implement it for a function whose first
 /// parameter is a reference and not the record.
-pub trait WithResource<T: Record>: 'static {
+///
+/// Its record type is an associated type and no parameter: with a parameter that the attributes find by projection, below the impl of [`Operator`] for
+/// all such functions, incremental builds crash rustc 1.95 ("unstable fingerprints").
+pub trait WithResource: 'static {
+    /// What it takes.
+    type In: Record;
     /// What is opened once per subtask.
     type Resource: Send + 'static;
     /// What the function puts out.
@@ -33,7 +38,7 @@ pub trait WithResource<T: Record>: 'static {
     /// An error rejects the record.
     fn process<N: Push<Self::Out>>(
         resource: &mut Self::Resource,
-        record: T::View<'_>,
+        record: <Self::In as Record>::View<'_>,
         at: Timestamp,
         out: &mut N,
     ) -> Result<(), Self::Error>;
@@ -66,7 +71,7 @@ impl<O, R> Clone for Opened<O, R> {
 
 impl<O, R> IsMade for Opened<O, R> {}
 
-impl<T: Record, O: WithResource<T>> Operator<T> for Opened<O, O::Resource> {
+impl<O: WithResource> Operator<O::In> for Opened<O, O::Resource> {
     type Out = O::Out;
     type Error = O::Error;
     const KIND: &'static str = O::KIND;
@@ -85,7 +90,12 @@ impl<T: Record, O: WithResource<T>> Operator<T> for Opened<O, O::Resource> {
     }
 
     #[inline(always)]
-    fn process<N: Push<O::Out>>(&mut self, record: T::View<'_>, at: Timestamp, out: &mut N) -> Result<(), O::Error> {
+    fn process<N: Push<O::Out>>(
+        &mut self,
+        record: <O::In as Record>::View<'_>,
+        at: Timestamp,
+        out: &mut N,
+    ) -> Result<(), O::Error> {
         let resource = self.resource.as_mut().expect("`open` is called before the first record");
         O::process(resource, record, at, out)
     }

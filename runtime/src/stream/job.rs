@@ -2,6 +2,8 @@
 
 use std::{marker::PhantomData, rc::Rc, sync::Arc};
 
+use millstream_core::proof::When;
+
 use super::{AtLeastOnce, BestEffort, ExactlyOnce, Guarantee, Pipeline};
 use crate::{
     failure::Location,
@@ -33,7 +35,7 @@ impl<G: Guarantee> Job<G> {
 
     /// Begins a stream with a source.
     #[track_caller]
-    pub fn source<S>(&mut self, source: S) -> Pipeline<From<S>, S::Time>
+    pub fn source<S>(&mut self, source: S) -> When<S::Split, Pipeline<From<S>, S::Time>>
     where
         S: Source,
         S: SuitsGuarantee<G>,

@@ -14,7 +14,7 @@ pub use domain::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Guarantee, NoT
 pub use job::{Job, Replayable, SuitsGuarantee};
 pub use keyed::{IsKeyed, KeyBy, Keyed, KeyedStream};
 pub use pipeline::{Chain, ForkToUseAStreamTwice, Pipeline, SameStream, Sealed, Stream};
-pub use rejects::{ToBadRecord, ToPair};
+pub use rejects::{Rejects, ToBadRecord, ToPair};
 pub use rolling::{AtEndStream, RollingStream};
 pub use time::{ByTime, GivenTime, HasTimes, OwnTime, TimeFn};
 pub use two_inputs::two_inputs;

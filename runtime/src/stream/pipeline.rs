@@ -13,6 +13,7 @@ use millstream_core::{
 use super::{
     ByTime, EventTime, GivenTime, HasTimes, OwnTime, Plan, TimeDomain,
     keyed::{IsKeyed, KeyBy, Keyed},
+    rejects::Rejects,
     rolling::{AtEndStream, RollingStream},
     windowed::Windowed,
 };
@@ -267,7 +268,7 @@ pub trait Stream: Sized {
 
     /// One record becomes one or none.
     #[track_caller]
-    fn filter_map<F, R>(self, call: F) -> When<R::Error, Pipeline<Then<Self::Plan, FilterMap<F, R>>, Self::Time>>
+    fn filter_map<F, R>(self, call: F) -> When<R::Proof, Pipeline<Then<Self::Plan, FilterMap<F, R>>, Self::Time>>
     where
         F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> R,
         F: Shippable,
@@ -278,7 +279,7 @@ pub trait Stream: Sized {
 
     /// One record becomes any number: a `Vec`, an array, an `Option`, or [`each`](crate::operator::each) of an iterator.
     #[track_caller]
-    fn flat_map<F, R>(self, call: F) -> When<R::Error, Pipeline<Then<Self::Plan, FlatMap<F, R>>, Self::Time>>
+    fn flat_map<F, R>(self, call: F) -> When<R::Proof, Pipeline<Then<Self::Plan, FlatMap<F, R>>, Self::Time>>
     where
         F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> R,
         F: Shippable,
@@ -321,7 +322,7 @@ pub trait Stream: Sized {
     /// Groups by a key; the closure returns an owned one (an integer, a `String`, a tuple of these). To key by a part of the record without copying it
     /// use [`Stream::key_with`].
     #[track_caller]
-    fn key_by<F, K>(self, key: F) -> When<K::Archived, Keyed<Self::Plan, KeyBy<F, K>, Self::Time>>
+    fn key_by<F, K>(self, key: F) -> When<K::KeyProof, Keyed<Self::Plan, KeyBy<F, K>, Self::Time>>
     where
         F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> K,
         F: Shippable,
@@ -554,6 +555,24 @@ pub trait Stream: Sized {
             Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)
         };
         draft.end(Box::new(make), Some(driver));
+    }
+
+    /// Behind what rejects no records; see [`Rejects`].
+    #[doc(hidden)]
+    fn skip_errors(self) -> When<Self::Proof, Self>
+    where
+        Self: Rejects,
+    {
+        unreachable!("nothing implements this bound")
+    }
+
+    /// Behind what rejects no records; see [`Rejects`].
+    #[doc(hidden)]
+    fn divert_errors(self) -> When<Self::Proof, (Self, Self)>
+    where
+        Self: Rejects,
+    {
+        unreachable!("nothing implements this bound")
     }
 
     /// Names the last operator, for plans, metrics and messages. A stateful operator's state is found again by its `uid` or else by this name.

@@ -81,3 +81,15 @@ pub type ToBadRecord = for<'a> fn(BadRecordView<'a>, ()) -> BadRecord;
 
 /// The function of [`Pipeline::divert_errors`].
 pub type ToPair<T, E> = for<'a> fn(<T as Record>::View<'a>, E) -> (T, String);
+
+/// What `.skip_errors()` and `.divert_errors()` need where neither an operator nor a source offers them: a method of [`Stream`](super::Stream) is called only
+/// then. Never implemented.
+#[diagnostic::on_unimplemented(
+    message = "nothing in front of this rejects records, so there are no errors to skip or to divert",
+    label = "rejects nothing",
+    note = "put it directly behind the operator whose closure or function returns a `Result`, or behind `job.source(..)` of files"
+)]
+pub trait Rejects {
+    #[doc(hidden)]
+    type Proof;
+}

@@ -22,9 +22,15 @@ pub use key_set::{KeySet, KeySetView};
     note = "`count_distinct` and `count_distinct_approx` are of keys (integers, strings, times, tuples of these ..) and options of these; return owned values: `String` rather than `&str`",
     note = "a float is not equal to itself when it is NaN: count its `to_bits()` or a rounded integer instead; put `#[record(key)]` on a struct or enum of yours"
 )]
-pub trait Distinct: Key {}
+pub trait Distinct: Key {
+    /// `()`; see [`When`](crate::proof::When).
+    #[doc(hidden)]
+    type DistinctProof;
+}
 #[diagnostic::do_not_recommend]
-impl<K: Key> Distinct for K {}
+impl<K: Key> Distinct for K {
+    type DistinctProof = K::KeyProof;
+}
 
 /// Counts the different values of all records. Made by [`Of::count_distinct`](super::Of::count_distinct).
 ///

@@ -71,6 +71,8 @@ pub(super) fn implementation(record: &Record) -> Option<TokenStream> {
     Some(quote! {
         #[automatically_derived]
         impl #impl_generics #core::key::Key for #ident #ty_generics #where_clause {
+            type KeyProof = ();
+
             const CARRY_HASH: bool = #carry;
 
             #[inline]

@@ -76,7 +76,7 @@ where
 
     #[inline(always)]
     fn create(&self) -> Sketch {
-        Vec::new()
+        Sketch::default()
     }
 
     #[inline(always)]
@@ -90,11 +90,12 @@ where
     }
 
     fn merge(&self, sketch: &mut Sketch, other: <Sketch as Record>::View<'_>) {
-        sketch::merge(sketch, other.iter());
+        sketch::merge(sketch, other.0.iter(), other.1.iter());
     }
 
     fn finish(&self, sketch: &Sketch) -> [V::Mean; N] {
-        let total = sketch::total(sketch);
-        self.quantiles.map(|quantile| V::mean(sketch::at(sketch, total, quantile).map(|at| self.widths.middle(at))))
+        let buckets = sketch::sorted(sketch);
+        let total = sketch::total(&buckets);
+        self.quantiles.map(|quantile| V::mean(sketch::at(&buckets, total, quantile).map(|at| self.widths.middle(at))))
     }
 }

@@ -1,13 +1,21 @@
-//! The sketch behind quantiles: counts of values by bucket, sorted by bucket.
+//! The sketch behind quantiles: counts of values by bucket, and behind them those that have yet to be sorted in.
 
-/// How many values fell into each bucket; the buckets ascend.
-pub(super) type Sketch = Vec<(i32, u64)>;
+use std::borrow::Cow;
+
+/// How many values fell into a bucket.
+type Count = (i32, u64);
+
+/// The counts by bucket, ascending; and counts as they came, in which a bucket may occur often. Values are gathered there, and sorted in many at a time: to
+/// look for the bucket of each would miss the caches several times, and to insert it would move half of the others.
+pub(super) type Sketch = (Vec<Count>, Vec<Count>);
 
 /// The most buckets of a sketch. Beyond it the lowest are counted in one.
 const BUCKETS_LIMIT: usize = 16 << 10;
 
-/// A sketch that has so many times fewer buckets than the one it is merged into is added bucket by bucket.
-const SMALL: usize = 8;
+/// The least number of counts that are gathered.
+const GATHERED_MIN: usize = 64;
+/// How many times fewer counts are gathered than there are buckets, where that is more: sorting them in passes over all buckets.
+const BUCKETS_PER_GATHERED: usize = 8;
 
 /// Bits of a float's mantissa.
 const MANTISSA_BITS: u32 = f64::MANTISSA_DIGITS - 1;
@@ -64,64 +72,83 @@ impl Widths {
 }
 
 /// Counts values in their bucket.
-#[inline]
-pub(super) fn add(sketch: &mut Sketch, bucket: i32, count: u64) {
-    match sketch.binary_search_by_key(&bucket, |(bucket, _)| *bucket) {
-        Ok(at) => sketch[at].1 += count,
-        Err(at) => insert(sketch, at, bucket, count),
+#[inline(always)]
+pub(super) fn add((buckets, gathered): &mut Sketch, bucket: i32, count: u64) {
+    gathered.push((bucket, count));
+    if gathered.len() >= GATHERED_MIN && gathered.len() * BUCKETS_PER_GATHERED >= buckets.len() {
+        sort_in(buckets, gathered);
     }
-}
-
-/// Buckets are new rarely: there are only so many.
-#[cold]
-fn insert(sketch: &mut Sketch, at: usize, bucket: i32, count: u64) {
-    // What lies below the lowest bucket of a sketch that is full belongs to it.
-    if sketch.len() >= BUCKETS_LIMIT && at == 0 {
-        sketch[0].1 += count;
-        return;
-    }
-    sketch.insert(at, (bucket, count));
-    keep_within_limit(sketch);
 }
 
 /// Adds the counts of another sketch.
-pub(super) fn merge(sketch: &mut Sketch, other: impl ExactSizeIterator<Item = (i32, u64)>) {
-    if other.len() * SMALL < sketch.len() {
-        other.for_each(|(bucket, count)| add(sketch, bucket, count));
-        return;
+pub(super) fn merge(
+    sketch: &mut Sketch,
+    sorted: impl ExactSizeIterator<Item = Count>,
+    gathered: impl ExactSizeIterator<Item = Count>,
+) {
+    if sorted.len() < GATHERED_MIN {
+        sorted.for_each(|(bucket, count)| add(sketch, bucket, count));
+    } else {
+        sketch.0 = merged(&sketch.0, sorted);
     }
-    sketch.extend(other);
-    // Two ascending runs, which a stable sort merges in one pass.
-    sketch.sort_by_key(|(bucket, _)| *bucket);
-    sketch.dedup_by(|next, kept| {
-        let same = next.0 == kept.0;
-        if same {
-            kept.1 += next.1;
-        }
-        same
-    });
-    keep_within_limit(sketch);
+    gathered.for_each(|(bucket, count)| add(sketch, bucket, count));
+}
+
+/// Sorts the gathered counts in.
+#[inline(never)]
+fn sort_in(buckets: &mut Vec<Count>, gathered: &mut Vec<Count>) {
+    gathered.sort_unstable_by_key(|(bucket, _)| *bucket);
+    *buckets = merged(buckets, gathered.drain(..));
+}
+
+/// Two runs of counts as one. Both ascend; in the second a bucket may occur often.
+fn merged(buckets: &[Count], others: impl ExactSizeIterator<Item = Count>) -> Vec<Count> {
+    let mut merged = Vec::<Count>::with_capacity(buckets.len() + others.len());
+    let mut push = |(bucket, count): Count| match merged.last_mut() {
+        Some((last, total)) if *last == bucket => *total += count,
+        _ => merged.push((bucket, count)),
+    };
+    let mut at = 0;
+    for other in others {
+        let before = buckets[at..].iter().take_while(|(bucket, _)| *bucket <= other.0).count();
+        buckets[at..at + before].iter().for_each(|count| push(*count));
+        at += before;
+        push(other);
+    }
+    buckets[at..].iter().for_each(|count| push(*count));
+    keep_within_limit(&mut merged);
+    merged
 }
 
 /// Counts the lowest buckets in the lowest that may stay.
 ///
 /// The buckets that stay are always the highest of all that were ever counted in, whatever the order; and what was counted in one that does not stay
 /// moves up, in the end into the lowest that does. So this does not depend on the order either.
-fn keep_within_limit(sketch: &mut Sketch) {
-    let excess = sketch.len().saturating_sub(BUCKETS_LIMIT);
+fn keep_within_limit(buckets: &mut Vec<Count>) {
+    let excess = buckets.len().saturating_sub(BUCKETS_LIMIT);
     if excess > 0 {
-        let below: u64 = sketch.drain(..excess).map(|(_, count)| count).sum();
-        sketch[0].1 += below;
+        let below: u64 = buckets.drain(..excess).map(|(_, count)| count).sum();
+        buckets[0].1 += below;
     }
 }
 
+/// All counts by bucket, ascending.
+pub(super) fn sorted((buckets, gathered): &Sketch) -> Cow<'_, [Count]> {
+    if gathered.is_empty() {
+        return Cow::Borrowed(buckets);
+    }
+    let mut gathered = gathered.clone();
+    gathered.sort_unstable_by_key(|(bucket, _)| *bucket);
+    Cow::Owned(merged(buckets, gathered.into_iter()))
+}
+
 /// How many values there are.
-pub(super) fn total(sketch: &Sketch) -> u64 {
-    sketch.iter().map(|(_, count)| count).sum()
+pub(super) fn total(buckets: &[Count]) -> u64 {
+    buckets.iter().map(|(_, count)| count).sum()
 }
 
 /// The bucket of a quantile of `total` values; `None` if there are none.
-pub(super) fn at(sketch: &Sketch, total: u64, quantile: f64) -> Option<i32> {
+pub(super) fn at(buckets: &[Count], total: u64, quantile: f64) -> Option<i32> {
     let position = (quantile * total.checked_sub(1)? as f64) as u64;
     let mut seen = 0;
     let holds = |(_, count): &&(i32, u64)| {
@@ -129,5 +156,5 @@ pub(super) fn at(sketch: &Sketch, total: u64, quantile: f64) -> Option<i32> {
         seen > position
     };
     // More values than a float counts exactly may round the position past the last.
-    sketch.iter().find(holds).or(sketch.last()).map(|(bucket, _)| *bucket)
+    buckets.iter().find(holds).or(buckets.last()).map(|(bucket, _)| *bucket)
 }

@@ -133,6 +133,7 @@ Output:
       --json                 Report the end as one line of JSON, the last on standard output
       --log <FILTER>         What is logged: off, error, warn, info, debug, trace, or a filter as `millstream=debug` [default: warn]
       --log-format <FORMAT>  How it is logged: text or json, one line an event [default: text]
+      --output <FORMAT>      How it is put out: text, or json for the same as --json [default: text]
 ";
 
 const ENVIRONMENT: &str = "\
@@ -293,6 +294,34 @@ fn what_operators_count_is_in_the_report() {
     assert_eq!(counter["value"], 5);
 }
 
+#[derive(clap::Args)]
+struct Output {
+    #[arg(long)]
+    output: String,
+}
+
+static WRITES: JobEntry = JobEntry {
+    name: "writes",
+    doc: "",
+    location: HERE,
+    augment: augment::<Output>,
+    build: |matches, options| {
+        let output = |job: &mut Job, output: Output| {
+            assert_eq!(output.output, "json");
+            even(job);
+        };
+        build_with("writes", HERE, output, matches, options)
+    },
+};
+
+#[test]
+fn output_says_json_unless_the_job_has_an_argument_of_that_name() {
+    assert_eq!(json(&call(JOBS, &["run", "even", "--output", "json", "--log", "off"]))["ending"], "done");
+    assert!(call(JOBS, &["run", "even", "--output", "text", "--quiet", "--log", "off"]).out.is_empty());
+    assert!(call(&[&WRITES], &["--output", "json", "--quiet", "--log", "off"]).out.is_empty());
+    assert_eq!(json(&call(&[&WRITES], &["--output", "json", "--json", "--log", "off"]))["ending"], "done");
+}
+
 #[test]
 fn plans_and_jobs_are_json_too() {
     let plan = json(&call(JOBS, &["plan", "count", "--below", "1", "--parallelism", "3", "--json"]));
@@ -304,6 +333,7 @@ fn plans_and_jobs_are_json_too() {
     assert_eq!(plan["edges"].as_array().map(Vec::len), Some(0));
 
     let jobs = json(&call(JOBS, &["jobs", "--json"]));
+    assert_eq!(json(&call(JOBS, &["jobs", "--output", "json"])), jobs);
     let names: Vec<_> = jobs.as_array().into_iter().flatten().map(|job| &job["name"]).collect();
     assert_eq!(names, ["count", "even", "panics", "unfinished"]);
     let below = &jobs[0]["arguments"][0];

@@ -9,7 +9,7 @@ use clap::{
 use clap_complete::Shell;
 
 use super::{
-    command::{self, DOT, JSON, MERMAID, QUIET, SHELL},
+    command::{self, DOT, MERMAID, QUIET, SHELL, wants_json},
     given,
     logs::LogOptions,
     plan::{self, Format},
@@ -87,7 +87,7 @@ pub(super) fn parse(jobs: &[&'static JobEntry], mut args: Vec<OsString>, world: 
     match matches.subcommand() {
         Some(("run", matches)) => {
             let chosen = choose(jobs, "run", matches, &mut root, world)?;
-            let (quiet, json) = (chosen.matches.get_flag(QUIET), chosen.matches.get_flag(JSON));
+            let (quiet, json) = (chosen.matches.get_flag(QUIET), wants_json(&chosen.matches));
             let logs = LogOptions::of(&chosen.matches, world).map_err(|message| wrong(&mut root, "run", message))?;
             Ok(Invocation::Run(chosen, RunOptions { quiet, json, logs }))
         }
@@ -96,7 +96,7 @@ pub(super) fn parse(jobs: &[&'static JobEntry], mut args: Vec<OsString>, world: 
             let format = match &chosen.matches {
                 matches if matches.get_flag(MERMAID) => Format::Mermaid,
                 matches if matches.get_flag(DOT) => Format::Dot,
-                matches if matches.get_flag(JSON) => Format::Json,
+                matches if wants_json(matches) => Format::Json,
                 _ => Format::Tree,
             };
             Ok(Invocation::Plan(chosen, format))
@@ -105,17 +105,17 @@ pub(super) fn parse(jobs: &[&'static JobEntry], mut args: Vec<OsString>, world: 
             // The tables of an only job count though it is not named; which of several is meant cannot be known.
             let job = if let [job] = jobs { Some(job.name) } else { None };
             let outside = given::gather(matches, job, world).map_err(|message| wrong(&mut root, "config", message))?;
-            Ok(Invocation::Config(Configured::Any(outside), matches.get_flag(JSON)))
+            Ok(Invocation::Config(Configured::Any(outside), wants_json(matches)))
         }
         Some(("config", matches)) => {
             let chosen = choose(jobs, "config", matches, &mut root, world)?;
-            let json = chosen.matches.get_flag(JSON);
+            let json = wants_json(&chosen.matches);
             Ok(Invocation::Config(Configured::Job(Box::new(chosen)), json))
         }
         Some(("completions", matches)) => {
             Ok(Invocation::Completions(*matches.get_one(SHELL).expect("clap requires the shell")))
         }
-        Some(("jobs", matches)) => Ok(Invocation::Jobs(matches.get_flag(JSON))),
+        Some(("jobs", matches)) => Ok(Invocation::Jobs(wants_json(matches))),
         _ => Err(root.error(ErrorKind::MissingSubcommand, "say what is to be done").into()),
     }
 }

@@ -1,7 +1,7 @@
 //! The command line as clap knows it: commands, options, each job's own arguments, and the texts around them. (By clap's builder, since jobs are known
 //! only when the binary is linked.)
 
-use clap::{Arg, ArgAction, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
 
 use super::plan::first_paragraph;
@@ -15,6 +15,7 @@ pub(super) const DEFINE: &str = "millstream:define";
 pub(super) const CONFIG: &str = "millstream:config";
 pub(super) const QUIET: &str = "millstream:quiet";
 pub(super) const JSON: &str = "millstream:json";
+pub(super) const OUTPUT: &str = "millstream:output";
 pub(super) const LOG: &str = "millstream:log";
 pub(super) const LOG_FORMAT: &str = "millstream:log-format";
 pub(super) const MERMAID: &str = "millstream:mermaid";
@@ -56,7 +57,7 @@ pub(super) fn root(jobs: &[&'static JobEntry], bin: &str) -> Command {
         .disable_help_subcommand(true)
         .subcommand(with_jobs(run, jobs, bin, Jobs::Required, run_options))
         .subcommand(with_jobs(plan, jobs, bin, Jobs::Required, plan_options))
-        .subcommand(Command::new("jobs").about("List the jobs of this binary").arg(json("As JSON")))
+        .subcommand(with_output(Command::new("jobs").about("List the jobs of this binary").arg(json("As JSON"))))
         .subcommand(config)
         .subcommand(completions)
         .after_help(root_examples(jobs, bin))
@@ -90,16 +91,18 @@ fn with_jobs(
     let command = match (jobs, needed) {
         ([job], Jobs::Required) => {
             let only = format!("The only job is `{}`: {}", job.name, first_paragraph(job.doc));
-            options(with_arguments(command, job))
+            with_output(options(with_arguments(command, job)))
                 .args_conflicts_with_subcommands(true)
                 .subcommand_negates_reqs(true)
                 .after_help(format!("{only}\n\n{}", footer(job, &format!("{bin} {name}"), &name)))
         }
         (_, Jobs::Required) => command,
-        (_, Jobs::Optional) => options(command).args_conflicts_with_subcommands(true).after_help(ENVIRONMENT),
+        (_, Jobs::Optional) => {
+            with_output(options(command)).args_conflicts_with_subcommands(true).after_help(ENVIRONMENT)
+        }
     };
     let jobs = jobs.iter().map(|job| {
-        let own = options(with_arguments(Command::new(job.name), job));
+        let own = with_output(options(with_arguments(Command::new(job.name), job)));
         let about = first_paragraph(job.doc);
         // Where there is no more to say, `--help` may be as short as `-h`.
         let more = (about.len() < job.doc.trim().len()).then_some(job.doc.trim());
@@ -183,6 +186,27 @@ fn plan_options(command: Command) -> Command {
 
 fn config_options(command: Command) -> Command {
     settings_options(command).arg(json("As JSON"))
+}
+
+/// Adds `--output json`, which is `--json`, unless the job has an argument of that name: it is the natural one for where a job writes to.
+fn with_output(command: Command) -> Command {
+    if command.get_arguments().any(|argument| argument.get_long() == Some("output")) {
+        return command;
+    }
+    let output =
+        Arg::new(OUTPUT).long("output").value_name("FORMAT").value_parser(["text", "json"]).conflicts_with(JSON);
+    command.arg(
+        output
+            .help("How it is put out: text, or json for the same as --json [default: text]")
+            .hide_possible_values(true)
+            .help_heading(OUTPUT_HEADING),
+    )
+}
+
+/// True if JSON was asked for, by either option.
+pub(super) fn wants_json(matches: &ArgMatches) -> bool {
+    matches.get_flag(JSON)
+        || matches.try_get_one::<String>(OUTPUT).is_ok_and(|format| format.is_some_and(|f| f == "json"))
 }
 
 fn json(help: &'static str) -> Arg {

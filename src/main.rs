@@ -5,6 +5,10 @@ use std::io::Write;
 /// The examples, each with what it does: a new one is a row here.
 const EXAMPLES: &[(&str, &str)] = &[
     ("flights", "departures and mean delay per airport and hour, from ten days of real flights"),
+    ("flights_weather", "each flight with the weather at its airport"),
+    ("log_errors", "the services with the most errors in each minute of a log"),
+    ("sale_windows", "sales from a line server, in windows of two seconds"),
+    ("stock_trades", "trades and mean price per industry and minute, and the highest of the day"),
     ("word_count", "how often each word occurs in a text"),
 ];
 

@@ -1,4 +1,5 @@
-//! The examples run on their sample data, as the README says, and their output is compared with what is kept beside them.
+//! The examples run on their sample data, as the README says, and their output is compared with what is kept beside them. (`sale_windows`, whose windows
+//! are those of the clock, is run by `tests/examples`.)
 
 use std::fs;
 
@@ -28,6 +29,24 @@ const EXAMPLES: &[Example] = &[
         outputs: &[
             Output { directory: "departures", expected: "examples/expected/flights-departures.csv" },
             Output { directory: "delayed", expected: "examples/expected/flights-delayed.csv" },
+        ],
+    },
+    Example {
+        name: "flights_weather",
+        arguments: &["run", "--output", "{out}"],
+        outputs: &[Output { directory: "", expected: "examples/expected/flights_weather.csv" }],
+    },
+    Example {
+        name: "log_errors",
+        arguments: &["run", "--output", "{out}"],
+        outputs: &[Output { directory: "", expected: "examples/expected/log_errors.csv" }],
+    },
+    Example {
+        name: "stock_trades",
+        arguments: &["run", "--output", "{out}"],
+        outputs: &[
+            Output { directory: "minutes", expected: "examples/expected/stock_trades-minutes.csv" },
+            Output { directory: "highest", expected: "examples/expected/stock_trades-highest.csv" },
         ],
     },
     Example {

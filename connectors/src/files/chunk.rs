@@ -18,6 +18,9 @@ use crate::background::background;
 /// no telling where to go on behind it.
 pub const ROW_BYTES_LIMIT: usize = 64 * 1024 * 1024;
 
+/// Where a range ends if nobody knows how long the text is.
+pub(super) const TO_THE_END: u64 = u64::MAX;
+
 /// How much is read at once, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sizes {
@@ -153,8 +156,22 @@ impl Chunks {
         bytes.truncate(headroom + read);
         let origin = self.next as i64 - headroom as i64;
         self.next += read as u64;
-        Ok(Text { bytes, at: headroom, origin, last: read < wanted })
+        let last = read < wanted;
+        if last && self.next < self.end && self.end != TO_THE_END {
+            return Err(cut_off(&self.path));
+        }
+        Ok(Text { bytes, at: headroom, origin, last })
     }
+}
+
+/// A file that has become shorter must not pass for one that was: what is gone would be missing from a result that looks complete.
+#[cold]
+fn cut_off(path: &Path) -> Failure {
+    Failure::new(format!(
+        "cannot read {}: it has become shorter since it was found; write files under another name, rename them into place when they are \
+         complete, and leave them as they are until they are read",
+        path.display()
+    ))
 }
 
 /// Puts what was left of the text before in front of the next; gives back a buffer for the one after.

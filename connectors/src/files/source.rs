@@ -15,7 +15,7 @@ use millstream_runtime::{
 };
 
 use super::{
-    chunk::Sizes,
+    chunk::{Sizes, TO_THE_END},
     compression::{self, Compression},
     error::cannot_read,
     find::Wanted,
@@ -110,7 +110,7 @@ impl<F: ReadFormat> FileSource<F> {
             .ok_or_else(|| Failure::new(format!("the path {} is not UTF-8; rename it", path.display())))?
             .to_owned();
         let (bytes, end) = match Compression::of(path) {
-            Some(_) => (u64::MAX, u64::MAX), // how long its text is shows at the end
+            Some(_) => (u64::MAX, TO_THE_END), // how long its text is shows at the end
             None if self.format.splittable() => (self.split_bytes, len),
             None => (u64::MAX, len),
         };

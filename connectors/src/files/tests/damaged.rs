@@ -90,6 +90,28 @@ fn a_damaged_header_is_found_before_anything_runs() {
     });
 }
 
+#[test]
+fn a_file_that_has_become_shorter_since_it_was_found_fails() {
+    let directory = tempfile::tempdir().unwrap();
+    let (text, source) = (lines(), TextFiles::read(directory.path()).split_bytes(100));
+    for len in [0, 1, 50, text.len() / 2, text.len() - 1] {
+        file(directory.path(), "lines.txt", &text);
+        let failure = block_on(async {
+            let cx = ConnectorContext::detached(TokioEnv::current(), "test");
+            let splits = source.enumerator(&cx)?.discover().await?.splits;
+            file(directory.path(), "lines.txt", &text[..len]);
+            let mut reader = FileReader::new(Arc::clone(cx.env()), source.format, Sizes::DEFAULT);
+            for split in splits.into_iter().rev() {
+                reader.open(split)?;
+                drain(&mut reader, &mut Default::default()).await?;
+            }
+            Ok(())
+        });
+        let told = failure.map_err(|failure: Failure| message(&failure, directory.path())).unwrap_err();
+        assert!(told.starts_with("cannot read lines.txt: it has become shorter since it was found; "), "{len}: {told}");
+    }
+}
+
 /// A file system whose files may not be opened.
 struct Locked;
 

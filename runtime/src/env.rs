@@ -81,7 +81,7 @@ pub trait Files: Send + Sync {
     fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>>;
     /// Opens a file for writing at its end, wherever that is at each write; one that is missing is created.
     fn append(&self, path: &Path) -> io::Result<Box<dyn WriteFile>>;
-    /// The length of a file, in bytes; an error if it is a directory.
+    /// The length of a file, in bytes; an error if it is something else: a directory, a pipe, a device.
     fn len(&self, path: &Path) -> io::Result<u64>;
     /// True if there is a directory.
     fn is_dir(&self, path: &Path) -> bool;
@@ -240,6 +240,9 @@ impl Files for Disk {
         let metadata = std::fs::metadata(path)?;
         if metadata.is_dir() {
             return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
+        }
+        if !metadata.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file but a pipe, a socket or a device"));
         }
         Ok(metadata.len())
     }

@@ -1,7 +1,7 @@
 //! From what the user wrote (a file, a directory, a pattern) to files.
 
 use std::{
-    fmt,
+    fmt, io,
     path::{Component, Path, PathBuf},
 };
 
@@ -148,8 +148,21 @@ fn expand(files: &dyn Files, pattern: &Path) -> Result<Vec<PathBuf>, Failure> {
         }
         found = next;
     }
-    found.retain(|path| files.is_dir(path) || files.len(path).is_ok());
-    Ok(found)
+    let mut there = Vec::with_capacity(found.len());
+    for path in found {
+        if files.is_dir(&path) || exists(files, &path)? {
+            there.push(path);
+        }
+    }
+    Ok(there)
+}
+
+/// True if there is something that is no directory. What cannot be looked at is an error: it must not be left out as if it were not there.
+fn exists(files: &dyn Files, path: &Path) -> Result<bool, Failure> {
+    match files.len(path) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
+        len => len.map(|_| true).map_err(|error| cannot_read(path, &error)),
+    }
 }
 
 /// A directory and all directories below it.
@@ -175,6 +188,7 @@ fn descend(
 fn children(files: &dyn Files, directory: &Path, entries: &mut usize) -> Result<Vec<PathBuf>, Failure> {
     let listed = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     if !files.is_dir(listed) {
+        exists(files, listed)?;
         return Ok(Vec::new());
     }
     let children = list(files, listed)?;

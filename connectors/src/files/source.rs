@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -153,12 +154,19 @@ impl<F: ReadFormat> Source for FileSource<F> {
             found
         };
         for path in found {
-            let is_empty = files.len(&path).is_ok_and(|len| len == 0);
+            let is_empty = files.len(&path).map_err(|error| cannot_read(&path, &error))? == 0;
             if self.watch.is_some() && is_empty {
                 continue; // it may yet get its content
             }
-            let mut text = compression::open(files, &path, 0).map_err(|error| cannot_read(&path, &error))?;
+            let open = || compression::open(files, &path, 0).map_err(|error| cannot_read(&path, &error));
+            let mut text = open()?;
             self.format.header(&mut *text, &path)?;
+            if is_empty && open()?.read(&mut [0]).is_ok_and(|read| read > 0) {
+                return Err(Failure::new(format!(
+                    "{} says that it is empty, but has content, as the files of `/proc` do; copy it to a file on a disk first",
+                    path.display()
+                )));
+            }
         }
         Ok(())
     }

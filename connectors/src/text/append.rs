@@ -60,7 +60,12 @@ impl Sink for AppendSink {
         if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
             files.create_dir(directory).map_err(|error| cannot_write(directory, &error))?;
         }
-        files.append(path).map(drop).map_err(|error| cannot_write(path, &error))
+        // What is neither there nor a file is refused before it is opened: to open a pipe may take for ever.
+        match files.len(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => files.append(path).map(drop),
+        }
+        .map_err(|error| cannot_write(path, &error))
     }
 
     fn writer(&self, cx: &SinkContext) -> Result<AppendWriter, Failure> {

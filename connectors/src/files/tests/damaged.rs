@@ -112,6 +112,32 @@ fn a_file_that_has_become_shorter_since_it_was_found_fails() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_refused_before_it_is_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(directory.path().join("socket")).unwrap();
+    std::os::unix::fs::symlink("loop", directory.path().join("loop")).unwrap();
+    let check = |path: &str| {
+        let source = TextFiles::read(directory.path().join(path));
+        block_on(async {
+            let cx = ConnectorContext::detached(TokioEnv::current(), "test");
+            message(&source.check(&cx).unwrap_err(), directory.path())
+        })
+    };
+    for path in ["socket", "s*"] {
+        assert_eq!(check(path), "cannot read socket: it is no file but a pipe, a socket or a device");
+    }
+    // What cannot be looked at is not left out.
+    for path in ["loop", "l*", "l*/*.txt", "*/lines.txt"] {
+        assert!(check(path).starts_with("cannot read loop"), "{path}: {}", check(path));
+    }
+    if cfg!(target_os = "linux") {
+        let told = check("/proc/version");
+        assert!(told.starts_with("/proc/version says that it is empty, but has content, "), "{told}");
+    }
+}
+
 /// A file system whose files may not be opened.
 struct Locked;
 

@@ -13,6 +13,8 @@ use super::place::is_marker;
 
 /// How many directories a partition may be deep.
 pub const PARTITION_DEPTH_LIMIT: usize = 16;
+/// How long the name of a directory may be, in bytes: what file systems take.
+const NAME_BYTES_LIMIT: usize = 255;
 
 /// What may name the directory of a partition: what can be displayed.
 #[diagnostic::on_unimplemented(
@@ -144,6 +146,9 @@ pub(super) fn check_directory(name: &str) -> Result<(), Failure> {
         if level.starts_with('.') {
             return Err(fault("a name that begins with a dot is hidden, or leads elsewhere"));
         }
+        if level.len() > NAME_BYTES_LIMIT {
+            return Err(fault(&format!("a name of {} bytes is longer than the {NAME_BYTES_LIMIT} of a directory", level.len())));
+        }
         if level.chars().any(char::is_control) {
             return Err(fault("it holds control characters"));
         }
@@ -169,6 +174,8 @@ mod tests {
             check_directory(good).unwrap();
         }
         let deep = "a/".repeat(PARTITION_DEPTH_LIMIT) + "a";
+        let long = "é".repeat(128);
+        check_directory(&long[..254]).unwrap();
         for (bad, why) in [
             ("", "it is empty"),
             ("/etc", "a name between slashes is empty"),
@@ -181,6 +188,7 @@ mod tests {
             ("a\0", "it holds control characters"),
             ("_SUCCESS", "that is what marks complete output"),
             (&*deep, "it is more than 16 directories deep"),
+            (&*long, "a name of 256 bytes is longer than the 255 of a directory"),
         ] {
             assert_eq!(
                 check_directory(bad).unwrap_err().message(),

@@ -18,6 +18,9 @@ use super::{
     place::{FilePart, Place, make_directories, remove_empty},
 };
 
+/// How often a part is given its name while the directory for it goes away.
+const ATTEMPTS_LIMIT: usize = 100;
+
 /// Renames parts to their final names; see [`FileSink`](super::FileSink).
 pub struct FileCommitter {
     env: Arc<dyn Env>,
@@ -81,12 +84,25 @@ fn commit(
     for (staged, name) in parts {
         let (from, to) = (place.directory().join(staged), place.directory().join(name));
         let directory = to.parent().unwrap_or(place.directory());
-        let made = make_directories(files, directory).map_err(|error| cannot_write(directory, &error))?;
-        touched.insert(directory.to_path_buf());
-        touched.extend(made.iter().filter_map(|made| made.parent()).map(Path::to_path_buf));
-        appeared.extend(made.into_iter().rev());
-        if appear(files, &from, &to)? {
-            appeared.push(to);
+        let mut attempts = 0;
+        loop {
+            let moved = make_directories(files, directory).and_then(|made| {
+                touched.insert(directory.to_path_buf());
+                touched.extend(made.iter().filter_map(|made| made.parent()).map(Path::to_path_buf));
+                appeared.extend(made.into_iter().rev());
+                appear(files, &from, &to)
+            });
+            attempts += 1;
+            match moved {
+                Ok(true) => break appeared.push(to),
+                Ok(false) => break,
+                // The committer of another subtask has removed the directory, which the parts of an earlier run had left empty.
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound
+                        && attempts < ATTEMPTS_LIMIT
+                        && files.len(&from).is_ok() => {}
+                Err(error) => return Err(cannot_write(&to, &error)),
+            }
         }
     }
     touched.iter().try_for_each(|directory| sync(files, directory))?;
@@ -114,11 +130,10 @@ fn remove_others(files: &dyn Files, place: &Place) -> Result<(), Failure> {
 }
 
 /// Gives a part its final name. False if that was done before.
-fn appear(files: &dyn Files, from: &Path, to: &Path) -> Result<bool, Failure> {
+fn appear(files: &dyn Files, from: &Path, to: &Path) -> io::Result<bool> {
     match files.rename(from, to) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && files.len(to).is_ok() => Ok(false),
-        Err(error) => Err(cannot_write(to, &error)),
-        Ok(()) => Ok(true),
+        renamed => renamed.map(|()| true),
     }
 }
 

@@ -72,6 +72,17 @@ fn a_commit_that_fails_halfway_takes_back_what_had_appeared() {
 }
 
 #[test]
+fn a_directory_that_another_committer_removes_is_made_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let sink = TextFiles::write(directory.path()).partition_by(|line| line.to_owned());
+    block_on(async {
+        let cx = SinkContext::detached(FaultyEnv::new(TokioEnv::current(), Fault::DirectoryGone), "text");
+        run_in(&sink, &cx, &lines(["a"])).await.unwrap();
+    });
+    assert_eq!(tree(directory.path()), ["_SUCCESS", "a/part-00000-000000.txt"]);
+}
+
+#[test]
 fn what_still_goes_on_in_the_background_of_a_cancelled_job_leaves_nothing() {
     for seed in 0..50 {
         let directory = tempfile::tempdir().unwrap();

@@ -23,6 +23,8 @@ pub(super) enum Fault {
     Rename { after: u64 },
     /// Making the marker.
     Success,
+    /// The first time that a file is renamed, someone has removed the directory for it.
+    DirectoryGone,
 }
 
 pub(super) struct FaultyEnv {
@@ -105,6 +107,10 @@ impl Files for FaultyFiles {
         match self.fault {
             Fault::Rename { after } if self.count.fetch_add(1, Relaxed) >= after => {
                 Err(io::ErrorKind::PermissionDenied.into())
+            }
+            Fault::DirectoryGone if self.count.fetch_add(1, Relaxed) == 0 => {
+                Disk.remove_empty_dir(to.parent().expect("a part is in a directory"))?;
+                Disk.rename(from, to)
             }
             _ => Disk.rename(from, to),
         }

@@ -175,6 +175,31 @@ fn a_check_that_fails_takes_back_the_directories_of_other_sinks() {
 }
 
 #[test]
+fn two_sinks_of_a_job_need_two_directories() {
+    let directory = tempfile::tempdir().unwrap();
+    let sim = SimEnv::new(1);
+    let run = |other: PathBuf| {
+        sim.block_on(async {
+            let mut job = job(1);
+            let (odd, even) =
+                job.source(generate(10, 1, |_, index| index)).map(|n| n.to_string()).split(|n| n.ends_with('1'));
+            odd.sink(TextFiles::write(directory.path().join("out")).overwrite());
+            even.sink(TextFiles::write(other).overwrite());
+            local::run(job.build().unwrap(), sim.clone()).await.map(drop)
+        })
+    };
+    // The second would remove what the first has committed.
+    let failure = run(directory.path().join("./out")).unwrap_err();
+    assert!(failure.message().starts_with("another sink of this job writes into directory "), "{failure}");
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    // One inside of the other is all right, and so is another run of the job.
+    for _ in 0..2 {
+        run(directory.path().join("out/even")).unwrap();
+        assert_eq!(numbers(directory.path()), (0..10).collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn appended_lines_are_whole_and_follow_what_was_there() {
     for seed in 0..5 {
         let directory = tempfile::tempdir().unwrap();

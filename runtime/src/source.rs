@@ -196,7 +196,8 @@ impl ConnectorContext {
     }
 
     /// A number drawn for this operator in this run of the job: the same for its check, its subtasks and its committer, another one for every
-    /// other operator and every other run, be it of the same graph. What must not collide with what they leave is named by it.
+    /// other operator and every other run, be it of the same graph. What must not collide with what they leave is named by it. The numbers of the
+    /// operators of a run are one behind the other, so that they are told from those of other runs.
     pub fn run(&self) -> u64 {
         self.run
     }

@@ -20,6 +20,8 @@ const PART_PREFIX: &str = "part-";
 const STAGING_PREFIX: &str = ".staging-";
 /// How the name in a staging directory begins that says how many directories this run has made to get there.
 const MADE_PREFIX: &str = "made-";
+/// How far the numbers of two sinks may lie apart for them to be of one run of a job.
+const SINKS_APART: u64 = 1 << 16;
 /// How many entries of a directory are looked at for the output of an earlier run.
 const ENTRIES_LIMIT: usize = 1_000_000;
 /// How often the removal of a staging directory is tried: background work of a job that was cancelled may be making its last file.
@@ -61,6 +63,19 @@ impl Place {
         let name = format!("{PART_PREFIX}{:016x}-{subtask:05}-{number:06}.{ending}", self.run);
         let staged = format!("{}/{name}", self.staging_name());
         (staged, if partition.is_empty() { name } else { format!("{partition}/{name}") })
+    }
+
+    /// True if another sink of the same run of the job has made its staging directory here.
+    pub(super) fn is_shared(&self, files: &dyn Files) -> Result<bool, Failure> {
+        if !files.is_dir(&self.directory) {
+            return Ok(false);
+        }
+        let there = files.list(&self.directory).map_err(|error| cannot_write(&self.directory, &error))?;
+        Ok(there.iter().any(|path| {
+            let run = name_of(path).strip_prefix(STAGING_PREFIX).and_then(|run| u64::from_str_radix(run, 16).ok());
+            let apart = run.map(|run| run.wrapping_sub(self.run).min(self.run.wrapping_sub(run)));
+            apart.is_some_and(|apart| (1..SINKS_APART).contains(&apart))
+        }))
     }
 
     /// Makes the directory and the one inside of it that holds parts. A name in there says what is to be removed again if nothing comes of the

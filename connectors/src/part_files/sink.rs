@@ -170,6 +170,13 @@ impl<F: WriteFormat, P: Partitioning<F::In>> Sink for FileSink<F, P> {
                 name_of(old),
             )));
         }
+        if place.is_shared(files)? {
+            return Err(Failure::new(format!(
+                "another sink of this job writes into directory {}, too: nobody could tell when the output of one is complete; name a \
+                 directory of its own, or let one sink write the `.union(..)` of both streams",
+                self.directory.display(),
+            )));
+        }
         // That it can be written shows only when something is.
         place.make(files)
     }

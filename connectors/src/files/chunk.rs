@@ -129,7 +129,7 @@ impl Chunks {
             let skip_line = from > data_start;
             let next = if skip_line { from - 1 } else { data_start };
             let mut chunks = Chunks { file: open(next)?, path: Arc::clone(&path), next, end, sizes };
-            let text = chunks.read(buffer, sizes.chunk)?;
+            let text = chunks.read(buffer, 0)?;
             Ok((chunks, text, Some(Opened { beginning: (header, data_start), skip_line })))
         })
     }
@@ -142,15 +142,15 @@ impl Chunks {
     /// Starts to read the next chunk, of at least `least` bytes: a long row is read in ever larger steps.
     pub(super) fn fetch<F: ReadFormat>(mut self, env: &dyn Env, buffer: Vec<u8>, least: usize) -> Fetching<F> {
         background(env, move || {
-            let text = self.read(buffer, self.sizes.chunk.max(least))?;
+            let text = self.read(buffer, least)?;
             Ok((self, text, None))
         })
     }
 
-    fn read(&mut self, mut bytes: Vec<u8>, wanted: usize) -> Result<Text, Failure> {
-        let Sizes { past_end, headroom, .. } = self.sizes;
+    fn read(&mut self, mut bytes: Vec<u8>, least: usize) -> Result<Text, Failure> {
+        let Sizes { chunk, past_end, headroom, .. } = self.sizes;
         let in_range = usize::try_from(self.end.saturating_sub(self.next)).unwrap_or(usize::MAX);
-        let wanted = wanted.min(in_range.saturating_add(past_end));
+        let wanted = chunk.max(least).min(in_range.saturating_add(past_end.max(least)));
         bytes.resize(headroom + wanted, 0);
         let read = fill(&mut *self.file, &mut bytes[headroom..]).map_err(|error| cannot_read(&self.path, &error))?;
         bytes.truncate(headroom + read);

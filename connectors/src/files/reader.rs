@@ -206,8 +206,9 @@ impl<F: ReadFormat> FileReader<F> {
 
     fn fetch_next(&mut self, chunks: Chunks) {
         let buffer = std::mem::take(&mut self.spare);
-        // A row that was longer than the headroom is at the very beginning, and may be longer than a chunk too.
-        let least = if self.text.at == 0 { self.text.bytes.len() } else { 0 };
+        // A row that was longer than the headroom is at the very beginning, and may be longer than a chunk too; but not than a row may be.
+        let len = self.text.bytes.len();
+        let least = if self.text.at == 0 { len.min(self.sizes.row.saturating_sub(len)) } else { 0 };
         self.fetching = Some(chunks.fetch(&*self.env, buffer, least));
     }
 }

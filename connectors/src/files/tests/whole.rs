@@ -230,3 +230,25 @@ fn a_row_beyond_the_bound_fails_with_its_line() {
         "lines.txt.gz, line 3: the row is longer than 1000 bytes; is this really a file of format text?"
     );
 }
+
+#[test]
+fn a_long_row_is_read_in_ever_larger_steps_behind_the_end_of_its_range_too() {
+    let directory = tempfile::tempdir().unwrap();
+    file(directory.path(), "lines.txt", format!("{}\nnext\n", "x".repeat(100_000)));
+    let path = directory.path().join("lines.txt").to_str().unwrap().to_owned();
+    block_on(async {
+        let mut reader = FileReader::new(TokioEnv::current(), crate::text::Lines, TINY);
+        reader.open((path, 0, 1)).unwrap();
+        let (mut steps, mut found) = (0, Vec::new());
+        while reader.fetch().await.unwrap() == Fetched::Data {
+            steps += 1;
+            reader.records(|line| {
+                found.push(line.len());
+                false
+            });
+        }
+        assert_eq!(found, [100_000]);
+        // Each step looks at the row from its beginning.
+        assert!(steps < 40, "{steps}");
+    });
+}

@@ -147,7 +147,10 @@ pub(super) fn check_directory(name: &str) -> Result<(), Failure> {
             return Err(fault("a name that begins with a dot is hidden, or leads elsewhere"));
         }
         if level.len() > NAME_BYTES_LIMIT {
-            return Err(fault(&format!("a name of {} bytes is longer than the {NAME_BYTES_LIMIT} of a directory", level.len())));
+            return Err(fault(&format!(
+                "a name of {} bytes is longer than the {NAME_BYTES_LIMIT} of a directory",
+                level.len()
+            )));
         }
         if level.chars().any(char::is_control) {
             return Err(fault("it holds control characters"));

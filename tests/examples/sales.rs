@@ -1,8 +1,8 @@
 //! `sale_windows`: what it appends, and what it says when its server fails.
 
-use std::{collections::BTreeMap, fs, io::Write, net::TcpListener, thread};
+use std::{collections::BTreeMap, fs, io::Write, net::TcpListener, process::Command, thread};
 
-use crate::program::{ROOT, run};
+use crate::program::{ROOT, binary, run, start};
 
 /// A port that nothing listens on.
 fn free_port() -> u16 {
@@ -68,9 +68,13 @@ fn a_server_that_goes_away_in_the_middle_of_a_line() {
 
 #[test]
 fn a_disk_without_room() {
-    let port = free_port().to_string();
-    let ran = run("sale_windows", &["--port", &port, "--pause", "0", "--output", "/dev/full"]);
-    ran.failed_saying(&["job `sale_windows` failed", "sink", "/dev/full", "No space left"]);
+    let scratch = tempfile::tempdir().expect("there is room for a directory");
+    let output = scratch.path().join("sales.txt").display().to_string();
+    let (program, port) = (binary("sale_windows"), free_port());
+    let limited =
+        format!("ulimit -f 0; exec {} run --quiet --port {port} --pause 0 --output {output}", program.display());
+    let ran = start(Command::new("sh").args(["-c", &limited]));
+    ran.failed_saying(&["job `sale_windows` failed", "sink", "cannot write", "sales.txt"]);
 }
 
 #[test]

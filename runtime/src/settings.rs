@@ -11,6 +11,7 @@ use millstream_core::{
     key::{DEFAULT_MAX_PARALLELISM, LIMIT_MAX_PARALLELISM},
 };
 
+pub(crate) use self::units::show_duration;
 pub use self::{
     key::{KEYS, Setting, VARIABLE_PREFIX, nearest},
     outside::{Given, Origin, Outside},

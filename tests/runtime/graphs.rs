@@ -90,6 +90,19 @@ fn a_stream_without_a_sink() {
     assert_eq!(diverted, [branch]);
 }
 
+#[test]
+fn windows_without_size() {
+    let mut line = 0;
+    let found = mistakes::<BestEffort>(|job| {
+        let keyed = job.source(Log::new()).key_by(|n| n % 2);
+        line = line!() + 1;
+        let counts = keyed.window(tumbling(0.seconds()).offset(1.hours()).processing_time()).aggregate(|of| of.count());
+        counts.map(|(_, _, count)| count).sink(spy());
+    });
+    let mistake = "these windows have no size: `tumbling(..)` takes a millisecond or more";
+    assert_eq!(found, [format!("tests/runtime/graphs.rs:{line}:28: {mistake}")]);
+}
+
 fn counted<G: Guarantee>(job: &mut Job<G>, name: &str, uid: &str)
 where
     Log: millstream::stream::SuitsGuarantee<G>,
@@ -192,7 +205,7 @@ const TREE: &str = r#"job test (best effort)
    │  └─ [rebalance: Vec<u64>] flat_map x2
    │     └─ [forward: u64] sink spy x3
    └─ [forward: u64] pass on x2
-      └─ [hash: u64] window (tumbling 60s processing time) -> map x2
+      └─ [hash: u64] window (tumbling 1min processing time) -> map x2
          └─ [forward: u64] sink spy x3 (shown above)
 "#;
 const MERMAID: &str = r##"flowchart LR
@@ -200,7 +213,7 @@ const MERMAID: &str = r##"flowchart LR
     v1["map as #quot;it#quot; is<br>x2"]
     v2["pass on<br>x2"]
     v3["flat_map<br>x2"]
-    v4["window (tumbling 60s processing time)<br>map<br>x2"]
+    v4["window (tumbling 1min processing time)<br>map<br>x2"]
     v5["sink spy<br>x3"]
     v0 -->|"forward: u64"| v1
     v0 -->|"forward: u64"| v2
@@ -215,7 +228,7 @@ const DOT: &str = r#"digraph "test" {
     v1 [label="map as \"it\" is\nx2"];
     v2 [label="pass on\nx2"];
     v3 [label="flat_map\nx2"];
-    v4 [label="window (tumbling 60s processing time)\nmap\nx2"];
+    v4 [label="window (tumbling 1min processing time)\nmap\nx2"];
     v5 [label="sink spy\nx3"];
     v0 -> v1 [label="forward: u64"];
     v0 -> v2 [label="forward: u64"];

@@ -100,11 +100,23 @@ fn missing(column: &Column, names: &[impl AsRef<str>], path: &Path) -> Failure {
     if names.len() > LISTED_LIMIT {
         let _ = write!(there, " and {} more", names.len() - LISTED_LIMIT);
     }
+    let hint = hint(column, names);
     Failure::new(format!(
-        "{} has no column `{}`; its columns are {there}. A field is named after its column with `#[record(rename = \"..\")]`, and may be absent with `#[record(default)]`",
+        "{} has no column `{}`; its columns are {there}. {hint}A field is named after its column with `#[record(rename = \"..\")]`, and may be absent with `#[record(default)]`",
         path.display(),
         column.name
     ))
+}
+
+/// What the file looks like: another delimiter, or a name that is written otherwise.
+fn hint(column: &Column, names: &[impl AsRef<str>]) -> String {
+    if let [all] = names
+        && let Some(delimiter) = [';', '\t', '|', ','].into_iter().find(|delimiter| all.as_ref().contains(*delimiter))
+    {
+        return format!("They look separated by {delimiter:?}: add `.delimiter(b{delimiter:?})` to the source. ");
+    }
+    let near = names.iter().map(AsRef::as_ref).find(|name| name.trim().eq_ignore_ascii_case(column.name));
+    near.map_or_else(String::new, |name| format!("If `{name}` is meant: `#[record(rename = {name:?})]`. "))
 }
 
 #[cfg(test)]
@@ -151,6 +163,12 @@ mod tests {
             "trades.csv has no column `price`; its columns are `id`, `prize`. A field is named after its column with \
              `#[record(rename = \"..\")]`, and may be absent with `#[record(default)]`"
         );
+        let semicolons = read(b"id;price\n").unwrap_err();
+        assert!(semicolons.contains("add `.delimiter(b';')` to the source."), "{semicolons}");
+        let tabs = read(b"id\tprice\n").unwrap_err();
+        assert!(tabs.contains("add `.delimiter(b'\\t')` to the source."), "{tabs}");
+        let capitals = read(b"id, Price\n").unwrap_err();
+        assert!(capitals.contains("If ` Price` is meant: `#[record(rename = \" Price\")]`."), "{capitals}");
         assert_eq!(read(b"price,price\n").unwrap_err(), "trades.csv has more than one column `price`");
     }
 }

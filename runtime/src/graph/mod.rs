@@ -23,7 +23,7 @@ pub struct OperatorInfo {
     pub kind: &'static str,
     /// The name of its function, or what `.name(..)` says; may be empty.
     pub name: String,
-    /// More of it for plans: `tumbling 60s`; may be empty.
+    /// More of it for plans: `tumbling 1min`; may be empty.
     pub detail: String,
     /// What `.uid(..)` says.
     pub uid: Option<String>,

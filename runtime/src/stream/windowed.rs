@@ -87,6 +87,9 @@ where
 
     let timed = S::Time::TIMED;
     let info = info(by);
+    if let Some(mistake) = windows.mistake() {
+        draft.graph().borrow_mut().mistake(format!("{}: {mistake}", info.location));
+    }
     let sender = (key.clone(), windows.clone(), aggregate.clone());
     let sender_info = info.clone();
     let make = move |cx: &mut ChainContext<'_>| {

@@ -4,7 +4,10 @@ use std::{marker::PhantomData, time::Duration};
 
 use millstream_core::time::{Timestamp, Window};
 
-use crate::stream::{EventTime, TimeDomain};
+use crate::{
+    settings::show_duration,
+    stream::{EventTime, TimeDomain},
+};
 
 /// By which clock windows open and close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,8 +24,12 @@ pub trait Assigner: Clone + Send + 'static {
     const CLOCK: Clock;
     /// The window that holds this time.
     fn window(&self, at: Timestamp) -> Window;
-    /// For plans: `tumbling 1m`.
+    /// For plans: `tumbling 1min`.
     fn describe(&self) -> String;
+    /// What is wrong with these windows, if anything is; the job is then not started.
+    fn mistake(&self) -> Option<String> {
+        None
+    }
 }
 
 /// The check of `.window(..)`: windows by event time need a stream with event time.
@@ -59,6 +66,7 @@ impl ClockMarker for ByProcessingTime {
 /// Windows of one size, one after the other, aligned to the epoch: `[n * size, (n + 1) * size)`. See [`tumbling`].
 #[derive(Debug)]
 pub struct Tumbling<C = ByEventTime> {
+    /// At least 1, or 0 for windows without size, with which no job starts.
     size_ms: i64,
     offset_ms: i64,
     clock: PhantomData<fn() -> C>,
@@ -72,9 +80,10 @@ impl<C> Clone for Tumbling<C> {
 
 impl<C> Copy for Tumbling<C> {}
 
-/// Windows of this size by event time, one after the other, aligned to the epoch. Less than a millisecond counts as one.
+/// Windows of this size by event time, one after the other, aligned to the epoch. The size is in whole milliseconds; a job with windows
+/// of less than one is not started.
 pub fn tumbling(size: Duration) -> Tumbling {
-    let size_ms = i64::try_from(size.as_millis()).unwrap_or(i64::MAX).max(1);
+    let size_ms = i64::try_from(size.as_millis()).unwrap_or(i64::MAX);
     Tumbling { size_ms, offset_ms: 0, clock: PhantomData }
 }
 
@@ -89,7 +98,7 @@ impl<C> Tumbling<C> {
     /// Windows that begin this much after the epoch and its multiples: `tumbling(1.days()).offset(5.hours())` for days that begin at 5:00 UTC.
     #[must_use]
     pub fn offset(mut self, by: Duration) -> Self {
-        self.offset_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX) % self.size_ms;
+        self.offset_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX).checked_rem(self.size_ms).unwrap_or(0);
         self
     }
 }
@@ -106,7 +115,11 @@ impl<C: ClockMarker> Assigner for Tumbling<C> {
 
     fn describe(&self) -> String {
         let clock = if C::CLOCK == Clock::Processing { " processing time" } else { "" };
-        format!("tumbling {:?}{clock}", Duration::from_millis(self.size_ms as u64))
+        format!("tumbling {}{clock}", show_duration(Duration::from_millis(self.size_ms as u64)))
+    }
+
+    fn mistake(&self) -> Option<String> {
+        (self.size_ms == 0).then(|| "these windows have no size: `tumbling(..)` takes a millisecond or more".to_owned())
     }
 }
 

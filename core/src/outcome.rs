@@ -118,7 +118,8 @@ impl<T: Record, E: Display + Send + 'static> Perhaps for Result<Option<T>, E> {
 #[diagnostic::on_unimplemented(
     message = "the closure of `flat_map` returns `{Self}`, which is no collection of records",
     label = "neither `Vec<record>`, `Option<record>`, `[record; N]` nor `each(iterator)`",
-    note = "wrap an iterator as `each(iterator)`; to return what borrows from the record write a function with `#[flat_map]` and use `.then(my_function)`"
+    note = "wrap an iterator as `each(iterator)`; to return what borrows from the record write a function with `#[flat_map]` and use `.then(my_function)`",
+    note = "the list of a view, such as the result of `top_k` or `collect`, is copied by `.to_vec()`"
 )]
 pub trait Several {
     /// What flows on.

@@ -37,7 +37,7 @@ pub type Validator<'c> = Strategy<RkyvValidator<ArchiveValidator<'c>, ()>, ranco
     message = "`{Self}` is not a record, so it cannot flow through a stream",
     label = "not a record",
     note = "put `#[derive(Record)]` on the type; for a type of another crate use `#[record(with = Adapter)]` on the field",
-    note = "records own their data: return `String` rather than `&str`, or use an annotated function (`#[map]` with `.then(..)`) to borrow"
+    note = "records own their data: return `String` rather than `&str`, `list.to_vec()` rather than a view of a list, or use an annotated function (`#[map]` with `.then(..)`) to borrow"
 )]
 pub unsafe trait Record: Sized + Send + 'static {
     /// The bytes of the record in a buffer.

@@ -39,7 +39,8 @@ pub struct Column {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read from or written to a table of text",
     label = "not a row of cells",
-    note = "derive `Record` on a struct with named fields whose types are numbers, strings, bool, char, times, or options of them"
+    note = "derive `Record` on a struct with named fields whose types are numbers, strings, bool, char, times, or options of them",
+    note = "tuples, as aggregates put them out, have no names for columns: `.map(..)` them to such a struct first"
 )]
 pub trait Row<'t>: Record {
     /// The columns, in the order of the fields.

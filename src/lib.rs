@@ -217,4 +217,7 @@ mod pages {
 
     #[doc = include_str!("../docs/guide/errors.md")]
     struct Errors;
+
+    #[doc = include_str!("../docs/guide/running.md")]
+    struct Running;
 }

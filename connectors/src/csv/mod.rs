@@ -19,14 +19,17 @@ pub use read::{Csv, CsvParser, CsvSource};
 /// CSV files of records of type `T`, to [read](CsvFiles::read) or to [write](CsvFiles::write).
 pub struct CsvFiles<T>(PhantomData<fn(T)>);
 
-impl<T: for<'t> Row<'t>> CsvFiles<T> {
+impl<T> CsvFiles<T> {
     /// Reads a file, the `*.csv` files of a directory, or those that match a pattern such as `data/2024-*/trades-?.csv`; also packed, as
     /// `*.csv.gz` or `*.csv.zst`. Bounded, unless [watched](crate::files::FileSource::watch).
     ///
     /// The first line of each file names its columns. The fields of `T` are found by name; columns that `T` has no field for cost next to
     /// nothing. `\r\n`, a byte order mark, empty lines and a missing line end at the end of the file are all right. Records come in the order of
     /// the file within each range of [`split_bytes`](crate::files::FileSource::split_bytes); in which order ranges come depends on the parallelism.
-    pub fn read(path: impl Into<PathBuf>) -> CsvSource<T> {
+    pub fn read(path: impl Into<PathBuf>) -> CsvSource<T>
+    where
+        T: for<'t> Row<'t>,
+    {
         CsvSource::new(Csv::new(), path)
     }
 
@@ -43,7 +46,10 @@ impl<T: for<'t> Row<'t>> CsvFiles<T> {
     ///     CsvFiles::write("out").roll_every(Duration::from_secs(60)).zstd()
     /// }
     /// ```
-    pub fn write(directory: impl Into<PathBuf>) -> CsvSink<T> {
+    pub fn write(directory: impl Into<PathBuf>) -> CsvSink<T>
+    where
+        T: for<'t> Row<'t>,
+    {
         CsvSink::new(directory, CsvFormat::new())
     }
 }

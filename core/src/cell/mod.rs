@@ -11,7 +11,7 @@ use crate::{blank::Blank, error::ParseError, record::Record};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no text form, so it cannot be a column of a CSV file",
     label = "not a single cell",
-    note = "cells are numbers, strings, bool, char, times, and options of them: map lists, maps and nested records to such fields before the sink"
+    note = "cells are numbers, strings, bool, char, times, and options of them: map lists, maps and nested records to such fields before the sink; `JsonLines` reads and writes them as they are"
 )]
 pub trait Cell<'t>: Blank<'t> {
     /// Reads the text of one cell, quotes already removed.

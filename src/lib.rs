@@ -46,6 +46,20 @@
 //!     Ok(())
 //! }
 //! ```
+//!
+//! # A tour
+//!
+//! - **Data.** [`Record`](macro@Record) makes a struct or an enum something that can flow, and its *view* (`TradeView<'_>`), which operators get to see: borrowed, whether the record was
+//!   just parsed, built or received. [`Key`] is what streams are grouped by, [`Timestamp`] and [`Window`] are time.
+//! - **Streams.** [`Stream`] has the operators. What they take are closures, or functions annotated with [`map`](macro@map), [`filter`](macro@filter), [`flat_map`](macro@flat_map),
+//!   [`filter_map`](macro@filter_map) or [`key`](macro@key), which may borrow from their record.
+//! - **Time.** [`event_time`] has the strategies for watermarks, [`windows`] says which records belong together.
+//! - **Aggregates.** [`Of`] builds them, for a window, for every record (`rolling`) or once (`at_end`); [`aggregate`](macro@aggregate) makes one of your own.
+//! - **Files and the rest of the world.** [`connectors`] has CSV, JSON Lines, text, sockets and more; [`source`] and [`sink`] have the traits for your own.
+//! - **Running.** [`job`](macro@job) and [`main!`] give a binary its command line; [`run`](fn@run) and [`start`] run a job from a `main` of yours. [`settings`] may be given by flags, variables and a file.
+//! - **Testing.** [`collect()`](connectors::collect()) is a sink whose records a test can look at; an annotated function is tested by itself, as `function::call(..)`.
+//!
+//! The guide in `docs/guide` of the repository has a page for each of these, and begins with a job over a CSV file of your own.
 
 #[doc(inline)]
 pub use millstream_core::{

@@ -222,7 +222,8 @@ Commands:
   completions  Write a completion script for a shell
 
 Options:
-  -h, --help  Print help
+  -h, --help     Print help
+  -V, --version  Print version
 
 Examples:
   binary run count --below <BELOW>

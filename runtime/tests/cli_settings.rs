@@ -231,6 +231,13 @@ fn config_is_a_table() {
 }
 
 #[test]
+fn config_shows_nothing_that_run_would_refuse() {
+    let config = call(JOBS, &["config", "-D", "parallelism=200"]);
+    assert_eq!(config.code, 2);
+    assert!(config.out.is_empty() && config.err.contains("parallelism 200 is not from 1 to 128"), "{}", config.err);
+}
+
+#[test]
 fn config_in_json_tells_the_place() {
     let (world, directory) = world(&[], Some("\nmemory = \"2048 KiB\""));
     let called = call_in(world, JOBS, &["config", "--json"]);

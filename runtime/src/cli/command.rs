@@ -52,6 +52,7 @@ pub(super) fn root(jobs: &[&'static JobEntry], bin: &str) -> Command {
     let completions = completions.after_help(format!("Example:\n  source <({bin} completions bash)"));
     Command::new("millstream")
         .about("Runs and shows the Millstream jobs of this binary.")
+        .version(env!("CARGO_PKG_VERSION"))
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)

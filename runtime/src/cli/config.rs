@@ -21,6 +21,10 @@ pub(super) fn show(what: &Configured, as_json: bool, console: &mut Console<'_>) 
     let mut before = Settings::default();
     outside.apply(&mut before);
     let settings = settings.unwrap_or_else(|| before.clone());
+    if let Err(message) = settings.check() {
+        console.error(&message);
+        return EXIT_USAGE;
+    }
     match as_json {
         true => console.say_json(&json::config(&settings, outside, &before)),
         false => console.say(&table(&settings, outside, &before)),

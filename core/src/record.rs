@@ -115,6 +115,11 @@ impl<'e, T: Record> Serialize<Encoder<'e>> for ViewOf<'_, T> {
 ///     fn from_view(bytes: [u8; 16]) -> Uuid { Uuid::from_bytes(bytes) }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not carry a type of another crate",
+    label = "not an adapter",
+    note = "`#[record(with = ..)]` names a type of yours that implements `Adapter`: which type it carries (`Foreign`), and as which record (`As`)"
+)]
 pub trait Adapter {
     /// The type of the field.
     type Foreign;

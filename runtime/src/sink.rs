@@ -51,6 +51,11 @@ pub trait Sink: Send + Sync + 'static {
 }
 
 /// Writes the records of a subtask.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not write the records of a sink",
+    label = "not a sink writer",
+    note = "implement `SinkWriter`: `write` takes a record into memory, `flush` writes it out, `prepare` hands over what is to be committed"
+)]
 pub trait SinkWriter: Send + 'static {
     /// What it takes.
     type In: Record;
@@ -101,6 +106,11 @@ pub trait SinkWriter: Send + 'static {
 }
 
 /// Makes visible what the writers wrote.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not commit what the writers of a sink wrote",
+    label = "not a committer",
+    note = "implement `Committer`, or use `NoCommit` where nothing has to be committed"
+)]
 pub trait Committer: Send + 'static {
     /// What the writers handed over.
     type Committable: Record;

@@ -223,6 +223,11 @@ impl ConnectorContext {
 }
 
 /// Finds the splits of a source.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not find the splits of a source",
+    label = "not a split enumerator",
+    note = "implement `SplitEnumerator`: `discover` gives all splits, or those that are new"
+)]
 pub trait SplitEnumerator: Send + 'static {
     /// What it finds.
     type Split: Send;
@@ -260,6 +265,11 @@ impl<S> Discovered<S> {
 }
 
 /// Reads the splits that a subtask is given, one at a time.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not read the splits of a source",
+    label = "not a split reader",
+    note = "implement `SplitReader`: `open` takes a split, `fetch` waits for its next data, `emit` pushes them, `position` says where it is"
+)]
 pub trait SplitReader: Send + 'static {
     /// What it reads.
     type Out: Record;

@@ -12,6 +12,11 @@ use millstream_runtime::failure::Failure;
 /// A format of files whose records follow one another, each beginning on a line of its own.
 ///
 /// Finding files, cutting them into ranges, reading ahead, unpacking and counting lines are the same for all formats.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no format that files are read by",
+    label = "not a format",
+    note = "use `CsvFiles`, `JsonLines` or `TextFiles`, or implement `ReadFormat` with a `Parser`"
+)]
 pub trait ReadFormat: Clone + Send + Sync + 'static {
     /// What is read.
     type Out: Record;
@@ -41,6 +46,11 @@ pub trait ReadFormat: Clone + Send + Sync + 'static {
 }
 
 /// Finds the records of a text, one after the other, and gives views that borrow from it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not find the records of a text",
+    label = "not a parser",
+    note = "implement `Parser`: `next` gives the record at a place and says where it ends"
+)]
 pub trait Parser: Send + 'static {
     /// What is read.
     type Out: Record;

@@ -56,6 +56,11 @@ pub use writer::{FileWriter, OPEN_PARTS_LIMIT};
 /// let sink = FileSink::new("numbers", Raw).partition_by(|number| number % 10);
 /// # let _ = sink;
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no format that files are written by",
+    label = "not a format",
+    note = "use `CsvFiles`, `JsonLines` or `TextFiles`, or implement `WriteFormat`"
+)]
 pub trait WriteFormat: Clone + Send + Sync + 'static {
     /// What is written.
     type In: Record;

@@ -23,6 +23,11 @@ impl TimeDomain for EventTime {
 }
 
 /// What a job promises of its results after a failure. Sealed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is nothing that a job can promise",
+    label = "not a guarantee",
+    note = "write `Job<BestEffort>` (or just `Job`), `Job<AtLeastOnce>` or `Job<ExactlyOnce>`"
+)]
 pub trait Guarantee: sealed::Sealed + Send + Sync + 'static {
     /// For plans and messages.
     const NAME: &'static str;

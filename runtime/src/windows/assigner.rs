@@ -19,6 +19,11 @@ pub enum Clock {
 }
 
 /// Puts records into aligned windows that do not overlap.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not put records into windows",
+    label = "not windows",
+    note = "`.window(..)` takes `tumbling(1.minutes())`, `global()`, or a type of yours that implements `Assigner`"
+)]
 pub trait Assigner: Clone + Send + 'static {
     /// By which clock.
     const CLOCK: Clock;

@@ -75,7 +75,7 @@ fn name<F>() -> &'static str {
 pub enum Error {
     /// It could not be built, so nothing was started.
     Build(BuildError),
-    /// It failed or was cancelled; nothing was committed.
+    /// It failed or was cancelled; nothing more is committed.
     Failed(Failure),
 }
 

@@ -177,7 +177,7 @@ fn conclude(
     let code = match result {
         Ok(()) => EXIT_DONE,
         Err(failure) if failure.is_cancelled() => {
-            console.error(&format!("job `{job}` was cancelled: nothing was committed"));
+            console.error(&format!("job `{job}` was cancelled: nothing more is committed"));
             EXIT_FAILED
         }
         Err(failure) => {

@@ -69,5 +69,9 @@ fn sigterm_drains_a_job_that_never_ends_and_cancels_one_that_would() {
     let cancelled = terminated(&LONG);
     assert_eq!((cancelled.code, cancelled.out.as_str()), (1, ""), "{}", cancelled.err);
     assert!(cancelled.err.contains("interrupted: the job is cancelled"), "{}", cancelled.err);
-    assert!(cancelled.err.ends_with("error: job `long` was cancelled: nothing more is committed\n"), "{}", cancelled.err);
+    assert!(
+        cancelled.err.ends_with("error: job `long` was cancelled: nothing more is committed\n"),
+        "{}",
+        cancelled.err
+    );
 }

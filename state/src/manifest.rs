@@ -1,0 +1,102 @@
+//! [`Manifest`]: what a checkpoint consists of.
+
+use serde::{Deserialize, Serialize};
+
+use crate::groups::GroupRange;
+
+/// What a complete checkpoint consists of. It is one entry of the log; small state is inside of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The job's name.
+    pub job: String,
+    /// The number that a job draws when it first starts, and keeps through all restarts.
+    pub run: u64,
+    /// The checkpoint's number, from 1, ascending.
+    pub checkpoint: u64,
+    /// What it was made for.
+    pub kind: CheckpointKind,
+    /// When it was complete, in milliseconds since 1970.
+    pub at: i64,
+    /// The state of every stateful operator.
+    pub operators: Vec<OperatorState>,
+}
+
+/// What a checkpoint is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CheckpointKind {
+    /// To go on from after a failure.
+    Periodic,
+    /// The job is being stopped, and will go on from here.
+    Stop,
+    /// All input has been read and everything has fired: nothing is left to do but to commit.
+    Final,
+}
+
+/// The state of an operator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorState {
+    /// Its id.
+    pub id: String,
+    /// How many subtasks it had.
+    pub parallelism: u32,
+    /// Keyed state, by state and subtask.
+    pub keyed: Vec<KeyedPart>,
+    /// Values, by state and subtask.
+    pub values: Vec<ValuePart>,
+}
+
+/// The rows that one subtask had of a keyed state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyedPart {
+    /// The state's name.
+    pub state: String,
+    /// Which rows of the segments count: those of these groups.
+    pub groups: GroupRange,
+    /// What was written when, the oldest first: a full segment, then deltas. (It may hold segments without a full one only if the state began empty.)
+    pub segments: Vec<SegmentRef>,
+}
+
+/// A segment, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SegmentRef {
+    /// Its object, below the directory of checkpoints.
+    pub name: String,
+    /// Its size, in bytes.
+    pub bytes: u64,
+    /// How many rows and tombstones it has.
+    pub rows: u64,
+    /// True if it has every row there was; otherwise what changed since the segment before.
+    pub full: bool,
+}
+
+/// A list of records that one subtask had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValuePart {
+    /// The state's name.
+    pub state: String,
+    /// Which subtask had it.
+    pub subtask: u32,
+    /// Who gets it at a restore.
+    pub spread: Spread,
+    /// The type of the records, as one would write it.
+    pub record: String,
+    /// How many there are.
+    pub records: u32,
+    /// [`Record::HASH`](millstream_core::record::Record::HASH) of their type.
+    pub schema: u64,
+    /// Their archives, as a sealed buffer without columns has them (its length without the roots first, four bytes, little endian). In a stored
+    /// manifest they stand behind the text.
+    #[serde(skip)]
+    pub bytes: Vec<u8>,
+}
+
+/// Who gets a value at a restore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Spread {
+    /// Each record goes to one subtask, in turn.
+    List,
+    /// All records go to every subtask.
+    Union,
+    /// Every subtask had the same: each gets the records of one.
+    Broadcast,
+}

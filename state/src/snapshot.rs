@@ -1,0 +1,27 @@
+//! What leaves a table at a snapshot.
+
+use millstream_core::{buffer::Buffer, time::Window};
+
+/// What a snapshot holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnapshotKind {
+    /// Every row.
+    Full,
+    /// The rows written since the snapshot before, and the keys of those removed.
+    Delta,
+}
+
+/// Which of the tables of a state rows belong to: that of a window, or the only one.
+///
+/// Namespaces sort by the window's end, then its start; the only one comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Namespace(pub Option<Window>);
+
+/// The rows of one range of hashes of one table, all that a snapshot has of it, not yet sorted. A table gives its ranges in ascending order of the hash.
+#[derive(Debug, Default)]
+pub struct Frozen {
+    /// Buffers of records `(key, value)`, with the column of hashes.
+    pub rows: Vec<Buffer>,
+    /// Buffers of keys that were removed, with the column of hashes. A key that is among the rows, too, is there again: its row counts.
+    pub removed: Vec<Buffer>,
+}

@@ -15,6 +15,7 @@ pub mod local;
 pub mod metrics;
 pub mod operator;
 pub mod operators;
+pub mod process;
 pub mod registry;
 pub mod settings;
 pub mod sink;

@@ -7,10 +7,10 @@ use millstream_core::{key::Key, record::Record, time::Timestamp};
 pub use millstream_core::outcome::{Each, Outcome, Perhaps, Several, Verdict, each};
 
 pub use crate::annotated::Annotated;
-use crate::env::Instant;
 pub use crate::failure::{Failure, Location};
 pub use crate::operators::opened::{Opened, WithResource};
 pub use crate::task::context::OpenContext;
+use crate::{env::Instant, graph::StateInfo};
 
 /// Something to await; the one allocation of a wait, never made for a record.
 pub type Wait<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
@@ -128,7 +128,7 @@ macro_rules! forward_stage {
 }
 pub(crate) use forward_stage;
 
-/// A stateless operator, fused into its chain. `#[map]`, `#[filter]`, `#[flat_map]` and `#[filter_map]` implement it for a
+/// An operator on single records, fused into its chain. `#[map]`, `#[filter]`, `#[flat_map]` and `#[filter_map]` implement it for a
 /// function; `.then(op)` puts it into a stream. Each subtask works on a clone of its own.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an operator on records of type `{T}`",
@@ -153,6 +153,11 @@ pub trait Operator<T: Record>: Clone + Send + 'static {
         None
     }
 
+    /// What it keeps between records; nothing, unless it says otherwise.
+    fn states(&self) -> Vec<StateInfo> {
+        Vec::new()
+    }
+
     /// Called once before the first record, on the subtask's own clone.
     ///
     /// # Errors
@@ -174,6 +179,16 @@ pub trait Operator<T: Record>: Clone + Send + 'static {
         at: Timestamp,
         out: &mut N,
     ) -> Result<(), Self::Error>;
+
+    /// Learns of a watermark before it is passed on, and may push results that come before it. At the end of the input it is [`Timestamp::MAX`].
+    ///
+    /// # Errors
+    ///
+    /// A failure fails the job.
+    fn watermark<N: Push<Self::Out>>(&mut self, at: Timestamp, out: &mut N) -> Result<(), Failure> {
+        let _ = (at, out);
+        Ok(())
+    }
 
     /// Called once after the last record of a job that ends well.
     ///

@@ -94,6 +94,14 @@ where
     N: Push<O::Out>,
 {
     fn signal(&mut self, signal: Signal) {
+        if let Signal::Watermark(at) = signal {
+            let guard = Guard::new(&self.info);
+            let result = self.operator.watermark(at, &mut self.next);
+            guard.done();
+            if let Err(failure) = result {
+                fail(&mut self.failure, failure.at_operator(&self.info.to_string(), Some(self.info.location)));
+            }
+        }
         self.handler.signal(signal);
         self.next.signal(signal);
     }

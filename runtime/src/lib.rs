@@ -4,6 +4,7 @@ mod annotated;
 mod bad_record;
 #[doc(hidden)]
 pub mod bench;
+pub mod checkpoint;
 pub mod cli;
 pub mod env;
 pub mod event_time;
@@ -26,5 +27,5 @@ pub mod windows;
 pub use exchange::output::Output;
 pub use task::{
     context::{ChainContext, OpenContext},
-    head::{BatchCursor, Head, NoInput, One, Ports, Progress, TaskContext, Two},
+    head::{Background, BatchCursor, Head, NoInput, One, Ports, Progress, TaskContext, Two},
 };

@@ -7,6 +7,7 @@ use millstream_core::{key::Key, record::Record, time::Timestamp};
 pub use millstream_core::outcome::{Each, Outcome, Perhaps, Several, Verdict, each};
 
 pub use crate::annotated::Annotated;
+use crate::checkpoint::Barrier;
 use crate::env::Instant;
 pub use crate::failure::{Failure, Location};
 pub use crate::operators::opened::{Opened, WithResource};
@@ -18,12 +19,13 @@ pub type Wait<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a
 /// What travels down a chain in order with the records.
 ///
 /// ```text
-/// chain    = { record | Split | Watermark | Idle | Active | Tick } End
+/// chain    = { record | Split | Watermark | Idle | Active | Tick | Barrier | Completed | Aborted } End
 /// Split    = Hold | Release | Start | Switch | Done       only from a source to its watermark generator
 /// ```
 ///
 /// Watermarks never go back. After `Idle` come no records and no watermarks before `Active`. `End` follows the watermark
-/// [`Timestamp::MAX`] and is the last thing that travels.
+/// [`Timestamp::MAX`] and is the last thing that travels. Between the two a job with checkpoints makes its last one. `Completed` and `Aborted` stay in
+/// their task and come at any time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     /// What a source says of its splits to the watermark generator behind it.
@@ -36,6 +38,12 @@ pub enum Signal {
     Active,
     /// The watermark interval has passed; the time on the wall.
     Tick(Timestamp),
+    /// State as of here belongs to this checkpoint.
+    Barrier(Barrier),
+    /// The checkpoint of this number is complete: it is what a failure would lead back to.
+    Completed(u64),
+    /// The checkpoint of this number was given up.
+    Aborted(u64),
     /// Nothing will follow.
     End,
 }

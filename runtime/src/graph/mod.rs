@@ -57,6 +57,11 @@ impl OperatorInfo {
             None => Some(self.to_string()),
         }
     }
+
+    /// The id, or what the operator is called where it needs none.
+    pub(crate) fn id_or_name(&self) -> String {
+        self.id().unwrap_or_else(|| self.to_string())
+    }
 }
 
 impl fmt::Display for OperatorInfo {
@@ -167,6 +172,10 @@ pub struct JobGraph {
     pub name: String,
     /// `best effort`, `exactly once` or `at least once`.
     pub guarantee: &'static str,
+    /// True if state is restored after a failure, from checkpoints if the settings have a directory for them.
+    pub keeps_state: bool,
+    /// True if each record is to count exactly once.
+    pub exactly_once: bool,
     /// Its settings.
     pub settings: Settings,
     /// Its chains, in the order in which the job names them.
@@ -184,6 +193,11 @@ impl JobGraph {
     /// How many key groups a chain has.
     pub fn max_parallelism(&self, vertex: VertexId) -> u32 {
         self.vertices[vertex.0].max_parallelism.unwrap_or(self.settings.max_parallelism)
+    }
+
+    /// True if the job makes checkpoints.
+    pub fn has_checkpoints(&self) -> bool {
+        self.keeps_state && self.settings.checkpoints.dir.is_some()
     }
 
     /// Whether the job ends by itself.

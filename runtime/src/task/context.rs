@@ -6,6 +6,10 @@ use std::{
 };
 
 use crate::{
+    checkpoint::{
+        restored::Restored,
+        subtask::{StateAccess, SubtaskCheckpoints},
+    },
     env::Env,
     exchange::{
         channel::Sender,
@@ -20,6 +24,7 @@ use crate::{
     task::flag::Flag,
 };
 use millstream_core::record::Record;
+use millstream_state::manifest::Manifest;
 
 /// What an operator may know of where it runs; handed to `open`.
 pub struct OpenContext<'a> {
@@ -100,6 +105,10 @@ pub struct ChainContext<'a> {
     /// Set by operators that make watermarks.
     pub(crate) wants_ticks: bool,
     pub(crate) preaggregation_bytes: usize,
+    /// The checkpoint that the job goes on from.
+    pub(crate) restored: Option<Arc<Manifest>>,
+    /// `None` in a job without checkpoints.
+    pub(crate) checkpoints: Option<SubtaskCheckpoints>,
 }
 
 /// The sending ends of one edge, of one subtask.
@@ -110,6 +119,8 @@ pub(crate) struct EdgeSenders {
     pub(crate) port: u8,
     /// How many key groups the receiving chain has.
     pub(crate) max_parallelism: u32,
+    /// The id of the operator at its head.
+    pub(crate) receiver: String,
 }
 
 impl ChainContext<'_> {
@@ -125,6 +136,19 @@ impl ChainContext<'_> {
     /// What an operator's `open` is told; a head of one's own takes clocks and metrics from it.
     pub fn open_context<'b>(&'b self, operator: &'b OperatorInfo) -> OpenContext<'b> {
         OpenContext { task: self.task, operator }
+    }
+
+    /// How an operator takes part in checkpoints. It then reports at each barrier.
+    pub(crate) fn state(&self, operator: &OperatorInfo) -> StateAccess {
+        self.state_of(operator.id().unwrap_or_else(|| operator.to_string()))
+    }
+
+    /// As [`ChainContext::state`], for an operator of another chain that has a part of its state here.
+    pub(crate) fn state_of(&self, id: String) -> StateAccess {
+        let restored = Restored::of(self.restored.as_ref(), &id);
+        let (subtask, parallelism) = (self.task.subtask, self.task.parallelism);
+        let record_bytes = self.task.settings.max_record_size;
+        StateAccess::new(id, (subtask, parallelism), record_bytes, restored, self.checkpoints.clone())
     }
 
     /// What connectors are told.

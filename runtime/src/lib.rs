@@ -17,6 +17,8 @@ pub mod metrics;
 pub mod operator;
 pub mod operators;
 pub mod registry;
+#[allow(dead_code, reason = "what keeps count of restarts is for the driver of checkpoints")]
+pub mod restart;
 pub mod settings;
 pub mod sink;
 pub mod source;

@@ -1,5 +1,6 @@
 //! [`Settings`]: what may be set for a job, with defaults and bounds; [`KEYS`] is the table of names by which they are given from outside.
 
+mod checkpoints;
 mod key;
 mod outside;
 mod units;
@@ -11,8 +12,11 @@ use millstream_core::{
     key::{DEFAULT_MAX_PARALLELISM, LIMIT_MAX_PARALLELISM},
 };
 
-pub(crate) use self::units::show_duration;
+use crate::restart::RestartStrategy;
+
+pub(crate) use self::units::{parse_duration, show_duration};
 pub use self::{
+    checkpoints::CheckpointSettings,
     key::{KEYS, Setting, VARIABLE_PREFIX, nearest},
     outside::{Given, Origin, Outside},
 };
@@ -40,6 +44,11 @@ pub struct Settings {
     /// The memory of a process for what is in flight, state, pre-aggregation and so on, in bytes. Default 256 MiB; split by [`Settings::network_bytes`] and
     /// [`Settings::preaggregation_bytes`].
     pub memory_bytes: usize,
+    /// Whether, where and how often checkpoints are made.
+    pub checkpoints: CheckpointSettings,
+    /// Whether a job that failed is started again. Default: [`RestartStrategy::EXPONENTIAL_DELAY`] for a job with checkpoints, otherwise
+    /// [`RestartStrategy::None`].
+    pub restart: Option<RestartStrategy>,
 }
 
 impl Default for Settings {
@@ -54,6 +63,8 @@ impl Default for Settings {
             max_record_size: DEFAULT_MAX_RECORD_SIZE,
             watermark_interval: Duration::from_millis(200),
             memory_bytes: 256 << 20,
+            checkpoints: CheckpointSettings::default(),
+            restart: None,
         }
     }
 }
@@ -85,6 +96,15 @@ impl Settings {
     /// The share of the memory for pre-aggregation tables: an eighth. When a sender's part of it is full, the table is sent.
     pub fn preaggregation_bytes(&self) -> usize {
         self.memory_bytes / 8
+    }
+
+    /// The restart strategy that holds: what was set, or else the default.
+    pub fn restart_strategy(&self) -> RestartStrategy {
+        let default = match self.checkpoints.dir {
+            Some(_) => RestartStrategy::EXPONENTIAL_DELAY,
+            None => RestartStrategy::None,
+        };
+        self.restart.clone().unwrap_or(default)
     }
 
     /// Checks every bound.

@@ -68,9 +68,16 @@ pub(crate) struct Deal {
 
 impl SplitEnumerator for Deal {
     type Split = u64;
+    type State = ();
 
     async fn discover(&mut self) -> Result<Discovered<u64>, Failure> {
         Ok(Discovered::all((0..self.splits).collect()))
+    }
+
+    fn state(&self) {}
+
+    fn restore(&mut self, (): ()) -> Result<(), Failure> {
+        Ok(())
     }
 }
 

@@ -38,6 +38,11 @@ impl FileCommitter {
 
 impl Committer for FileCommitter {
     type Committable = FilePart;
+    type State = ();
+
+    async fn recover(&mut self, _: &[FilePart], _: &[()]) -> Result<(), Failure> {
+        Ok(())
+    }
 
     async fn commit(&mut self, parts: Vec<FilePart>, last: bool) -> Result<(), Failure> {
         let (env, place, overwrite) = (Arc::clone(&self.env), self.place.clone(), self.overwrite);

@@ -181,7 +181,7 @@ impl<F: WriteFormat, P: Partitioning<F::In>> Sink for FileSink<F, P> {
         place.make(files)
     }
 
-    fn writer(&self, cx: &SinkContext) -> Result<FileWriter<F, P>, Failure> {
+    fn writer(&self, cx: &SinkContext, _: Vec<()>) -> Result<FileWriter<F, P>, Failure> {
         let parts = Parts::new(self.place(cx), cx.subtask(), self.format.extension(), self.compression);
         Ok(FileWriter::new(cx, self.format.clone(), self.partitioning.clone(), self.rolling, parts))
     }

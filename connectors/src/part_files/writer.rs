@@ -13,7 +13,7 @@ use millstream_runtime::{
     env::{BoxFuture, Env, Instant},
     failure::Failure,
     metrics::Counter,
-    sink::{SinkContext, SinkWriter},
+    sink::{Prepare, Prepared, SinkContext, SinkWriter},
 };
 
 use super::{
@@ -228,6 +228,7 @@ impl<F: WriteFormat, P: Partitioning<F::In>> FileWriter<F, P> {
 impl<F: WriteFormat, P: Partitioning<F::In>> SinkWriter for FileWriter<F, P> {
     type In = F::In;
     type Committable = FilePart;
+    type State = ();
 
     #[inline]
     fn write(&mut self, record: <F::In as Record>::View<'_>, _: Timestamp) -> Result<(), Failure> {
@@ -288,12 +289,12 @@ impl<F: WriteFormat, P: Partitioning<F::In>> SinkWriter for FileWriter<F, P> {
         }
     }
 
-    async fn prepare(&mut self) -> Result<Vec<FilePart>, Failure> {
+    async fn prepare(&mut self, _: Prepare) -> Result<Prepared<FilePart>, Failure> {
         while !self.open.is_empty() {
             self.close(self.open.len() - 1);
         }
         self.due = None;
         self.start().await?;
-        Ok(mem::take(&mut self.written().await?.finished))
+        Ok(Prepared::closed(mem::take(&mut self.written().await?.finished)))
     }
 }

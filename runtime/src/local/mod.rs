@@ -289,6 +289,8 @@ impl Driver {
             subtask: 0,
             parallelism: graph.parallelism(vertex),
             run: self.run_of(vertex),
+            attempt: self.run_of(vertex),
+            checkpoints: false,
             registry: self.registry.clone(),
         }
     }

@@ -15,7 +15,7 @@ use crate::{
     graph::{DynCommitter, OperatorInfo, SinkDriver},
     metrics::TaskMetrics,
     operator::{Push, Signal, Stage, Wait},
-    sink::{Committer, Sink, SinkContext, SinkWriter},
+    sink::{Committer, Prepare, Sink, SinkContext, SinkWriter},
     source::ConnectorContext,
     task::{contain::Guard, context::ChainContext},
 };
@@ -45,8 +45,9 @@ impl<S: Sink> SinkTail<S> {
     pub(crate) fn open(sink: &Arc<S>, cx: &mut ChainContext<'_>, index: usize) -> Result<Self, Failure> {
         let info = cx.operator(index);
         let sink_cx = cx.connector_context(&info);
-        let writer =
-            sink.writer(&sink_cx).map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
+        let writer = sink
+            .writer(&sink_cx, Vec::new())
+            .map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
         Ok(Self {
             sink: Arc::clone(sink),
             writer,
@@ -133,7 +134,8 @@ impl<S: Sink> Stage for SinkTail<S> {
     fn finish(&mut self) -> Wait<'_> {
         Box::pin(async {
             self.count();
-            let committables = self.writer.prepare().await.map_err(|failure| self.blame(failure))?;
+            let prepared = self.writer.prepare(Prepare::END).await.map_err(|failure| self.blame(failure))?;
+            let committables = prepared.committables;
             let mut all = self.committables.lock().unwrap_or_else(PoisonError::into_inner);
             all.extend(committables.into_iter().map(|committable| Box::new(committable) as Box<dyn Any + Send>));
             Ok(())

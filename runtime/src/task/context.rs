@@ -159,6 +159,8 @@ impl ChainContext<'_> {
             subtask: self.task.subtask,
             parallelism: self.task.parallelism,
             run: self.task.run,
+            attempt: self.task.run,
+            checkpoints: false,
             registry: self.task.registry.clone(),
         }
     }

@@ -183,6 +183,22 @@ pub trait Operator<T: Record>: Clone + Send + 'static {
         out: &mut N,
     ) -> Result<(), Self::Error>;
 
+    /// A barrier passes: what was put out before it belongs to this checkpoint. An operator of this kind has no state that could be restored; what it keeps is
+    /// for caches and clients.
+    fn on_snapshot(&mut self, checkpoint: u64) {
+        let _ = checkpoint;
+    }
+
+    /// A checkpoint is complete. Called between two records; not every checkpoint is told of, and what holds for one holds for those before it.
+    fn on_complete(&mut self, checkpoint: u64) {
+        let _ = checkpoint;
+    }
+
+    /// A checkpoint was given up. Called between two records.
+    fn on_abort(&mut self, checkpoint: u64) {
+        let _ = checkpoint;
+    }
+
     /// Called once after the last record of a job that ends well.
     ///
     /// # Errors

@@ -88,6 +88,20 @@ impl Settings {
         key.set(self, value).map_err(|allowed| format!("invalid value '{value}' for '{}': {allowed}", key.name))
     }
 
+    /// As [`Settings::set`], for a job that runs: only what is [live](Setting::live) may change.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Settings::set`], or the setting cannot change while a job runs; names those that can.
+    pub fn set_while_running(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let setting = Setting::find(key)?;
+        if !setting.live {
+            let live = KEYS.iter().filter(|key| key.live).map(|key| key.name).collect::<Vec<_>>().join(", ");
+            return Err(format!("'{}' cannot change while the job runs; these can: {live}", setting.name));
+        }
+        self.set(key, value)
+    }
+
     /// The share of the memory for buffers in flight: a quarter. When a channel's part of it is used up, its sender waits.
     pub fn network_bytes(&self) -> usize {
         self.memory_bytes / 4

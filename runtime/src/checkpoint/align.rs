@@ -1,5 +1,7 @@
 //! Alignment: which channels of a gate a barrier has arrived on. A pure state machine; the gate blocks and unblocks channels as it says.
 
+use std::time::Duration;
+
 use crate::{checkpoint::Barrier, env::Instant};
 
 /// What becomes of a barrier.
@@ -10,7 +12,7 @@ pub(crate) enum Aligned {
     /// It has not arrived on every channel yet: this one is ahead and has to wait. An older barrier may have given way to it.
     Ahead { replaces: bool },
     /// It has arrived on every open channel, the last so long after the first.
-    Now { barrier: Barrier, nanos: u64 },
+    Now { barrier: Barrier, after: Duration },
 }
 
 /// The state of a gate's alignment.
@@ -71,10 +73,10 @@ impl Alignment {
         if self.open.iter().zip(&current.arrived).any(|(open, arrived)| *open && !arrived) {
             return Aligned::Nothing;
         }
-        let (barrier, nanos) = (current.barrier, now.since(current.since).as_nanos() as u64);
+        let (barrier, after) = (current.barrier, now.since(current.since));
         self.settled = barrier.checkpoint;
         self.current = None;
-        Aligned::Now { barrier, nanos }
+        Aligned::Now { barrier, after }
     }
 }
 
@@ -88,7 +90,7 @@ mod tests {
     }
 
     fn at(nanos: u64) -> Instant {
-        Instant::default() + std::time::Duration::from_nanos(nanos)
+        Instant::default() + Duration::from_nanos(nanos)
     }
 
     const AHEAD: Aligned = Aligned::Ahead { replaces: false };
@@ -98,15 +100,21 @@ mod tests {
         let mut alignment = Alignment::new(3);
         assert_eq!(alignment.barrier(0, barrier(1), at(5)), AHEAD);
         assert_eq!(alignment.barrier(2, barrier(1), at(6)), AHEAD);
-        assert_eq!(alignment.barrier(1, barrier(1), at(9)), Aligned::Now { barrier: barrier(1), nanos: 4 });
+        assert_eq!(
+            alignment.barrier(1, barrier(1), at(9)),
+            Aligned::Now { barrier: barrier(1), after: Duration::from_nanos(4) }
+        );
     }
 
     #[test]
     fn a_channel_that_has_ended_is_not_waited_for() {
         let mut alignment = Alignment::new(2);
         assert_eq!(alignment.barrier(0, barrier(1), at(0)), AHEAD);
-        assert_eq!(alignment.end(1, at(3)), Aligned::Now { barrier: barrier(1), nanos: 3 });
-        assert_eq!(alignment.barrier(0, barrier(2), at(4)), Aligned::Now { barrier: barrier(2), nanos: 0 });
+        assert_eq!(alignment.end(1, at(3)), Aligned::Now { barrier: barrier(1), after: Duration::from_nanos(3) });
+        assert_eq!(
+            alignment.barrier(0, barrier(2), at(4)),
+            Aligned::Now { barrier: barrier(2), after: Duration::from_nanos(0) }
+        );
     }
 
     #[test]
@@ -115,7 +123,10 @@ mod tests {
         assert_eq!(alignment.barrier(0, barrier(1), at(0)), AHEAD);
         assert_eq!(alignment.barrier(1, barrier(2), at(0)), Aligned::Ahead { replaces: true });
         assert_eq!(alignment.barrier(1, barrier(1), at(0)), Aligned::Nothing, "late");
-        assert_eq!(alignment.barrier(0, barrier(2), at(1)), Aligned::Now { barrier: barrier(2), nanos: 1 });
+        assert_eq!(
+            alignment.barrier(0, barrier(2), at(1)),
+            Aligned::Now { barrier: barrier(2), after: Duration::from_nanos(1) }
+        );
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //! records; where they have arrived on all inputs, an operator snapshots its state and passes them on.
 
 pub(crate) mod align;
+pub(crate) mod coordinator;
 pub(crate) mod inbox;
 pub(crate) mod restored;
+pub(crate) mod stats;
 pub(crate) mod subtask;
 pub(crate) mod values;
 

@@ -1,6 +1,9 @@
 //! What the operators of a subtask have to say at a barrier, gathered into one report to the coordinator.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use futures::channel::mpsc;
 use millstream_core::record::Record;
@@ -39,9 +42,9 @@ pub(crate) struct Snapshot {
     /// Why the subtask cannot take part, if it cannot.
     pub(crate) declined: Option<Failure>,
     /// From the first barrier to the last.
-    pub(crate) alignment_nanos: u64,
+    pub(crate) alignment: Duration,
     /// From the last barrier until every operator had passed it.
-    pub(crate) sync_nanos: u64,
+    pub(crate) sync: Duration,
 }
 
 /// The checkpoints of a subtask. Clones are the same.
@@ -76,7 +79,7 @@ impl SubtaskCheckpoints {
     }
 
     /// The barrier is about to be passed down the chain.
-    pub(crate) fn begin(&self, barrier: Barrier, alignment_nanos: u64) {
+    pub(crate) fn begin(&self, barrier: Barrier, alignment: Duration) {
         self.0.env.step("barrier arrives");
         let mut gathering = self.lock();
         // The task itself has to say that the barrier has gone down the whole chain.
@@ -87,8 +90,8 @@ impl SubtaskCheckpoints {
             checkpoint: barrier.checkpoint,
             operators: Vec::new(),
             declined: None,
-            alignment_nanos,
-            sync_nanos: 0,
+            alignment,
+            sync: Duration::ZERO,
         });
     }
 
@@ -114,7 +117,7 @@ impl SubtaskCheckpoints {
         if gathering.waiting == 0
             && let Some(mut snapshot) = gathering.snapshot.take()
         {
-            snapshot.sync_nanos = self.0.env.now().since(gathering.began).as_nanos() as u64;
+            snapshot.sync = self.0.env.now().since(gathering.began);
             gathering.send(TaskEvent::Snapshot(snapshot));
             drop(gathering);
             self.0.env.step("snapshot taken");

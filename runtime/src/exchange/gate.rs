@@ -1,7 +1,7 @@
 //! The receiving end of all channels into a subtask: takes events in turn and keeps the watermark of the whole, the minimum over the channels that
 //! are neither idle nor ended.
 
-use std::{future::poll_fn, sync::Arc};
+use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use millstream_core::{buffer::Buffer, time::Timestamp};
 
@@ -29,8 +29,8 @@ impl Gate {
         Self { shared, inputs: Watermarks::new(channels), alignment: Alignment::new(channels), exactly_once }
     }
 
-    /// A barrier has come. Gives it once it has arrived on all channels, with how long that took, in nanoseconds; until then the channels that are ahead wait.
-    pub(crate) fn barrier(&mut self, channel: usize, barrier: Barrier, now: Instant) -> Option<(Barrier, u64)> {
+    /// A barrier has come. Gives it once it has arrived on all channels, with how long that took; until then the channels that are ahead wait.
+    pub(crate) fn barrier(&mut self, channel: usize, barrier: Barrier, now: Instant) -> Option<(Barrier, Duration)> {
         let aligned = self.alignment.barrier(channel, barrier, now);
         if let Aligned::Ahead { replaces } = aligned
             && self.exactly_once
@@ -44,7 +44,7 @@ impl Gate {
     }
 
     /// A channel has ended, which may be all that a barrier has waited for.
-    pub(crate) fn end_of_barriers(&mut self, channel: usize, now: Instant) -> Option<(Barrier, u64)> {
+    pub(crate) fn end_of_barriers(&mut self, channel: usize, now: Instant) -> Option<(Barrier, Duration)> {
         let aligned = self.alignment.end(channel, now);
         self.settle(aligned)
     }
@@ -56,10 +56,10 @@ impl Gate {
         }
     }
 
-    fn settle(&mut self, aligned: Aligned) -> Option<(Barrier, u64)> {
-        let Aligned::Now { barrier, nanos } = aligned else { return None };
+    fn settle(&mut self, aligned: Aligned) -> Option<(Barrier, Duration)> {
+        let Aligned::Now { barrier, after } = aligned else { return None };
         self.shared.unblock();
-        Some((barrier, nanos))
+        Some((barrier, after))
     }
 
     /// True if no channel leads here.

@@ -42,8 +42,15 @@ impl GraphBuilder {
                 Err(last) => mistakes.push(check::no_sink(last.as_ref())),
             }
         }
-        let graph =
-            JobGraph { name: name.to_owned(), guarantee, keeps_state, exactly_once, settings, vertices, edges: std::mem::take(&mut self.edges) };
+        let graph = JobGraph {
+            name: name.to_owned(),
+            guarantee,
+            keeps_state,
+            exactly_once,
+            settings,
+            vertices,
+            edges: std::mem::take(&mut self.edges),
+        };
         if mistakes.is_empty() {
             check::graph(&graph, &mut mistakes);
         }

@@ -7,8 +7,10 @@ pub mod render;
 use std::{any::Any, fmt};
 
 pub(crate) use build::{Draft, SharedGraph};
+use millstream_state::manifest::ValuePart;
 
 use crate::{
+    checkpoint::restored::Restored,
     env::BoxFuture,
     failure::{Failure, Location},
     settings::Settings,
@@ -216,7 +218,7 @@ pub(crate) trait SourceDriver: Send {
     fn boundedness(&self) -> Boundedness;
     fn check(&self, cx: &ConnectorContext) -> Result<(), Failure>;
     /// Makes the pool of splits: a handle for every subtask, and what fills it.
-    fn start(&self, cx: &ConnectorContext, drain: Flag) -> Result<Splits, Failure>;
+    fn start(&self, cx: &ConnectorContext, drain: Flag, restored: &Restored) -> Result<Splits, Failure>;
 }
 
 /// The splits of a running source.
@@ -238,6 +240,10 @@ pub(crate) trait DynCommitter: Send {
     /// Commits what the writers of a job that has ended well left.
     fn commit(&mut self, what: Vec<Box<dyn Any + Send>>) -> BoxFuture<'_, Result<(), Failure>>;
     fn abort(&mut self) -> BoxFuture<'_, ()>;
+    /// Clears up after dead attempts, and commits what the checkpoint holds that the job goes on from.
+    fn recover(&mut self, restored: Restored, last: bool) -> BoxFuture<'_, Result<(), Failure>>;
+    /// Commits what the writers handed over at a checkpoint.
+    fn commit_parts(&mut self, parts: Vec<ValuePart>, last: bool) -> BoxFuture<'_, Result<(), Failure>>;
 }
 
 /// Why a job could not be built: every mistake that was found.

@@ -1,7 +1,7 @@
 //! One attempt while it runs: its tasks, its checkpoints, and what is asked of it from outside. Decisions are the [`Coordinator`]'s; here they are carried out.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     future::{Future, poll_fn},
     pin::pin,
     sync::Arc,
@@ -58,9 +58,22 @@ impl End {
 /// Work of the driver that takes time, done beside the tasks.
 enum Done {
     /// The rows of a subtask's snapshot are stored, or not.
-    Uploaded { task: usize, checkpoint: u64, report: SubtaskReport, operators: Result<Vec<Part>, Failure> },
-    Stored { checkpoint: u64, result: Result<(), Failure>, deposed: bool },
-    Committed { checkpoint: u64, sinks: Vec<JobSink>, result: Result<(), Failure> },
+    Uploaded {
+        task: usize,
+        checkpoint: u64,
+        report: SubtaskReport,
+        operators: Result<Vec<Part>, Failure>,
+    },
+    Stored {
+        checkpoint: u64,
+        result: Result<(), Failure>,
+        deposed: bool,
+    },
+    Committed {
+        checkpoint: u64,
+        sinks: Vec<JobSink>,
+        result: Result<(), Failure>,
+    },
 }
 
 /// What a subtask has of an operator.
@@ -92,6 +105,7 @@ pub(super) struct Coordination {
     gathered: BTreeMap<u64, BTreeMap<String, OperatorState>>,
     /// What is complete and has to be committed.
     committing: BTreeMap<u64, (CheckpointKind, Vec<OperatorState>)>,
+    last_committed: u64,
     answers: BTreeMap<u64, oneshot::Sender<Result<u64, String>>>,
     next_answer: u64,
     wake_at: Option<Instant>,
@@ -114,9 +128,10 @@ impl Coordination {
         let now = driver.env.now();
         let coordinator = driver.store.as_ref().map(|store| {
             let next = store.next_checkpoint();
-            let sources: HashSet<usize> = sources.iter().copied().collect();
+            let sources = sources.iter().copied();
             let settings = graph.settings.checkpoints.clone();
-            (Coordinator::new(settings, inboxes.len(), sources, next, now), Arc::clone(store))
+            let history = driver.progress.status().checkpoints;
+            (Coordinator::new(settings, inboxes.len(), sources, next, history, now), Arc::clone(store))
         });
         let parallelism = graph.vertices.iter().enumerate().flat_map(|(id, vertex)| {
             let parallelism = graph.parallelism(VertexId(id)) as u32;
@@ -138,6 +153,7 @@ impl Coordination {
             settings: graph.settings.clone(),
             gathered: BTreeMap::new(),
             committing: BTreeMap::new(),
+            last_committed: 0,
             answers: BTreeMap::new(),
             next_answer: 0,
             wake_at: None,
@@ -244,7 +260,7 @@ impl Coordination {
 
     /// Waits, beside the tasks, until the rows of a subtask's snapshot are stored.
     fn snapshot(&mut self, snapshot: Snapshot) {
-        let Snapshot { task, checkpoint, operators, declined, alignment_nanos, sync_nanos } = snapshot;
+        let Snapshot { task, checkpoint, operators, declined, alignment, sync } = snapshot;
         if let Some(failure) = declined {
             self.input(Input::Declined { checkpoint, task, reason: failure.to_string() });
             return;
@@ -261,8 +277,8 @@ impl Coordination {
         self.work.push(Box::pin(async move {
             let operators = Contained::new(stored).await;
             let bytes = operators.iter().flatten().map(Part::bytes).sum();
-            let async_nanos = env.now().since(began).as_nanos() as u64;
-            let report = SubtaskReport { bytes, alignment_nanos, sync_nanos, async_nanos };
+            let background = env.now().since(began);
+            let report = SubtaskReport { bytes, alignment, sync, background };
             Done::Uploaded { task, checkpoint, report, operators }
         }));
     }
@@ -296,6 +312,7 @@ impl Coordination {
                 self.sinks = sinks;
                 match result {
                     Ok(()) => {
+                        self.last_committed = checkpoint;
                         self.progress.completed_one();
                         self.input(Input::Committed { checkpoint });
                     }
@@ -338,11 +355,11 @@ impl Coordination {
     fn input(&mut self, input: Input) {
         let Some((coordinator, _)) = &mut self.coordinator else { return };
         let commands = coordinator.handle(self.env.now(), input);
+        if !commands.is_empty() {
+            self.progress.checkpoints(coordinator.history());
+        }
         for command in commands {
             self.command(command);
-        }
-        if let Some((coordinator, _)) = &self.coordinator {
-            self.progress.checkpoints(coordinator.stats());
         }
     }
 
@@ -365,7 +382,8 @@ impl Coordination {
             }
             Command::Fail { reason } => self.fail(Failure::new(reason)),
             Command::Finish => self.sources.iter().for_each(|source| self.inboxes[*source].send(Notice::Finish)),
-            Command::Stopped { checkpoint } => {
+            Command::Stopped => {
+                let checkpoint = self.last_committed;
                 self.end.get_or_insert(Ok(End::Stopped(checkpoint)));
                 self.stop.set();
             }
@@ -410,9 +428,9 @@ impl Coordination {
 
     /// What is under way when all tasks have ended: what may have been entered in the log has to be known, and commits must not be left in the middle.
     async fn settle(mut self) -> (Result<End, Failure>, Vec<JobSink>) {
+        self.input(Input::Closed { reason: "the attempt has ended".to_owned() });
         self.coordinator = None;
-        let unfinished = std::mem::take(&mut self.work);
-        let mut unfinished = unfinished;
+        let mut unfinished = std::mem::take(&mut self.work);
         while let Some(done) = unfinished.next().await {
             if let Done::Committed { sinks, result, .. } = done {
                 self.sinks = sinks;
@@ -420,9 +438,6 @@ impl Coordination {
                     self.fail(failure);
                 }
             }
-        }
-        for (_, answer) in std::mem::take(&mut self.answers) {
-            let _ = answer.send(Err("the job has ended".to_owned())); // nobody may be waiting any more
         }
         (self.end.unwrap_or(Ok(End::Finished)), self.sinks)
     }

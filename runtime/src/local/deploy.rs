@@ -70,7 +70,13 @@ impl Driver {
     }
 
     /// What the source or the sink of a vertex is told.
-    pub(super) fn connector(&self, graph: &JobGraph, vertex: VertexId, operator: &str, attempt: u64) -> ConnectorContext {
+    pub(super) fn connector(
+        &self,
+        graph: &JobGraph,
+        vertex: VertexId,
+        operator: &str,
+        attempt: u64,
+    ) -> ConnectorContext {
         ConnectorContext {
             env: Arc::clone(&self.env),
             operator: operator.to_owned(),

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use futures::{channel::mpsc, future::{Either, select}};
+use futures::{
+    channel::mpsc,
+    future::{Either, select},
+};
 use millstream_state::manifest::{CheckpointKind, Manifest};
 use tracing::{info, warn};
 
@@ -78,7 +81,7 @@ impl Driver {
             warn!(job = graph.name, "the job promises best effort, so it makes no checkpoints and starts empty");
         }
         if graph.has_checkpoints() {
-            let store = JobStore::open(&graph, &self.env).await?;
+            let store = JobStore::open(&graph.name, &graph.settings.checkpoints, &self.env).await?;
             self.store = Some(Arc::new(store));
         }
         let default = if graph.has_checkpoints() { RestartStrategy::EXPONENTIAL_DELAY } else { RestartStrategy::None };
@@ -124,7 +127,7 @@ impl Driver {
     /// One try to run the job to its end.
     async fn attempt(&mut self, graph: &mut JobGraph) -> Result<End, Failure> {
         let restored = match &self.store {
-            Some(store) => store.recover(graph, &*self.env).await?,
+            Some(store) => store.recover(&*self.env).await?,
             None => None,
         };
         if let Some(manifest) = &restored {
@@ -164,12 +167,8 @@ impl Driver {
             return Ok(End::Finished);
         }
         let (sender, events) = mpsc::channel(EVENTS_LIMIT);
-        let attempt = Attempt {
-            number,
-            stop: Flag::default(),
-            restored,
-            events: self.store.is_some().then_some(sender),
-        };
+        let attempt =
+            Attempt { number, stop: Flag::default(), restored, events: self.store.is_some().then_some(sender) };
         let deployed = contain(|| self.deploy(graph, sinks, &attempt)).and_then(|deployed| deployed)?;
         self.progress.deployed();
         info!(job = graph.name, tasks = deployed.tasks.len(), "job is deployed");
@@ -243,11 +242,12 @@ impl Driver {
 
 /// Refuses a checkpoint with state that nobody would take: it would be lost without a word.
 fn known_operators(graph: &JobGraph, manifest: &Manifest) -> Result<(), Failure> {
-    let operators = || {
-        graph.vertices.iter().enumerate().flat_map(|(id, vertex)| {
-            vertex.operators.iter().map(move |operator| (VertexId(id), operator.id_or_name()))
-        })
-    };
+    let operators =
+        || {
+            graph.vertices.iter().enumerate().flat_map(|(id, vertex)| {
+                vertex.operators.iter().map(move |operator| (VertexId(id), operator.id_or_name()))
+            })
+        };
     for state in &manifest.operators {
         let Some((vertex, _)) = operators().find(|(_, id)| *id == state.id) else {
             return Err(Failure::new(format!(

@@ -94,6 +94,14 @@ where
     N: Push<O::Out>,
 {
     fn signal(&mut self, signal: Signal) {
+        let guard = Guard::new(&self.info);
+        match signal {
+            Signal::Barrier(barrier) => self.operator.on_snapshot(barrier.checkpoint),
+            Signal::Completed(checkpoint) => self.operator.on_complete(checkpoint),
+            Signal::Aborted(checkpoint) => self.operator.on_abort(checkpoint),
+            _ => {}
+        }
+        guard.done();
         self.handler.signal(signal);
         self.next.signal(signal);
     }

@@ -18,6 +18,7 @@ use crate::{
         partitioned::Senders,
     },
     graph::{EdgeKind, OperatorInfo, OutputId},
+    local::store::JobStore,
     metrics::{Counter, Gauge, Histogram, MetricId, Registry, TaskMetrics},
     settings::Settings,
     source::ConnectorContext,
@@ -37,8 +38,12 @@ pub(crate) struct TaskInfo {
     pub(crate) job: String,
     pub(crate) subtask: usize,
     pub(crate) parallelism: usize,
+    /// How many key groups the chain has.
+    pub(crate) max_parallelism: u32,
     /// See [`ConnectorContext::run`].
     pub(crate) run: u64,
+    /// See [`ConnectorContext::attempt`].
+    pub(crate) attempt: u64,
     pub(crate) settings: Settings,
     pub(crate) registry: Registry,
     pub(crate) env: Arc<dyn Env>,
@@ -62,7 +67,7 @@ impl OpenContext<'_> {
 
     /// How many key groups there are.
     pub fn max_parallelism(&self) -> u32 {
-        self.task.settings.max_parallelism
+        self.task.max_parallelism
     }
 
     /// The clock, files and so on.
@@ -109,6 +114,8 @@ pub struct ChainContext<'a> {
     pub(crate) restored: Option<Arc<Manifest>>,
     /// `None` in a job without checkpoints.
     pub(crate) checkpoints: Option<SubtaskCheckpoints>,
+    /// Where they are kept.
+    pub(crate) store: Option<Arc<JobStore>>,
 }
 
 /// The sending ends of one edge, of one subtask.
@@ -159,8 +166,8 @@ impl ChainContext<'_> {
             subtask: self.task.subtask,
             parallelism: self.task.parallelism,
             run: self.task.run,
-            attempt: self.task.run,
-            checkpoints: false,
+            attempt: self.task.attempt,
+            checkpoints: self.checkpoints.is_some(),
             registry: self.task.registry.clone(),
         }
     }

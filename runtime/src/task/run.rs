@@ -172,7 +172,7 @@ impl Subtask {
     /// Takes a notice of the coordinator.
     fn notice(&mut self, notice: Notice, source: &mut SourceState) {
         match notice {
-            Notice::Trigger(barrier) => self.barrier(barrier, 0),
+            Notice::Trigger(barrier) => self.barrier(barrier, Duration::ZERO),
             Notice::Complete(checkpoint) => self.head.signal(Signal::Completed(checkpoint)),
             Notice::Abort(checkpoint) => {
                 if let Some(gate) = &mut self.gate {
@@ -185,9 +185,9 @@ impl Subtask {
     }
 
     /// Passes a barrier down the chain; each operator takes its snapshot as it comes by.
-    fn barrier(&mut self, barrier: Barrier, alignment_nanos: u64) {
+    fn barrier(&mut self, barrier: Barrier, alignment: Duration) {
         if let Some(checkpoints) = &self.checkpoints {
-            checkpoints.begin(barrier, alignment_nanos);
+            checkpoints.begin(barrier, alignment);
             self.head.signal(Signal::Barrier(barrier));
             checkpoints.passed(barrier);
         }
@@ -245,8 +245,8 @@ impl Subtask {
             Event::Barrier(_) => Change::None,
             Event::End => inputs.end(channel),
         };
-        if let Some((barrier, nanos)) = aligned {
-            self.barrier(barrier, nanos);
+        if let Some((barrier, alignment)) = aligned {
+            self.barrier(barrier, alignment);
         }
         match change {
             Change::None => {}

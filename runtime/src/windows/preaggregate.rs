@@ -93,7 +93,7 @@ where
         // A table that has just grown is not half full.
         let heap = if <K::Key as Record>::PLAIN && A::Acc::PLAIN { 0 } else { ENTRY_HEAP_BYTES };
         let entry_bytes = 2 * size_of::<(u64, K::Key, A::Acc)>() + heap;
-        Self {
+        Ok(Self {
             owners: Owners::new(senders.max_parallelism, senders.len()),
             records: Lanes::new(settings, Columns { timed, hashed }, RECORDS_PORT, senders.len()),
             partials: Lanes::new(settings, Columns { timed: false, hashed }, PARTIALS_PORT, senders.len()),

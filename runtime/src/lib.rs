@@ -4,6 +4,7 @@ mod annotated;
 mod bad_record;
 #[doc(hidden)]
 pub mod bench;
+pub mod checkpoint;
 pub mod cli;
 pub mod env;
 pub mod event_time;

@@ -36,7 +36,7 @@ fn a_disk_that_is_full_is_told_with_the_file_and_the_repair() {
         }
     }
     let (message, left) = fail(Fault::Sync, true);
-    assert!(message.starts_with("cannot write out/.staging-RUN/part-RUN-00000-00000"), "{message}");
+    assert!(message.starts_with("cannot write out/.staging-RUN/00000-00000"), "{message}");
     assert_eq!(left, [""; 0]);
 }
 

@@ -8,6 +8,7 @@ use millstream::{
     failure::Failure,
     prelude::*,
     source::{Boundedness, Discovered, Emit, Emitted, Fetched, Source, SourceContext, SplitEnumerator, SplitReader},
+    stream::Replayable,
 };
 
 use crate::trade::Trade;
@@ -61,6 +62,8 @@ impl Source for Trickle {
         Ok(TrickleReader { env: Arc::clone(cx.env()), trades, step: self.splits, next: 0, here: 0 })
     }
 }
+
+impl Replayable for Trickle {}
 
 pub(crate) struct Deal {
     splits: u64,

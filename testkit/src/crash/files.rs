@@ -67,6 +67,11 @@ impl Files for WorldFiles {
         Ok(Box::new(Writing { world: Arc::clone(&self.world), file }))
     }
 
+    fn truncate(&self, path: &Path, len: u64) -> io::Result<Box<dyn WriteFile>> {
+        let file = self.work(path, |path| Disk.truncate(path, len))?;
+        Ok(Box::new(Writing { world: Arc::clone(&self.world), file }))
+    }
+
     fn len(&self, path: &Path) -> io::Result<u64> {
         self.work(path, |path| Disk.len(path))
     }

@@ -7,4 +7,5 @@
 pub mod groups;
 pub mod manifest;
 pub mod row;
+pub mod segment;
 pub mod snapshot;

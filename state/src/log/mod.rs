@@ -10,6 +10,9 @@ mod read;
 mod recover;
 mod retain;
 
+#[cfg(test)]
+mod tests;
+
 pub use entry::{Body, Entry, EntryError, EntryId, LIMIT_ENTRY_BYTES, LiveEntry, MAGIC, OwnerId, VERSION};
 pub use leader::{Candidate, CommitError, Leader};
 pub use read::Listing;

@@ -1,4 +1,5 @@
 //! Segments put into stores and read back, and what is damaged there.
+#![allow(clippy::disallowed_methods, reason = "tests look at what is on disk")]
 
 use std::{
     collections::BTreeMap,

@@ -2,7 +2,7 @@
 
 use millstream_core::buffer::Invalid;
 
-use super::{SchemaName, VERSION};
+use super::VERSION;
 
 /// Why the bytes of a segment cannot be read. Whoever reads them adds the segment's name.
 #[derive(Debug, thiserror::Error)]
@@ -23,18 +23,14 @@ pub enum SegmentError {
     Footer(&'static str),
     /// It holds rows of other types.
     #[error(
-        "it holds rows of {found_key} and {found_value}, but the state is of {wanted_key} and {wanted_value} now: \
-         give the state another name to begin anew, or run the version of the job that wrote it"
+        "it holds rows of {found}, but the state is of {wanted} now: give the state another name to begin it anew, or run the version of the job that \
+         wrote it"
     )]
     Schema {
-        /// The type of the keys in it.
-        found_key: SchemaName,
-        /// The type of the values in it.
-        found_value: SchemaName,
-        /// The type of the keys that the reader has.
-        wanted_key: SchemaName,
-        /// The type of the values that the reader has.
-        wanted_value: SchemaName,
+        /// The types of keys and values in it.
+        found: String,
+        /// The types that its reader has.
+        wanted: String,
     },
     /// A block is not what its checksum or the index says.
     #[error("its block {block} is damaged: {what}")]

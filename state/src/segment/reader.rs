@@ -23,11 +23,10 @@ impl<R: RowKey, V: Record> SegmentReader<R, V> {
         if footer.key.hash == <R::Key as Record>::HASH && footer.value.hash == V::HASH {
             return Ok(Self { footer, row: PhantomData });
         }
+        let row = |key: &SchemaName, value: &SchemaName| format!("{key} and {value}");
         Err(SegmentError::Schema {
-            found_key: footer.key,
-            found_value: footer.value,
-            wanted_key: SchemaName::of::<R::Key>(),
-            wanted_value: SchemaName::of::<V>(),
+            found: row(&footer.key, &footer.value),
+            wanted: row(&SchemaName::of::<R::Key>(), &SchemaName::of::<V>()),
         })
     }
 

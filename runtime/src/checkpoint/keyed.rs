@@ -268,6 +268,7 @@ impl<R: RowKey, V: Record> Snapshots<R, V> {
         // What a subtask with the same groups had stored goes on to count; what others had is written anew.
         if let [part] = &parts[..]
             && part.groups == self.groups
+            && !store.wants_full()
         {
             lock(&self.chain).segments.clone_from(&part.segments);
         }

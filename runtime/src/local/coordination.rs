@@ -420,7 +420,7 @@ impl Coordination {
         self.work.push(Box::pin(async move {
             let result = commit_checkpoint(&mut sinks, &operators, kind == CheckpointKind::Final, &*env).await;
             if result.is_ok() {
-                store.retain(&*env).await;
+                store.retain().await;
             }
             Done::Committed { checkpoint, sinks, result }
         }));

@@ -82,6 +82,7 @@ impl Driver {
         }
         if graph.has_checkpoints() {
             let store = JobStore::open(&graph.name, &graph.settings.checkpoints, &self.env).await?;
+            self.run = store.run();
             self.store = Some(Arc::new(store));
         }
         let default = if graph.has_checkpoints() { RestartStrategy::EXPONENTIAL_DELAY } else { RestartStrategy::None };

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use futures::lock::Mutex;
@@ -25,7 +25,8 @@ pub(crate) struct JobStore {
     next_checkpoint: AtomicU64,
     run: u64,
     /// What is there already is not gone on from, until there is a checkpoint of this process.
-    fresh: std::sync::atomic::AtomicBool,
+    fresh: AtomicBool,
+    wants_full: AtomicBool,
 }
 
 impl JobStore {
@@ -42,17 +43,20 @@ impl JobStore {
             owner: OwnerId(u128::from(env.random()) << 64 | u128::from(env.random())),
             at: env.wall().millis(),
             keep: settings.retained as usize,
+            run: env.random(),
+            fresh: settings.fresh,
         };
         let leader = checkpoints.claim(candidate).await.map_err(Failure::from_error)?;
-        let claim = leader.claim_number();
+        let (claim, run) = (leader.claim_number(), leader.run());
         Ok(Self {
             checkpoints,
             leader: Mutex::new(leader),
             claim,
             segments: AtomicU64::new(0),
             next_checkpoint: AtomicU64::new(1),
-            run: env.random(),
-            fresh: settings.fresh.into(),
+            run,
+            wants_full: AtomicBool::new(false),
+            fresh: AtomicBool::new(settings.fresh),
         })
     }
 
@@ -64,5 +68,64 @@ impl JobStore {
     pub(crate) fn upload(&self) -> SegmentUpload {
         let number = self.segments.fetch_add(1, Ordering::Relaxed);
         self.checkpoints.upload(self.claim, &format!("{number:08}"))
+    }
+
+    /// The number of the run: drawn when the job first started, and kept through all restarts.
+    pub(super) fn run(&self) -> u64 {
+        self.run
+    }
+
+    /// True if what is stored may be worse than it looks: then nothing new should depend on it.
+    pub(crate) fn wants_full(&self) -> bool {
+        self.wants_full.load(Ordering::Relaxed)
+    }
+
+    /// Finds the checkpoint to go on from, and clears up what attempts that failed have left.
+    pub(super) async fn recover(&self, env: &dyn Env) -> Result<Option<Arc<Manifest>>, Failure> {
+        env.step("checkpoints are read");
+        let mut leader = self.leader.lock().await;
+        if self.fresh.load(Ordering::Relaxed) {
+            // What is there need not be readable.
+            let last = leader.recover().await.map_or(0, |recovery| recovery.last_checkpoint);
+            self.next_checkpoint.store(last + 1, Ordering::Relaxed);
+            return Ok(None);
+        }
+        let recovery = leader.recover().await.map_err(|error| {
+            Failure::from_error(error).with_hint("`--fresh` begins anew, without what is in the checkpoints")
+        })?;
+        self.next_checkpoint.store(recovery.last_checkpoint + 1, Ordering::Relaxed);
+        self.wants_full.store(!recovery.skipped.is_empty(), Ordering::Relaxed);
+        if let Err(error) = leader.sweep().await {
+            warn!(%error, "what earlier attempts have left could not be removed");
+        }
+        env.step("checkpoints were read");
+        Ok(recovery.newest.map(|(_, manifest)| Arc::new(manifest)))
+    }
+
+    /// Enters a checkpoint in the log: from then on it counts. Also says whether another process has taken the job over.
+    pub(super) async fn commit(&self, manifest: Manifest) -> (Result<(), Failure>, bool) {
+        let committed = self.leader.lock().await.commit(&manifest).await;
+        match committed {
+            Ok(_) => {
+                self.fresh.store(false, Ordering::Relaxed);
+                (Ok(()), false)
+            }
+            Err(error) => {
+                let deposed = matches!(error, CommitError::Deposed { .. });
+                (Err(Failure::from_error(error)), deposed)
+            }
+        }
+    }
+
+    /// Removes the checkpoints that are too many.
+    pub(super) async fn retain(&self) {
+        if let Err(error) = self.leader.lock().await.retain().await {
+            warn!(%error, "old checkpoints could not be removed: it is tried again after the next one");
+        }
+    }
+
+    /// The number of the next checkpoint.
+    pub(super) fn next_checkpoint(&self) -> u64 {
+        self.next_checkpoint.load(Ordering::Relaxed)
     }
 }

@@ -77,6 +77,8 @@ pub enum Body {
         job: String,
         /// When, in milliseconds since 1970.
         at: i64,
+        /// The number of the job's run, which it keeps through all restarts.
+        run: u64,
     },
     /// A checkpoint is complete.
     Checkpoint {
@@ -94,6 +96,13 @@ impl Body {
     pub fn job(&self) -> &str {
         match self {
             Self::Claim { job, .. } | Self::Checkpoint { manifest: Manifest { job, .. }, .. } => job,
+        }
+    }
+
+    /// The number of the job's run.
+    pub fn run(&self) -> u64 {
+        match self {
+            Self::Claim { run, .. } | Self::Checkpoint { manifest: Manifest { run, .. }, .. } => *run,
         }
     }
 }

@@ -29,6 +29,10 @@ pub struct Candidate {
     pub at: i64,
     /// How many checkpoints are kept; at least one.
     pub keep: usize,
+    /// A random number: that of the job's run, if this begins a new one.
+    pub run: u64,
+    /// A new run begins, whatever is there.
+    pub fresh: bool,
 }
 
 /// Why a checkpoint was not committed.
@@ -76,6 +80,7 @@ pub struct Leader {
     pub(super) store: CheckpointStore,
     pub(super) job: String,
     owner: OwnerId,
+    run: u64,
     pub(super) keep: usize,
     /// The number of its claim.
     pub(super) claim: u64,
@@ -113,12 +118,14 @@ impl CheckpointStore {
     /// Fails if the checkpoints are of another job, if the log has lost entries that nobody may delete, or is of a later version, if another process gets
     /// in at the same time, or if the store fails. It may fail after the claim was made; another one can then be made.
     pub async fn claim(&self, candidate: Candidate) -> Result<Leader, StoreError> {
-        self.look_before_claiming(&candidate.job).await?;
-        let Candidate { job, owner, at, keep } = candidate;
+        let before = self.look_before_claiming(&candidate.job).await?;
+        let Candidate { job, owner, at, keep, run, fresh } = candidate;
+        let run = before.filter(|_| !fresh).unwrap_or(run);
         let mut leader = Leader {
             store: self.clone(),
             job: job.clone(),
             owner,
+            run,
             keep: keep.max(1),
             claim: 0,
             next: 0,
@@ -129,7 +136,7 @@ impl CheckpointStore {
             garbage: BTreeSet::new(),
             deposed: None,
         };
-        let body = Body::Claim { job, at };
+        let body = Body::Claim { job, at, run };
         for _ in 0..CLAIMS_LIMIT {
             leader.next = self.list_log().await?.highest().unwrap_or(0) + 1;
             let number = leader.next;
@@ -153,6 +160,11 @@ impl Leader {
     /// The number of its claim: no other leader of this log has the same. Segments are named by it.
     pub fn claim_number(&self) -> u64 {
         self.claim
+    }
+
+    /// The number of the job's run: as in the newest entry before the claim, or a new one.
+    pub fn run(&self) -> u64 {
+        self.run
     }
 
     /// Commits a complete checkpoint: gives the number of its entry. Everything that the manifest names must be in the store before. When this returns, the

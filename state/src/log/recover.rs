@@ -27,17 +27,17 @@ pub struct Recovery {
 }
 
 impl CheckpointStore {
-    /// Refuses what would be refused after the claim as well, so that a job that does not belong here deposes nobody.
-    pub(super) async fn look_before_claiming(&self, job: &str) -> Result<(), StoreError> {
+    /// Refuses what would be refused after the claim as well, so that a job that does not belong here deposes nobody. Gives the number of the job's run.
+    pub(super) async fn look_before_claiming(&self, job: &str) -> Result<Option<u64>, StoreError> {
         let Some(highest) = self.list_log().await?.highest() else {
             let mut segments = self.objects().list(Some(&Path::from(SEGMENTS)));
             let any = segments.try_next().await.map_err(|source| StoreError::objects("list the segments", source))?;
             let what = "there are segments, but no log".to_owned();
-            return if any.is_some() { Err(StoreError::Incomplete { what }) } else { Ok(()) };
+            return if any.is_some() { Err(StoreError::Incomplete { what }) } else { Ok(None) };
         };
         match self.entry(highest).await {
-            Ok(entry) => check_job(entry.body.job(), job),
-            Err(error) if error.is_damage() => Ok(()), // told when it comes to recovery
+            Ok(entry) => check_job(entry.body.job(), job).map(|()| Some(entry.body.run())),
+            Err(error) if error.is_damage() => Ok(None), // told when it comes to recovery
             Err(error) => Err(error),
         }
     }

@@ -51,7 +51,7 @@ fn manifest(checkpoint: u64, segments: &[SegmentRef]) -> Manifest {
 }
 
 fn candidate(owner: u128, keep: usize) -> Candidate {
-    Candidate { job: "counts".to_owned(), owner: OwnerId(owner), at: 17, keep }
+    Candidate { job: "counts".to_owned(), owner: OwnerId(owner), at: 17, keep, run: 5, fresh: false }
 }
 
 /// Puts an empty segment into the store.
@@ -112,7 +112,7 @@ fn an_entry_comes_back_with_its_values() {
     let live = vec![LiveEntry { number: 3, id: EntryId { owner: OwnerId(1), sequence: 0 } }];
     for body in [
         Body::Checkpoint { claim: 2, live, manifest: manifest(12, &[]) },
-        Body::Claim { job: "counts".to_owned(), at: -4 },
+        Body::Claim { job: "counts".to_owned(), at: -4, run: 5 },
     ] {
         let entry = Entry { id, body };
         let bytes = entry.encode().expect("it is small");

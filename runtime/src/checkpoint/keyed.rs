@@ -13,10 +13,7 @@ use futures::{
     channel::mpsc,
     future::{Either, select},
 };
-use millstream_core::{
-    buffer::PushError,
-    record::Record,
-};
+use millstream_core::{buffer::PushError, record::Record};
 use millstream_state::{
     groups::GroupRange,
     manifest::{KeyedPart, SegmentRef},

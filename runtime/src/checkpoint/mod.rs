@@ -4,6 +4,7 @@
 pub(crate) mod align;
 pub(crate) mod coordinator;
 pub(crate) mod inbox;
+pub(crate) mod keyed;
 pub(crate) mod restored;
 pub(crate) mod stats;
 pub(crate) mod subtask;

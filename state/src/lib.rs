@@ -8,3 +8,4 @@ pub mod groups;
 pub mod manifest;
 pub mod row;
 pub mod snapshot;
+pub mod table;

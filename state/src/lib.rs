@@ -11,3 +11,4 @@ pub mod row;
 pub mod segment;
 pub mod snapshot;
 pub mod store;
+pub mod table;

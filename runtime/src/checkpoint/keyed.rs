@@ -54,9 +54,24 @@ pub(crate) struct Snapshots<R: RowKey, V: Record> {
     sender: Option<mpsc::Sender<Piece>>,
     /// What is copied and has no room there yet; no more than has been copied before it was written again, and one range.
     backlog: VecDeque<Piece>,
+    given_up: bool,
     /// Ends what goes on in the background when the subtask does.
     gone: Flag,
     rows: PhantomData<fn() -> (R, V)>,
+}
+
+/// Makes the tables of a state.
+#[derive(Clone, Copy)]
+pub(crate) struct Blank {
+    groups: GroupRange,
+    tracked: bool,
+}
+
+impl Blank {
+    /// An empty table.
+    pub(crate) fn table<R: RowKey, V: Record>(self) -> Table<R, V> {
+        Table::new(self.groups, if self.tracked { Tracking::Changes } else { Tracking::None })
+    }
 }
 
 /// What is stored of a state by now.
@@ -95,6 +110,7 @@ impl<R: RowKey, V: Record> Snapshots<R, V> {
             chain: Arc::default(),
             sender: None,
             backlog: VecDeque::new(),
+            given_up: false,
             gone: Flag::default(),
             rows: PhantomData,
         }
@@ -102,8 +118,17 @@ impl<R: RowKey, V: Record> Snapshots<R, V> {
 
     /// A table for rows of this state.
     pub(crate) fn table(&self) -> Table<R, V> {
-        let tracking = if self.store.is_some() { Tracking::Changes } else { Tracking::None };
-        Table::new(self.groups, tracking)
+        self.blank().table()
+    }
+
+    /// What makes tables as [`Snapshots::table`] does, and borrows nothing.
+    pub(crate) fn blank(&self) -> Blank {
+        Blank { groups: self.groups, tracked: self.store.is_some() }
+    }
+
+    /// Makes the next snapshot a full one.
+    pub(crate) fn start_over(&mut self) {
+        lock(&self.chain).broken = true;
     }
 
     /// True while the rows of a snapshot are being copied.
@@ -116,7 +141,10 @@ impl<R: RowKey, V: Record> Snapshots<R, V> {
     /// # Errors
     ///
     /// If the one before is still being written.
-    pub(crate) fn kind(&self, dirty_share: f64) -> Result<SnapshotKind, Failure> {
+    pub(crate) fn kind(&mut self, dirty_share: f64) -> Result<SnapshotKind, Failure> {
+        if self.sender.as_ref().is_some_and(mpsc::Sender::is_closed) {
+            self.give_up();
+        }
         let mut chain = lock(&self.chain);
         if chain.writing || self.is_copying() {
             return Err(Failure::new(format!(
@@ -149,10 +177,7 @@ impl<R: RowKey, V: Record> Snapshots<R, V> {
                         stored.segments.clear();
                         stored.broken = false;
                     }
-                    // A snapshot of nothing that has changed says nothing.
-                    if segment.full || segment.rows > 0 || segment.bytes > 0 {
-                        stored.segments.push(segment);
-                    }
+                    stored.segments.extend(segment);
                 }
                 Err(failure) => {
                     stored.broken = true;
@@ -193,7 +218,12 @@ impl<R: RowKey, V: Record> Snapshots<R, V> {
 
     /// Gives the snapshot up: it cannot be completed.
     pub(crate) fn give_up(&mut self) {
-        (self.sender, self.backlog) = (None, VecDeque::new());
+        (self.sender, self.backlog, self.given_up) = (None, VecDeque::new(), true);
+    }
+
+    /// True, once, if a snapshot was given up: its tables are still frozen.
+    pub(crate) fn take_given_up(&mut self) -> bool {
+        std::mem::take(&mut self.given_up)
     }
 
     /// True if more may be copied now.
@@ -234,6 +264,9 @@ impl<R: RowKey, V: Record> Snapshots<R, V> {
     /// A step of copying the rows of the only table of a state.
     pub(crate) fn walk(&mut self, table: &mut Table<R, V>) -> Background {
         if !self.is_copying() {
+            if self.take_given_up() {
+                table.abandon();
+            }
             return Background::Done;
         }
         if !self.has_room() {
@@ -277,6 +310,16 @@ impl<R: RowKey, V: Record> Snapshots<R, V> {
 impl<R: RowKey, V: Record> Drop for Snapshots<R, V> {
     fn drop(&mut self) {
         self.gone.set();
+    }
+}
+
+/// Puts a block of a segment into the only table of a state.
+pub(crate) fn restore_block<R: RowKey, V: Record>(table: &mut Table<R, V>, block: &Block<R, V>) {
+    for (hash, key) in block.removed() {
+        table.restore_removed(hash, key);
+    }
+    for (hash, key, value) in block.rows() {
+        table.restore_row(hash, key, value);
     }
 }
 
@@ -324,7 +367,8 @@ async fn write<R: RowKey, V: Record>(
     kind: SnapshotKind,
     dropped: Vec<Namespace>,
     mut pieces: mpsc::Receiver<Piece>,
-) -> Result<SegmentRef, Failure> {
+) -> Result<Option<SegmentRef>, Failure> {
+    let says_nothing = kind == SnapshotKind::Delta && dropped.is_empty();
     let mut upload = store.upload();
     let mut writer = SegmentWriter::<R, V>::new(kind, dropped);
     let mut out = Vec::<Bytes>::new();
@@ -349,18 +393,25 @@ async fn write<R: RowKey, V: Record>(
             }
         }
         let summary = writer.finish(&mut out);
+        if says_nothing && summary.rows + summary.tombstones == 0 {
+            return Ok(None);
+        }
         for piece in out {
             upload.push(piece).await.map_err(Failure::from_error)?;
         }
-        Ok(summary)
+        Ok(Some(summary))
     }
     .await;
     match written {
-        Ok(summary) => {
+        Ok(None) => {
+            let _ = upload.abort().await; // nothing has changed
+            Ok(None)
+        }
+        Ok(Some(summary)) => {
             let name = upload.name().to_owned();
             let bytes = upload.finish().await.map_err(Failure::from_error)?;
             let rows = summary.rows + summary.tombstones;
-            Ok(SegmentRef { name, bytes, rows, full: kind == SnapshotKind::Full })
+            Ok(Some(SegmentRef { name, bytes, rows, full: kind == SnapshotKind::Full }))
         }
         Err(failure) => {
             let _ = upload.abort().await; // what stays is swept

@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     checkpoint::{
+        keyed::Snapshots,
         restored::Restored,
         subtask::{StateAccess, SubtaskCheckpoints},
     },
@@ -25,7 +26,7 @@ use crate::{
     task::flag::Flag,
 };
 use millstream_core::record::Record;
-use millstream_state::manifest::Manifest;
+use millstream_state::{groups::GroupRange, manifest::Manifest, row::RowKey};
 
 /// What an operator may know of where it runs; handed to `open`.
 pub struct OpenContext<'a> {
@@ -156,6 +157,13 @@ impl ChainContext<'_> {
         let (subtask, parallelism) = (self.task.subtask, self.task.parallelism);
         let record_bytes = self.task.settings.max_record_size;
         StateAccess::new(id, (subtask, parallelism), record_bytes, restored, self.checkpoints.clone())
+    }
+
+    /// The snapshots of a keyed state of an operator.
+    pub(crate) fn snapshots<R: RowKey, V: Record>(&self, state: &str, access: &StateAccess) -> Snapshots<R, V> {
+        let TaskInfo { subtask, parallelism, max_parallelism, .. } = *self.task;
+        let groups = GroupRange::owned_by(subtask as u32, parallelism as u32, max_parallelism);
+        Snapshots::new(state, groups, access.clone(), self.store.clone(), Arc::clone(&self.task.env))
     }
 
     /// What connectors are told.

@@ -3,7 +3,7 @@
 
 use std::marker::PhantomData;
 
-use millstream_core::{aggregate::Aggregate, buffer::Columns, key::Key, record::Record, time::Timestamp};
+use millstream_core::{aggregate::Aggregate, buffer::Columns, key::Key, record::Record, table::Table, time::Timestamp};
 use millstream_state::manifest::Spread;
 
 use super::{
@@ -45,7 +45,7 @@ pub(crate) struct PreAggregate<T: Record, K: KeyFn<T>, W, A: Aggregate<T>> {
     key: K,
     windows: W,
     aggregate: A,
-    slices: Slices<K::Key, A::Acc>,
+    slices: Slices<Table<K::Key, A::Acc>>,
     /// How many entries the slices have, and may have.
     entries: usize,
     entries_limit: usize,
@@ -100,7 +100,7 @@ where
             key,
             windows,
             aggregate,
-            slices: Slices::of_sender(),
+            slices: Slices::default(),
             entries: 0,
             entries_limit: (cx.preaggregation_bytes / entry_bytes).max(1),
             absorbed: 0,
@@ -188,7 +188,7 @@ where
             Ok(slice) => slice,
             // What may be late is the receiver's to judge.
             Err(window) if window.max_timestamp() <= self.watermark => return send(),
-            Err(window) => slices.open(window),
+            Err(window) => slices.open(window, Table::of_sender),
         };
         let before = slice.table.len();
         let guard = Guard::new(info);

@@ -11,7 +11,7 @@ use std::{
 use millstream::{
     Record, Timestamp,
     failure::Failure,
-    sink::{NoCommit, Sink, SinkContext, SinkWriter},
+    sink::{NoCommit, Prepare, Prepared, Sink, SinkContext, SinkWriter},
 };
 
 /// The counts of all subtasks together. Clones are the same tally.
@@ -55,7 +55,7 @@ where
         "tally".to_owned()
     }
 
-    fn writer(&self, _: &SinkContext) -> Result<TallyWriter<T, F>, Failure> {
+    fn writer(&self, _: &SinkContext, _: Vec<()>) -> Result<TallyWriter<T, F>, Failure> {
         let (tally, number) = (self.tally.clone(), self.number.clone());
         Ok(TallyWriter { tally, number, records: 0, sum: 0, record: PhantomData })
     }
@@ -81,6 +81,7 @@ where
 {
     type In = T;
     type Committable = ();
+    type State = ();
 
     #[inline(always)]
     fn write(&mut self, record: T::View<'_>, _: Timestamp) -> Result<(), Failure> {
@@ -103,9 +104,9 @@ where
         Ok(())
     }
 
-    async fn prepare(&mut self) -> Result<Vec<()>, Failure> {
+    async fn prepare(&mut self, _: Prepare) -> Result<Prepared<()>, Failure> {
         self.tally.0[0].fetch_add(self.records, Relaxed);
         self.tally.0[1].fetch_add(self.sum, Relaxed);
-        Ok(Vec::new())
+        Ok(Prepared::closed(Vec::new()))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use millstream_core::{record::Record, time::Timestamp};
 use millstream_runtime::{
     failure::Failure,
-    sink::{NoCommit, Sink, SinkContext, SinkWriter},
+    sink::{NoCommit, Prepare, Prepared, Sink, SinkContext, SinkWriter},
 };
 
 /// How many records are kept unless [`Collect::limit`] says otherwise.
@@ -96,7 +96,7 @@ impl<T: Record> Sink for CollectSink<T> {
         "collect".to_owned()
     }
 
-    fn writer(&self, _: &SinkContext) -> Result<CollectWriter<T>, Failure> {
+    fn writer(&self, _: &SinkContext, _: Vec<()>) -> Result<CollectWriter<T>, Failure> {
         Ok(CollectWriter { to: self.0.clone(), batch: Vec::new(), records: 0 })
     }
 
@@ -116,6 +116,7 @@ pub struct CollectWriter<T> {
 impl<T: Record> SinkWriter for CollectWriter<T> {
     type In = T;
     type Committable = ();
+    type State = ();
 
     fn write(&mut self, record: T::View<'_>, _: Timestamp) -> Result<(), Failure> {
         self.batch.push(T::from_view(record));
@@ -135,8 +136,8 @@ impl<T: Record> SinkWriter for CollectWriter<T> {
         self.to.add(&mut self.batch)
     }
 
-    async fn prepare(&mut self) -> Result<Vec<()>, Failure> {
+    async fn prepare(&mut self, _: Prepare) -> Result<Prepared<()>, Failure> {
         self.to.add(&mut self.batch)?;
-        Ok(Vec::new())
+        Ok(Prepared::closed(Vec::new()))
     }
 }

@@ -170,6 +170,7 @@ pub struct GeneratorEnumerator {
 
 impl SplitEnumerator for GeneratorEnumerator {
     type Split = Indices;
+    type State = ();
 
     async fn discover(&mut self) -> Result<Discovered<Indices>, Failure> {
         let splits = match self.records {
@@ -184,6 +185,12 @@ impl SplitEnumerator for GeneratorEnumerator {
             }
         };
         Ok(Discovered::all(splits))
+    }
+
+    fn state(&self) {}
+
+    fn restore(&mut self, (): ()) -> Result<(), Failure> {
+        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@ use millstream_core::{record::Record, time::Timestamp};
 use millstream_runtime::{
     env::{Env, blocking},
     failure::Failure,
-    sink::{NoCommit, Sink, SinkContext, SinkWriter},
+    sink::{NoCommit, Prepare, Prepared, Sink, SinkContext, SinkWriter},
 };
 
 /// How much text a subtask gathers before it must be written.
@@ -57,7 +57,7 @@ impl<T: Record> Sink for Print<T> {
         "print".to_owned()
     }
 
-    fn writer(&self, cx: &SinkContext) -> Result<PrintWriter<T>, Failure> {
+    fn writer(&self, cx: &SinkContext, _: Vec<()>) -> Result<PrintWriter<T>, Failure> {
         let (env, to, left) = (Arc::clone(cx.env()), Arc::clone(&self.to), self.left.clone());
         Ok(PrintWriter { env, to, left, lines: Vec::new(), records: 0, record: PhantomData })
     }
@@ -81,6 +81,7 @@ pub struct PrintWriter<T> {
 impl<T: Record> SinkWriter for PrintWriter<T> {
     type In = T;
     type Committable = ();
+    type State = ();
 
     fn write(&mut self, record: T::View<'_>, _: Timestamp) -> Result<(), Failure> {
         if let Some(left) = &self.left
@@ -120,8 +121,8 @@ impl<T: Record> SinkWriter for PrintWriter<T> {
         })
     }
 
-    async fn prepare(&mut self) -> Result<Vec<()>, Failure> {
+    async fn prepare(&mut self, _: Prepare) -> Result<Prepared<()>, Failure> {
         self.flush().await?;
-        Ok(Vec::new())
+        Ok(Prepared::closed(Vec::new()))
     }
 }

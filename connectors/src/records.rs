@@ -62,10 +62,17 @@ pub struct RecordsEnumerator {
 
 impl SplitEnumerator for RecordsEnumerator {
     type Split = Range;
+    type State = ();
 
     async fn discover(&mut self) -> Result<Discovered<Range>, Failure> {
         let starts = (0..self.len).step_by(SPLIT_RECORDS);
         Ok(Discovered::all(starts.map(|from| (from as u64, self.len.min(from + SPLIT_RECORDS) as u64)).collect()))
+    }
+
+    fn state(&self) {}
+
+    fn restore(&mut self, (): ()) -> Result<(), Failure> {
+        Ok(())
     }
 }
 

@@ -11,7 +11,7 @@ pub mod event_time;
 pub mod impls;
 pub mod key;
 pub mod outcome;
-mod processor;
+pub mod processor;
 pub mod proof;
 pub mod record;
 pub mod schema;

@@ -2,7 +2,7 @@
 
 /// Loads the cache line of `place` ahead of its use.
 #[inline(always)]
-pub(crate) fn prefetch<T>(place: &T) {
+pub fn prefetch<T>(place: &T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch reads nothing that the program can see and never faults; the address is that of a live reference.
     unsafe {

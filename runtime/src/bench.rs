@@ -45,7 +45,9 @@ where
         job: "bench".into(),
         subtask: 0,
         parallelism: 1,
+        max_parallelism: 128,
         run: env.random(),
+        attempt: 0,
         settings: Settings::default(),
         registry: Registry::default(),
         env,
@@ -61,6 +63,9 @@ where
             drain: Flag::default(),
             wants_ticks: false,
             preaggregation_bytes: task.settings.preaggregation_bytes(),
+            restored: None,
+            checkpoints: None,
+            store: None,
         };
         let tail = SinkTail::open(&sink, &mut cx, index)?;
         // Boxed as a task has it, so that nothing is known here of what it calls.

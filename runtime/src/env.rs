@@ -81,6 +81,8 @@ pub trait Files: Send + Sync {
     fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>>;
     /// Opens a file for writing at its end, wherever that is at each write; one that is missing is created.
     fn append(&self, path: &Path) -> io::Result<Box<dyn WriteFile>>;
+    /// Cuts off what a file holds behind its first `len` bytes, and opens it for writing at its end; an error of kind `UnexpectedEof` if it is shorter.
+    fn truncate(&self, path: &Path, len: u64) -> io::Result<Box<dyn WriteFile>>;
     /// The length of a file, in bytes; an error if it is something else: a directory, a pipe, a device.
     fn len(&self, path: &Path) -> io::Result<u64>;
     /// True if there is a directory.
@@ -121,6 +123,12 @@ pub trait Env: Send + Sync {
     fn files(&self) -> &dyn Files;
     /// Connections.
     fn network(&self) -> &dyn Network;
+
+    /// A named step of the checkpoint protocol has been reached: called before and after each, wherever something lasting happens. Does nothing by itself;
+    /// tests end the world here, and look whether what is left can be gone on from.
+    fn step(&self, name: &'static str) {
+        let _ = name;
+    }
 
     /// Waits for a while.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
@@ -234,6 +242,17 @@ impl Files for Disk {
 
     fn append(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
         Ok(Box::new(std::fs::OpenOptions::new().append(true).create(true).open(path)?))
+    }
+
+    fn truncate(&self, path: &Path, len: u64) -> io::Result<Box<dyn WriteFile>> {
+        let file = std::fs::OpenOptions::new().append(true).open(path)?;
+        let there = file.metadata()?.len();
+        if there < len {
+            let short = format!("it has {there} bytes, and should have {len} at least");
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, short));
+        }
+        file.set_len(len)?;
+        Ok(Box::new(file))
     }
 
     fn len(&self, path: &Path) -> io::Result<u64> {

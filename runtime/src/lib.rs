@@ -4,6 +4,7 @@ mod annotated;
 mod bad_record;
 #[doc(hidden)]
 pub mod bench;
+pub mod checkpoint;
 pub mod cli;
 pub mod env;
 pub mod event_time;
@@ -17,6 +18,8 @@ pub mod operator;
 pub mod operators;
 pub mod process;
 pub mod registry;
+#[allow(dead_code, reason = "what keeps count of restarts is for the driver of checkpoints")]
+pub mod restart;
 pub mod settings;
 pub mod sink;
 pub mod source;
@@ -27,5 +30,5 @@ pub mod windows;
 pub use exchange::output::Output;
 pub use task::{
     context::{ChainContext, OpenContext},
-    head::{BatchCursor, Head, NoInput, One, Ports, Progress, TaskContext, Two},
+    head::{Background, BatchCursor, Head, NoInput, One, Ports, Progress, TaskContext, Two},
 };

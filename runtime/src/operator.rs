@@ -10,7 +10,11 @@ pub use crate::annotated::Annotated;
 pub use crate::failure::{Failure, Location};
 pub use crate::operators::opened::{Opened, WithResource};
 pub use crate::task::context::OpenContext;
-use crate::{env::Instant, graph::StateInfo};
+use crate::{
+    checkpoint::{Barrier, subtask::StateAccess},
+    env::Instant,
+    graph::StateInfo,
+};
 
 /// Something to await; the one allocation of a wait, never made for a record.
 pub type Wait<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
@@ -18,12 +22,13 @@ pub type Wait<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a
 /// What travels down a chain in order with the records.
 ///
 /// ```text
-/// chain    = { record | Split | Watermark | Idle | Active | Tick } End
+/// chain    = { record | Split | Watermark | Idle | Active | Tick | Barrier | Completed | Aborted } End
 /// Split    = Hold | Release | Start | Switch | Done       only from a source to its watermark generator
 /// ```
 ///
 /// Watermarks never go back. After `Idle` come no records and no watermarks before `Active`. `End` follows the watermark
-/// [`Timestamp::MAX`] and is the last thing that travels.
+/// [`Timestamp::MAX`] and is the last thing that travels. Between the two a job with checkpoints makes its last one. `Completed` and `Aborted` stay in
+/// their task and come at any time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     /// What a source says of its splits to the watermark generator behind it.
@@ -36,6 +41,12 @@ pub enum Signal {
     Active,
     /// The watermark interval has passed; the time on the wall.
     Tick(Timestamp),
+    /// State as of here belongs to this checkpoint.
+    Barrier(Barrier),
+    /// The checkpoint of this number is complete: it is what a failure would lead back to.
+    Completed(u64),
+    /// The checkpoint of this number was given up.
+    Aborted(u64),
     /// Nothing will follow.
     End,
 }
@@ -188,6 +199,21 @@ pub trait Operator<T: Record>: Clone + Send + 'static {
     fn watermark<N: Push<Self::Out>>(&mut self, at: Timestamp, out: &mut N) -> Result<(), Failure> {
         let _ = (at, out);
         Ok(())
+    }
+
+    /// A barrier passes: what was put out before it belongs to this checkpoint.
+    fn on_snapshot(&mut self, checkpoint: u64) {
+        let _ = checkpoint;
+    }
+
+    /// A checkpoint is complete. Called between two records; not every checkpoint is told of, and what holds for one holds for those before it.
+    fn on_complete(&mut self, checkpoint: u64) {
+        let _ = checkpoint;
+    }
+
+    /// A checkpoint was given up. Called between two records.
+    fn on_abort(&mut self, checkpoint: u64) {
+        let _ = checkpoint;
     }
 
     /// Called once after the last record of a job that ends well.

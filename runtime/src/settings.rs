@@ -1,5 +1,6 @@
 //! [`Settings`]: what may be set for a job, with defaults and bounds; [`KEYS`] is the table of names by which they are given from outside.
 
+mod checkpoints;
 mod key;
 mod outside;
 mod units;
@@ -11,8 +12,11 @@ use millstream_core::{
     key::{DEFAULT_MAX_PARALLELISM, LIMIT_MAX_PARALLELISM},
 };
 
-pub(crate) use self::units::show_duration;
+use crate::restart::RestartStrategy;
+
+pub(crate) use self::units::{parse_duration, show_duration};
 pub use self::{
+    checkpoints::CheckpointSettings,
     key::{KEYS, Setting, VARIABLE_PREFIX, nearest},
     outside::{Given, Origin, Outside},
 };
@@ -40,6 +44,11 @@ pub struct Settings {
     /// The memory of a process for what is in flight, state, pre-aggregation and so on, in bytes. Default 256 MiB; split by [`Settings::network_bytes`] and
     /// [`Settings::preaggregation_bytes`].
     pub memory_bytes: usize,
+    /// Whether, where and how often checkpoints are made.
+    pub checkpoints: CheckpointSettings,
+    /// Whether a job that failed is started again. Default: [`RestartStrategy::EXPONENTIAL_DELAY`] for a job with checkpoints, otherwise
+    /// [`RestartStrategy::None`].
+    pub restart: Option<RestartStrategy>,
 }
 
 impl Default for Settings {
@@ -54,6 +63,8 @@ impl Default for Settings {
             max_record_size: DEFAULT_MAX_RECORD_SIZE,
             watermark_interval: Duration::from_millis(200),
             memory_bytes: 256 << 20,
+            checkpoints: CheckpointSettings::default(),
+            restart: None,
         }
     }
 }
@@ -77,6 +88,20 @@ impl Settings {
         key.set(self, value).map_err(|allowed| format!("invalid value '{value}' for '{}': {allowed}", key.name))
     }
 
+    /// As [`Settings::set`], for a job that runs: only what is [live](Setting::live) may change.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Settings::set`], or the setting cannot change while a job runs; names those that can.
+    pub fn set_while_running(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let setting = Setting::find(key)?;
+        if !setting.live {
+            let live = KEYS.iter().filter(|key| key.live).map(|key| key.name).collect::<Vec<_>>().join(", ");
+            return Err(format!("'{}' cannot change while the job runs; these can: {live}", setting.name));
+        }
+        self.set(key, value)
+    }
+
     /// The share of the memory for buffers in flight: a quarter. When a channel's part of it is used up, its sender waits.
     pub fn network_bytes(&self) -> usize {
         self.memory_bytes / 4
@@ -85,6 +110,15 @@ impl Settings {
     /// The share of the memory for pre-aggregation tables: an eighth. When a sender's part of it is full, the table is sent.
     pub fn preaggregation_bytes(&self) -> usize {
         self.memory_bytes / 8
+    }
+
+    /// The restart strategy that holds: what was set, or else the default.
+    pub fn restart_strategy(&self) -> RestartStrategy {
+        let default = match self.checkpoints.dir {
+            Some(_) => RestartStrategy::EXPONENTIAL_DELAY,
+            None => RestartStrategy::None,
+        };
+        self.restart.clone().unwrap_or(default)
     }
 
     /// Checks every bound.

@@ -21,7 +21,7 @@ pub trait Sink: Send + Sync + 'static {
     /// Writes; one per subtask.
     type Writer: SinkWriter<In = Self::In, Committable = Self::Committable>;
     /// Commits.
-    type Committer: Committer<Committable = Self::Committable>;
+    type Committer: Committer<Committable = Self::Committable, State = StateOf<Self>>;
 
     /// What messages, metrics and plans call it.
     fn name(&self) -> String;
@@ -35,12 +35,15 @@ pub trait Sink: Send + Sync + 'static {
         let _ = cx;
         Ok(())
     }
-    /// Makes the writer of a subtask. Must not block.
+    /// Makes the writer of a subtask. Must not block: what has to be read or cut off is left to the first flush.
+    ///
+    /// `restored` is what writers kept open at the checkpoint that the job goes on from ([`Prepared::state`]), dealt out to the subtasks that there
+    /// are now: each state goes to one writer, whoever made it. It is empty where a job begins.
     ///
     /// # Errors
     ///
     /// A failure fails the job.
-    fn writer(&self, cx: &SinkContext) -> Result<Self::Writer, Failure>;
+    fn writer(&self, cx: &SinkContext, restored: Vec<StateOf<Self>>) -> Result<Self::Writer, Failure>;
     /// Makes the committer. Must not block. Besides the one of the job, which has the last word, each subtask makes one if its writer hands
     /// something over early ([`SinkWriter::take_early`]).
     ///
@@ -49,6 +52,9 @@ pub trait Sink: Send + Sync + 'static {
     /// A failure fails the job.
     fn committer(&self, cx: &SinkContext) -> Result<Self::Committer, Failure>;
 }
+
+/// What the writers of a sink keep open across checkpoints.
+pub type StateOf<S> = <<S as Sink>::Writer as SinkWriter>::State;
 
 /// Writes the records of a subtask.
 #[diagnostic::on_unimplemented(
@@ -61,6 +67,8 @@ pub trait SinkWriter: Send + 'static {
     type In: Record;
     /// What it hands over.
     type Committable: Record;
+    /// Work that stays open across checkpoints, as a file that is written on behind one: enough to go on with it from the checkpoint. `()` if there is none.
+    type State: Record;
 
     /// Takes a record into memory. Never waits and never blocks: that is what `flush` is for.
     ///
@@ -91,18 +99,71 @@ pub trait SinkWriter: Send + 'static {
     /// Dropped only when the job is cancelled or has failed.
     fn flush(&mut self) -> impl Future<Output = Result<(), Failure>> + Send;
 
-    /// Hands over what should be committed now, before the job has ended; asked for after each flush of a job without checkpoints. What is
-    /// not taken here is handed over by `prepare`, which is all that a job with checkpoints asks.
+    /// Hands over what should be committed now, before the job has ended; asked for after each flush of a job without checkpoints
+    /// ([`SinkContext::checkpoints`]). What is not taken here is handed over by `prepare`, which is all that a job with checkpoints asks.
     fn take_early(&mut self) -> Vec<Self::Committable> {
         Vec::new()
     }
 
-    /// Writes out everything and hands over what has to be committed; called once after the last record (and, with checkpoints, at every barrier).
+    /// Writes out every record that it was given, so that it survives a crash of the machine, and hands over what has to be committed. Called at
+    /// every barrier of a job with checkpoints, at the last one with [`Prepare::last`]; without checkpoints once, after the last record.
+    ///
+    /// What it returns is part of the checkpoint. Only when that is complete the committables are committed: more records may come, and more
+    /// checkpoints may begin, before they are. If the job goes back to it, writers begin with its states, and what was written after it
+    /// must not be seen: [`Committer::recover`] removes it, or a restored writer cuts it off.
     ///
     /// # Errors
     ///
     /// A failure fails the job.
-    fn prepare(&mut self) -> impl Future<Output = Result<Vec<Self::Committable>, Failure>> + Send;
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`SinkWriter::flush`].
+    fn prepare(
+        &mut self,
+        at: Prepare,
+    ) -> impl Future<Output = Result<Prepared<Self::Committable, Self::State>, Failure>> + Send;
+
+    /// A checkpoint that it has prepared is complete, and is being committed. Called between two records; must not wait. Not every one is told: what is true
+    /// of a checkpoint is true of those before it.
+    fn on_complete(&mut self, checkpoint: u64) {
+        let _ = checkpoint;
+    }
+
+    /// A checkpoint that it has prepared was given up. Nothing is taken back: what it handed over is committed with the next one.
+    fn on_abort(&mut self, checkpoint: u64) {
+        let _ = checkpoint;
+    }
+}
+
+/// What a writer prepares for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prepare {
+    /// The number of the checkpoint, from 1; 0 in a job without checkpoints.
+    pub checkpoint: u64,
+    /// True if no record will follow.
+    pub last: bool,
+}
+
+impl Prepare {
+    /// The end of a job without checkpoints.
+    pub const END: Self = Self { checkpoint: 0, last: true };
+}
+
+/// What a writer has prepared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared<C, S = ()> {
+    /// What is to be committed.
+    pub committables: Vec<C>,
+    /// What stays open. Empty at the last checkpoint, and without checkpoints.
+    pub state: Vec<S>,
+}
+
+impl<C, S> Prepared<C, S> {
+    /// Nothing stays open.
+    pub fn closed(committables: Vec<C>) -> Self {
+        Self { committables, state: Vec::new() }
+    }
 }
 
 /// Makes visible what the writers wrote.
@@ -114,17 +175,36 @@ pub trait SinkWriter: Send + 'static {
 pub trait Committer: Send + 'static {
     /// What the writers handed over.
     type Committable: Record;
+    /// What the writers keep open.
+    type State: Record;
+
+    /// An attempt of a job with checkpoints begins, and no writer exists yet: removes what attempts before it have left and the job will not come back to,
+    /// that is everything written that is not visible and neither in `committables` nor in `states`. Those are what the checkpoint holds that the job
+    /// goes on from; the committables are committed right afterwards, whether they were before or not. Both are empty where a job begins.
+    ///
+    /// # Errors
+    ///
+    /// A failure fails the attempt.
+    fn recover(
+        &mut self,
+        committables: &[Self::Committable],
+        states: &[Self::State],
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// Makes it visible. `last` is true if the job has ended well and nothing will follow. Must be idempotent: after a crash the same
-    /// committables come again. Several committers of a run may commit at the same time, each its own.
+    /// committables come again, and what is visible already is done. What is neither there to be made visible nor visible is an error.
+    /// Several committers of a run without checkpoints may commit at the same time, each its own.
     ///
     /// # Errors
     ///
     /// A failure fails the job.
     fn commit(&mut self, what: Vec<Self::Committable>, last: bool) -> impl Future<Output = Result<(), Failure>> + Send;
 
-    /// The job has failed or was cancelled: removes what was written and not committed, as far as that is possible. Only the committer of
-    /// the job is told, after all writers are gone.
+    /// The job has failed or was cancelled and nothing of it can be resumed, since it has no checkpoint: removes what was written and not committed, as far
+    /// as that is possible. Only the committer of the job is told, after all writers are gone.
+    ///
+    /// A job with a complete checkpoint is never told, even if it fails for good: what that checkpoint needs is kept, so that the job can be
+    /// resumed from it.
     fn abort(&mut self) -> impl Future<Output = ()> + Send;
 }
 
@@ -134,6 +214,10 @@ pub struct NoCommit;
 
 impl Committer for NoCommit {
     type Committable = ();
+    type State = ();
+    async fn recover(&mut self, _: &[()], _: &[()]) -> Result<(), Failure> {
+        Ok(())
+    }
     async fn commit(&mut self, _: Vec<()>, _: bool) -> Result<(), Failure> {
         Ok(())
     }

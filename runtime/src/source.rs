@@ -43,9 +43,14 @@
 //!
 //! impl SplitEnumerator for Ranges {
 //!     type Split = (u64, u64);
+//!     type State = (); // it finds all there is at once
 //!     async fn discover(&mut self) -> Result<Discovered<(u64, u64)>, Failure> {
 //!         let starts = (0..self.below).step_by(1000);
 //!         Ok(Discovered::all(starts.map(|from| (from, self.below.min(from + 1000))).collect()))
+//!     }
+//!     fn state(&self) {}
+//!     fn restore(&mut self, (): ()) -> Result<(), Failure> {
+//!         Ok(())
 //!     }
 //! }
 //!
@@ -162,6 +167,8 @@ pub struct ConnectorContext {
     pub(crate) subtask: usize,
     pub(crate) parallelism: usize,
     pub(crate) run: u64,
+    pub(crate) attempt: u64,
+    pub(crate) checkpoints: bool,
     pub(crate) registry: Registry,
 }
 
@@ -169,10 +176,29 @@ pub struct ConnectorContext {
 pub type SourceContext = ConnectorContext;
 
 impl ConnectorContext {
-    /// A context on its own, for tests of connectors: subtask 0 of 1, in a run of its own. (Clones are of the same run.)
+    /// A context on its own, for tests of connectors: subtask 0 of 1, in a run of its own without checkpoints. (Clones are of the same attempt.)
     pub fn detached(env: Arc<dyn Env>, operator: impl Into<String>) -> Self {
-        let run = env.random();
-        Self { env, operator: operator.into(), subtask: 0, parallelism: 1, run, registry: Registry::default() }
+        let (run, attempt) = (env.random(), env.random());
+        Self {
+            env,
+            operator: operator.into(),
+            subtask: 0,
+            parallelism: 1,
+            run,
+            attempt,
+            checkpoints: false,
+            registry: Registry::default(),
+        }
+    }
+
+    /// The same for another subtask, for tests of connectors.
+    pub fn at_subtask(self, subtask: usize, parallelism: usize) -> Self {
+        Self { subtask, parallelism, ..self }
+    }
+
+    /// The same with checkpoints, in a further attempt of the same run, for tests of connectors.
+    pub fn next_attempt(&self) -> Self {
+        Self { attempt: self.env.random(), checkpoints: true, ..self.clone() }
     }
 
     /// Time, files, blocking work.
@@ -198,8 +224,22 @@ impl ConnectorContext {
     /// A number drawn for this operator in this run of the job: the same for its check, its subtasks and its committer, another one for every
     /// other operator and every other run, be it of the same graph. What must not collide with what they leave is named by it. The numbers of the
     /// operators of a run are one behind the other, so that they are told from those of other runs.
+    ///
+    /// A job with checkpoints keeps it over all restarts, in this process and in others: what it has written before is its own.
     pub fn run(&self) -> u64 {
         self.run
+    }
+
+    /// A number drawn for this operator in this attempt to run the job: the same for its subtasks and its committer, another one after each restart. What
+    /// a subtask makes is named by it and by [`subtask`](ConnectorContext::subtask), so that it is told from what the same subtask made in attempts that
+    /// have failed, or still do not know that they have. A job without checkpoints has one attempt.
+    pub fn attempt(&self) -> u64 {
+        self.attempt
+    }
+
+    /// True if the job makes checkpoints: it may go back to one, and output appears with them.
+    pub fn checkpoints(&self) -> bool {
+        self.checkpoints
     }
 
     fn id(&self, name: &str) -> MetricId {
@@ -231,13 +271,30 @@ impl ConnectorContext {
 pub trait SplitEnumerator: Send + 'static {
     /// What it finds.
     type Split: Send;
+    /// What it remembers of what it has found, as part of checkpoints; `()` for one that finds everything at once.
+    type State: Record;
 
-    /// Looks for splits: called at the start, and again as the answer says. It may wait and do I/O through the environment.
+    /// Looks for splits: called at the start, and again as the answer says. It may wait and do I/O through the environment. Once it has
+    /// said that no more will come it is not asked again, after a restore neither.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, nothing has been found: [`SplitEnumerator::state`] is what it was.
     ///
     /// # Errors
     ///
     /// A failure fails the job.
     fn discover(&mut self) -> impl Future<Output = Result<Discovered<Self::Split>, Failure>> + Send;
+
+    /// What it has found so far, asked for between two discoveries: with it a checkpoint holds the splits that wait, and where those are that are being read.
+    fn state(&self) -> Self::State;
+
+    /// Begins with the state of a checkpoint, before the first discovery: that must find only what had not been found by then.
+    ///
+    /// # Errors
+    ///
+    /// A failure fails the job.
+    fn restore(&mut self, state: Self::State) -> Result<(), Failure>;
 
     /// Chooses a split for a subtask that asks for one. The default is the oldest.
     fn assign(&mut self, waiting: &mut VecDeque<Self::Split>, subtask: usize) -> Option<Self::Split> {
@@ -301,8 +358,25 @@ pub trait SplitReader: Send + 'static {
     /// A failure fails the job.
     fn emit<N: Push<Self::Out>>(&mut self, out: &mut Emit<'_, Self::Out, N>) -> Result<Emitted, Failure>;
 
-    /// The split as it would have to be opened to go on with the first record that was not pushed yet.
+    /// The split as it would have to be opened to go on with the first record that was not pushed yet. Exact at any time between two calls: also behind an
+    /// `emit` that stopped because `out` was full, and before anything was fetched. A record that was rejected counts as pushed.
     fn position(&self) -> Self::Split;
+
+    /// A checkpoint holds the present position. Must not wait.
+    fn on_snapshot(&mut self, checkpoint: u64) {
+        let _ = checkpoint;
+    }
+
+    /// A checkpoint is complete: the job will not go back behind it. Must not wait. Not every one is told: what is true of a checkpoint is true of
+    /// those before it.
+    fn on_complete(&mut self, checkpoint: u64) {
+        let _ = checkpoint;
+    }
+
+    /// A checkpoint was given up; a later one takes its place.
+    fn on_abort(&mut self, checkpoint: u64) {
+        let _ = checkpoint;
+    }
 }
 
 /// What a fetch brought.

@@ -121,12 +121,14 @@ fn json(called: &Called) -> Value {
 
 const SETTINGS: &str = "\
 Settings:
-      --parallelism <N>            How many subtasks a chain has unless it says otherwise [default: the number of processors, at most 128]
-      --max-parallelism <N>        How many key groups there are: the bound of the parallelism, for ever [default: 128]
-      --buffer-timeout <TIME>      How long a record may wait in a buffer that is not full [default: 10ms]
-      --watermark-interval <TIME>  How often watermarks are made [default: 200ms]
-  -D <KEY=VALUE>                   Set any of the settings; `config` lists them
-      --config <FILE>              Read settings from a TOML file [default: millstream.toml, if there is one]
+      --parallelism <N>             How many subtasks a chain has unless it says otherwise [default: the number of processors, at most 128]
+      --max-parallelism <N>         How many key groups there are: the bound of the parallelism, for ever [default: 128]
+      --buffer-timeout <TIME>       How long a record may wait in a buffer that is not full [default: 10ms]
+      --watermark-interval <TIME>   How often watermarks are made [default: 200ms]
+      --checkpoint-dir <DIR>        Where checkpoints are kept, none for nowhere; a job goes on from the last one there [default: none]
+      --checkpoint-interval <TIME>  The time from the start of one checkpoint to that of the next [default: 10s]
+  -D <KEY=VALUE>                    Set any of the settings; `config` lists them
+      --config <FILE>               Read settings from a TOML file [default: millstream.toml, if there is one]
 
 Output:
       --quiet                Show neither progress nor a summary

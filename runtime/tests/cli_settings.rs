@@ -201,31 +201,35 @@ fn config_is_a_table() {
     let place = format!("{}/millstream.toml:", directory.path().display());
     let table: Vec<_> = called.out.lines().filter(|line| !line.starts_with("parallelism ")).collect();
     let line = |key: &str| table.iter().copied().find(|line| line.starts_with(key)).unwrap_or_default().to_owned();
-    assert_eq!((called.code, called.err.as_str(), table.len()), (0, "", 7));
-    // As wide as the longest place.
+    assert_eq!((called.code, called.err.as_str(), table.len()), (0, "", 14));
+    // As wide as the longest key and the longest place.
     let from = |text: &str| format!("{text:width$}", width = place.len() + 1);
-    assert_eq!(line("key"), format!("key                 value    {}  default  what it is for", from("from")));
+    let row = |key: &str, value: &str, place: &str, rest: &str| format!("{key:29}  {value:7}  {}  {rest}", from(place));
+    assert_eq!(line("key"), row("key", "value", "from", "default  what it is for"));
     assert_eq!(
         line("max-parallelism"),
-        format!(
-            "max-parallelism     512      {}  128      How many key groups there are: the bound of the parallelism, for ever",
-            from("the job's code")
+        row(
+            "max-parallelism",
+            "512",
+            "the job's code",
+            "128      How many key groups there are: the bound of the parallelism, for ever"
         )
     );
     assert_eq!(
         line("buffer-bytes"),
-        format!("buffer-bytes        2KiB     {place}1  32KiB    The size at which a buffer is sent")
+        row("buffer-bytes", "2KiB", &format!("{place}1"), "32KiB    The size at which a buffer is sent")
     );
     assert_eq!(
         line("watermark-interval"),
-        format!(
-            "watermark-interval  1s       {}  200ms    How often watermarks are made",
-            from("MILLSTREAM_WATERMARK_INTERVAL")
-        )
+        row("watermark-interval", "1s", "MILLSTREAM_WATERMARK_INTERVAL", "200ms    How often watermarks are made")
     );
     assert!(
-        line("memory").starts_with(&format!("memory              1536KiB  {place}3  256MiB   The memory")),
+        line("memory").starts_with(&row("memory", "1536KiB", &format!("{place}3"), "256MiB   The memory")),
         "{table:?}"
+    );
+    assert_eq!(
+        line("checkpoint.retained"),
+        row("checkpoint.retained", "3", "default", "3        How many checkpoints are kept")
     );
     assert!(line("max-record-size").contains(&from("-D max-record-size")), "{table:?}");
 }

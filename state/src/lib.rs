@@ -5,6 +5,10 @@
 //! encode these into a segment. A [`Manifest`](manifest::Manifest) names the segments of a checkpoint.
 
 pub mod groups;
+pub mod log;
 pub mod manifest;
 pub mod row;
+pub mod segment;
 pub mod snapshot;
+pub mod store;
+pub mod table;

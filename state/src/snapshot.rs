@@ -1,5 +1,7 @@
 //! What leaves a table at a snapshot.
 
+use std::cmp::Ordering;
+
 use millstream_core::{buffer::Buffer, time::Window};
 
 /// What a snapshot holds.
@@ -16,6 +18,19 @@ pub enum SnapshotKind {
 /// Namespaces sort by the window's end, then its start; the only one comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Namespace(pub Option<Window>);
+
+impl Ord for Namespace {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let place = |namespace: &Self| namespace.0.map(|window| (window.end, window.start));
+        place(self).cmp(&place(other))
+    }
+}
+
+impl PartialOrd for Namespace {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 /// The rows of one range of hashes of one table, all that a snapshot has of it, not yet sorted. A table gives its ranges in ascending order of the hash.
 #[derive(Debug, Default)]

@@ -14,7 +14,7 @@ struct Turnover {
     at: Timestamp,
 }
 
-fn turnover(job: &mut Job, input: &Path, output: &Path) {
+fn turnover(job: &mut Job<ExactlyOnce>, input: &Path, output: &Path) {
     job.source(trades(input))
         .filter(|trade| trade.price.is_some_and(|price| price >= 50.0))
         .filter_map(|trade| {

@@ -14,7 +14,7 @@ struct Labelled {
     shares: u32,
 }
 
-fn split_and_union(job: &mut Job, input: &Path, output: &Path) {
+fn split_and_union(job: &mut Job<ExactlyOnce>, input: &Path, output: &Path) {
     let (dear, cheap) = job.source(trades(input)).split(|trade| trade.price.is_some_and(|price| price > 100.0));
     let (kept, dear) = dear.fork();
     kept.sink(CsvFiles::write(output.join("dear")));

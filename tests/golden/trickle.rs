@@ -8,6 +8,7 @@ use millstream::{
     failure::Failure,
     prelude::*,
     source::{Boundedness, Discovered, Emit, Emitted, Fetched, Source, SourceContext, SplitEnumerator, SplitReader},
+    stream::Replayable,
 };
 
 use crate::trade::Trade;
@@ -62,15 +63,24 @@ impl Source for Trickle {
     }
 }
 
+impl Replayable for Trickle {}
+
 pub(crate) struct Deal {
     splits: u64,
 }
 
 impl SplitEnumerator for Deal {
     type Split = u64;
+    type State = ();
 
     async fn discover(&mut self) -> Result<Discovered<u64>, Failure> {
         Ok(Discovered::all((0..self.splits).collect()))
+    }
+
+    fn state(&self) {}
+
+    fn restore(&mut self, (): ()) -> Result<(), Failure> {
+        Ok(())
     }
 }
 

@@ -31,6 +31,7 @@ fn minutes(trades: impl Stream<Out = Trade>, output: &Path) {
         .aggregate(|of| {
             (of.count(), of.sum(|trade| u64::from(trade.shares)), of.avg(|trade| trade.price.unwrap_or(0.0)))
         })
+        .uid("minutes")
         .map(|(symbol, window, (trades, shares, average))| Minute {
             symbol: symbol.to_owned(),
             start: window.start,
@@ -44,20 +45,20 @@ fn minutes(trades: impl Stream<Out = Trade>, output: &Path) {
 
 #[test]
 fn of_a_file_in_many_splits() {
-    let job = |job: &mut Job, input: &Path, output: &Path| minutes(job.source(trades(input)), output);
+    let job = |job: &mut Job<ExactlyOnce>, input: &Path, output: &Path| minutes(job.source(trades(input)), output);
     golden("tumbling", job).input(path("trades.csv")).tolerance("average", 1e-12).check();
 }
 
 /// All subtasks of the source but one are idle, and watermarks pass all the while.
 #[test]
 fn of_one_slow_split() {
-    let job = |job: &mut Job, input: &Path, output: &Path| minutes(job.source(trickle(input, 1)), output);
+    let job = |job: &mut Job<ExactlyOnce>, input: &Path, output: &Path| minutes(job.source(trickle(input, 1)), output);
     golden("tumbling", job).input(path("trades.csv")).tolerance("average", 1e-12).check();
 }
 
 /// Some parallelisms read the splits side by side, others one after the other.
 #[test]
 fn of_two_slow_splits() {
-    let job = |job: &mut Job, input: &Path, output: &Path| minutes(job.source(trickle(input, 2)), output);
+    let job = |job: &mut Job<ExactlyOnce>, input: &Path, output: &Path| minutes(job.source(trickle(input, 2)), output);
     golden("tumbling", job).input(path("trades.csv")).tolerance("average", 1e-12).check();
 }

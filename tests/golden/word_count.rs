@@ -18,12 +18,13 @@ struct Count {
     count: u64,
 }
 
-fn count_words(job: &mut Job, input: &Path, output: &Path) {
+fn count_words(job: &mut Job<ExactlyOnce>, input: &Path, output: &Path) {
     job.source(CsvFiles::<Line>::read(input).split_bytes(crate::SPLIT_BYTES))
         .flat_map(|line| line.line.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>())
         .key_by(|word| word.to_owned())
         .window(global())
         .aggregate(|of| of.count())
+        .uid("counts")
         .map(|(word, _, count)| Count { word: word.to_owned(), count })
         .sink(CsvFiles::write(output));
 }

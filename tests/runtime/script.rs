@@ -122,6 +122,8 @@ pub(crate) struct Enumerator {
 
 impl SplitEnumerator for Enumerator {
     type Split = At;
+    /// Whether the splits have been given.
+    type State = bool;
 
     async fn discover(&mut self) -> Result<Discovered<At>, Failure> {
         let first = !std::mem::replace(&mut self.given, true);
@@ -131,6 +133,15 @@ impl SplitEnumerator for Enumerator {
             Discovery::ForEver(again) => Ok(Discovered { splits, bytes: 0, again: Some(again) }),
             Discovery::Stuck => std::future::pending().await,
         }
+    }
+
+    fn state(&self) -> bool {
+        self.given
+    }
+
+    fn restore(&mut self, given: bool) -> Result<(), Failure> {
+        self.given = given;
+        Ok(())
     }
 
     fn assign(&mut self, waiting: &mut VecDeque<At>, subtask: usize) -> Option<At> {

@@ -9,7 +9,7 @@ use millstream::{
     env::Env,
     failure::Failure,
     prelude::*,
-    sink::{Committer, Sink, SinkContext, SinkWriter},
+    sink::{Committer, Prepare, Prepared, Sink, SinkContext, SinkWriter},
 };
 
 /// What goes wrong.
@@ -74,7 +74,7 @@ impl Sink for Spy {
         "spy".into()
     }
 
-    fn writer(&self, cx: &SinkContext) -> Result<SpyWriter, Failure> {
+    fn writer(&self, cx: &SinkContext, _: Vec<()>) -> Result<SpyWriter, Failure> {
         Ok(SpyWriter { spy: self.clone(), env: Arc::clone(cx.env()), pending: 0, written: 0 })
     }
 
@@ -93,6 +93,7 @@ pub(crate) struct SpyWriter {
 impl SinkWriter for SpyWriter {
     type In = u64;
     type Committable = u64;
+    type State = ();
 
     fn write(&mut self, _: u64, _: Timestamp) -> Result<(), Failure> {
         match self.spy.wrong {
@@ -127,12 +128,12 @@ impl SinkWriter for SpyWriter {
         Ok(())
     }
 
-    async fn prepare(&mut self) -> Result<Vec<u64>, Failure> {
+    async fn prepare(&mut self, _: Prepare) -> Result<Prepared<u64>, Failure> {
         if self.spy.wrong == Wrong::Prepare {
             return Err(Failure::new("the disk is full"));
         }
         self.flush().await?;
-        Ok(vec![self.written])
+        Ok(Prepared::closed(vec![self.written]))
     }
 }
 
@@ -140,6 +141,11 @@ pub(crate) struct SpyCommitter(Spy);
 
 impl Committer for SpyCommitter {
     type Committable = u64;
+    type State = ();
+
+    async fn recover(&mut self, _: &[u64], _: &[()]) -> Result<(), Failure> {
+        Ok(())
+    }
 
     async fn commit(&mut self, what: Vec<u64>, last: bool) -> Result<(), Failure> {
         assert!(last, "without checkpoints there is one commit");

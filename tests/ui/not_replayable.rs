@@ -7,7 +7,10 @@ struct Splits;
 struct Reader;
 impl SplitEnumerator for Splits {
     type Split = u64;
+    type State = ();
     async fn discover(&mut self) -> Result<Discovered<u64>, Failure> { Ok(Discovered::all(vec![0])) }
+    fn state(&self) {}
+    fn restore(&mut self, (): ()) -> Result<(), Failure> { Ok(()) }
 }
 impl SplitReader for Reader {
     type Out = u64;

@@ -172,7 +172,7 @@ impl<F: ReadFormat> Source for FileSource<F> {
     }
 
     fn enumerator(&self, cx: &SourceContext) -> Result<FileEnumerator<F>, Failure> {
-        Ok(FileEnumerator { source: Arc::new(self.clone()), env: Arc::clone(cx.env()), seen: HashSet::new() })
+        Ok(FileEnumerator { source: Arc::new(self.clone()), env: Arc::clone(cx.env()), seen: Arc::default() })
     }
 
     fn reader(&self, cx: &SourceContext) -> Result<FileReader<F>, Failure> {
@@ -188,7 +188,7 @@ pub struct FileEnumerator<F> {
     source: Arc<FileSource<F>>,
     env: Arc<dyn Env>,
     /// The files that were there when it looked last and have been handed out. Never more than [`FILES_LIMIT`](super::FILES_LIMIT).
-    seen: HashSet<PathBuf>,
+    seen: Arc<HashSet<PathBuf>>,
 }
 
 /// What was found, and the files that have been handed out by then.
@@ -196,13 +196,26 @@ type Found = (Discovered<FileSplit>, HashSet<PathBuf>);
 
 impl<F: ReadFormat> SplitEnumerator for FileEnumerator<F> {
     type Split = FileSplit;
+    /// The paths that it has handed out, sorted.
+    type State = Vec<String>;
 
     async fn discover(&mut self) -> Result<Discovered<FileSplit>, Failure> {
-        let (source, env, seen) = (Arc::clone(&self.source), Arc::clone(&self.env), std::mem::take(&mut self.seen));
+        let (source, env, seen) = (Arc::clone(&self.source), Arc::clone(&self.env), Arc::clone(&self.seen));
         let found = blocking(&*self.env, move || source.discover(env.files(), &seen)).await;
         let (discovered, seen) = found?;
-        self.seen = seen;
+        self.seen = Arc::new(seen);
         Ok(discovered)
+    }
+
+    fn state(&self) -> Vec<String> {
+        let mut paths: Vec<_> = self.seen.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+        paths.sort_unstable();
+        paths
+    }
+
+    fn restore(&mut self, paths: Vec<String>) -> Result<(), Failure> {
+        self.seen = Arc::new(paths.into_iter().map(PathBuf::from).collect());
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Makes part files appear.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashSet},
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -15,7 +15,8 @@ use millstream_runtime::{
 
 use super::{
     fault::cannot_write,
-    place::{FilePart, Place, make_directories, remove_empty},
+    place::{FilePart, OpenPart, Place, make_directories, remove_empty},
+    under_way::UnderWay,
 };
 
 /// How often a part is given its name while the directory for it goes away.
@@ -26,35 +27,55 @@ pub struct FileCommitter {
     env: Arc<dyn Env>,
     place: Place,
     overwrite: bool,
+    under_way: UnderWay,
     /// What a commit that failed had made to appear: `abort` takes it back.
     halfway: Vec<PathBuf>,
 }
 
 impl FileCommitter {
-    pub(super) fn new(env: Arc<dyn Env>, place: Place, overwrite: bool) -> Self {
-        Self { env, place, overwrite, halfway: Vec::new() }
+    pub(super) fn new(env: Arc<dyn Env>, place: Place, overwrite: bool, under_way: UnderWay) -> Self {
+        Self { env, place, overwrite, under_way, halfway: Vec::new() }
     }
 }
 
 impl Committer for FileCommitter {
     type Committable = FilePart;
+    type State = OpenPart;
+
+    async fn recover(&mut self, parts: &[FilePart], open: &[OpenPart]) -> Result<(), Failure> {
+        let kept: Vec<_> =
+            parts.iter().map(|(staged, _)| staged).chain(open.iter().map(|(staged, ..)| staged)).collect();
+        let kept: HashSet<String> = kept.into_iter().cloned().collect();
+        // The attempt before may have died a moment ago, with a file under way.
+        self.under_way.ended().await;
+        let (env, place) = (Arc::clone(&self.env), self.place.clone());
+        let recovered = self.under_way.start(&*self.env, move || {
+            place.make(env.files())?;
+            place.clean(env.files(), &kept)
+        });
+        recovered.await
+    }
 
     async fn commit(&mut self, parts: Vec<FilePart>, last: bool) -> Result<(), Failure> {
+        if parts.is_empty() && !last {
+            return Ok(());
+        }
         let (env, place, overwrite) = (Arc::clone(&self.env), self.place.clone(), self.overwrite);
-        let (result, appeared) = blocking(&*self.env, move || {
+        let committing = self.under_way.start(&*self.env, move || {
             let mut appeared = Vec::new();
             let result = commit(env.files(), &place, overwrite, &parts, last, &mut appeared);
             (result, appeared)
-        })
-        .await;
+        });
+        let (result, appeared) = committing.await;
         match &result {
-            Ok(()) => self.overwrite = false, // what earlier runs left is gone
+            Ok(()) => self.overwrite = false, // what other runs left is gone
             Err(_) => self.halfway = appeared,
         }
         result
     }
 
     async fn abort(&mut self) {
+        self.under_way.ended().await;
         let (env, place, halfway) = (Arc::clone(&self.env), self.place.clone(), std::mem::take(&mut self.halfway));
         blocking(&*self.env, move || {
             let files = env.files();
@@ -77,8 +98,9 @@ fn commit(
     last: bool,
     appeared: &mut Vec<PathBuf>,
 ) -> Result<(), Failure> {
-    if overwrite {
+    if overwrite && !place.has_cleared(files) {
         remove_others(files, place)?;
+        place.note_cleared(files)?;
     }
     let mut touched = BTreeSet::new();
     for (staged, name) in parts {
@@ -96,27 +118,46 @@ fn commit(
             match moved {
                 Ok(true) => break appeared.push(to),
                 Ok(false) => break,
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound
+                        && !is_there(files, &from)
+                        && files.is_dir(directory) =>
+                {
+                    return Err(gone(&from, &to));
+                }
                 // The committer of another subtask has removed the directory, which the parts of an earlier run had left empty.
                 Err(error)
                     if error.kind() == io::ErrorKind::NotFound
                         && attempts < ATTEMPTS_LIMIT
-                        && files.len(&from).is_ok() => {}
+                        && is_there(files, &from) => {}
                 Err(error) => return Err(cannot_write(&to, &error)),
             }
         }
     }
     touched.iter().try_for_each(|directory| sync(files, directory))?;
     if last {
-        let marker = place.success();
-        appeared.push(marker.clone());
-        files.create(&marker).and_then(|mut file| file.sync()).map_err(|error| cannot_write(&marker, &error))?;
+        if !place.is_complete(files) {
+            appeared.push(place.success());
+            mark(files, place).map_err(|error| cannot_write(&place.success(), &error))?;
+        }
         sync(files, place.directory())?;
         place.remove_staging(files);
     }
     Ok(())
 }
 
-/// Removes the output of earlier runs: first what says that it is complete. Other committers may be at it, too.
+/// Says that the output is complete. The marker appears as a whole: it names the run, so that a job which dies right afterwards knows it for its own.
+fn mark(files: &dyn Files, place: &Place) -> io::Result<()> {
+    let staged = place.staged_success();
+    let mut file = files.create(&staged)?;
+    file.write_all(place.mark().as_bytes())?;
+    file.flush()?;
+    file.sync()?;
+    drop(file);
+    files.rename(&staged, &place.success())
+}
+
+/// Removes the output of other runs: first what says that it is complete. Other committers may be at it, too.
 fn remove_others(files: &dyn Files, place: &Place) -> Result<(), Failure> {
     for path in place.output_of_others(files)? {
         match files.remove(&path) {
@@ -132,9 +173,27 @@ fn remove_others(files: &dyn Files, place: &Place) -> Result<(), Failure> {
 /// Gives a part its final name. False if that was done before.
 fn appear(files: &dyn Files, from: &Path, to: &Path) -> io::Result<bool> {
     match files.rename(from, to) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && files.len(to).is_ok() => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && is_there(files, to) => Ok(false),
         renamed => renamed.map(|()| true),
     }
+}
+
+fn is_there(files: &dyn Files, path: &Path) -> bool {
+    files.len(path).is_ok()
+}
+
+/// A part that is neither where it was written nor where it belongs: the output would lack it.
+#[cold]
+fn gone(from: &Path, to: &Path) -> Failure {
+    Failure::new(format!(
+        "cannot commit {}: the part is neither there nor at {}, where it was written; someone has removed it, and its records with it",
+        to.display(),
+        from.display()
+    ))
+    .with_hint(
+        "put it back and resume the job, or begin anew without its checkpoints. Leave the parts of a job that runs where they are until its next \
+         checkpoint is complete: after a failure it commits those of the last one again",
+    )
 }
 
 fn sync(files: &dyn Files, directory: &Path) -> Result<(), Failure> {

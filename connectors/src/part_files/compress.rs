@@ -57,6 +57,17 @@ impl Encoder {
         }
     }
 
+    /// Makes what was written survive a crash of the machine, as far as compression has let it out.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        let file = match self {
+            Self::None(file) => file,
+            Self::Gzip(encoder) => encoder.get_mut(),
+            Self::Zstd(encoder) => encoder.get_mut(),
+        };
+        file.flush()?;
+        file.sync()
+    }
+
     /// Writes what compression held back, and makes the file survive a crash of the machine.
     pub(super) fn finish(self) -> io::Result<()> {
         let mut file = match self {

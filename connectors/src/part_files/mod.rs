@@ -18,6 +18,7 @@ mod place;
 mod sink;
 #[cfg(test)]
 mod tests;
+mod under_way;
 mod writer;
 
 use millstream_core::record::Record;
@@ -25,7 +26,7 @@ use millstream_runtime::failure::Failure;
 
 pub use commit::FileCommitter;
 pub use partition::{DirectoryName, PARTITION_DEPTH_LIMIT, PartitionBy, PartitionWith, Partitioning, Unpartitioned};
-pub use place::FilePart;
+pub use place::{FilePart, OpenPart};
 pub use sink::{FileSink, PART_BYTES};
 pub use writer::{FileWriter, OPEN_PARTS_LIMIT};
 

@@ -1,7 +1,8 @@
 //! Where a sink writes: the names of its directory, its parts and its marker, and how they are told from what others left there.
 
 use std::{
-    io,
+    collections::HashSet,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -12,6 +13,10 @@ use super::{fault::cannot_write, partition::PARTITION_DEPTH_LIMIT};
 /// A finished part: its name in the sink's directory before it is committed, and the one it gets by that.
 pub type FilePart = (String, String);
 
+/// A part that stays open across a checkpoint: its name in the sink's directory, its partition, how many of its bytes belong to the checkpoint, and
+/// when it was begun, in milliseconds since 1970.
+pub type OpenPart = (String, String, u64, i64);
+
 /// The marker of a directory whose parts are complete.
 const SUCCESS: &str = "_SUCCESS";
 /// How the names of parts begin.
@@ -20,18 +25,20 @@ const PART_PREFIX: &str = "part-";
 const STAGING_PREFIX: &str = ".staging-";
 /// How the name in a staging directory begins that says how many directories this run has made to get there.
 const MADE_PREFIX: &str = "made-";
+/// The name in a staging directory that says that the output of other runs was removed.
+const CLEARED: &str = "cleared";
 /// How far the numbers of two sinks may lie apart for them to be of one run of a job.
 const SINKS_APART: u64 = 1 << 16;
 /// How many entries of a directory are looked at for the output of an earlier run.
 const ENTRIES_LIMIT: usize = 1_000_000;
-/// How often the removal of a staging directory is tried: background work of a job that was cancelled may be making its last file.
-const REMOVALS_LIMIT: usize = 100;
+/// How much of a marker is looked at: more than the number of a run is.
+const MARKER_BYTES: u64 = 64;
 
 /// Where a sink writes.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     directory: PathBuf,
-    /// Tells this run of a job from all others.
+    /// Tells this run of a job from all others; the same after a restart from a checkpoint.
     run: u64,
 }
 
@@ -49,6 +56,23 @@ impl Place {
         self.directory.join(SUCCESS)
     }
 
+    /// Where the marker is made.
+    pub(super) fn staged_success(&self) -> PathBuf {
+        self.staging().join(SUCCESS)
+    }
+
+    /// What the marker holds.
+    pub(super) fn mark(&self) -> String {
+        format!("{:016x}\n", self.run)
+    }
+
+    /// True if the marker says that the output of this very run is complete.
+    pub(super) fn is_complete(&self, files: &dyn Files) -> bool {
+        let mut marked = String::new();
+        let read = files.open(&self.success()).map(|file| file.take(MARKER_BYTES).read_to_string(&mut marked));
+        matches!(read, Ok(Ok(_))) && marked == self.mark()
+    }
+
     /// The name of the directory inside of it that holds parts before they are committed.
     fn staging_name(&self) -> String {
         format!("{STAGING_PREFIX}{:016x}", self.run)
@@ -58,10 +82,17 @@ impl Place {
         self.directory.join(self.staging_name())
     }
 
-    /// A part by name: unique among all runs, subtasks and numbers, so parts never replace one another.
-    pub(super) fn part(&self, partition: &str, subtask: usize, number: u64, ending: &str) -> FilePart {
-        let name = format!("{PART_PREFIX}{:016x}-{subtask:05}-{number:06}.{ending}", self.run);
-        let staged = format!("{}/{name}", self.staging_name());
+    /// The name of a part, in the sink's directory, before it is committed.
+    pub(super) fn staged(&self, writer: &str, number: u64, ending: &str) -> String {
+        format!("{}/{writer}-{number:06}.{ending}", self.staging_name())
+    }
+
+    /// What a staged part is called once it is committed, by a checkpoint if there are any. Staged names are unique, and so these are: among all runs, and
+    /// among all writers that a run ever has. Parts never replace one another.
+    pub(super) fn part(&self, staged: String, partition: &str, checkpoint: u64) -> FilePart {
+        let own = staged.rsplit_once('/').map_or(&*staged, |(_, own)| own);
+        let at = if checkpoint == 0 { String::new() } else { format!("{checkpoint:08}-") };
+        let name = format!("{PART_PREFIX}{:016x}-{at}{own}", self.run);
         (staged, if partition.is_empty() { name } else { format!("{partition}/{name}") })
     }
 
@@ -78,43 +109,85 @@ impl Place {
         }))
     }
 
-    /// Makes the directory and the one inside of it that holds parts. A name in there says what is to be removed again if nothing comes of the
-    /// run; it takes no space, so it can be left on a disk that is full.
+    /// Makes the directory and the one inside of it that holds parts, unless an earlier attempt has. A name in there says what is to be removed again if
+    /// nothing comes of the run; it takes no space, so it can be left on a disk that is full.
     pub(super) fn make(&self, files: &dyn Files) -> Result<(), Failure> {
-        let made = make_directories(files, &self.directory).map_err(|error| cannot_write(&self.directory, &error))?;
         let staging = self.staging();
-        files.create_dir(&staging.join(format!("{MADE_PREFIX}{}", made.len()))).map_err(|error| {
-            let _ = files.remove_empty_dir(&staging); // not there, or hidden
-            remove_empty(files, made.iter().map(PathBuf::as_path));
-            cannot_write(&staging, &error)
+        let made = if files.is_dir(&staging) { self.made(files) } else { self.make_staging(files, &staging)? };
+        // Parts are to be found after a crash of the machine, so the way to them must be.
+        let mut way = self.directory.ancestors().take(made + 1).map(at_least_here);
+        way.try_for_each(|directory| files.sync_dir(directory)).map_err(|error| {
+            self.unmake(files);
+            cannot_write(&self.directory, &error)
         })
+    }
+
+    /// Gives how many directories it has made to get there.
+    fn make_staging(&self, files: &dyn Files, staging: &Path) -> Result<usize, Failure> {
+        let made = make_directories(files, &self.directory).map_err(|error| cannot_write(&self.directory, &error))?;
+        files.create_dir(&staging.join(format!("{MADE_PREFIX}{}", made.len()))).map_err(|error| {
+            let _ = files.remove_empty_dir(staging); // not there, or hidden
+            remove_empty(files, made.iter().map(PathBuf::as_path));
+            cannot_write(staging, &error)
+        })?;
+        Ok(made.len())
+    }
+
+    /// How many directories this run has made to get there.
+    fn made(&self, files: &dyn Files) -> usize {
+        let noted = files.list(&self.staging()).unwrap_or_default();
+        noted.iter().find_map(|path| name_of(path).strip_prefix(MADE_PREFIX)?.parse().ok()).unwrap_or(0)
+    }
+
+    /// Removes all that is staged but the parts of these names, the marker among it. It is there because an attempt of this run has died.
+    pub(super) fn clean(&self, files: &dyn Files, kept: &HashSet<String>) -> Result<(), Failure> {
+        let staging = self.staging();
+        for path in files.list(&staging).map_err(|error| cannot_write(&staging, &error))? {
+            let name = name_of(&path);
+            if !name.starts_with(MADE_PREFIX)
+                && name != CLEARED
+                && !kept.contains(&format!("{}/{name}", self.staging_name()))
+            {
+                files.remove(&path).map_err(|error| cannot_write(&path, &error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// True if this run, which may be a job that has been restarted, has been here before.
+    pub(super) fn is_own(&self, files: &dyn Files) -> bool {
+        files.is_dir(&self.staging()) || self.is_complete(files)
+    }
+
+    /// True if this run has removed the output of others.
+    pub(super) fn has_cleared(&self, files: &dyn Files) -> bool {
+        files.is_dir(&self.staging().join(CLEARED))
+    }
+
+    pub(super) fn note_cleared(&self, files: &dyn Files) -> Result<(), Failure> {
+        let note = self.staging().join(CLEARED);
+        files.create_dir(&note).map_err(|error| cannot_write(&note, &error))
     }
 
     /// Removes what [`Place::make`] made, and all parts that were not committed. What cannot be removed stays: it is hidden, or empty.
     pub(super) fn unmake(&self, files: &dyn Files) {
-        let noted = files.list(&self.staging()).unwrap_or_default();
-        let made = noted.iter().find_map(|path| name_of(path).strip_prefix(MADE_PREFIX)?.parse().ok()).unwrap_or(0);
+        let made = self.made(files);
         self.remove_staging(files);
         remove_empty(files, self.directory.ancestors().take(made));
     }
 
     /// Removes the staging directory, with what was not committed. What cannot be removed stays, hidden.
     pub(super) fn remove_staging(&self, files: &dyn Files) {
-        let staging = self.staging();
-        for _ in 0..REMOVALS_LIMIT {
-            if files.remove_dir(&staging).is_ok() || !files.is_dir(&staging) {
-                break;
-            }
-        }
+        let _ = files.remove_dir(&self.staging());
     }
 
-    /// What earlier runs left: first the marker, then parts.
+    /// What other runs left: first the marker, then parts. What this run left before a restart is its own.
     pub(super) fn output_of_others(&self, files: &dyn Files) -> Result<Vec<PathBuf>, Failure> {
         let mut found = Vec::new();
         if files.is_dir(&self.directory) {
             let mut entries = 0;
             let there = list(files, &self.directory, &mut entries)?;
-            found.extend(there.iter().filter(|path| name_of(path) == SUCCESS).cloned());
+            found.extend(there.iter().filter(|path| name_of(path) == SUCCESS && !self.is_complete(files)).cloned());
             self.parts_of_others(files, there, PARTITION_DEPTH_LIMIT, &mut entries, &mut found)?;
         }
         Ok(found)
@@ -169,6 +242,11 @@ pub(super) fn make_directories(files: &dyn Files, path: &Path) -> io::Result<Vec
     Ok(missing)
 }
 
+/// A directory by a name that can be opened: a relative path of one name is in no directory that has a name.
+fn at_least_here(directory: &Path) -> &Path {
+    if directory.as_os_str().is_empty() { Path::new(".") } else { directory }
+}
+
 /// Removes directories that hold nothing, the innermost first, up to one that holds something.
 pub(super) fn remove_empty<'a>(files: &dyn Files, directories: impl Iterator<Item = &'a Path>) {
     let _ = directories.map(|directory| files.remove_empty_dir(directory)).find(Result::is_err);
@@ -179,15 +257,13 @@ fn is_part(name: &str) -> bool {
     let Some((name, _ending)) = name.strip_prefix(PART_PREFIX).and_then(|name| name.split_once('.')) else {
         return false;
     };
-    let mut fields = name.split('-');
-    let (run, subtask, number) = (fields.next(), fields.next(), fields.next());
-    let is_number = |field: Option<&str>| {
-        field.is_some_and(|field| field.len() >= 5 && field.bytes().all(|byte| byte.is_ascii_digit()))
-    };
-    run.is_some_and(|run| run.len() == 16 && run.bytes().all(|byte| byte.is_ascii_hexdigit()))
-        && is_number(subtask)
-        && is_number(number)
-        && fields.next().is_none()
+    let drawn = |field: &str| field.len() == 16 && field.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let counted = |field: &str| field.len() >= 5 && field.bytes().all(|byte| byte.is_ascii_digit());
+    match *name.split('-').collect::<Vec<_>>() {
+        [run, subtask, number] => drawn(run) && counted(subtask) && counted(number),
+        [run, checkpoint, writer, number] => drawn(run) && counted(checkpoint) && drawn(writer) && counted(number),
+        _ => false,
+    }
 }
 
 pub(super) fn name_of(path: &Path) -> &str {
@@ -206,13 +282,18 @@ mod tests {
     #[test]
     fn parts_are_known_by_their_names() {
         let place = Place::new("out".into(), 0x2a);
-        let (staged, name) = place.part("a/b", 1, 7, "csv.gz");
-        assert_eq!(staged, ".staging-000000000000002a/part-000000000000002a-00001-000007.csv.gz");
+        let (staged, name) = place.part(place.staged("00001", 7, "csv.gz"), "a/b", 0);
+        assert_eq!(staged, ".staging-000000000000002a/00001-000007.csv.gz");
         assert_eq!(name, "a/b/part-000000000000002a-00001-000007.csv.gz");
+        let (staged, name) = place.part(place.staged("00000000000000ff", 7, "csv"), "", 3);
+        assert_eq!(staged, ".staging-000000000000002a/00000000000000ff-000007.csv");
+        assert_eq!(name, "part-000000000000002a-00000003-00000000000000ff-000007.csv");
         for (name, part) in [
             ("part-000000000000002a-00001-000007.csv", true),
             ("part-000000000000002a-00001-000007.jsonl.zst", true),
             ("part-000000000000002a-123456-1234567.csv", true),
+            ("part-000000000000002a-00000003-00000000000000ff-000007.csv", true),
+            ("part-000000000000002a-00000003-ff-000007.csv", false),
             ("part-000000000000002a-00001-000007", false),
             ("part-2a-00001-000007.csv", false),
             ("part-000000000000002a-00001-000007-8.csv", false),

@@ -14,8 +14,8 @@ use super::{
     commit::FileCommitter,
     compress::Compression,
     partition::{DirectoryName, PartitionBy, PartitionWith, Partitioning, Unpartitioned},
-    parts::Parts,
-    place::{FilePart, Place, name_of},
+    place::{FilePart, OpenPart, Place, name_of},
+    under_way::UnderWay,
     writer::{FileWriter, Rolling},
 };
 
@@ -43,6 +43,7 @@ pub struct FileSink<F, P = Unpartitioned> {
     rolling: Rolling,
     overwrite: bool,
     compression: Compression,
+    under_way: UnderWay,
 }
 
 impl<F: WriteFormat> FileSink<F> {
@@ -55,6 +56,7 @@ impl<F: WriteFormat> FileSink<F> {
             rolling: Rolling { bytes: PART_BYTES, every: None },
             overwrite: false,
             compression: Compression::None,
+            under_way: UnderWay::new(),
         }
     }
 }
@@ -140,8 +142,8 @@ impl<F: WriteFormat, P: Partitioning<F::In>> FileSink<F, P> {
     }
 
     fn repartition<Q>(self, inside: impl FnOnce(P) -> Q) -> FileSink<F, Q> {
-        let Self { directory, format, partitioning, rolling, overwrite, compression } = self;
-        FileSink { directory, format, partitioning: inside(partitioning), rolling, overwrite, compression }
+        let Self { directory, format, partitioning, rolling, overwrite, compression, under_way } = self;
+        FileSink { directory, format, partitioning: inside(partitioning), rolling, overwrite, compression, under_way }
     }
 
     fn place(&self, cx: &SinkContext) -> Place {
@@ -161,6 +163,9 @@ impl<F: WriteFormat, P: Partitioning<F::In>> Sink for FileSink<F, P> {
 
     fn check(&self, cx: &SinkContext) -> Result<(), Failure> {
         let (files, place) = (cx.env().files(), self.place(cx));
+        if place.is_own(files) {
+            return place.make(files); // a job that goes on has been checked before, and what is there is its own
+        }
         if let Some(old) = place.output_of_others(files)?.first()
             && !self.overwrite
         {
@@ -181,12 +186,14 @@ impl<F: WriteFormat, P: Partitioning<F::In>> Sink for FileSink<F, P> {
         place.make(files)
     }
 
-    fn writer(&self, cx: &SinkContext) -> Result<FileWriter<F, P>, Failure> {
-        let parts = Parts::new(self.place(cx), cx.subtask(), self.format.extension(), self.compression);
-        Ok(FileWriter::new(cx, self.format.clone(), self.partitioning.clone(), self.rolling, parts))
+    fn writer(&self, cx: &SinkContext, restored: Vec<OpenPart>) -> Result<FileWriter<F, P>, Failure> {
+        let (format, partitioning) = (self.format.clone(), self.partitioning.clone());
+        let to = (self.place(cx), self.compression);
+        let writer = FileWriter::new(cx, format, partitioning, self.rolling, to, self.under_way.clone());
+        Ok(writer.restored(restored))
     }
 
     fn committer(&self, cx: &SinkContext) -> Result<FileCommitter, Failure> {
-        Ok(FileCommitter::new(Arc::clone(cx.env()), self.place(cx), self.overwrite))
+        Ok(FileCommitter::new(Arc::clone(cx.env()), self.place(cx), self.overwrite, self.under_way.clone()))
     }
 }

@@ -13,16 +13,17 @@ use millstream_runtime::{
     env::{BoxFuture, Env, Instant},
     failure::Failure,
     metrics::Counter,
-    sink::{SinkContext, SinkWriter},
+    sink::{Prepare, Prepared, SinkContext, SinkWriter},
 };
 
 use super::{
     WriteFormat,
+    compress::Compression,
     partition::{Partitioning, check_directory},
     parts::{Parts, Piece},
-    place::FilePart,
+    place::{FilePart, OpenPart, Place},
+    under_way::UnderWay,
 };
-use crate::background::background;
 
 /// How much text a writer gathers before it wants it written. While that is done it gathers as much again.
 const BUFFER_BYTES: usize = 1024 * 1024;
@@ -38,7 +39,7 @@ pub const OPEN_PARTS_LIMIT: usize = 128;
 pub(super) struct Rolling {
     /// At this size.
     pub(super) bytes: u64,
-    /// At this age. Parts then appear as they are closed.
+    /// At this age. Parts then appear as they are closed, and may be open for longer than from one checkpoint to the next.
     pub(super) every: Option<Duration>,
 }
 
@@ -48,6 +49,10 @@ pub struct FileWriter<F, P> {
     format: F,
     partitioning: P,
     rolling: Rolling,
+    place: Place,
+    checkpoints: bool,
+    /// Parts stay open across checkpoints.
+    keeps_open: bool,
     records: u64,
     /// The directory of the record that is being written; keeps its capacity.
     partition: String,
@@ -66,6 +71,7 @@ pub struct FileWriter<F, P> {
     /// The files, while nothing is being written.
     parts: Option<Parts>,
     writing: Option<Writing>,
+    under_way: UnderWay,
     /// Buffers to be used again, and how large they are together.
     spare: Vec<Vec<u8>>,
     spare_bytes: usize,
@@ -80,8 +86,9 @@ struct Open {
     text: Vec<u8>,
     /// How much it has, with that.
     size: u64,
-    /// When its first record came; kept only if age counts.
-    began: Instant,
+    /// When its first record came, and when it is to be closed; kept only if age counts.
+    began: Timestamp,
+    due: Instant,
     /// The number of the last record that went there.
     used: u64,
 }
@@ -90,12 +97,30 @@ struct Open {
 type Writing = BoxFuture<'static, (Parts, Vec<Piece>, Result<(), Failure>)>;
 
 impl<F: WriteFormat, P: Partitioning<F::In>> FileWriter<F, P> {
-    pub(super) fn new(cx: &SinkContext, format: F, partitioning: P, rolling: Rolling, parts: Parts) -> Self {
+    pub(super) fn new(
+        cx: &SinkContext,
+        format: F,
+        partitioning: P,
+        rolling: Rolling,
+        (place, compression): (Place, Compression),
+        under_way: UnderWay,
+    ) -> Self {
+        let checkpoints = cx.checkpoints();
+        // Two writers of one subtask in two attempts are two writers: the one that has failed may have left parts of the same numbers.
+        let name = if checkpoints {
+            format!("{:016x}", cx.attempt().wrapping_add(cx.subtask() as u64))
+        } else {
+            format!("{:05}", cx.subtask())
+        };
+        let parts = Parts::new(place.clone(), name, format.extension(), compression);
         Self {
             env: Arc::clone(cx.env()),
             format,
             partitioning,
             rolling,
+            place,
+            checkpoints,
+            keeps_open: checkpoints && rolling.every.is_some() && compression == Compression::None,
             records: 0,
             partition: String::new(),
             open: Vec::new(),
@@ -107,10 +132,45 @@ impl<F: WriteFormat, P: Partitioning<F::In>> FileWriter<F, P> {
             pieces: Vec::new(),
             parts: Some(parts),
             writing: None,
+            under_way,
             spare: Vec::new(),
             spare_bytes: 0,
             closed_early: cx.counter("parts_closed_early"),
         }
+    }
+
+    /// Goes on with the parts that writers had open at the checkpoint that the job goes on from. Those that cannot be are closed, and appear
+    /// with the next checkpoint.
+    pub(super) fn restored(mut self, restored: Vec<OpenPart>) -> Self {
+        for (staged, partition, len, began) in restored {
+            let number = self.next_part;
+            self.next_part += 1;
+            if let Some(parts) = &mut self.parts {
+                parts.restore(number, staged, len);
+            }
+            let partition = Arc::<str>::from(partition);
+            let goes_on = self.keeps_open
+                && len < self.rolling.bytes
+                && self.open.len() < OPEN_PARTS_LIMIT
+                && !self.by_partition.contains_key(&partition);
+            if !goes_on {
+                self.pieces.push(Piece { part: number, partition, bytes: Vec::new(), ends_part: true });
+                continue;
+            }
+            let began = Timestamp::from_millis(began);
+            let due = self.due(began);
+            self.by_partition.insert(Arc::clone(&partition), self.open.len());
+            self.open.push(Open { number, partition, text: Vec::new(), size: len, began, due, used: 0 });
+        }
+        self.due = self.open.iter().map(|open| open.due).min();
+        self
+    }
+
+    /// When a part that was begun then is to be closed.
+    fn due(&self, began: Timestamp) -> Instant {
+        let age = self.env.wall().millis().saturating_sub(began.millis());
+        let every = self.rolling.every.unwrap_or_default();
+        self.env.now() + every.saturating_sub(Duration::from_millis(u64::try_from(age).unwrap_or(0)))
     }
 
     #[cfg(test)]
@@ -139,10 +199,10 @@ impl<F: WriteFormat, P: Partitioning<F::In>> FileWriter<F, P> {
     #[cold]
     fn begin(&mut self) {
         let partition = Arc::<str>::from(&*self.partition);
-        let mut began = Instant::default();
+        let (mut began, mut due) = (Timestamp::MIN, Instant::default());
         if let Some(every) = self.rolling.every {
-            began = self.env.now();
-            self.due.get_or_insert(began + every);
+            (began, due) = (self.env.wall(), self.env.now() + every);
+            self.due.get_or_insert(due);
         }
         let mut text = self.take_spare();
         self.format.header(&mut text);
@@ -150,7 +210,7 @@ impl<F: WriteFormat, P: Partitioning<F::In>> FileWriter<F, P> {
         let (number, size) = (self.next_part, text.len() as u64);
         self.next_part += 1;
         self.by_partition.insert(Arc::clone(&partition), self.open.len());
-        self.open.push(Open { number, partition, text, size, began, used: self.records });
+        self.open.push(Open { number, partition, text, size, began, due, used: self.records });
     }
 
     /// Closes a part: what it has is written as its last piece.
@@ -165,14 +225,14 @@ impl<F: WriteFormat, P: Partitioning<F::In>> FileWriter<F, P> {
     }
 
     /// Closes the parts that are older than they may be.
-    fn close_old(&mut self, every: Duration) {
+    fn close_old(&mut self) {
         let now = self.env.now();
         for index in (0..self.open.len()).rev() {
-            if self.open[index].began + every <= now {
+            if self.open[index].due <= now {
                 self.close(index);
             }
         }
-        self.due = self.open.iter().map(|open| open.began + every).min();
+        self.due = self.open.iter().map(|open| open.due).min();
     }
 
     /// Waits until nothing is being written.
@@ -187,9 +247,9 @@ impl<F: WriteFormat, P: Partitioning<F::In>> FileWriter<F, P> {
         Ok(self.parts.as_mut().expect("the files are here unless they are being written"))
     }
 
-    /// Starts to write what was gathered.
-    async fn start(&mut self) -> Result<(), Failure> {
-        self.written().await?;
+    /// Starts to write what was gathered, and if `durable` to make everything survive a crash of the machine.
+    async fn start(&mut self, durable: bool) -> Result<(), Failure> {
+        let unsynced = self.written().await?.is_unsynced();
         for index in 0..self.open.len() {
             if !self.open[index].text.is_empty() {
                 let empty = self.take_spare();
@@ -199,15 +259,29 @@ impl<F: WriteFormat, P: Partitioning<F::In>> FileWriter<F, P> {
             }
         }
         self.gathered = 0;
-        if let Some(mut parts) = self.parts.take_if(|_| !self.pieces.is_empty()) {
+        if let Some(mut parts) = self.parts.take_if(|_| !self.pieces.is_empty() || (durable && unsynced)) {
             let pieces = mem::take(&mut self.pieces);
             let env = Arc::clone(&self.env);
-            self.writing = Some(background(&*self.env, move || {
-                let result = parts.write(env.files(), &pieces);
+            self.writing = Some(self.under_way.start(&*self.env, move || {
+                let result = parts.write(env.files(), &pieces, durable);
                 (parts, pieces, result)
             }));
         }
         Ok(())
+    }
+
+    /// The parts that have been closed and written, as what a checkpoint commits, or 0.
+    fn hand_over(&mut self, checkpoint: u64) -> Vec<FilePart> {
+        let finished = self.parts.as_mut().map(|parts| mem::take(&mut parts.finished)).unwrap_or_default();
+        finished.into_iter().map(|part| self.place.part(part.staged, &part.partition, checkpoint)).collect()
+    }
+
+    /// What a checkpoint has to know of the parts that stay open.
+    fn kept_open(&self) -> Vec<OpenPart> {
+        let Some(parts) = &self.parts else { return Vec::new() };
+        let part =
+            |open: &Open| (parts.staged(open.number), open.partition.to_string(), open.size, open.began.millis());
+        self.open.iter().map(part).collect()
     }
 
     fn take_spare(&mut self) -> Vec<u8> {
@@ -228,6 +302,7 @@ impl<F: WriteFormat, P: Partitioning<F::In>> FileWriter<F, P> {
 impl<F: WriteFormat, P: Partitioning<F::In>> SinkWriter for FileWriter<F, P> {
     type In = F::In;
     type Committable = FilePart;
+    type State = OpenPart;
 
     #[inline]
     fn write(&mut self, record: <F::In as Record>::View<'_>, _: Timestamp) -> Result<(), Failure> {
@@ -269,12 +344,12 @@ impl<F: WriteFormat, P: Partitioning<F::In>> SinkWriter for FileWriter<F, P> {
     }
 
     async fn flush(&mut self) -> Result<(), Failure> {
-        if let Some(every) = self.rolling.every {
-            self.close_old(every);
+        if self.rolling.every.is_some() {
+            self.close_old();
         }
         let closed = self.pieces.iter().any(|piece| piece.ends_part);
-        self.start().await?;
-        if closed && self.rolling.every.is_some() {
+        self.start(false).await?;
+        if closed && self.rolling.every.is_some() && !self.checkpoints {
             // A part that is to appear now: nobody would look for it before the next flush.
             self.written().await?;
         }
@@ -282,18 +357,20 @@ impl<F: WriteFormat, P: Partitioning<F::In>> SinkWriter for FileWriter<F, P> {
     }
 
     fn take_early(&mut self) -> Vec<FilePart> {
-        match &mut self.parts {
-            Some(parts) if self.rolling.every.is_some() => mem::take(&mut parts.finished),
-            _ => Vec::new(),
-        }
+        if self.rolling.every.is_some() && !self.checkpoints { self.hand_over(0) } else { Vec::new() }
     }
 
-    async fn prepare(&mut self) -> Result<Vec<FilePart>, Failure> {
-        while !self.open.is_empty() {
-            self.close(self.open.len() - 1);
+    async fn prepare(&mut self, at: Prepare) -> Result<Prepared<FilePart, OpenPart>, Failure> {
+        if self.keeps_open && !at.last {
+            self.close_old();
+        } else {
+            while !self.open.is_empty() {
+                self.close(self.open.len() - 1);
+            }
+            self.due = None;
         }
-        self.due = None;
-        self.start().await?;
-        Ok(mem::take(&mut self.written().await?.finished))
+        self.start(self.checkpoints).await?;
+        self.written().await?;
+        Ok(Prepared { committables: self.hand_over(at.checkpoint), state: self.kept_open() })
     }
 }

@@ -58,9 +58,16 @@ pub struct OneSocket;
 
 impl SplitEnumerator for OneSocket {
     type Split = ();
+    type State = ();
 
     async fn discover(&mut self) -> Result<Discovered<()>, Failure> {
         Ok(Discovered::all(vec![()]))
+    }
+
+    fn state(&self) {}
+
+    fn restore(&mut self, (): ()) -> Result<(), Failure> {
+        Ok(())
     }
 }
 

@@ -11,7 +11,7 @@ use millstream_core::time::Timestamp;
 use millstream_runtime::{
     env::{Env, Files, WriteFile, blocking},
     failure::Failure,
-    sink::{NoCommit, Sink, SinkContext, SinkWriter},
+    sink::{NoCommit, Prepare, Prepared, Sink, SinkContext, SinkWriter},
 };
 
 use super::format::append_line;
@@ -68,7 +68,7 @@ impl Sink for AppendSink {
         .map_err(|error| cannot_write(path, &error))
     }
 
-    fn writer(&self, cx: &SinkContext) -> Result<AppendWriter, Failure> {
+    fn writer(&self, cx: &SinkContext, _: Vec<()>) -> Result<AppendWriter, Failure> {
         Ok(AppendWriter { env: Arc::clone(cx.env()), file: Arc::clone(&self.file), lines: Vec::new(), records: 0 })
     }
 
@@ -140,6 +140,7 @@ impl AppendWriter {
 impl SinkWriter for AppendWriter {
     type In = String;
     type Committable = ();
+    type State = ();
 
     #[inline]
     fn write(&mut self, line: &str, _: Timestamp) -> Result<(), Failure> {
@@ -163,8 +164,8 @@ impl SinkWriter for AppendWriter {
         self.write_out(false).await
     }
 
-    async fn prepare(&mut self) -> Result<Vec<()>, Failure> {
+    async fn prepare(&mut self, _: Prepare) -> Result<Prepared<()>, Failure> {
         self.write_out(true).await?;
-        Ok(Vec::new())
+        Ok(Prepared::closed(Vec::new()))
     }
 }

@@ -217,7 +217,7 @@ fn json(help: &'static str) -> Arg {
 fn settings_options(command: Command) -> Command {
     let shorthands = KEYS.iter().filter(|key| key.shorthand).map(|key| {
         Arg::new(id(key))
-            .long(key.name)
+            .long(key.option())
             .value_name(key.value_name())
             .help(format!("{} [default: {}]", key.doc, key.default_text()))
             .action(ArgAction::Append)

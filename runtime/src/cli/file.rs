@@ -7,7 +7,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use crate::settings::{Origin, Outside, Setting};
+use crate::settings::{KEYS, Origin, Outside, Setting};
 
 /// The table that holds one table a job.
 const JOBS: &str = "job";
@@ -49,6 +49,28 @@ struct File<'a> {
 
 impl File<'_> {
     fn put(&self, key: &Spanned<Cow<'_, str>>, value: &Spanned<DeValue<'_>>, to: &mut Outside) -> Result<(), String> {
+        let name = key.get_ref();
+        match value.get_ref() {
+            // `checkpoint.interval = ..` and `[checkpoint]` are tables to TOML.
+            DeValue::Table(table)
+                if KEYS.iter().any(|known| known.name.split_once('.').is_some_and(|(group, _)| group == name)) =>
+            {
+                table
+                    .iter()
+                    .try_for_each(|(rest, value)| self.put_one(&format!("{name}.{}", rest.get_ref()), rest, value, to))
+            }
+            _ => self.put_one(name, key, value, to),
+        }
+    }
+
+    /// Puts a setting. `at` is where its name stands.
+    fn put_one(
+        &self,
+        name: &str,
+        at: &Spanned<Cow<'_, str>>,
+        value: &Spanned<DeValue<'_>>,
+        to: &mut Outside,
+    ) -> Result<(), String> {
         let text = match value.get_ref() {
             DeValue::String(text) => Cow::Borrowed(text.as_ref()),
             // Whatever base it is written in.
@@ -57,12 +79,12 @@ impl File<'_> {
                 Err(_) => Cow::Borrowed(n.as_str()),
             },
             _ => {
-                let known = Setting::find(key.get_ref()).map_err(|message| self.wrong(key, &message))?;
+                let known = Setting::find(name).map_err(|message| self.wrong(at, &message))?;
                 return Err(self.wrong(value, &format!("invalid value for '{}': {}", known.name, known.allowed())));
             }
         };
-        let origin = Origin::File { path: self.path.to_owned(), line: self.line(&key.span()) };
-        to.put(key.get_ref(), &text, origin)
+        let origin = Origin::File { path: self.path.to_owned(), line: self.line(&at.span()) };
+        to.put(name, &text, origin)
     }
 
     fn wrong<T>(&self, at: &Spanned<T>, what: &str) -> String {
@@ -78,7 +100,7 @@ impl File<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{KEYS, Settings};
+    use crate::settings::Settings;
 
     fn parse(text: &str, job: &str) -> Result<Settings, String> {
         let (mut outside, mut settings) = (Outside::default(), Settings::default());
@@ -104,11 +126,33 @@ mod tests {
             ("[memry]", "a.toml:1: there is no setting `memry`"),
             ("# a\nmemory = \"big\"", "invalid value 'big' for 'memory' (a.toml:2): a size from 1KiB"),
             ("[job.other]\nparallelism = 0x0", "invalid value '0' for 'parallelism' (a.toml:2): a whole number from 1"),
+            (
+                "\n[checkpoint]\nintervall = \"1s\"",
+                "a.toml:3: there is no setting `checkpoint.intervall`; did you mean `checkpoint.interval`?",
+            ),
+            (
+                "checkpoint.retained = 0",
+                "invalid value '0' for 'checkpoint.retained' (a.toml:1): a whole number from 1",
+            ),
+            ("checkpoint = 1", "a.toml:1: there is no setting `checkpoint`"),
             ("job = 1", "a.toml:1: `job` holds tables, as `[job.name]`"),
             ("job.a = 1", "a.toml:1: `job.a` is a table of settings"),
         ] {
             let error = parse(text, "a").expect_err(text);
             assert!(error.starts_with(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_table_may_stand_for_the_first_part_of_names() {
+        for text in [
+            "checkpoint.dir = \"a\"\ncheckpoint.retained = 9",
+            "[checkpoint]\ndir = \"a\"\nretained = 9",
+            "\"checkpoint.dir\" = \"a\"\n[job.a]\ncheckpoint.retained = 9",
+            "checkpoint.dir = \"b\"\n[job.a.checkpoint]\ndir = \"a\"\nretained = 9",
+        ] {
+            let settings = parse(text, "a").expect(text);
+            assert_eq!((settings.checkpoints.dir, settings.checkpoints.retained), (Some("a".into()), 9), "{text}");
         }
     }
 

@@ -148,7 +148,7 @@ fn argument(argument: &Arg) -> Value {
 
 /// A list of settings, each with `key`, `value` and `default` (as they may be written), `origin` (`default`, `job`, `file`, `environment` or
 /// `command line`), `given` (the value as it was given), `variable`, `file` and `line` (of a value that was given there), `kind`
-/// (`count`, `duration` or `size`), `allowed` and `doc`.
+/// (`count`, `duration`, `size`, `path` or `strategy`), `allowed`, `live` (true if it may be set while a job runs) and `doc`.
 pub(super) fn config(settings: &Settings, outside: &Outside, before: &Settings) -> Value {
     KEYS.iter().map(|key| setting(key, settings, outside.get(key.name), before)).collect()
 }
@@ -173,6 +173,7 @@ fn setting(key: &Setting, settings: &Settings, given: Option<&Given>, before: &S
         "line": place.as_ref().map(|(_, line)| line),
         "kind": key.kind(),
         "allowed": key.allowed(),
+        "live": key.live,
         "doc": key.doc,
     })
 }

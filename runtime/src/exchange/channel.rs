@@ -13,6 +13,8 @@ use std::{
 use futures::task::AtomicWaker;
 use millstream_core::{buffer::Buffer, time::Timestamp};
 
+use crate::checkpoint::Barrier;
+
 /// By how much a sender may exceed its credit before its thread has to wait, in bytes. Fused operators cannot pause in the middle of a record.
 pub(crate) const OVERDRAFT_BYTES: usize = 1 << 20;
 /// What a buffer costs besides its bytes: allocations, counts and its place in the queue. Without it records of no size, or buffers of one small
@@ -24,13 +26,14 @@ fn cost_bytes(buffer: &Buffer) -> usize {
     buffer.size() + BUFFER_OVERHEAD_BYTES
 }
 
-/// What a channel carries besides data, in order with it. Barriers join here.
+/// What a channel carries besides data, in order with it.
 #[derive(Debug)]
 pub(crate) enum Event {
     Data(Buffer),
     Watermark(Timestamp),
     Idle,
     Active,
+    Barrier(Barrier),
     End,
 }
 
@@ -49,6 +52,8 @@ struct State {
     queues: Vec<VecDeque<Event>>,
     /// Channels with events, each once, in the order in which they became so: no channel starves another.
     ready: VecDeque<usize>,
+    /// Channels whose events wait until a barrier is aligned; they are not in `ready`.
+    blocked: Vec<bool>,
     /// The receiver is gone: its job is stopping.
     closed: bool,
 }
@@ -65,6 +70,7 @@ impl Shared {
             state: Mutex::new(State {
                 queues: (0..channels).map(|_| VecDeque::new()).collect(),
                 ready: VecDeque::with_capacity(channels),
+                blocked: vec![false; channels],
                 closed: false,
             }),
             channels: (0..channels).map(|_| Credit::default()).collect(),
@@ -102,6 +108,23 @@ impl Shared {
         }
         self.waiting.store(false, Ordering::SeqCst);
         Some((channel, event))
+    }
+
+    /// Lets the events of a channel wait. Their sender is held up once it has used up its credit.
+    pub(crate) fn block(&self, channel: usize) {
+        let state = &mut *self.lock();
+        state.blocked[channel] = true;
+        state.ready.retain(|ready| *ready != channel);
+    }
+
+    /// Lets the events of all channels come again.
+    pub(crate) fn unblock(&self) {
+        let state = &mut *self.lock();
+        for (channel, blocked) in state.blocked.iter_mut().enumerate() {
+            if std::mem::take(blocked) && !state.queues[channel].is_empty() {
+                state.ready.push_back(channel);
+            }
+        }
     }
 
     /// Gives credit back for a buffer that has been read.
@@ -150,7 +173,7 @@ impl Sender {
         }
         let queue = &mut state.queues[self.channel];
         queue.push_back(event);
-        if queue.len() == 1 {
+        if queue.len() == 1 && !state.blocked[self.channel] {
             state.ready.push_back(self.channel);
         }
         drop(state);

@@ -1,21 +1,65 @@
 //! The receiving end of all channels into a subtask: takes events in turn and keeps the watermark of the whole, the minimum over the channels that
 //! are neither idle nor ended.
 
-use std::{future::poll_fn, sync::Arc};
+use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use millstream_core::{buffer::Buffer, time::Timestamp};
 
 use super::channel::{Event, Shared};
+use crate::{
+    checkpoint::{
+        Barrier,
+        align::{Aligned, Alignment},
+    },
+    env::Instant,
+};
 
 /// The input of a subtask.
 pub(crate) struct Gate {
     shared: Arc<Shared>,
     inputs: Watermarks,
+    alignment: Alignment,
+    /// What comes behind a barrier waits until it has arrived on all channels: each record then counts exactly once. Otherwise it is taken at once, and counts
+    /// again after a restore.
+    exactly_once: bool,
 }
 
 impl Gate {
-    pub(crate) fn new(shared: Arc<Shared>, channels: usize) -> Self {
-        Self { shared, inputs: Watermarks::new(channels) }
+    pub(crate) fn new(shared: Arc<Shared>, channels: usize, exactly_once: bool) -> Self {
+        Self { shared, inputs: Watermarks::new(channels), alignment: Alignment::new(channels), exactly_once }
+    }
+
+    /// A barrier has come. Gives it once it has arrived on all channels, with how long that took; until then the channels that are ahead wait.
+    pub(crate) fn barrier(&mut self, channel: usize, barrier: Barrier, now: Instant) -> Option<(Barrier, Duration)> {
+        let aligned = self.alignment.barrier(channel, barrier, now);
+        if let Aligned::Ahead { replaces } = aligned
+            && self.exactly_once
+        {
+            if replaces {
+                self.shared.unblock();
+            }
+            self.shared.block(channel);
+        }
+        self.settle(aligned)
+    }
+
+    /// A channel has ended, which may be all that a barrier has waited for.
+    pub(crate) fn end_of_barriers(&mut self, channel: usize, now: Instant) -> Option<(Barrier, Duration)> {
+        let aligned = self.alignment.end(channel, now);
+        self.settle(aligned)
+    }
+
+    /// Gives a checkpoint up.
+    pub(crate) fn abort(&mut self, checkpoint: u64) {
+        if self.alignment.abort(checkpoint) {
+            self.shared.unblock();
+        }
+    }
+
+    fn settle(&mut self, aligned: Aligned) -> Option<(Barrier, Duration)> {
+        let Aligned::Now { barrier, after } = aligned else { return None };
+        self.shared.unblock();
+        Some((barrier, after))
     }
 
     /// True if no channel leads here.
@@ -116,6 +160,10 @@ impl Watermarks {
         let mut active = self.channels.iter().filter(|time| !time.idle && time.watermark < Timestamp::MAX).peekable();
         if active.peek().is_none() {
             let everything = self.channels.iter().any(|time| time.idle);
+            if !everything && self.passed_on.watermark < Timestamp::MAX {
+                // All have come to the end of event time, though they may live on to take part in checkpoints.
+                return self.pass_on(Some(Timestamp::MAX));
+            }
             if everything && !self.passed_on.idle {
                 self.passed_on.idle = true;
                 return Change::Idle;
@@ -123,7 +171,10 @@ impl Watermarks {
             return Change::None;
         }
         let watermark = active.filter(|time| time.aligned).map(|time| time.watermark).min();
-        let later = watermark.filter(|watermark| *watermark > self.passed_on.watermark);
+        self.pass_on(watermark.filter(|watermark| *watermark > self.passed_on.watermark))
+    }
+
+    fn pass_on(&mut self, later: Option<Timestamp>) -> Change {
         self.passed_on.watermark = later.unwrap_or(self.passed_on.watermark);
         if std::mem::take(&mut self.passed_on.idle) {
             return Change::Active(later);

@@ -141,13 +141,16 @@ impl<T: Record> Stage for Output<T> {
 /// The event that stands for a signal between tasks.
 pub(crate) fn event_of(signal: Signal) -> Option<impl Fn() -> Event> {
     match signal {
-        Signal::Watermark(_) | Signal::Idle | Signal::Active | Signal::End => Some(move || match signal {
-            Signal::Watermark(at) => Event::Watermark(at),
-            Signal::Idle => Event::Idle,
-            Signal::Active => Event::Active,
-            _ => Event::End,
-        }),
-        Signal::Split(_) | Signal::Tick(_) => None,
+        Signal::Watermark(_) | Signal::Idle | Signal::Active | Signal::Barrier(_) | Signal::End => {
+            Some(move || match signal {
+                Signal::Watermark(at) => Event::Watermark(at),
+                Signal::Idle => Event::Idle,
+                Signal::Active => Event::Active,
+                Signal::Barrier(barrier) => Event::Barrier(barrier),
+                _ => Event::End,
+            })
+        }
+        Signal::Split(_) | Signal::Tick(_) | Signal::Completed(_) | Signal::Aborted(_) => None,
     }
 }
 

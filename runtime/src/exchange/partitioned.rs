@@ -83,6 +83,8 @@ pub(crate) struct Senders {
     port: u8,
     /// How many key groups the receivers share.
     pub(crate) max_parallelism: u32,
+    /// The id of the operator that they go to.
+    pub(crate) receiver: String,
     full: bool,
     failure: Option<Failure>,
     metrics: TaskMetrics,
@@ -91,8 +93,8 @@ pub(crate) struct Senders {
 
 impl Senders {
     pub(crate) fn new(edge: EdgeSenders, metrics: TaskMetrics, env: Arc<dyn Env>) -> Self {
-        let EdgeSenders { senders, port, max_parallelism, .. } = edge;
-        Self { senders, port, max_parallelism, full: false, failure: None, metrics, env }
+        let EdgeSenders { senders, port, max_parallelism, receiver, .. } = edge;
+        Self { senders, port, max_parallelism, receiver, full: false, failure: None, metrics, env }
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -31,7 +31,7 @@ impl GraphBuilder {
         &mut self,
         name: &str,
         guarantee: &'static str,
-        keeps_state: bool,
+        (keeps_state, exactly_once): (bool, bool),
         settings: Settings,
     ) -> Result<JobGraph, BuildError> {
         let mut mistakes = std::mem::take(&mut self.mistakes);
@@ -42,10 +42,17 @@ impl GraphBuilder {
                 Err(last) => mistakes.push(check::no_sink(last.as_ref())),
             }
         }
-        let graph =
-            JobGraph { name: name.to_owned(), guarantee, settings, vertices, edges: std::mem::take(&mut self.edges) };
+        let graph = JobGraph {
+            name: name.to_owned(),
+            guarantee,
+            keeps_state,
+            exactly_once,
+            settings,
+            vertices,
+            edges: std::mem::take(&mut self.edges),
+        };
         if mistakes.is_empty() {
-            check::graph(&graph, keeps_state, &mut mistakes);
+            check::graph(&graph, &mut mistakes);
         }
         if mistakes.is_empty() { Ok(graph) } else { Err(BuildError { mistakes }) }
     }

@@ -17,7 +17,7 @@ pub(crate) fn no_sink(last: Option<&OperatorInfo>) -> String {
 }
 
 /// Checks a graph whose chains all have an end.
-pub(crate) fn graph(graph: &JobGraph, keeps_state: bool, mistakes: &mut Vec<String>) {
+pub(crate) fn graph(graph: &JobGraph, mistakes: &mut Vec<String>) {
     if let Err(mistake) = graph.settings.check() {
         mistakes.push(mistake);
     }
@@ -34,19 +34,19 @@ pub(crate) fn graph(graph: &JobGraph, keeps_state: bool, mistakes: &mut Vec<Stri
             mistakes.push(format!("chain `{}`: {mistake}", vertex.name()));
         }
     }
-    ids(graph, keeps_state, mistakes);
+    ids(graph, mistakes);
 }
 
 /// Every stateful operator needs an id of its own, or its state could not be found again after a change of the job.
-fn ids(graph: &JobGraph, keeps_state: bool, mistakes: &mut Vec<String>) {
+fn ids(graph: &JobGraph, mistakes: &mut Vec<String>) {
     let mut seen: HashMap<String, &OperatorInfo> = HashMap::new();
     for operator in graph.vertices.iter().flat_map(|vertex| &vertex.operators) {
         if !operator.stateful {
             continue;
         }
         // Without state to restore, only ids that somebody wrote down can be wrong.
-        let Some(id) = operator.id().filter(|_| keeps_state || operator.uid.is_some()) else {
-            if keeps_state {
+        let Some(id) = operator.id().filter(|_| graph.keeps_state || operator.uid.is_some()) else {
+            if graph.keeps_state {
                 mistakes.push(format!(
                     "{}: the stateful operator `{operator}` has no name to find its state again by: add `.uid(\"{}-1\")` behind it",
                     operator.location, operator.kind

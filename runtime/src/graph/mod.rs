@@ -8,11 +8,12 @@ mod state;
 use std::{any::Any, fmt};
 
 pub(crate) use build::{Draft, SharedGraph};
+use millstream_core::record::Record;
+use millstream_state::manifest::ValuePart;
 pub use state::{StateInfo, StateKind};
 
-use millstream_core::record::Record;
-
 use crate::{
+    checkpoint::restored::Restored,
     env::BoxFuture,
     failure::{Failure, Location},
     operator::Operator,
@@ -76,6 +77,11 @@ impl OperatorInfo {
             None if self.name.is_empty() => None,
             None => Some(self.to_string()),
         }
+    }
+
+    /// The id, or what the operator is called where it needs none.
+    pub(crate) fn id_or_name(&self) -> String {
+        self.id().unwrap_or_else(|| self.to_string())
     }
 }
 
@@ -187,6 +193,10 @@ pub struct JobGraph {
     pub name: String,
     /// `best effort`, `exactly once` or `at least once`.
     pub guarantee: &'static str,
+    /// True if state is restored after a failure, from checkpoints if the settings have a directory for them.
+    pub keeps_state: bool,
+    /// True if each record is to count exactly once.
+    pub exactly_once: bool,
     /// Its settings.
     pub settings: Settings,
     /// Its chains, in the order in which the job names them.
@@ -206,6 +216,11 @@ impl JobGraph {
         self.vertices[vertex.0].max_parallelism.unwrap_or(self.settings.max_parallelism)
     }
 
+    /// True if the job makes checkpoints.
+    pub fn has_checkpoints(&self) -> bool {
+        self.keeps_state && self.settings.checkpoints.dir.is_some()
+    }
+
     /// Whether the job ends by itself.
     pub fn boundedness(&self) -> Boundedness {
         let mut sources = self.vertices.iter().filter_map(Vertex::boundedness);
@@ -222,7 +237,7 @@ pub(crate) trait SourceDriver: Send {
     fn boundedness(&self) -> Boundedness;
     fn check(&self, cx: &ConnectorContext) -> Result<(), Failure>;
     /// Makes the pool of splits: a handle for every subtask, and what fills it.
-    fn start(&self, cx: &ConnectorContext, drain: Flag) -> Result<Splits, Failure>;
+    fn start(&self, cx: &ConnectorContext, drain: Flag, restored: &Restored) -> Result<Splits, Failure>;
 }
 
 /// The splits of a running source.
@@ -244,6 +259,10 @@ pub(crate) trait DynCommitter: Send {
     /// Commits what the writers of a job that has ended well left.
     fn commit(&mut self, what: Vec<Box<dyn Any + Send>>) -> BoxFuture<'_, Result<(), Failure>>;
     fn abort(&mut self) -> BoxFuture<'_, ()>;
+    /// Clears up after dead attempts, and commits what the checkpoint holds that the job goes on from.
+    fn recover(&mut self, restored: Restored, last: bool) -> BoxFuture<'_, Result<(), Failure>>;
+    /// Commits what the writers handed over at a checkpoint.
+    fn commit_parts(&mut self, parts: Vec<ValuePart>, last: bool) -> BoxFuture<'_, Result<(), Failure>>;
 }
 
 /// Why a job could not be built: every mistake that was found.

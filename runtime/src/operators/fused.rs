@@ -94,13 +94,26 @@ where
     N: Push<O::Out>,
 {
     fn signal(&mut self, signal: Signal) {
-        if let Signal::Watermark(at) = signal {
-            let guard = Guard::new(&self.info);
-            let result = self.operator.watermark(at, &mut self.next);
-            guard.done();
-            if let Err(failure) = result {
-                fail(&mut self.failure, failure.at_operator(&self.info.to_string(), Some(self.info.location)));
+        let guard = Guard::new(&self.info);
+        let result = match signal {
+            Signal::Watermark(at) => self.operator.watermark(at, &mut self.next),
+            Signal::Barrier(barrier) => {
+                self.snapshot(barrier);
+                Ok(())
             }
+            Signal::Completed(checkpoint) => {
+                self.operator.on_complete(checkpoint);
+                Ok(())
+            }
+            Signal::Aborted(checkpoint) => {
+                self.operator.on_abort(checkpoint);
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        guard.done();
+        if let Err(failure) = result {
+            fail(&mut self.failure, failure.at_operator(&self.info.to_string(), Some(self.info.location)));
         }
         self.handler.signal(signal);
         self.next.signal(signal);

@@ -7,23 +7,30 @@ use millstream_core::{
     buffer::Records,
     key::Key,
     record::Record,
-    table::Table,
 };
+use millstream_state::{row::ByKey, table::Table};
 
 use crate::{
+    checkpoint::{
+        keyed::{Snapshots, restore_block},
+        subtask::{OperatorReport, StateAccess},
+    },
     failure::Failure,
     graph::OperatorInfo,
-    operator::{KeyFn, Push, Stage, forward_stage},
+    operator::{KeyFn, Push, Signal, Stage, Wait, forward_stage},
     stream::Plan,
     task::{
         contain::Guard,
         context::ChainContext,
-        head::{BatchCursor, Head, One, Progress, TaskContext},
+        head::{Background, BatchCursor, Head, One, Progress, TaskContext},
     },
 };
 
 /// How many keys are hashed and prefetched before their entries are touched.
 const PREFETCH_RECORDS: usize = 64;
+
+/// The state that has the accumulator of each key.
+const RESULTS_STATE: &str = "results";
 
 /// The plan of a chain that begins with rolling aggregation.
 pub struct RollingPlan<T, K, A> {
@@ -39,22 +46,29 @@ impl<T: Record, K: KeyFn<T>, A: Aggregate<T>> Plan for RollingPlan<T, K, A> {
     type Chain<N: Push<Self::Out>> = RollingHead<T, K, A, N>;
 
     fn chain<N: Push<Self::Out>>(&self, cx: &mut ChainContext<'_>, next: N) -> Result<Self::Chain<N>, Failure> {
+        let info = cx.operator(self.index);
+        let state = cx.state(&info);
+        let snapshots = cx.snapshots(RESULTS_STATE, &state);
         Ok(RollingHead {
             key: self.key.clone(),
             aggregate: self.aggregate.clone(),
-            table: Table::default(),
+            table: snapshots.table(),
+            snapshots,
+            state,
             hashes: [0; PREFETCH_RECORDS],
-            info: cx.operator(self.index),
+            info,
             next,
         })
     }
 }
 
-/// Aggregates by key. State grows with the number of keys.
+/// Aggregates by key. Its keyed state grows with the number of keys.
 pub struct RollingHead<T: Record, K: KeyFn<T>, A: Aggregate<T>, N> {
     key: K,
     aggregate: A,
-    table: Table<K::Key, A::Acc>,
+    table: Table<ByKey<K::Key>, A::Acc>,
+    snapshots: Snapshots<ByKey<K::Key>, A::Acc>,
+    state: StateAccess,
     hashes: [u64; PREFETCH_RECORDS],
     info: OperatorInfo,
     next: N,
@@ -79,6 +93,14 @@ where
         input.advance_to(at);
         Ok(if at < end { Progress::NeedsOutput } else { Progress::Consumed })
     }
+
+    fn background(&mut self) -> Background {
+        self.snapshots.walk(&mut self.table)
+    }
+
+    fn restore(&mut self) -> Wait<'_> {
+        Box::pin(self.snapshots.restore(|block| restore_block(&mut self.table, block)))
+    }
 }
 
 impl<T, K, A, N> RollingHead<T, K, A, N>
@@ -91,7 +113,7 @@ where
     /// Adds records `from..to` and pushes a result for each, until the output is full: first all hashes, with their slots asked for, then the
     /// entries. Says which record is next.
     fn add(&mut self, records: &Records<'_, T>, from: usize, to: usize) -> usize {
-        let Self { key, aggregate, table, hashes, info, next } = self;
+        let Self { key, aggregate, table, hashes, info, next, .. } = self;
         let guard = Guard::new(info);
         for (i, hash) in (from..to).zip(hashes.iter_mut()) {
             *hash = match records.hash(i) {
@@ -128,5 +150,14 @@ where
     A: Aggregate<T>,
     N: Push<(K::Key, Rolling<A::Out>)>,
 {
-    forward_stage!();
+    forward_stage!(except signal);
+
+    fn signal(&mut self, signal: Signal) {
+        if let Signal::Barrier(barrier) = signal {
+            let frozen = self.snapshots.freeze(&mut self.table);
+            self.state
+                .report(barrier, frozen.map(|upload| OperatorReport { uploads: vec![upload], values: Vec::new() }));
+        }
+        self.next.signal(signal);
+    }
 }

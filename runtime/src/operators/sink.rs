@@ -7,15 +7,23 @@ use std::{
 };
 
 use millstream_core::{record::Record, time::Timestamp};
+use millstream_state::manifest::{Spread, ValuePart};
 
 use crate::{
+    checkpoint::{
+        Barrier, CheckpointKind,
+        restored::Restored,
+        subtask::{OperatorReport, StateAccess},
+        values::decode,
+    },
     env::{BoxFuture, Instant},
     exchange::output::fail,
     failure::Failure,
     graph::{DynCommitter, OperatorInfo, SinkDriver},
+    local::sinks::{COMMITTABLES_STATE, WRITERS_STATE},
     metrics::TaskMetrics,
     operator::{Push, Signal, Stage, Wait},
-    sink::{Committer, Sink, SinkContext, SinkWriter},
+    sink::{Committer, Prepare, Prepared, Sink, SinkContext, SinkWriter, StateOf},
     source::ConnectorContext,
     task::{contain::Guard, context::ChainContext},
 };
@@ -37,6 +45,11 @@ pub(crate) struct SinkTail<S: Sink> {
     /// How many of the writer's records have gone into the metrics, and how many were there when it was flushed.
     counted: u64,
     flushed: u64,
+    state: StateAccess,
+    /// The barrier that waits until everything in front of it is written.
+    barrier: Option<Barrier>,
+    /// What was handed over for checkpoints that are not known to be complete, by their numbers: if one is given up, the next commits it.
+    uncommitted: Vec<(u64, Vec<S::Committable>)>,
     /// `ready` is to be awaited though the writer is not full: to flush, or because of a failure.
     halted: bool,
 }
@@ -45,8 +58,11 @@ impl<S: Sink> SinkTail<S> {
     pub(crate) fn open(sink: &Arc<S>, cx: &mut ChainContext<'_>, index: usize) -> Result<Self, Failure> {
         let info = cx.operator(index);
         let sink_cx = cx.connector_context(&info);
-        let writer =
-            sink.writer(&sink_cx).map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
+        let state = cx.state(&info);
+        let writer = state
+            .share::<StateOf<S>>(WRITERS_STATE)
+            .and_then(|restored| sink.writer(&sink_cx, restored))
+            .map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
         Ok(Self {
             sink: Arc::clone(sink),
             writer,
@@ -58,6 +74,9 @@ impl<S: Sink> SinkTail<S> {
             failure: None,
             counted: 0,
             flushed: 0,
+            state,
+            barrier: None,
+            uncommitted: Vec::new(),
             halted: false,
         })
     }
@@ -68,7 +87,13 @@ impl<S: Sink> SinkTail<S> {
     }
 
     async fn write_out(&mut self) -> Result<(), Failure> {
+        if let Some(barrier) = self.barrier.take() {
+            return self.snapshot(barrier).await;
+        }
         self.writer.flush().await?;
+        if self.state.is_checkpointed() {
+            return Ok(());
+        }
         let early = self.writer.take_early();
         if early.is_empty() {
             return Ok(());
@@ -78,6 +103,27 @@ impl<S: Sink> SinkTail<S> {
             none => none.insert(self.sink.committer(&self.cx)?),
         };
         committer.commit(early, false).await
+    }
+
+    /// Writes out what came before a barrier, and reports what is to be committed.
+    async fn snapshot(&mut self, barrier: Barrier) -> Result<(), Failure> {
+        let env = Arc::clone(self.cx.env());
+        env.step("sink prepares");
+        let last = barrier.kind == CheckpointKind::Final;
+        let Prepared { committables, state } =
+            self.writer.prepare(Prepare { checkpoint: barrier.checkpoint, last }).await?;
+        env.step("sink has prepared");
+        self.uncommitted.push((barrier.checkpoint, committables));
+        let report = || {
+            let mut values = Vec::with_capacity(1 + self.uncommitted.len());
+            for (_, committables) in &self.uncommitted {
+                values.push(self.state.encode(COMMITTABLES_STATE, Spread::List, committables)?);
+            }
+            values.push(self.state.encode(WRITERS_STATE, Spread::List, &state)?);
+            Ok(OperatorReport { values, ..OperatorReport::default() })
+        };
+        self.state.report(barrier, report());
+        Ok(())
     }
 
     fn blame(&self, failure: Failure) -> Failure {
@@ -100,7 +146,20 @@ impl<S: Sink> Push<S::In> for SinkTail<S> {
 }
 
 impl<S: Sink> Stage for SinkTail<S> {
-    fn signal(&mut self, _: Signal) {}
+    fn signal(&mut self, signal: Signal) {
+        match signal {
+            Signal::Barrier(barrier) => {
+                self.barrier = Some(barrier);
+                self.halted = true;
+            }
+            Signal::Completed(checkpoint) => {
+                self.uncommitted.retain(|(of, _)| *of > checkpoint);
+                self.writer.on_complete(checkpoint);
+            }
+            Signal::Aborted(checkpoint) => self.writer.on_abort(checkpoint),
+            _ => {}
+        }
+    }
 
     #[inline(always)]
     fn is_full(&self) -> bool {
@@ -133,7 +192,11 @@ impl<S: Sink> Stage for SinkTail<S> {
     fn finish(&mut self) -> Wait<'_> {
         Box::pin(async {
             self.count();
-            let committables = self.writer.prepare().await.map_err(|failure| self.blame(failure))?;
+            if self.state.is_checkpointed() {
+                return Ok(()); // the last checkpoint has taken everything
+            }
+            let prepared = self.writer.prepare(Prepare::END).await.map_err(|failure| self.blame(failure))?;
+            let committables = prepared.committables;
             let mut all = self.committables.lock().unwrap_or_else(PoisonError::into_inner);
             all.extend(committables.into_iter().map(|committable| Box::new(committable) as Box<dyn Any + Send>));
             Ok(())
@@ -167,5 +230,30 @@ impl<C: Committer> DynCommitter for Erased<C> {
 
     fn abort(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(self.0.abort())
+    }
+
+    fn recover(&mut self, restored: Restored, last: bool) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(async move {
+            let committables = restored.all::<C::Committable>(COMMITTABLES_STATE)?;
+            let states = restored.all::<C::State>(WRITERS_STATE)?;
+            self.0.recover(&committables, &states).await?;
+            if committables.is_empty() && !last {
+                return Ok(());
+            }
+            self.0.commit(committables, last).await
+        })
+    }
+
+    fn commit_parts(&mut self, parts: Vec<ValuePart>, last: bool) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(async move {
+            let mut committables = Vec::new();
+            for part in &parts {
+                committables.extend(decode::<C::Committable>(part)?);
+            }
+            if committables.is_empty() && !last {
+                return Ok(());
+            }
+            self.0.commit(committables, last).await
+        })
     }
 }

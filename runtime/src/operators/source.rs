@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     future::poll_fn,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -10,10 +10,16 @@ use std::{
 };
 
 use futures::future::Either;
-use millstream_core::time::Timestamp;
+use millstream_core::{record::Record, time::Timestamp};
+use millstream_state::manifest::Spread;
 
 use super::fused::{Handler, OnError};
 use crate::{
+    checkpoint::{
+        Barrier,
+        restored::Restored,
+        subtask::{OperatorReport, StateAccess},
+    },
     env::Instant,
     failure::Failure,
     graph::{OperatorInfo, SourceDriver, Splits},
@@ -61,6 +67,7 @@ impl<S: Source, H: OnError<BadRecord, ()>> Plan for From<S, H> {
             holds: false,
             idle: false,
             seen: 0,
+            access: cx.state(&info),
             info,
             metrics: cx.metrics.clone(),
             drain: cx.drain.clone(),
@@ -116,6 +123,7 @@ pub struct SourceHead<S: Source, H, N> {
     idle: bool,
     /// The state of the pool when it last had nothing for this subtask.
     seen: u64,
+    access: StateAccess,
     info: OperatorInfo,
     metrics: TaskMetrics,
     drain: Flag,
@@ -235,6 +243,26 @@ impl<S: Source, H: Handler<BadRecord, ()>, N: Push<S::Out>> SourceHead<S, H, N> 
         Progress::Finished
     }
 
+    /// Takes part in a checkpoint: with the split that is being read, and for the last subtask to pass the barrier with what nobody has begun to read.
+    fn snapshot(&mut self, barrier: Barrier) {
+        self.reader.on_snapshot(barrier.checkpoint);
+        let mut splits = Vec::new();
+        if let State::Fetching(_) | State::Emitting(_) = self.state {
+            splits.push(self.reader.position());
+        }
+        let rest = self.pool.passed(self.subtask, barrier.checkpoint);
+        let report = || {
+            let mut values = Vec::new();
+            if let Some((waiting, found)) = rest {
+                splits.extend(waiting);
+                values.push(self.access.encode(FOUND_STATE, Spread::Union, &found)?);
+            }
+            values.push(self.access.encode(SPLITS_STATE, Spread::List, &splits)?);
+            Ok(OperatorReport { values, ..OperatorReport::default() })
+        };
+        self.access.report(barrier, report());
+    }
+
     fn blame(&self, failure: Failure) -> Failure {
         failure.at_operator(&self.info.to_string(), Some(self.info.location))
     }
@@ -242,6 +270,12 @@ impl<S: Source, H: Handler<BadRecord, ()>, N: Push<S::Out>> SourceHead<S, H, N> 
 
 impl<S: Source, H: Handler<BadRecord, ()>, N: Push<S::Out>> Stage for SourceHead<S, H, N> {
     fn signal(&mut self, signal: Signal) {
+        match signal {
+            Signal::Barrier(barrier) => self.snapshot(barrier),
+            Signal::Completed(checkpoint) => self.reader.on_complete(checkpoint),
+            Signal::Aborted(checkpoint) => self.reader.on_abort(checkpoint),
+            _ => {}
+        }
         self.rejects.0.signal(signal);
         self.next.signal(signal);
     }
@@ -288,8 +322,18 @@ impl<S: Source> SourceDriver for Driver<S> {
         self.0.check(cx)
     }
 
-    fn start(&self, cx: &SourceContext, drain: Flag) -> Result<Splits, Failure> {
-        let pool = Arc::new(Pool::<S>::new(self.0.enumerator(cx)?, Holding::of(&*self.0)));
+    fn start(&self, cx: &SourceContext, drain: Flag, restored: &Restored) -> Result<Splits, Failure> {
+        let mut enumerator = self.0.enumerator(cx)?;
+        let found = restored.all::<Found<S>>(FOUND_STATE)?.pop();
+        let complete = found.as_ref().is_some_and(|(_, complete)| *complete);
+        let restored = found.as_ref().map(|_| restored.all::<S::Split>(SPLITS_STATE)).transpose()?;
+        if let Some((found, _)) = found {
+            enumerator.restore(found)?;
+        }
+        let pool = Arc::new(Pool::<S>::new(enumerator, Holding::of(&*self.0), cx.parallelism()));
+        if let Some(splits) = restored {
+            pool.restore(splits, complete);
+        }
         let handle = {
             let pool = Arc::clone(&pool);
             Box::new(move || Box::new(Arc::clone(&pool)) as Box<dyn Any + Send>)
@@ -301,6 +345,9 @@ impl<S: Source> SourceDriver for Driver<S> {
 
 /// Looks for splits until there are no more to come.
 async fn discover<S: Source>(pool: Arc<Pool<S>>, cx: SourceContext, drain: Flag) -> Result<(), Failure> {
+    if pool.lock().complete {
+        return Ok(()); // as the checkpoint says
+    }
     let input_bytes = cx.gauge("input_bytes");
     let mut total = 0;
     loop {
@@ -347,8 +394,18 @@ impl Holding {
 /// The splits of a source that wait for a subtask.
 struct Pool<S: Source> {
     holding: Holding,
+    /// How many subtasks share it.
+    subtasks: usize,
     state: Mutex<PoolState<S>>,
 }
+
+/// What discovery has found by now, and whether it is at its end.
+type Found<S> = (<<S as Source>::Enumerator as SplitEnumerator>::State, bool);
+
+/// The state of a source that has its splits, each as it would have to be opened.
+const SPLITS_STATE: &str = "splits";
+/// The state of a source that says what discovery has found.
+const FOUND_STATE: &str = "found";
 
 struct PoolState<S: Source> {
     /// Absent while it looks for splits.
@@ -365,6 +422,19 @@ struct PoolState<S: Source> {
     wakers: BTreeMap<usize, Waker>,
     /// Counts what may change the answer to a subtask that was told to wait.
     changes: u64,
+    /// The state of the enumerator as of the last discovery.
+    found: <S::Enumerator as SplitEnumerator>::State,
+    /// The checkpoint whose barrier some subtasks have passed.
+    passing: Option<Passing<S::Split>>,
+}
+
+/// A checkpoint of a pool is taken when the last subtask has passed the barrier: then every split is either with a subtask that had it at its barrier, or
+/// waits, or was taken by a subtask behind its barrier.
+struct Passing<S> {
+    checkpoint: u64,
+    passed: BTreeSet<usize>,
+    /// The splits that subtasks have taken since they passed the barrier.
+    taken: Vec<S>,
 }
 
 enum Taken<S> {
@@ -378,8 +448,10 @@ enum Taken<S> {
 }
 
 impl<S: Source> Pool<S> {
-    fn new(enumerator: S::Enumerator, holding: Holding) -> Self {
+    fn new(enumerator: S::Enumerator, holding: Holding, subtasks: usize) -> Self {
         let state = PoolState {
+            found: enumerator.state(),
+            passing: None,
             enumerator: Some(enumerator),
             waiting: VecDeque::new(),
             taken: 0,
@@ -389,7 +461,30 @@ impl<S: Source> Pool<S> {
             wakers: BTreeMap::new(),
             changes: 0,
         };
-        Self { holding, state: Mutex::new(state) }
+        Self { holding, subtasks, state: Mutex::new(state) }
+    }
+
+    /// Begins with the splits of a checkpoint.
+    fn restore(&self, splits: Vec<S::Split>, complete: bool) {
+        let mut state = self.lock();
+        state.waiting.extend(splits);
+        (state.complete, state.discovered) = (complete, complete);
+    }
+
+    /// A subtask passes a barrier. For the last one: the splits that no subtask had at its barrier, and what discovery has found.
+    fn passed(&self, subtask: usize, checkpoint: u64) -> Option<(Vec<S::Split>, Vec<Found<S>>)> {
+        let state = &mut *self.lock();
+        if state.passing.as_ref().is_none_or(|passing| passing.checkpoint < checkpoint) {
+            state.passing = Some(Passing { checkpoint, passed: BTreeSet::new(), taken: Vec::new() });
+        }
+        let passing = state.passing.as_mut().filter(|passing| passing.checkpoint == checkpoint)?;
+        passing.passed.insert(subtask);
+        if passing.passed.len() < self.subtasks {
+            return None;
+        }
+        let mut splits = state.passing.take().map_or_else(Vec::new, |passing| passing.taken);
+        splits.extend(state.waiting.iter().cloned());
+        Some((splits, vec![(copy(&state.found), state.complete)]))
     }
 
     fn lock(&self) -> MutexGuard<'_, PoolState<S>> {
@@ -398,6 +493,7 @@ impl<S: Source> Pool<S> {
 
     fn add(&self, enumerator: S::Enumerator, splits: Vec<S::Split>, complete: bool) {
         let mut state = self.lock();
+        state.found = enumerator.state();
         state.enumerator = Some(enumerator);
         state.waiting.extend(splits);
         state.complete = complete;
@@ -416,6 +512,9 @@ impl<S: Source> Pool<S> {
                 let id = state.next_id;
                 state.next_id += 1;
                 state.taken += 1;
+                if let Some(passing) = state.passing.as_mut().filter(|passing| passing.passed.contains(&subtask)) {
+                    passing.taken.push(split.clone());
+                }
                 Taken::Split(id, split)
             }
             None if state.complete && state.waiting.is_empty() => Taken::None,
@@ -461,4 +560,9 @@ impl<S: Source> PoolState<S> {
         self.changes += 1;
         std::mem::take(&mut self.wakers).into_values().for_each(Waker::wake);
     }
+}
+
+/// A copy of a record: records need not be `Clone`.
+fn copy<T: Record>(record: &T) -> T {
+    T::from_view(record.view())
 }

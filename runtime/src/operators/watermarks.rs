@@ -231,7 +231,7 @@ where
                     self.active();
                 }
             }
-            Signal::End => self.next.signal(signal),
+            Signal::End | Signal::Barrier(_) | Signal::Completed(_) | Signal::Aborted(_) => self.next.signal(signal),
         }
     }
 }

@@ -103,7 +103,7 @@ impl fmt::Display for Subject<'_> {
             Origin::File { path, line } => write!(f, "'{}' ({}:{line})", key.name, path.display()),
             Origin::Variable(variable) => write!(f, "the environment variable '{variable}'"),
             Origin::Define => write!(f, "'-D {}'", key.name),
-            Origin::Flag => write!(f, "'--{} <{}>'", key.name, key.value_name()),
+            Origin::Flag => write!(f, "'--{} <{}>'", key.option(), key.value_name()),
         }
     }
 }
@@ -115,7 +115,7 @@ impl Given {
             Origin::File { path, line } => format!("{}:{line}", path.display()),
             Origin::Variable(variable) => variable.clone(),
             Origin::Define => format!("-D {}", key.name),
-            Origin::Flag => format!("--{}", key.name),
+            Origin::Flag => format!("--{}", key.option()),
         }
     }
 }

@@ -33,6 +33,8 @@ pub trait Guarantee: sealed::Sealed + Send + Sync + 'static {
     const NAME: &'static str;
     /// True if state is restored after a failure, so that every stateful operator needs an id that stays.
     const KEEPS_STATE: bool;
+    /// True if each record counts exactly once.
+    const EXACTLY_ONCE: bool;
 }
 
 /// No checkpoints: a job that fails starts again empty. The default.
@@ -50,16 +52,19 @@ pub struct AtLeastOnce;
 impl Guarantee for BestEffort {
     const NAME: &'static str = "best effort";
     const KEEPS_STATE: bool = false;
+    const EXACTLY_ONCE: bool = false;
 }
 
 impl Guarantee for ExactlyOnce {
     const NAME: &'static str = "exactly once";
     const KEEPS_STATE: bool = true;
+    const EXACTLY_ONCE: bool = true;
 }
 
 impl Guarantee for AtLeastOnce {
     const NAME: &'static str = "at least once";
     const KEEPS_STATE: bool = true;
+    const EXACTLY_ONCE: bool = false;
 }
 
 mod sealed {

@@ -52,7 +52,7 @@ impl<G: Guarantee> Job<G> {
     ///
     /// All mistakes that only the whole graph shows: a stream that reaches no sink, two stateful operators with one id, a parallelism out of bounds.
     pub fn build(self) -> Result<JobGraph, BuildError> {
-        self.graph.borrow_mut().finish(&self.name, G::NAME, G::KEEPS_STATE, self.settings)
+        self.graph.borrow_mut().finish(&self.name, G::NAME, (G::KEEPS_STATE, G::EXACTLY_ONCE), self.settings)
     }
 }
 

@@ -93,7 +93,7 @@ where
     let sender = (key.clone(), windows.clone(), aggregate.clone());
     let sender_info = info.clone();
     let make = move |cx: &mut ChainContext<'_>| {
-        let tail = PreAggregate::open(cx, sender.clone(), sender_info.clone(), output, timed);
+        let tail = PreAggregate::open(cx, sender.clone(), sender_info.clone(), output, timed)?;
         Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)
     };
     before.end(Box::new(make), None);

@@ -6,6 +6,11 @@ use std::{
 };
 
 use crate::{
+    checkpoint::{
+        keyed::Snapshots,
+        restored::Restored,
+        subtask::{StateAccess, SubtaskCheckpoints},
+    },
     env::Env,
     exchange::{
         channel::Sender,
@@ -14,12 +19,14 @@ use crate::{
         partitioned::Senders,
     },
     graph::{EdgeKind, OperatorInfo, OutputId},
+    local::store::JobStore,
     metrics::{Counter, Gauge, Histogram, MetricId, Registry, TaskMetrics},
     settings::Settings,
     source::ConnectorContext,
     task::flag::Flag,
 };
 use millstream_core::record::Record;
+use millstream_state::{groups::GroupRange, manifest::Manifest, row::RowKey};
 
 /// What an operator may know of where it runs; handed to `open`.
 pub struct OpenContext<'a> {
@@ -32,8 +39,12 @@ pub(crate) struct TaskInfo {
     pub(crate) job: String,
     pub(crate) subtask: usize,
     pub(crate) parallelism: usize,
+    /// How many key groups the chain has.
+    pub(crate) max_parallelism: u32,
     /// See [`ConnectorContext::run`].
     pub(crate) run: u64,
+    /// See [`ConnectorContext::attempt`].
+    pub(crate) attempt: u64,
     pub(crate) settings: Settings,
     pub(crate) registry: Registry,
     pub(crate) env: Arc<dyn Env>,
@@ -57,7 +68,7 @@ impl OpenContext<'_> {
 
     /// How many key groups there are.
     pub fn max_parallelism(&self) -> u32 {
-        self.task.settings.max_parallelism
+        self.task.max_parallelism
     }
 
     /// The clock, files and so on.
@@ -100,6 +111,12 @@ pub struct ChainContext<'a> {
     /// Set by operators that make watermarks.
     pub(crate) wants_ticks: bool,
     pub(crate) preaggregation_bytes: usize,
+    /// The checkpoint that the job goes on from.
+    pub(crate) restored: Option<Arc<Manifest>>,
+    /// `None` in a job without checkpoints.
+    pub(crate) checkpoints: Option<SubtaskCheckpoints>,
+    /// Where they are kept.
+    pub(crate) store: Option<Arc<JobStore>>,
 }
 
 /// The sending ends of one edge, of one subtask.
@@ -110,6 +127,8 @@ pub(crate) struct EdgeSenders {
     pub(crate) port: u8,
     /// How many key groups the receiving chain has.
     pub(crate) max_parallelism: u32,
+    /// The id of the operator at its head.
+    pub(crate) receiver: String,
 }
 
 impl ChainContext<'_> {
@@ -127,6 +146,26 @@ impl ChainContext<'_> {
         OpenContext { task: self.task, operator }
     }
 
+    /// How an operator takes part in checkpoints. It then reports at each barrier.
+    pub(crate) fn state(&self, operator: &OperatorInfo) -> StateAccess {
+        self.state_of(operator.id().unwrap_or_else(|| operator.to_string()))
+    }
+
+    /// As [`ChainContext::state`], for an operator of another chain that has a part of its state here.
+    pub(crate) fn state_of(&self, id: String) -> StateAccess {
+        let restored = Restored::of(self.restored.as_ref(), &id);
+        let (subtask, parallelism) = (self.task.subtask, self.task.parallelism);
+        let record_bytes = self.task.settings.max_record_size;
+        StateAccess::new(id, (subtask, parallelism), record_bytes, restored, self.checkpoints.clone())
+    }
+
+    /// The snapshots of a keyed state of an operator.
+    pub(crate) fn snapshots<R: RowKey, V: Record>(&self, state: &str, access: &StateAccess) -> Snapshots<R, V> {
+        let TaskInfo { subtask, parallelism, max_parallelism, .. } = *self.task;
+        let groups = GroupRange::owned_by(subtask as u32, parallelism as u32, max_parallelism);
+        Snapshots::new(state, groups, access.clone(), self.store.clone(), Arc::clone(&self.task.env))
+    }
+
     /// What connectors are told.
     pub(crate) fn connector_context(&self, operator: &OperatorInfo) -> ConnectorContext {
         ConnectorContext {
@@ -135,6 +174,8 @@ impl ChainContext<'_> {
             subtask: self.task.subtask,
             parallelism: self.task.parallelism,
             run: self.task.run,
+            attempt: self.task.attempt,
+            checkpoints: self.checkpoints.is_some(),
             registry: self.task.registry.clone(),
         }
     }

@@ -26,6 +26,17 @@ pub enum Progress {
     Finished,
 }
 
+/// What is left of work in the background.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Background {
+    /// Nothing.
+    Done,
+    /// A further step can be taken at once.
+    More,
+    /// A further step can be taken a little later: something is full that others empty.
+    Later,
+}
+
 /// The head of a chain: state, timers, windows, sources and asynchronous operators are heads.
 ///
 /// The task calls [`Head::poll`] after every signal, with an empty cursor, until it answers `Consumed`; until then it gives the head no other batch
@@ -41,6 +52,18 @@ pub trait Head: Stage {
     /// Waits for what `poll` said it waits for. Cancel safe: the task drops the future when a timer or a flush is due and asks again.
     fn wait(&mut self) -> Wait<'_> {
         Box::pin(std::future::pending())
+    }
+
+    /// Gets state back from the checkpoint that the job goes on from; called once, before anything else. Cancel safe: dropped only when the job is cancelled or
+    /// has failed.
+    fn restore(&mut self) -> Wait<'_> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Takes a bounded step of what need not be done in order with the records, such as copying rows of a snapshot; called after each step of the task. The
+    /// pace is up to the head; a task that has nothing else to do calls until nothing is left.
+    fn background(&mut self) -> Background {
+        Background::Done
     }
 
     /// The processing time at which `poll` should be called though no input comes.

@@ -7,9 +7,14 @@ use millstream_core::{buffer::Buffer, time::Timestamp};
 
 use super::{
     flag::Flag,
-    head::{BatchCursor, Head, Progress, TaskContext},
+    head::{Background, BatchCursor, Head, Progress, TaskContext},
 };
 use crate::{
+    checkpoint::{
+        Barrier,
+        inbox::{Inbox, Notice},
+        subtask::SubtaskCheckpoints,
+    },
     env::{Env, Instant},
     exchange::{
         channel::Event,
@@ -23,6 +28,9 @@ use crate::{
 /// After how many steps without a wait a task lets others run. A step takes a batch.
 const STEPS_BEFORE_YIELD: u32 = 8;
 
+/// After how long a task that has nothing else to do looks again whether its work in the background can go on.
+const BACKGROUND_RETRY: Duration = Duration::from_millis(1);
+
 /// A subtask, ready to run.
 pub(crate) struct Subtask {
     pub(crate) head: Box<dyn Head>,
@@ -33,6 +41,12 @@ pub(crate) struct Subtask {
     pub(crate) cancel: Flag,
     /// How often the chain wants a tick, if it wants any.
     pub(crate) tick_interval: Option<Duration>,
+    /// What the coordinator has to say.
+    pub(crate) inbox: Inbox,
+    /// `None` in a job without checkpoints.
+    pub(crate) checkpoints: Option<SubtaskCheckpoints>,
+    /// The watermark that was passed on last.
+    pub(crate) passed_on: Timestamp,
 }
 
 /// The batch that is being read.
@@ -45,7 +59,9 @@ struct Held {
 impl Subtask {
     /// Runs to the end of the input.
     pub(crate) async fn run(mut self) -> Result<(), Failure> {
+        or_cancelled(&self.cancel, self.head.restore()).await?;
         let mut held: Option<Held> = None;
+        let mut source = SourceState::Reading;
         let mut ended = false;
         let mut steps = 0;
         let mut ticked = self.env.now();
@@ -66,7 +82,21 @@ impl Subtask {
                 charge(&self.metrics.backpressured_nanos, began, now);
             }
 
-            let progress = self.step(held.as_mut())?;
+            while let Some(notice) = self.inbox.take() {
+                self.notice(notice, &mut source);
+            }
+            if source == SourceState::MayEnd {
+                break;
+            }
+            if self.head.is_full() {
+                continue; // a barrier that was passed on may have something to wait for
+            }
+
+            let progress = match source {
+                SourceState::Reading => self.step(held.as_mut())?,
+                _ => Progress::Finished,
+            };
+            let background = self.head.background();
             if let Some(interval) = self.tick_interval
                 && now.since(ticked) >= interval
             {
@@ -76,6 +106,11 @@ impl Subtask {
             let after = self.env.now();
             charge(&self.metrics.busy_nanos, now, after);
             let due = self.head.flush(after);
+            let due = match background {
+                Background::Done => due,
+                Background::More => Some(after),
+                Background::Later => earliest(due, Some(after + BACKGROUND_RETRY)),
+            };
 
             steps += 1;
             if steps >= STEPS_BEFORE_YIELD {
@@ -84,12 +119,25 @@ impl Subtask {
             }
             match progress {
                 Progress::NeedsOutput | Progress::MoreWork => {}
-                Progress::Finished => break,
+                Progress::Finished => {
+                    let Some(checkpoints) = &self.checkpoints else { break };
+                    if source == SourceState::Reading {
+                        source = SourceState::Drained;
+                        checkpoints.drained();
+                    }
+                    if self.wants_flush() {
+                        continue;
+                    }
+                    // The last checkpoint is still to come: it commits what the source has read.
+                    let nothing = or_cancelled(&self.cancel, std::future::pending::<Result<(), Failure>>());
+                    or_deadline(&*self.env, due, or_noticed(&self.inbox, nothing)).await.flatten().transpose()?;
+                }
                 Progress::Waiting if self.wants_flush() => {}
                 Progress::Waiting => {
                     let deadline = self.deadline(due, ticked);
                     let wait = self.head.wait();
-                    or_deadline(&*self.env, deadline, or_cancelled(&self.cancel, wait)).await.transpose()?;
+                    let wait = or_noticed(&self.inbox, or_cancelled(&self.cancel, wait));
+                    or_deadline(&*self.env, deadline, wait).await.flatten().transpose()?;
                     charge(&self.metrics.idle_nanos, after, self.env.now());
                 }
                 Progress::Consumed if ended => break,
@@ -104,8 +152,8 @@ impl Subtask {
                             let deadline = self.deadline(due, ticked);
                             let gate = gate_of(&self.gate);
                             let next = async move { Ok(gate.next().await) };
-                            let next = or_cancelled(&self.cancel, next);
-                            let event = or_deadline(&*self.env, deadline, next).await.transpose()?;
+                            let next = or_noticed(&self.inbox, or_cancelled(&self.cancel, next));
+                            let event = or_deadline(&*self.env, deadline, next).await.flatten().transpose()?;
                             charge(&self.metrics.idle_nanos, after, self.env.now());
                             event
                         }
@@ -119,6 +167,30 @@ impl Subtask {
         self.head.signal(Signal::End);
         or_cancelled(&self.cancel, self.head.ready()).await?;
         or_cancelled(&self.cancel, self.head.finish()).await
+    }
+
+    /// Takes a notice of the coordinator.
+    fn notice(&mut self, notice: Notice, source: &mut SourceState) {
+        match notice {
+            Notice::Trigger(barrier) => self.barrier(barrier, Duration::ZERO),
+            Notice::Complete(checkpoint) => self.head.signal(Signal::Completed(checkpoint)),
+            Notice::Abort(checkpoint) => {
+                if let Some(gate) = &mut self.gate {
+                    gate.abort(checkpoint);
+                }
+                self.head.signal(Signal::Aborted(checkpoint));
+            }
+            Notice::Finish => *source = SourceState::MayEnd,
+        }
+    }
+
+    /// Passes a barrier down the chain; each operator takes its snapshot as it comes by.
+    fn barrier(&mut self, barrier: Barrier, alignment: Duration) {
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.begin(barrier, alignment);
+            self.head.signal(Signal::Barrier(barrier));
+            checkpoints.passed(barrier);
+        }
     }
 
     /// Tells the chain that its task is about to wait; true if something is to be written out before.
@@ -153,7 +225,13 @@ impl Subtask {
 
     /// Takes an event; true if it was the last.
     fn take(&mut self, channel: usize, event: Event, held: &mut Option<Held>) -> bool {
-        let inputs = self.gate.as_mut().expect("events come through the gate").inputs();
+        let gate = self.gate.as_mut().expect("events come through the gate");
+        let aligned = match &event {
+            Event::Barrier(barrier) => gate.barrier(channel, *barrier, self.env.now()),
+            Event::End => gate.end_of_barriers(channel, self.env.now()),
+            _ => None,
+        };
+        let inputs = gate.inputs();
         let change = match event {
             Event::Data(buffer) => {
                 self.metrics.records_in.add(buffer.len() as u64);
@@ -164,8 +242,12 @@ impl Subtask {
             Event::Watermark(at) => inputs.watermark(channel, at),
             Event::Idle => inputs.idle(channel, true),
             Event::Active => inputs.idle(channel, false),
+            Event::Barrier(_) => Change::None,
             Event::End => inputs.end(channel),
         };
+        if let Some((barrier, alignment)) = aligned {
+            self.barrier(barrier, alignment);
+        }
         match change {
             Change::None => {}
             Change::Watermark(at) => self.watermark(at),
@@ -182,9 +264,22 @@ impl Subtask {
     }
 
     fn watermark(&mut self, at: Timestamp) {
-        self.metrics.watermark.set(at.millis());
-        self.head.signal(Signal::Watermark(at));
+        // The last one comes with the end of event time, and again with that of the input.
+        if at > self.passed_on {
+            self.passed_on = at;
+            self.metrics.watermark.set(at.millis());
+            self.head.signal(Signal::Watermark(at));
+        }
     }
+}
+
+/// How far a source is. In a job without checkpoints it ends when it has read everything.
+#[derive(Clone, Copy, PartialEq)]
+enum SourceState {
+    Reading,
+    /// It has read everything, and passes barriers on until the last checkpoint is complete.
+    Drained,
+    MayEnd,
 }
 
 fn gate_of(gate: &Option<Gate>) -> &Gate {
@@ -200,6 +295,14 @@ async fn or_cancelled<T>(cancel: &Flag, wait: impl Future<Output = Result<T, Fai
     match select(std::pin::pin!(wait), std::pin::pin!(cancel.wait())).await {
         Either::Left((result, _)) => result,
         Either::Right(_) => Err(Failure::cancelled()),
+    }
+}
+
+/// Waits, unless there is a notice first.
+async fn or_noticed<T>(inbox: &Inbox, wait: impl Future<Output = T>) -> Option<T> {
+    match select(std::pin::pin!(wait), std::pin::pin!(inbox.filled())).await {
+        Either::Left((result, _)) => Some(result),
+        Either::Right(_) => None,
     }
 }
 

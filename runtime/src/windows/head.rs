@@ -9,12 +9,22 @@ use millstream_core::{
     record::Record,
     time::{Timestamp, Window},
 };
+use millstream_state::{
+    manifest::Spread,
+    row::ByKey,
+    snapshot::Namespace,
+    table::{Drain, Table},
+};
 
 use super::{
     assigner::{Assigner, Clock},
-    slices::Slices,
+    slices::{Slice, Slices},
 };
 use crate::{
+    checkpoint::{
+        keyed::{Snapshots, Walk, restore_block, step},
+        subtask::{OperatorReport, StateAccess},
+    },
     env::Instant,
     exchange::output::Output,
     failure::Failure,
@@ -25,7 +35,7 @@ use crate::{
     task::{
         contain::Guard,
         context::ChainContext,
-        head::{BatchCursor, Head, Progress, TaskContext, Two},
+        head::{Background, BatchCursor, Head, Progress, TaskContext, Two},
     },
 };
 
@@ -36,6 +46,13 @@ pub(crate) type Partial<K, A> = (K, Window, A);
 pub(crate) const RECORDS_PORT: u8 = 0;
 pub(crate) const PARTIALS_PORT: u8 = 1;
 
+/// The state that has the accumulators of the open windows.
+const WINDOWS_STATE: &str = "windows";
+/// The state that says how far event time has come.
+const WATERMARK_STATE: &str = "watermark";
+
+/// So many windows that have fired are told the next snapshot one by one; if there are more, it is a full one.
+const DROPPED_LIMIT: usize = 16 << 10;
 /// How many keys are hashed and prefetched before their entries are touched.
 const PREFETCH_RECORDS: usize = 64;
 /// How many results are pushed before the task looks around.
@@ -66,13 +83,19 @@ where
     fn chain<N: Push<Self::Out>>(&self, cx: &mut ChainContext<'_>, next: N) -> Result<Self::Chain<N>, Failure> {
         let info = cx.operator(self.index);
         let late_records = cx.open_context(&info).counter("late_records");
+        let state = cx.state(&info);
+        // All subtasks had the same at the barrier, unless one had it from another exchange.
+        let watermark = state.restored().all::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
         Ok(WindowHead {
             key: self.key.clone(),
             windows: self.windows.clone(),
             aggregate: self.aggregate.clone(),
             slices: Slices::default(),
             firing: VecDeque::new(),
-            watermark: Timestamp::MIN,
+            snapshots: cx.snapshots(WINDOWS_STATE, &state),
+            dropped: Vec::new(),
+            state,
+            watermark: watermark.unwrap_or(Timestamp::MIN),
             forward: None,
             hashes: [0; PREFETCH_RECORDS],
             late: self.late.map(|output| cx.output(output, self.timed)),
@@ -84,17 +107,21 @@ where
     }
 }
 
-/// The entries of a closed slice that have yet to be pushed.
-type Results<K, A> = hashbrown::hash_table::IntoIter<(K, A)>;
+/// The table of an open slice.
+type Accumulators<K, A> = Table<ByKey<K>, A>;
 
 /// Aggregates by key and window.
 pub struct WindowHead<T: Record, K: KeyFn<T>, W, A: Aggregate<T>, N> {
     key: K,
     windows: W,
     aggregate: A,
-    slices: Slices<K::Key, A::Acc>,
+    slices: Slices<Accumulators<K::Key, A::Acc>>,
     /// Slices that have closed and whose results are being pushed.
-    firing: VecDeque<(Window, Results<K::Key, A::Acc>)>,
+    firing: VecDeque<(Window, Drain<ByKey<K::Key>, A::Acc>)>,
+    snapshots: Snapshots<ByKey<K::Key>, A::Acc>,
+    /// The windows that have fired since the last snapshot.
+    dropped: Vec<Namespace>,
+    state: StateAccess,
     watermark: Timestamp,
     /// The watermark to pass on once everything has fired.
     forward: Option<Timestamp>,
@@ -141,6 +168,44 @@ where
         Ok(Progress::Consumed)
     }
 
+    fn background(&mut self) -> Background {
+        if !self.snapshots.is_copying() {
+            if self.snapshots.take_given_up() {
+                self.slices.iter_mut().for_each(|slice| slice.table.abandon());
+            }
+            return Background::Done;
+        }
+        // The snapshot has its windows in order, and what has closed comes before what is open.
+        if !self.firing.is_empty() || !self.snapshots.has_room() {
+            return Background::Later;
+        }
+        let Some(slice) = self.slices.iter_mut().find(|slice| slice.table.is_frozen()) else {
+            self.snapshots.end();
+            return Background::Later;
+        };
+        match step(&mut self.snapshots, &mut slice.table, Namespace(Some(slice.window))) {
+            Walk::More | Walk::Done => {}
+            Walk::Failed => self.snapshots.give_up(),
+        }
+        Background::More
+    }
+
+    fn restore(&mut self) -> Wait<'_> {
+        Box::pin(async {
+            let Self { slices, snapshots, .. } = self;
+            let blank = snapshots.blank();
+            let restored = snapshots.restore(|block| {
+                let Namespace(Some(window)) = block.namespace() else { return };
+                let slice = match slices.get(window) {
+                    Some(slice) => slice,
+                    None => slices.open(window, || blank.table()),
+                };
+                restore_block(&mut slice.table, block);
+            });
+            restored.await
+        })
+    }
+
     fn timer(&self) -> Option<Timestamp> {
         if W::CLOCK == Clock::Processing { self.slices.first_end() } else { None }
     }
@@ -156,7 +221,7 @@ where
 {
     /// Adds records `from..to` to their windows: first all hashes, with their slots asked for, then the entries.
     fn add(&mut self, cx: &TaskContext, records: &Records<'_, T>, from: usize, to: usize) -> usize {
-        let Self { key, windows, aggregate, slices, hashes, info, .. } = self;
+        let Self { key, windows, aggregate, slices, snapshots, hashes, info, .. } = self;
         let guard = Guard::new(info);
         for (i, hash) in (from..to).zip(hashes.iter_mut()) {
             *hash = match records.hash(i) {
@@ -177,7 +242,7 @@ where
                     }
                     continue;
                 }
-                Err(window) => slices.open(window),
+                Err(window) => slices.open(window, || snapshots.table()),
             };
             key.with(record, |key| {
                 aggregate.add(slice.table.entry(*hash, key, || aggregate.create()), record, at);
@@ -190,7 +255,7 @@ where
     /// Merges what senders have aggregated.
     fn merge(&mut self, input: &mut BatchCursor<'_>) {
         let partials = input.records::<Partial<K::Key, A::Acc>>().expect("a cursor with a port has records");
-        let Self { aggregate, slices, info, .. } = self;
+        let Self { aggregate, slices, snapshots, info, .. } = self;
         let guard = Guard::new(info);
         let (mut at, end) = (input.position(), partials.len());
         while at < end {
@@ -205,7 +270,7 @@ where
                 debug_assert!(window.max_timestamp() > self.watermark, "a partial result is never late");
                 let slice = match slices.get(window) {
                     Some(slice) => slice,
-                    None => slices.open(window),
+                    None => slices.open(window, || snapshots.table()),
                 };
                 aggregate.merge(slice.table.entry(*hash, key, || aggregate.create()), partial);
             }
@@ -216,7 +281,30 @@ where
     }
 
     fn close_until(&mut self, at: Timestamp) {
-        self.firing.extend(self.slices.close_until(at).map(|slice| (slice.window, slice.table.into_entries())));
+        for slice in self.slices.close_until(at) {
+            if self.state.is_checkpointed() {
+                self.dropped.push(Namespace(Some(slice.window)));
+            }
+            self.firing.push_back((slice.window, slice.table.drain()));
+        }
+        if self.dropped.len() > DROPPED_LIMIT {
+            self.dropped.clear();
+            self.snapshots.start_over();
+        }
+    }
+
+    /// Takes part in a checkpoint.
+    fn snapshot(&mut self) -> Result<OperatorReport, Failure> {
+        let watermark = self.state.encode(WATERMARK_STATE, Spread::Union, &[self.watermark])?;
+        let changed = |slice: &mut Slice<Accumulators<K::Key, A::Acc>>| {
+            (slice.table.dirty_share() * slice.table.len() as f64, slice.table.len() as f64)
+        };
+        let (changed, all) =
+            self.slices.iter_mut().map(changed).fold((0.0, 0.0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
+        let kind = self.snapshots.kind(changed / f64::max(all, 1.0))?;
+        self.slices.iter_mut().for_each(|slice| slice.table.freeze(kind));
+        let upload = self.snapshots.begin(kind, std::mem::take(&mut self.dropped));
+        Ok(OperatorReport { values: vec![watermark], uploads: vec![upload] })
     }
 
     /// Pushes results of closed slices, a bounded number; then passes the watermark on.
@@ -236,7 +324,15 @@ where
                     return Some(Progress::MoreWork);
                 }
             }
-            self.firing.pop_front();
+            if let Some((window, results)) = self.firing.pop_front() {
+                // What a snapshot that is being copied had of it.
+                match results.finish() {
+                    Ok(frozen) => {
+                        frozen.into_iter().for_each(|range| self.snapshots.offer(Namespace(Some(window)), range))
+                    }
+                    Err(_) => self.snapshots.give_up(), // a row is too large, which cannot be seen before
+                }
+            }
         }
         if let Some(watermark) = self.forward.take() {
             self.pass_on(Signal::Watermark(watermark));
@@ -260,8 +356,8 @@ fn time_of<W: Assigner>(cx: &TaskContext, at: Timestamp) -> Timestamp {
 
 /// Asks for the entries that a batch is about to touch; in the slice that was used last, which mostly is the one of them all.
 #[inline(always)]
-fn prefetch<K: Key, A>(slices: &Slices<K, A>, hashes: &[u64]) {
-    if let Some(table) = slices.large() {
+fn prefetch<K: Key, A: Record>(slices: &Slices<Accumulators<K, A>>, hashes: &[u64]) {
+    if let Some(table) = slices.last().filter(|table| table.wants_prefetch()) {
         hashes.iter().for_each(|hash| table.prefetch(*hash));
     }
 }
@@ -277,12 +373,18 @@ where
     fn signal(&mut self, signal: Signal) {
         match signal {
             Signal::Watermark(at) => {
-                self.watermark = at;
+                // Behind a restore it may begin further back than it was.
+                self.watermark = self.watermark.max(at);
                 // By the wall clock only the end of the input closes windows from here.
                 if W::CLOCK == Clock::Event || at == Timestamp::MAX {
                     self.close_until(at);
                 }
                 self.forward = Some(at);
+            }
+            Signal::Barrier(barrier) => {
+                let report = self.snapshot();
+                self.state.report(barrier, report);
+                self.pass_on(signal);
             }
             signal => self.pass_on(signal),
         }

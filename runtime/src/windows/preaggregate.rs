@@ -3,7 +3,8 @@
 
 use std::marker::PhantomData;
 
-use millstream_core::{aggregate::Aggregate, buffer::Columns, key::Key, record::Record, time::Timestamp};
+use millstream_core::{aggregate::Aggregate, buffer::Columns, key::Key, record::Record, table::Table, time::Timestamp};
+use millstream_state::manifest::Spread;
 
 use super::{
     assigner::{Assigner, Clock},
@@ -11,12 +12,17 @@ use super::{
     slices::Slices,
 };
 use crate::{
+    checkpoint::{
+        Barrier,
+        subtask::{OperatorReport, StateAccess},
+    },
     env::Instant,
     exchange::{
         output::event_of,
         partition::Owners,
         partitioned::{Lanes, Senders},
     },
+    failure::Failure,
     graph::{OperatorInfo, OutputId},
     operator::{KeyFn, Push, Signal, Stage, Wait, earliest},
     task::{contain::Guard, context::ChainContext},
@@ -31,12 +37,15 @@ const ABSORBED_RECORDS_LIMIT: usize = 64 << 10;
 /// What an entry of unknown size is taken to own besides its slot, in bytes.
 const ENTRY_HEAP_BYTES: usize = 64;
 
+/// The state that says how far the senders are: their watermark, and whether they may be behind the receiver.
+const SENDERS_STATE: &str = "senders";
+
 /// Aggregates, or sends on, the records of a subtask.
 pub(crate) struct PreAggregate<T: Record, K: KeyFn<T>, W, A: Aggregate<T>> {
     key: K,
     windows: W,
     aggregate: A,
-    slices: Slices<K::Key, A::Acc>,
+    slices: Slices<Table<K::Key, A::Acc>>,
     /// How many entries the slices have, and may have.
     entries: usize,
     entries_limit: usize,
@@ -48,6 +57,7 @@ pub(crate) struct PreAggregate<T: Record, K: KeyFn<T>, W, A: Aggregate<T>> {
     /// The input has been idle once. Meanwhile the receiver's event time may have gone past that of this sender, so that only the receiver can tell
     /// what is late, and only of records: from then on nothing is aggregated here.
     may_be_behind: bool,
+    state: StateAccess,
     info: OperatorInfo,
     owners: Owners,
     records: Lanes<T>,
@@ -72,31 +82,43 @@ where
         info: OperatorInfo,
         output: OutputId,
         timed: bool,
-    ) -> Self {
+    ) -> Result<Self, Failure> {
         let senders = cx.senders(output);
+        // The receiver has come as far as the sender that was last. To be at another's place, which was further, would only mean to aggregate less; to be
+        // behind the receiver would mean to aggregate what is late.
+        let state = cx.state_of(senders.receiver.clone());
+        let before = state.restored().all::<(Timestamp, bool)>(SENDERS_STATE)?;
         let settings = &cx.task.settings;
         let hashed = <K::Key as Key>::CARRY_HASH;
         // A table that has just grown is not half full.
         let heap = if <K::Key as Record>::PLAIN && A::Acc::PLAIN { 0 } else { ENTRY_HEAP_BYTES };
         let entry_bytes = 2 * size_of::<(u64, K::Key, A::Acc)>() + heap;
-        Self {
+        Ok(Self {
             owners: Owners::new(senders.max_parallelism, senders.len()),
             records: Lanes::new(settings, Columns { timed, hashed }, RECORDS_PORT, senders.len()),
             partials: Lanes::new(settings, Columns { timed: false, hashed }, PARTIALS_PORT, senders.len()),
             key,
             windows,
             aggregate,
-            slices: Slices::of_sender(),
+            slices: Slices::default(),
             entries: 0,
             entries_limit: (cx.preaggregation_bytes / entry_bytes).max(1),
             absorbed: 0,
             bypass: 0,
-            watermark: Timestamp::MIN,
-            may_be_behind: false,
+            watermark: before.iter().map(|(watermark, _)| *watermark).min().unwrap_or(Timestamp::MIN),
+            may_be_behind: before.iter().any(|(_, may_be_behind)| *may_be_behind),
+            state,
             info,
             senders,
             record: PhantomData,
-        }
+        })
+    }
+
+    /// Takes part in a checkpoint: what was aggregated has been sent, so only the time is left to be remembered.
+    fn snapshot(&mut self, barrier: Barrier) {
+        let values = [(self.watermark, self.may_be_behind)];
+        let report = self.state.encode(SENDERS_STATE, Spread::Union, &values);
+        self.state.report(barrier, report.map(|value| OperatorReport { values: vec![value], ..Default::default() }));
     }
 
     /// Sends the partial results of the slices that end at or before `until`.
@@ -166,7 +188,7 @@ where
             Ok(slice) => slice,
             // What may be late is the receiver's to judge.
             Err(window) if window.max_timestamp() <= self.watermark => return send(),
-            Err(window) => slices.open(window),
+            Err(window) => slices.open(window, Table::of_sender),
         };
         let before = slice.table.len();
         let guard = Guard::new(info);
@@ -196,13 +218,18 @@ where
     fn signal(&mut self, signal: Signal) {
         match signal {
             Signal::Watermark(at) => {
-                self.watermark = at;
+                self.watermark = self.watermark.max(at);
                 self.send_partials(at);
             }
             // What came before must not wait here while others close its windows.
             Signal::Idle => {
                 self.may_be_behind = true;
                 self.send_partials(Timestamp::MAX);
+            }
+            // What came before the barrier has to be part of the receiver's state.
+            Signal::Barrier(barrier) => {
+                self.send_partials(Timestamp::MAX);
+                self.snapshot(barrier);
             }
             _ => {}
         }

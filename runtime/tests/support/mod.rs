@@ -6,7 +6,7 @@ use millstream_core::time::Timestamp;
 use millstream_runtime::{
     failure::Failure,
     operator::Push,
-    sink::{NoCommit, Sink, SinkContext, SinkWriter},
+    sink::{NoCommit, Prepare, Prepared, Sink, SinkContext, SinkWriter},
     source::{Boundedness, Discovered, Emit, Emitted, Fetched, Source, SourceContext, SplitEnumerator, SplitReader},
     stream::NoTime,
 };
@@ -39,8 +39,13 @@ pub struct Whole(u64);
 
 impl SplitEnumerator for Whole {
     type Split = (u64, u64);
+    type State = ();
     async fn discover(&mut self) -> Result<Discovered<(u64, u64)>, Failure> {
         Ok(Discovered::all(vec![(0, self.0)]))
+    }
+    fn state(&self) {}
+    fn restore(&mut self, (): ()) -> Result<(), Failure> {
+        Ok(())
     }
 }
 
@@ -89,7 +94,7 @@ impl Sink for Count {
     fn name(&self) -> String {
         "count".into()
     }
-    fn writer(&self, _: &SinkContext) -> Result<CountWriter, Failure> {
+    fn writer(&self, _: &SinkContext, _: Vec<()>) -> Result<CountWriter, Failure> {
         Ok(CountWriter { records: self.records, fail_at: self.fail_at, written: 0 })
     }
     fn committer(&self, _: &SinkContext) -> Result<NoCommit, Failure> {
@@ -106,6 +111,7 @@ pub struct CountWriter {
 impl SinkWriter for CountWriter {
     type In = u64;
     type Committable = ();
+    type State = ();
     fn write(&mut self, record: u64, _: Timestamp) -> Result<(), Failure> {
         if self.fail_at == Some(record) {
             return Err(Failure::new(format!("{record} is not wanted")));
@@ -123,7 +129,7 @@ impl SinkWriter for CountWriter {
     async fn flush(&mut self) -> Result<(), Failure> {
         Ok(())
     }
-    async fn prepare(&mut self) -> Result<Vec<()>, Failure> {
-        Ok(Vec::new())
+    async fn prepare(&mut self, _: Prepare) -> Result<Prepared<()>, Failure> {
+        Ok(Prepared::closed(Vec::new()))
     }
 }

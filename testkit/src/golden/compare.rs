@@ -27,38 +27,93 @@ impl Tolerances {
 
 /// Checks a directory of part files against the expected file; says in words what differs.
 pub(super) fn output(directory: &Path, expected: &Path, tolerances: &Tolerances) -> Result<(), String> {
+    let parts = Parts::of(directory)?;
+    match (&parts.hidden[..], parts.is_complete) {
+        ([path, ..], _) => Err(format!("{} was left behind", path.display())),
+        ([], false) => Err(format!("{} has no _SUCCESS: nothing was committed", directory.display())),
+        ([], true) => {
+            let (wanted, found) = tables(&parts, expected, tolerances)?;
+            rows(wanted, found).result()
+        }
+    }
+}
+
+/// Checks what has been committed of a job that has not ended: rows may be missing, unless the directory says that it is complete.
+pub(super) fn so_far(directory: &Path, expected: &Path, tolerances: &Tolerances) -> Result<(), String> {
+    if !directory.exists() {
+        return Ok(());
+    }
+    let parts = Parts::of(directory)?;
+    let (wanted, found) = tables(&parts, expected, tolerances)?;
+    let differences = rows(wanted, found);
+    if differences.surplus == 0 && !parts.is_complete { Ok(()) } else { differences.result() }
+}
+
+/// The rows that are expected, and those of all parts.
+fn tables(parts: &Parts, expected: &Path, tolerances: &Tolerances) -> Result<(Vec<Row>, Vec<Row>), String> {
     let wanted = Table::read(expected, tolerances)?;
     let mut found = Vec::new();
-    for part in parts(directory)? {
-        let table = Table::read(&part, tolerances)?;
+    for part in &parts.committed {
+        let table = Table::read(part, tolerances)?;
         if table.header != wanted.header {
             return Err(format!("{} has the columns {:?}, wanted {:?}", part.display(), table.header, wanted.header));
         }
         found.extend(table.rows);
     }
-    rows(wanted.rows, found)
+    Ok((wanted.rows, found))
 }
 
-/// The part files of a directory that is complete: nothing else may be in it.
-fn parts(directory: &Path) -> Result<Vec<PathBuf>, String> {
-    let unreadable = |error| format!("{} cannot be listed: {error}", directory.display());
-    let (mut parts, mut complete) = (Vec::new(), false);
-    for entry in fs::read_dir(directory).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name == "_SUCCESS" {
-            complete = true;
-        } else if name.starts_with("part-") {
-            parts.push(path);
-        } else if name.starts_with('.') {
-            return Err(format!("{} was left behind", path.display()));
+/// What a sink has in its directory.
+#[derive(Default)]
+struct Parts {
+    committed: Vec<PathBuf>,
+    hidden: Vec<PathBuf>,
+    is_complete: bool,
+}
+
+impl Parts {
+    fn of(directory: &Path) -> Result<Self, String> {
+        let unreadable = |error| format!("{} cannot be listed: {error}", directory.display());
+        let mut parts = Self::default();
+        for entry in fs::read_dir(directory).map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name == "_SUCCESS" {
+                parts.is_complete = true;
+            } else if name.starts_with("part-") {
+                parts.committed.push(path);
+            } else if name.starts_with('.') {
+                parts.hidden.push(path);
+            }
         }
+        parts.committed.sort();
+        Ok(parts)
     }
-    parts.sort();
-    if complete { Ok(parts) } else { Err(format!("{} has no _SUCCESS: nothing was committed", directory.display())) }
 }
 
-fn rows(mut wanted: Vec<Row>, mut found: Vec<Row>) -> Result<(), String> {
+/// How rows differ.
+struct Differences {
+    missing: usize,
+    surplus: usize,
+    lines: Vec<String>,
+}
+
+impl Differences {
+    fn result(mut self) -> Result<(), String> {
+        if self.lines.is_empty() {
+            return Ok(());
+        }
+        if self.lines.len() > ROWS_SHOWN_LIMIT {
+            let more = self.lines.len() - ROWS_SHOWN_LIMIT;
+            self.lines.truncate(ROWS_SHOWN_LIMIT);
+            self.lines.push(format!("  .. and {more} more"));
+        }
+        let Self { missing, surplus, lines } = self;
+        Err(format!("{missing} rows are missing (-), {surplus} are too many (+)\n{}", lines.join("\n")))
+    }
+}
+
+fn rows(mut wanted: Vec<Row>, mut found: Vec<Row>) -> Differences {
     wanted.sort_by(Row::order);
     found.sort_by(Row::order);
     let (mut wanted, mut found) = (wanted.iter().peekable(), found.iter().peekable());
@@ -84,15 +139,7 @@ fn rows(mut wanted: Vec<Row>, mut found: Vec<Row>) -> Result<(), String> {
             lines.push(format!("+ {}", row.text()));
         }
     }
-    if lines.is_empty() {
-        return Ok(());
-    }
-    if lines.len() > ROWS_SHOWN_LIMIT {
-        let more = lines.len() - ROWS_SHOWN_LIMIT;
-        lines.truncate(ROWS_SHOWN_LIMIT);
-        lines.push(format!("  .. and {more} more"));
-    }
-    Err(format!("{missing} rows are missing (-), {surplus} are too many (+)\n{}", lines.join("\n")))
+    Differences { missing, surplus, lines }
 }
 
 #[cfg(test)]
@@ -154,5 +201,24 @@ mod tests {
         fs::create_dir(directory.join(".staging-1")).unwrap();
         let said = output(&directory, &expected, &Tolerances::default()).unwrap_err();
         assert!(said.ends_with("was left behind"), "{said}");
+    }
+
+    #[test]
+    fn what_is_not_complete_may_lack_rows_and_have_none_too_many() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (expected, directory) = (scratch.path().join("expected.csv"), scratch.path().join("out"));
+        fs::write(&expected, WANTED).unwrap();
+        let check = || so_far(&directory, &expected, &Tolerances::default());
+        assert_eq!(check(), Ok(()));
+        fs::create_dir_all(directory.join(".staging-1")).unwrap();
+        fs::write(directory.join("part-1.csv"), "key,count,mean\nc,3,\nb,2,100.0\n").unwrap();
+        assert_eq!(check(), Ok(()));
+        fs::write(directory.join("_SUCCESS"), "").unwrap();
+        let said = check().unwrap_err();
+        assert_eq!(said, "2 rows are missing (-), 0 are too many (+)\n- a,1,0.5\n- b,2,100.0");
+        fs::remove_file(directory.join("_SUCCESS")).unwrap();
+        fs::write(directory.join("part-2.csv"), "key,count,mean\nc,3,\n").unwrap();
+        let said = check().unwrap_err();
+        assert!(said.ends_with("1 are too many (+)\n- a,1,0.5\n- b,2,100.0\n+ c,3,"), "{said}");
     }
 }

@@ -2,15 +2,19 @@
 //!
 //! A folder holds the input (`input.csv`, or a directory `input`) and what is expected: `expected.csv` for a job that writes to its output
 //! directory itself, or a directory `expected` with a file for each directory that the job writes below it (`expected/late.csv` for
-//! `output.join("late")`). [`Golden::check`] runs the job on tokio and in the simulation, at several parallelisms and from several seeds,
-//! and compares the rows in any order.
+//! `output.join("late")`). [`Golden::check`] compares the rows in any order, after running the job
+//!
+//! - on tokio and in the simulation, at several parallelisms and from several seeds, without checkpoints and with them;
+//! - in worlds that end (see [`crash`](crate::crash)) at any time, in operations on files, and at every step of the checkpoint protocol: each time the
+//!   job goes on in another world at another parallelism, and what was committed before stays;
+//! - in worlds where an operation on a file fails, or a task panics, and the job starts again by itself.
 //!
 //! ```no_run
 //! use std::path::Path;
-//! use millstream_runtime::stream::Job;
+//! use millstream_runtime::stream::{ExactlyOnce, Job};
 //! use millstream_testkit::golden::Golden;
 //!
-//! fn totals(job: &mut Job, input: &Path, output: &Path) {
+//! fn totals(job: &mut Job<ExactlyOnce>, input: &Path, output: &Path) {
 //!     // job.source(CsvFiles::<Sale>::read(input)) .. .sink(CsvFiles::write(output));
 //! }
 //!
@@ -22,37 +26,43 @@
 )]
 
 mod compare;
+mod crashes;
+mod lives;
+mod scratch;
 mod table;
 
 use std::{
-    fs,
+    fs, ops,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
 use millstream_runtime::{
-    env::{Env, TokioEnv},
+    env::TokioEnv,
     failure::Failure,
     graph::JobGraph,
     local,
     settings::Settings,
-    stream::Job,
+    stream::{ExactlyOnce, Job},
 };
 
-use self::compare::Tolerances;
-use crate::{budget, rng::Rng, sim::SimEnv};
+use self::{
+    compare::Tolerances,
+    lives::{Life, Lived},
+    scratch::Scratch,
+};
+use crate::budget;
 
 /// Builds a job that reads an input and writes part files into a directory, or into directories below it.
-pub type JobFn = fn(&mut Job, input: &Path, output: &Path);
+pub type JobFn = fn(&mut Job<ExactlyOnce>, input: &Path, output: &Path);
 
 /// The environment variable that makes the simulation run from one seed only: the one that a failure has printed.
 pub const SEED_VARIABLE: &str = "MILLSTREAM_TEST_SEED";
 
 /// How long a job may take on tokio: a job that hangs fails instead.
 const TOKIO_TIME_LIMIT: Duration = Duration::from_secs(120);
-/// How long the environment is watched after the job, for tasks that stay behind, in virtual time.
-const AFTERMATH: Duration = Duration::from_secs(1);
+/// How often checkpoints are made on tokio.
+const TOKIO_CHECKPOINT_INTERVAL: Duration = Duration::from_millis(5);
 /// What is run at which each job has to give the same output.
 const PARALLELISMS: [usize; 3] = [1, 2, 3];
 /// Seeds per parallelism: at the desk and in CI, and with a full budget.
@@ -66,24 +76,6 @@ pub struct Golden {
     input: Option<PathBuf>,
     job: JobFn,
     tolerances: Tolerances,
-}
-
-/// One way to run a job.
-#[derive(Debug, Clone, Copy)]
-enum Way {
-    Tokio { parallelism: usize },
-    Simulated { parallelism: usize, seed: u64 },
-}
-
-impl Way {
-    fn describe(self) -> String {
-        match self {
-            Self::Tokio { parallelism } => format!("on tokio at parallelism {parallelism}"),
-            Self::Simulated { parallelism, seed } => {
-                format!("simulated at parallelism {parallelism} from seed {seed} (again: {SEED_VARIABLE}={seed})")
-            }
-        }
-    }
 }
 
 impl Golden {
@@ -108,56 +100,86 @@ impl Golden {
     ///
     /// # Panics
     ///
-    /// If a run fails, hangs or leaves tasks behind, if its output differs, or if the same seed does not give the same history: says how it was run.
+    /// If a run fails, hangs or leaves tasks behind, if its output differs, is there twice or was there and is gone, or if the same seed does not give the same
+    /// history: says how it was run.
     pub fn check(&self) {
-        for parallelism in PARALLELISMS {
-            let way = Way::Tokio { parallelism };
-            self.run(way, |graph| on_tokio(graph, way));
+        self.check_undisturbed();
+        self.check_crashes();
+        self.check_steps();
+        self.check_faults();
+    }
+
+    /// What happens where nothing goes wrong.
+    fn check_undisturbed(&self) {
+        for (parallelism, checkpoints) in each_way() {
+            let how = if checkpoints { ", with checkpoints" } else { "" };
+            let scratch = Scratch::new(format!("{}, on tokio at parallelism {parallelism}{how}", self.name()));
+            let mut settings = Settings { parallelism, ..Settings::default() };
+            if checkpoints {
+                settings.checkpoints.dir = Some(scratch.checkpoints());
+                settings.checkpoints.interval = TOKIO_CHECKPOINT_INTERVAL;
+            }
+            let graph = self.graph(settings, &scratch);
+            if let Err(failure) = on_tokio(graph) {
+                panic!("{scratch}: the job failed: {failure}");
+            }
+            self.compare(&scratch);
         }
         for seed in seeds() {
-            for parallelism in PARALLELISMS {
-                self.simulate(parallelism, seed);
+            for (parallelism, checkpoints) in each_way() {
+                self.undisturbed(Life { parallelism, seed, checkpoints, ..Life::default() });
             }
         }
-        for parallelism in PARALLELISMS {
-            let seed = seeds().start;
-            let (first, again) = (self.simulate(parallelism, seed), self.simulate(parallelism, seed));
-            let how = Way::Simulated { parallelism, seed }.describe();
-            assert_eq!(
-                first,
-                again,
-                "{}: two runs took different steps, {how}: something is not drawn from the environment",
+        for (parallelism, checkpoints) in each_way() {
+            let life = Life { parallelism, seed: seeds().start, checkpoints, ..Life::default() };
+            let run = || self.undisturbed(life).history;
+            assert!(
+                run() == run(),
+                "{}: two runs took different steps, {life}: something is not drawn from the environment",
                 self.name()
             );
         }
+    }
+
+    /// Runs the job in a simulated world without mishap, and compares.
+    fn undisturbed(&self, life: Life) -> Lived {
+        let scratch = self.scratch(life.seed, &format!("simulated: {life}"));
+        let lived = self.live(life, &scratch);
+        scratch.ended_well(lived.ended.as_ref());
+        self.compare(&scratch);
+        lived
     }
 
     fn name(&self) -> String {
         format!("golden job {}", self.folder.file_name().unwrap_or_default().to_string_lossy())
     }
 
-    /// Runs the job in the simulation; gives its history.
-    fn simulate(&self, parallelism: usize, seed: u64) -> u64 {
-        let way = Way::Simulated { parallelism, seed };
-        self.run(way, |graph| in_simulation(graph, seed))
+    /// Room for what is run from a seed.
+    fn scratch(&self, seed: u64, how: &str) -> Scratch {
+        Scratch::new(format!("{}, from seed {seed} (again: {SEED_VARIABLE}={seed}), {how}", self.name()))
     }
 
-    /// Builds the job, runs it by `run`, and compares.
-    fn run<R>(&self, way: Way, run: impl FnOnce(JobGraph) -> Result<R, Failure>) -> R {
-        let context = format!("{}, {}", self.name(), way.describe());
-        let scratch = tempfile::tempdir().unwrap_or_else(|error| panic!("{context}: no temporary directory: {error}"));
-        let mut job = Job::new(self.name(), settings(way));
-        (self.job)(&mut job, &self.find_input(), scratch.path());
-        let graph = job.build().unwrap_or_else(|error| panic!("{context}: the job cannot be built: {error}"));
-        let result = run(graph).unwrap_or_else(|failure| panic!("{context}: the job failed: {failure}"));
+    fn graph(&self, settings: Settings, scratch: &Scratch) -> JobGraph {
+        let mut job = Job::new(self.name(), settings);
+        (self.job)(&mut job, &self.find_input(), &scratch.output());
+        job.build().unwrap_or_else(|error| panic!("{scratch}: the job cannot be built: {error}"))
+    }
+
+    /// Compares the whole output.
+    #[track_caller]
+    fn compare(&self, scratch: &Scratch) {
+        self.compare_by(scratch, compare::output);
+    }
+
+    #[track_caller]
+    fn compare_by(&self, scratch: &Scratch, compare: fn(&Path, &Path, &Tolerances) -> Result<(), String>) {
         let mut differences = String::new();
         for (output, expected) in self.expected() {
-            if let Err(difference) = compare::output(&scratch.path().join(output), &expected, &self.tolerances) {
+            if let Err(difference) = compare(&scratch.output().join(output), &expected, &self.tolerances) {
                 differences.push_str(&format!("\n{}: {difference}", expected.display()));
             }
         }
-        assert!(differences.is_empty(), "{context}: {differences}");
-        result
+        assert!(differences.is_empty(), "{scratch}: {differences}");
     }
 
     fn find_input(&self) -> PathBuf {
@@ -189,7 +211,12 @@ impl Golden {
     }
 }
 
-fn seeds() -> std::ops::Range<u64> {
+/// Each parallelism without checkpoints, and with them.
+fn each_way() -> impl Iterator<Item = (usize, bool)> {
+    PARALLELISMS.into_iter().flat_map(|parallelism| [(parallelism, false), (parallelism, true)])
+}
+
+fn seeds() -> ops::Range<u64> {
     match std::env::var(SEED_VARIABLE) {
         Ok(seed) => {
             let seed = seed.parse().unwrap_or_else(|_| panic!("{SEED_VARIABLE}={seed} is not a number"));
@@ -199,26 +226,7 @@ fn seeds() -> std::ops::Range<u64> {
     }
 }
 
-/// What must not make a difference either is drawn from the seed: buffer sizes and intervals, and memory so scarce that senders wait for credit.
-fn settings(way: Way) -> Settings {
-    match way {
-        Way::Tokio { parallelism } => Settings { parallelism, ..Settings::default() },
-        Way::Simulated { parallelism, seed } => {
-            let mut rng = Rng::new(!seed);
-            let mut one_of = |values: [u64; 3]| values[rng.index(3)];
-            Settings {
-                parallelism,
-                buffer_bytes: one_of([1 << 10, 4 << 10, 32 << 10]) as usize,
-                buffer_timeout: Duration::from_micros(one_of([100, 10_000, 1_000_000])),
-                watermark_interval: Duration::from_millis(one_of([1, 200, 10_000])),
-                memory_bytes: one_of([1 << 20, 8 << 20, 256 << 20]) as usize,
-                ..Settings::default()
-            }
-        }
-    }
-}
-
-fn on_tokio(graph: JobGraph, way: Way) -> Result<(), Failure> {
+fn on_tokio(graph: JobGraph) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -227,22 +235,7 @@ fn on_tokio(graph: JobGraph, way: Way) -> Result<(), Failure> {
     runtime.block_on(async {
         match tokio::time::timeout(TOKIO_TIME_LIMIT, local::run(graph, TokioEnv::current())).await {
             Ok(ended) => ended.map(|_| ()),
-            Err(_) => panic!("not done after {TOKIO_TIME_LIMIT:?} {}", way.describe()),
+            Err(_) => Err(Failure::new(format!("not done after {TOKIO_TIME_LIMIT:?}"))),
         }
     })
-}
-
-fn in_simulation(graph: JobGraph, seed: u64) -> Result<u64, Failure> {
-    let sim = SimEnv::new(seed);
-    let env: Arc<dyn Env> = sim.clone();
-    let ended = sim.block_on(async {
-        let ended = local::run(graph, env).await;
-        sim.sleep(AFTERMATH).await;
-        ended
-    });
-    let left = sim.tasks();
-    sim.drop_tasks(); // they may hold the environment that holds them
-    ended?;
-    assert!(left.is_empty(), "tasks are left when the job has ended: {} (seed {seed})", left.join(", "));
-    Ok(sim.history())
 }

@@ -1,6 +1,6 @@
 //! What is written reads back, and appears as a whole or not at all.
 
-use millstream_runtime::sink::{Committer, Sink, SinkWriter};
+use millstream_runtime::sink::{Committer, Prepare, Sink, SinkWriter};
 use proptest::prelude::*;
 
 use super::*;
@@ -10,14 +10,14 @@ use crate::{
 };
 
 async fn write(sink: &CsvSink<Line>, cx: &ConnectorContext, lines: &[Line]) -> Vec<FilePart> {
-    let mut writer = sink.writer(cx).unwrap();
+    let mut writer = sink.writer(cx, Vec::new()).unwrap();
     for line in lines {
         writer.write(line.view(), millstream_core::time::Timestamp::MIN).unwrap();
         if writer.is_full() {
             writer.flush().await.unwrap();
         }
     }
-    writer.prepare().await.unwrap()
+    writer.prepare(Prepare::END).await.unwrap().committables
 }
 
 async fn run(sink: &CsvSink<Line>, lines: &[Line]) {

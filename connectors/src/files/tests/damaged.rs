@@ -151,6 +151,9 @@ impl Files for Locked {
     fn append(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
         Disk.append(path)
     }
+    fn truncate(&self, path: &Path, len: u64) -> io::Result<Box<dyn WriteFile>> {
+        Disk.truncate(path, len)
+    }
     fn len(&self, path: &Path) -> io::Result<u64> {
         Disk.len(path)
     }

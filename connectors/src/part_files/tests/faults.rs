@@ -36,7 +36,7 @@ fn a_disk_that_is_full_is_told_with_the_file_and_the_repair() {
         }
     }
     let (message, left) = fail(Fault::Sync, true);
-    assert!(message.starts_with("cannot write out/.staging-RUN/part-RUN-00000-00000"), "{message}");
+    assert!(message.starts_with("cannot write out/.staging-RUN/00000-00000"), "{message}");
     assert_eq!(left, [""; 0]);
 }
 
@@ -91,7 +91,7 @@ fn what_still_goes_on_in_the_background_of_a_cancelled_job_leaves_nothing() {
             let sink = TextFiles::write(directory.path().join("out")).part_bytes(10);
             let cx = SinkContext::detached(Arc::clone(&sim) as Arc<dyn Env>, "text");
             sink.check(&cx).unwrap();
-            let mut writer = sink.writer(&cx).unwrap();
+            let mut writer = sink.writer(&cx, Vec::new()).unwrap();
             for line in 0..20 {
                 writer.write(&format!("line {line}"), Timestamp::MIN).unwrap();
             }

@@ -11,7 +11,7 @@ use millstream_core::time::Timestamp;
 use millstream_runtime::{
     env::TokioEnv,
     failure::Failure,
-    sink::{Committer, Sink, SinkContext, SinkWriter},
+    sink::{Committer, Prepare, Sink, SinkContext, SinkWriter},
 };
 
 use super::{FilePart, FileSink, Partitioning};
@@ -32,7 +32,7 @@ async fn write<P: Partitioning<String>>(
     cx: &SinkContext,
     lines: &[String],
 ) -> Result<Vec<FilePart>, Failure> {
-    let mut writer = sink.writer(cx)?;
+    let mut writer = sink.writer(cx, Vec::new())?;
     for line in lines {
         writer.write(line, Timestamp::MIN)?;
         assert!(writer.open_parts() <= super::OPEN_PARTS_LIMIT);
@@ -40,7 +40,7 @@ async fn write<P: Partitioning<String>>(
             writer.flush().await?;
         }
     }
-    writer.prepare().await
+    Ok(writer.prepare(Prepare::END).await?.committables)
 }
 
 /// Writes and commits lines, or aborts, as a job does.

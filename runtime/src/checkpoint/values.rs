@@ -1,0 +1,98 @@
+//! Lists of records as they stand in a manifest.
+
+use millstream_core::{
+    buffer::{BufferBuilder, Columns, Header, Received},
+    record::Record,
+    time::Timestamp,
+};
+use millstream_state::manifest::{Spread, ValuePart};
+
+use crate::failure::Failure;
+
+/// How many bytes in front of the archives say how long they are without their roots.
+const LENGTH_BYTES: usize = size_of::<u32>();
+
+/// Encodes the values that a subtask has of a state.
+pub(crate) fn encode<T: Record>(
+    state: &str,
+    subtask: usize,
+    spread: Spread,
+    values: &[T],
+    max_record_size: usize,
+) -> Result<ValuePart, Failure> {
+    let mut builder = BufferBuilder::<T>::new(Columns::default(), max_record_size);
+    for value in values {
+        builder
+            .push(value.view(), Timestamp::MIN, 0)
+            .map_err(|error| Failure::new(format!("state `{state}` cannot be made part of a checkpoint: {error}")))?;
+    }
+    let buffer = builder.seal(0);
+    let mut bytes = Vec::with_capacity(LENGTH_BYTES + buffer.size());
+    bytes.extend(buffer.header().data_bytes.to_le_bytes());
+    bytes.extend(buffer.bytes());
+    Ok(ValuePart {
+        state: state.to_owned(),
+        subtask: subtask as u32,
+        spread,
+        record: T::SCHEMA.to_string(),
+        records: buffer.header().records,
+        schema: T::HASH,
+        bytes,
+    })
+}
+
+/// Decodes what [`encode`] has encoded.
+pub(crate) fn decode<T: Record>(part: &ValuePart) -> Result<Vec<T>, Failure> {
+    if part.schema != T::HASH {
+        return Err(Failure::new(format!(
+            "state `{}` is of type {} in the checkpoint and of type {} in this version of the job",
+            part.state,
+            part.record,
+            T::SCHEMA
+        ))
+        .with_hint("give the state another name, or begin anew with `--fresh`"));
+    }
+    let damaged =
+        |what: String| Failure::new(format!("the checkpoint's values of state `{}` are damaged: {what}", part.state));
+    let Some((length, bytes)) = part.bytes.split_first_chunk::<LENGTH_BYTES>() else {
+        return Err(damaged("they have no length".into()));
+    };
+    let header = Header {
+        records: part.records,
+        data_bytes: u32::from_le_bytes(*length),
+        columns: Columns::default(),
+        port: 0,
+        schema: part.schema,
+    };
+    let buffer =
+        Received { header, bytes: bytes.to_vec() }.validate::<T>().map_err(|invalid| damaged(invalid.to_string()))?;
+    Ok(buffer.records::<T>(0).map(|(value, _)| T::from_view(value)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_come_back_as_they_were() {
+        for values in [vec![], vec![(1_u64, String::from("one")), (2, String::new())]] {
+            let part = encode("names", 3, Spread::List, &values, 1 << 20).expect("they are small");
+            assert_eq!((part.subtask, part.records), (3, values.len() as u32));
+            assert_eq!(decode::<(u64, String)>(&part).expect("nothing happened to them"), values);
+        }
+    }
+
+    #[test]
+    fn values_of_another_type_and_damaged_ones_are_refused() {
+        let part = encode("names", 0, Spread::List, &[(1_u64, String::from("one"))], 1 << 20).expect("it is small");
+        let failure = decode::<u64>(&part).expect_err("another type");
+        assert!(
+            failure.to_string().contains("state `names` is of type (u64, String) in the checkpoint and of type u64"),
+            "{failure}"
+        );
+        for length in 0..part.bytes.len() {
+            let cut = ValuePart { bytes: part.bytes[..length].to_vec(), ..part.clone() };
+            decode::<(u64, String)>(&cut).expect_err("bytes are missing");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Running a job in this process: wires its chains together, runs every subtask as a task, makes checkpoints, starts it again when it fails, and commits or
+//! aborts at the end.
+
+mod coordination;
+mod deploy;
+mod driver;
+mod progress;
+pub(crate) mod sinks;
+pub(crate) mod store;
+mod wires;
+
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+
+use futures::{
+    FutureExt,
+    channel::{mpsc, oneshot},
+    future::Shared,
+};
+
+pub use self::progress::JobStatus;
+use self::{driver::Driver, progress::Progress};
+use crate::{
+    env::Env,
+    failure::Failure,
+    graph::{JobGraph, VertexId},
+    metrics::Registry,
+    task::flag::Flag,
+};
+
+/// How many requests to a running job may wait.
+const REQUESTS_LIMIT: usize = 16;
+
+/// The counter of records that an operator or a source rejects and goes on without. What it counts is logged when the job ends.
+pub(crate) const RECORDS_SKIPPED: &str = "records_skipped";
+
+/// A job that runs. Dropping the handle leaves it running.
+#[derive(Clone)]
+pub struct JobHandle {
+    name: Arc<str>,
+    cancel: Flag,
+    drain: Flag,
+    registry: Registry,
+    chains: Arc<[ChainSummary]>,
+    requests: mpsc::Sender<Request>,
+    progress: Progress,
+    done: Shared<oneshot::Receiver<Result<JobReport, Failure>>>,
+}
+
+/// What is known of a chain that runs.
+#[derive(Debug, Clone)]
+pub struct ChainSummary {
+    /// Its name, under which its metrics are found.
+    pub name: String,
+    /// How many subtasks it has.
+    pub parallelism: usize,
+    /// True if it reads a source.
+    pub is_source: bool,
+    /// True if it writes to a sink.
+    pub is_sink: bool,
+}
+
+/// What is said of a job that has ended well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobReport {
+    /// How long it ran.
+    pub elapsed: Duration,
+    /// The checkpoint that it was stopped with, if it was stopped so; otherwise all input has been read.
+    pub stopped: Option<u64>,
+}
+
+/// What is asked of a running job.
+enum Request {
+    Checkpoint(oneshot::Sender<Result<u64, String>>),
+    Stop(oneshot::Sender<Result<u64, String>>),
+    Set { key: String, value: String, answer: oneshot::Sender<Result<(), String>> },
+}
+
+impl fmt::Debug for JobHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobHandle").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl JobHandle {
+    /// The job's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Waits until the job has ended and its output is committed. Cancel safe; may be called again.
+    ///
+    /// # Errors
+    ///
+    /// Why it failed; [`Failure::is_cancelled`] if it was cancelled.
+    pub async fn wait(&self) -> Result<JobReport, Failure> {
+        self.done.clone().await.unwrap_or_else(|_| Err(Failure::new("the environment stopped before the job ended")))
+    }
+
+    /// Stops the job at once. What it wrote is not committed.
+    pub fn cancel(&self) {
+        self.cancel.set();
+    }
+
+    /// Lets the sources come to an end where they are; what they read so far flows through and is committed.
+    pub fn drain(&self) {
+        self.drain.set();
+    }
+
+    /// Makes a checkpoint now, or after the one that is being made. Gives its number once all of its output is committed.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none: the job makes no checkpoints, it was given up, or the job has ended.
+    pub async fn checkpoint(&self) -> Result<u64, String> {
+        self.request(Request::Checkpoint).await
+    }
+
+    /// Stops the job with a last checkpoint, from which it can go on later. Gives its number once all of its output is committed; the job then ends.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none: then the job goes on.
+    pub async fn stop(&self) -> Result<u64, String> {
+        self.request(Request::Stop).await
+    }
+
+    /// Changes a setting of the running job: those of [`KEYS`](crate::settings::KEYS) that say so can be changed.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot.
+    pub async fn set(&self, key: &str, value: &str) -> Result<(), String> {
+        let (key, value) = (key.to_owned(), value.to_owned());
+        self.request(|answer| Request::Set { key, value, answer }).await
+    }
+
+    /// How the job is doing.
+    pub fn status(&self) -> JobStatus {
+        self.progress.status()
+    }
+
+    async fn request<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, String>>) -> Request,
+    ) -> Result<T, String> {
+        let (answer, answered) = oneshot::channel();
+        let mut requests = self.requests.clone();
+        let ended = || "the job has ended".to_owned();
+        requests.try_send(request(answer)).map_err(|error| match error.is_full() {
+            true => format!("the job has {REQUESTS_LIMIT} requests to answer already: ask again later"),
+            false => ended(),
+        })?;
+        answered.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// The job's metrics.
+    pub fn metrics(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Its chains.
+    pub fn chains(&self) -> &[ChainSummary] {
+        &self.chains
+    }
+}
+
+/// Starts a job.
+pub fn start(graph: JobGraph, env: Arc<dyn Env>) -> JobHandle {
+    let (sender, done) = oneshot::channel();
+    let (sender_of_requests, requests) = mpsc::channel(REQUESTS_LIMIT);
+    let names = chain_names(&graph);
+    let summary = |(id, name): (usize, &String)| ChainSummary {
+        name: name.clone(),
+        parallelism: graph.parallelism(VertexId(id)),
+        is_source: graph.vertices[id].source.is_some(),
+        is_sink: graph.vertices[id].sink.is_some(),
+    };
+    let handle = JobHandle {
+        name: graph.name.as_str().into(),
+        cancel: Flag::default(),
+        drain: Flag::default(),
+        registry: Registry::default(),
+        chains: names.iter().enumerate().map(summary).collect(),
+        requests: sender_of_requests,
+        progress: Progress::default(),
+        done: done.shared(),
+    };
+    let driver = Driver {
+        run: env.random(),
+        env: Arc::clone(&env),
+        cancel: handle.cancel.clone(),
+        drain: handle.drain.clone(),
+        registry: handle.registry.clone(),
+        names,
+        store: None,
+        requests,
+        progress: handle.progress.clone(),
+    };
+    let name = format!("job {}", graph.name);
+    env.spawn(
+        &name,
+        Box::pin(async move {
+            let _ = sender.send(driver.run(graph).await); // nobody may be waiting
+        }),
+    );
+    handle
+}
+
+/// Runs a job to its end.
+///
+/// # Errors
+///
+/// Why it failed.
+pub async fn run(graph: JobGraph, env: Arc<dyn Env>) -> Result<JobReport, Failure> {
+    start(graph, env).wait().await
+}
+
+/// The names of the chains, each made unique.
+fn chain_names(graph: &JobGraph) -> Vec<String> {
+    let mut seen = HashMap::<String, usize>::new();
+    let name = |vertex: &crate::graph::Vertex| {
+        let name = vertex.name();
+        let count = seen.entry(name.clone()).or_default();
+        *count += 1;
+        if *count == 1 { name } else { format!("{name} #{count}") }
+    };
+    graph.vertices.iter().map(name).collect()
+}

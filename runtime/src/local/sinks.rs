@@ -1,0 +1,103 @@
+//! The sinks of a job: what their writers leave, and who commits it.
+
+use std::{
+    any::Any,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use millstream_state::manifest::OperatorState;
+use tracing::info;
+
+use crate::{
+    checkpoint::restored::Restored,
+    env::Env,
+    failure::{Failure, Location},
+    graph::DynCommitter,
+    task::contain::Contained,
+};
+
+/// A sink, and who commits what its writers hand over.
+pub(super) struct JobSink {
+    pub(super) committer: Box<dyn DynCommitter>,
+    /// What the writers of a job without checkpoints leave at the end.
+    pub(super) committables: Arc<Mutex<Vec<Box<dyn Any + Send>>>>,
+    /// The operator's id.
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) location: Location,
+    /// What it holds is visible: it must not be aborted, whatever becomes of the other sinks.
+    pub(super) committed: bool,
+}
+
+impl JobSink {
+    fn blame(&self, failure: Failure) -> Failure {
+        failure.at_operator(&self.name, Some(self.location))
+    }
+}
+
+/// Commits what the writers of a job without checkpoints have left at its end.
+pub(super) async fn commit_all(job: &str, sinks: &mut [JobSink]) -> Result<(), Failure> {
+    for sink in sinks {
+        let what = std::mem::take(&mut *sink.committables.lock().unwrap_or_else(PoisonError::into_inner));
+        let parts = what.len();
+        let committed = Contained::new(sink.committer.commit(what)).await;
+        committed.map_err(|failure| sink.blame(failure))?;
+        sink.committed = true;
+        info!(job, operator = sink.name, parts, "sink has committed");
+    }
+    Ok(())
+}
+
+/// Removes what was not committed. The last one first: sinks undo what they did before the job, each on what those before it had done.
+pub(super) async fn abort_all(sinks: &mut [JobSink]) {
+    for sink in sinks.iter_mut().rev().filter(|sink| !sink.committed) {
+        // The job has its failure to tell already; that this one panics, too, would hide it.
+        let abort = sink.committer.abort();
+        let abort = async {
+            abort.await;
+            Ok(())
+        };
+        let _ = Contained::new(abort).await;
+    }
+}
+
+/// Clears up what dead attempts have left, and commits what the checkpoint that the job goes on from holds: that may not have been done, or only in part.
+pub(super) async fn recover_all(
+    sinks: &mut [JobSink],
+    restored: impl Fn(&str) -> Restored,
+    last: bool,
+    env: &dyn Env,
+) -> Result<(), Failure> {
+    for sink in sinks {
+        env.step("sink recovers");
+        let recovered = Contained::new(sink.committer.recover(restored(&sink.id), last)).await;
+        recovered.map_err(|failure| sink.blame(failure))?;
+        sink.committed = last;
+    }
+    env.step("sinks have recovered");
+    Ok(())
+}
+
+/// Commits what the writers handed over at a checkpoint that is complete.
+pub(super) async fn commit_checkpoint(
+    sinks: &mut [JobSink],
+    operators: &[OperatorState],
+    last: bool,
+    env: &dyn Env,
+) -> Result<(), Failure> {
+    for sink in sinks {
+        let Some(operator) = operators.iter().find(|operator| operator.id == sink.id) else { continue };
+        let parts = operator.values.iter().filter(|part| part.state == COMMITTABLES_STATE).cloned().collect();
+        env.step("sink commits");
+        let committed = Contained::new(sink.committer.commit_parts(parts, last)).await;
+        committed.map_err(|failure| sink.blame(failure))?;
+        sink.committed = last;
+    }
+    env.step("sinks have committed");
+    Ok(())
+}
+
+/// The state of a sink that has what is to be committed.
+pub(crate) const COMMITTABLES_STATE: &str = "committables";
+/// The state of a sink that has what its writers go on with.
+pub(crate) const WRITERS_STATE: &str = "writers";

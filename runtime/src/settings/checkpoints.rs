@@ -1,0 +1,37 @@
+//! [`CheckpointSettings`]: whether, where and how often checkpoints are made.
+
+use std::{path::PathBuf, time::Duration};
+
+/// Whether, where and how often checkpoints are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckpointSettings {
+    /// The directory of the job's checkpoints, for it alone. Without one there are none. A job finds its last checkpoint there when it starts, and goes
+    /// on from it.
+    pub dir: Option<PathBuf>,
+    /// The time from the start of one checkpoint to that of the next. Default 10 s.
+    pub interval: Duration,
+    /// The least time from the end of one checkpoint to the start of the next. Default 0.
+    pub min_pause: Duration,
+    /// A checkpoint that takes longer than this has failed. Default 10 min.
+    pub timeout: Duration,
+    /// So many checkpoints in a row may fail; one more fails the job. Default 3, so that a disk that is full for a moment ends nothing.
+    pub tolerated_failures: u32,
+    /// How many checkpoints are kept; older ones are removed. Default 3.
+    pub retained: u32,
+    /// Start anew though there is a checkpoint. What is there already is left until it falls out of those that are kept.
+    pub fresh: bool,
+}
+
+impl Default for CheckpointSettings {
+    fn default() -> Self {
+        Self {
+            dir: None,
+            interval: Duration::from_secs(10),
+            min_pause: Duration::ZERO,
+            timeout: Duration::from_secs(600),
+            tolerated_failures: 3,
+            retained: 3,
+            fresh: false,
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The kinds of values that settings have: how each is read, bounded and shown.
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::{
+    restart,
+    settings::{
+        Settings,
+        units::{parse_duration, parse_size, show_duration, show_size},
+    },
+};
+
+/// How a directory of checkpoints, or a strategy, that is not given is written.
+const NO_DIR: &str = "none";
+const AUTO: &str = "auto";
+
+/// The kind of a value, its bounds (both may be reached), and its field.
+pub(super) enum Value {
+    Count(Field<u64>),
+    Duration(Field<Duration>),
+    Size(Field<u64>),
+    Text(Text),
+}
+
+/// A number.
+pub(super) struct Field<T> {
+    pub(super) from: T,
+    pub(super) to: T,
+    pub(super) get: fn(&Settings) -> T,
+    pub(super) set: fn(&mut Settings, T),
+}
+
+/// What is written in a form of its own.
+pub(super) struct Text {
+    kind: &'static str,
+    name: &'static str,
+    allowed: &'static str,
+    get: fn(&Settings) -> String,
+    /// The error says what is wrong, or what is allowed.
+    set: fn(&mut Settings, &str) -> Result<(), String>,
+}
+
+const DIR_ALLOWED: &str = "a directory of this machine is expected, or `none` (`./none` is a directory of this name)";
+
+impl Text {
+    pub(super) const CHECKPOINT_DIR: Self = Self {
+        kind: "path",
+        name: "DIR",
+        allowed: DIR_ALLOWED,
+        get: |settings| {
+            let dir = settings.checkpoints.dir.as_ref();
+            dir.map_or_else(|| NO_DIR.to_owned(), |dir| dir.display().to_string())
+        },
+        set: |settings, text| {
+            settings.checkpoints.dir = match text {
+                NO_DIR => None,
+                // An address would otherwise become a directory of a strange name.
+                "" => return Err(DIR_ALLOWED.to_owned()),
+                _ if text.contains("://") => return Err(DIR_ALLOWED.to_owned()),
+                _ => Some(PathBuf::from(text)),
+            };
+            Ok(())
+        },
+    };
+
+    pub(super) const RESTART: Self = Self {
+        kind: "strategy",
+        name: "STRATEGY",
+        allowed: restart::ALLOWED,
+        get: |settings| settings.restart.as_ref().map_or_else(|| AUTO.to_owned(), ToString::to_string),
+        set: |settings, text| {
+            settings.restart = match text.trim() {
+                AUTO => None,
+                text => Some(text.parse()?),
+            };
+            Ok(())
+        },
+    };
+}
+
+impl Value {
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Count(_) => "count",
+            Self::Duration(_) => "duration",
+            Self::Size(_) => "size",
+            Self::Text(text) => text.kind,
+        }
+    }
+
+    /// What stands for it in help.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Count(_) => "N",
+            Self::Duration(_) => "TIME",
+            Self::Size(_) => "SIZE",
+            Self::Text(text) => text.name,
+        }
+    }
+
+    pub(super) fn allowed(&self) -> String {
+        match self {
+            Self::Count(field) => format!("a whole number from {} to {} is expected", field.from, field.to),
+            Self::Duration(field) => format!(
+                "a duration from {} to {} is expected: a number with a unit (us, ms, s, min, h), as in `10ms`",
+                show_duration(field.from),
+                show_duration(field.to)
+            ),
+            Self::Size(field) => format!(
+                "a size from {} to {} is expected: a number with a unit (B, KiB, MiB, GiB, kB, MB, GB), as in `64KiB`",
+                show_size(field.from),
+                show_size(field.to)
+            ),
+            Self::Text(text) => text.allowed.to_owned(),
+        }
+    }
+
+    pub(super) fn show(&self, settings: &Settings) -> String {
+        match self {
+            Self::Count(field) => (field.get)(settings).to_string(),
+            Self::Duration(field) => show_duration((field.get)(settings)),
+            Self::Size(field) => show_size((field.get)(settings)),
+            Self::Text(text) => (text.get)(settings),
+        }
+    }
+
+    pub(super) fn set(&self, settings: &mut Settings, text: &str) -> Result<(), String> {
+        match self {
+            Self::Count(field) => field.set(settings, text.trim().parse().ok()),
+            Self::Duration(field) => field.set(settings, parse_duration(text)),
+            Self::Size(field) => field.set(settings, parse_size(text)),
+            Self::Text(of_text) => return (of_text.set)(settings, text),
+        }
+        .ok_or_else(|| self.allowed())
+    }
+
+    pub(super) fn is_sound(&self, settings: &Settings) -> bool {
+        match self {
+            Self::Count(field) | Self::Size(field) => field.holds(&(field.get)(settings)),
+            Self::Duration(_) | Self::Text(_) => true,
+        }
+    }
+}
+
+impl<T: PartialOrd> Field<T> {
+    fn holds(&self, value: &T) -> bool {
+        (&self.from..=&self.to).contains(&value)
+    }
+
+    fn set(&self, settings: &mut Settings, value: Option<T>) -> Option<()> {
+        let value = value.filter(|value| self.holds(value))?;
+        (self.set)(settings, value);
+        Some(())
+    }
+}

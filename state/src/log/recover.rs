@@ -1,0 +1,148 @@
+//! Finds the checkpoint to go on from.
+
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::path::Path;
+
+use super::{Body, Leader, LiveEntry, leader::Kept, read::Listing};
+use crate::{
+    manifest::{Manifest, SegmentRef},
+    store::{CheckpointStore, SEGMENTS, StoreError},
+};
+
+/// How many segments are looked at at a time.
+const SEGMENTS_AT_A_TIME: usize = 16;
+
+/// What a job goes on from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recovery {
+    /// The newest checkpoint that can be used, and the number of its entry; none if there has never been one.
+    pub newest: Option<(u64, Manifest)>,
+    /// Newer entries that cannot be used, the newest first, and why. Where there are any, output that belongs to them was committed already and will
+    /// be written again. The next checkpoint should be full: it then depends on nothing that is as old as this one.
+    pub skipped: Vec<(u64, String)>,
+    /// The highest number that a checkpoint has had, as far as is known: the next one gets a higher number. 0 if there has never been one.
+    pub last_checkpoint: u64,
+}
+
+impl CheckpointStore {
+    /// Refuses what would be refused after the claim as well, so that a job that does not belong here deposes nobody. Gives the number of the job's run.
+    pub(super) async fn look_before_claiming(&self, job: &str) -> Result<Option<u64>, StoreError> {
+        let Some(highest) = self.list_log().await?.highest() else {
+            let mut segments = self.objects().list(Some(&Path::from(SEGMENTS)));
+            let any = segments.try_next().await.map_err(|source| StoreError::objects("list the segments", source))?;
+            let what = "there are segments, but no log".to_owned();
+            return if any.is_some() { Err(StoreError::Incomplete { what }) } else { Ok(None) };
+        };
+        match self.entry(highest).await {
+            Ok(entry) => check_job(entry.body.job(), job).map(|()| Some(entry.body.run())),
+            Err(error) if error.is_damage() => Ok(None), // told when it comes to recovery
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads a checkpoint of the log, and looks at every segment that it names: whether it is there, has the size it should have, and whether its footer
+    /// is whole.
+    async fn usable(&self, entry: LiveEntry) -> Result<Manifest, StoreError> {
+        let found = self.entry(entry.number).await?;
+        let Body::Checkpoint { manifest, .. } = found.body else {
+            return Err(StoreError::NoEntry { number: entry.number });
+        };
+        let parts = manifest.operators.iter().flat_map(|operator| &operator.keyed);
+        let segments: BTreeMap<&str, &SegmentRef> =
+            parts.flat_map(|part| &part.segments).map(|segment| (segment.name.as_str(), segment)).collect();
+        let segments: Vec<SegmentRef> = segments.into_values().cloned().collect();
+        let looks = stream::iter(segments).map(|segment| async move { self.footer(&segment).await.map(drop) });
+        looks.buffer_unordered(SEGMENTS_AT_A_TIME).try_collect::<()>().await?;
+        Ok(manifest)
+    }
+}
+
+impl Leader {
+    /// Finds the newest checkpoint that can be used. One that is damaged, or names a segment that is, is left out, with an error in the log of the process.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there are checkpoints and none can be used, if something is of a later version, or if the store fails.
+    pub async fn recover(&mut self) -> Result<Recovery, StoreError> {
+        let mut newest = None;
+        let mut skipped = self.damaged.clone();
+        for kept in self.kept.iter_mut().rev().filter(|kept| kept.usable) {
+            match self.store.usable(kept.entry).await {
+                Ok(manifest) => {
+                    newest = Some((kept.entry.number, manifest));
+                    break;
+                }
+                Err(error) if error.is_damage() => {
+                    kept.usable = false;
+                    skipped.push((kept.entry.number, error.to_string()));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        skipped.sort_by_key(|(number, _)| Reverse(*number));
+        if let Some((number, _)) = &newest {
+            skipped.retain(|(skipped, _)| skipped > number);
+        }
+        for (number, reason) in &skipped {
+            tracing::error!(job = self.job, entry = number, reason, "a checkpoint cannot be used");
+        }
+        if newest.is_none() && !skipped.is_empty() {
+            return Err(StoreError::NoneUsable { skipped });
+        }
+        Ok(Recovery { newest, skipped, last_checkpoint: self.last_checkpoint })
+    }
+
+    /// Reads what counts of the entries before the claim: down to the newest checkpoint, and those that this one says were kept.
+    pub(super) async fn read_before(&mut self, listing: &Listing) -> Result<(), StoreError> {
+        let run = listing.run();
+        let before = run.partition_point(|number| *number < self.claim);
+        let mut live = Vec::new();
+        for &number in run[..before].iter().rev() {
+            if let Some(older) = self.read_one(number, None).await? {
+                live = older;
+                break;
+            }
+        }
+        for older in live.into_iter().rev() {
+            self.read_one(older.number, Some(older)).await?;
+        }
+        self.damaged.sort_by_key(|(number, _)| Reverse(*number));
+        match run.first() {
+            Some(&first) if first > 1 && self.kept.is_empty() && self.damaged.is_empty() => {
+                let what = format!("entry {} is missing, and none of those behind it is a checkpoint", first - 1);
+                Err(StoreError::Incomplete { what })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads an entry, which must be the wanted one if one is wanted. If it is a checkpoint, it is kept; gives what it says was kept before it.
+    async fn read_one(&mut self, number: u64, wanted: Option<LiveEntry>) -> Result<Option<Vec<LiveEntry>>, StoreError> {
+        let entry = match self.store.entry(number).await {
+            Ok(entry) if wanted.is_none_or(|wanted| wanted.id == entry.id) => entry,
+            Ok(_) => {
+                self.damaged.push((number, "another entry stands in its place".to_owned()));
+                return Ok(None);
+            }
+            Err(error) if error.is_damage() => {
+                self.damaged.push((number, error.to_string()));
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        check_job(entry.body.job(), &self.job)?;
+        let Body::Checkpoint { live, manifest, .. } = entry.body else { return Ok(None) };
+        self.last_checkpoint = self.last_checkpoint.max(manifest.checkpoint);
+        self.kept.push_front(Kept::new(LiveEntry { number, id: entry.id }, &manifest));
+        Ok(Some(live))
+    }
+}
+
+fn check_job(found: &str, wanted: &str) -> Result<(), StoreError> {
+    if found == wanted {
+        return Ok(());
+    }
+    Err(StoreError::OtherJob { found: found.to_owned(), wanted: wanted.to_owned() })
+}

@@ -1,0 +1,203 @@
+//! A block of a segment: some of the rows of one namespace, in memory.
+
+use std::{fmt, marker::PhantomData, ops::Range};
+
+use millstream_core::{
+    buffer::{Buffer, Columns, Header, Received, Records},
+    key::key_group,
+    record::Record,
+};
+
+use super::{BlockEntry, KeyView, LIMIT_BLOCK_BYTES, Row, SegmentError};
+use crate::{groups::GroupRange, row::RowKey, snapshot::Namespace};
+
+/// The least that LZ4 needs for so many bytes: what claims to be more than this from less is damaged, and is not given the memory.
+const LZ4_RATIO_LIMIT: usize = 256;
+
+/// Some of the rows and tombstones of one namespace, each sorted by hash and key. No key is among both.
+pub struct Block<R, V> {
+    namespace: Namespace,
+    rows: Part,
+    removed: Part,
+    row: PhantomData<fn() -> (R, V)>,
+}
+
+/// Those records of a buffer that count.
+#[derive(Debug)]
+struct Part {
+    buffer: Buffer,
+    counted: Range<usize>,
+}
+
+impl Part {
+    /// Leaves out what is not of the groups, given the hash of each record.
+    fn restrict(&mut self, groups: GroupRange, hash: impl Fn(usize) -> u64) {
+        // The first that is not before the group; hashes ascend, and so do their groups.
+        let first = |group: u32| {
+            let (mut low, mut high) = (0, self.buffer.len());
+            while low < high {
+                let middle = low.midpoint(high);
+                match key_group(hash(middle), groups.of) < group {
+                    true => low = middle + 1,
+                    false => high = middle,
+                }
+            }
+            low
+        };
+        let (start, end) = (first(groups.start), first(groups.end));
+        self.counted = start..end.max(start);
+    }
+}
+
+impl<R: RowKey, V: Record> Block<R, V> {
+    /// Unpacks a block from its bytes, which are those that the entry names, and checks everything that reading it relies on.
+    pub(super) fn decode(block: usize, entry: &BlockEntry, hashed: bool, stored: &[u8]) -> Result<Self, SegmentError> {
+        let damaged = |what| SegmentError::Block { block, what };
+        if stored.len() != entry.stored as usize {
+            return Err(damaged("it is cut off"));
+        }
+        if crc32fast::hash(stored) != entry.crc {
+            return Err(damaged("its checksum is another one"));
+        }
+        let mut raw = unpack(entry, stored).map_err(damaged)?;
+        let removed = raw.split_off(entry.row_bytes as usize);
+        let invalid = |invalid| SegmentError::Records { block, invalid };
+        let rows = received::<Row<R, V>>(entry.rows, raw, hashed).ok_or(damaged("its rows are too few bytes"))?;
+        let rows = rows.validate::<Row<R, V>>().map_err(invalid)?;
+        let removed =
+            received::<R::Key>(entry.removed, removed, hashed).ok_or(damaged("its keys are too few bytes"))?;
+        let removed = removed.validate::<R::Key>().map_err(invalid)?;
+        let part = |buffer: Buffer| Part { counted: 0..buffer.len(), buffer };
+        let decoded = Self { namespace: entry.namespace, rows: part(rows), removed: part(removed), row: PhantomData };
+        match decoded.is_sorted(entry) {
+            true => Ok(decoded),
+            false => Err(damaged("it is not in order")),
+        }
+    }
+
+    /// The namespace of all that is in it.
+    pub fn namespace(&self) -> Namespace {
+        self.namespace
+    }
+
+    /// The rows, in order: hash, key, value.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = (u64, KeyView<'_, R>, V::View<'_>)> {
+        let rows = self.row_records();
+        self.rows.counted.clone().map(move |i| {
+            let (key, value) = rows.get(i);
+            (hash_of_row::<R, V>(&rows, i), key, value)
+        })
+    }
+
+    /// The keys that were removed, in order: hash, key.
+    pub fn removed(&self) -> impl ExactSizeIterator<Item = (u64, KeyView<'_, R>)> {
+        let removed = self.removed_records();
+        self.removed.counted.clone().map(move |i| (hash_of_key::<R>(&removed, i), removed.get(i)))
+    }
+
+    /// What it takes, in bytes.
+    pub fn size(&self) -> usize {
+        self.rows.buffer.size() + self.removed.buffer.size()
+    }
+
+    /// Leaves out what is not of these groups.
+    pub fn restrict(&mut self, groups: GroupRange) {
+        let rows = self.rows.buffer.clone();
+        let rows = rows.records::<Row<R, V>>(0);
+        self.rows.restrict(groups, |i| hash_of_row::<R, V>(&rows, i));
+        let removed = self.removed.buffer.clone();
+        let removed = removed.records::<R::Key>(0);
+        self.removed.restrict(groups, |i| hash_of_key::<R>(&removed, i));
+    }
+
+    pub(super) fn row_records(&self) -> Records<'_, Row<R, V>> {
+        self.rows.buffer.records(0)
+    }
+
+    pub(super) fn removed_records(&self) -> Records<'_, R::Key> {
+        self.removed.buffer.records(0)
+    }
+
+    pub(super) fn counted_rows(&self) -> Range<usize> {
+        self.rows.counted.clone()
+    }
+
+    pub(super) fn counted_removed(&self) -> Range<usize> {
+        self.removed.counted.clone()
+    }
+
+    fn is_sorted(&self, entry: &BlockEntry) -> bool {
+        let within = |hash: u64| (entry.first..=entry.last).contains(&hash);
+        let (rows, removed) = (self.row_records(), self.removed_records());
+        let row = |i: usize| (hash_of_row::<R, V>(&rows, i), i);
+        let key = |i: usize| (hash_of_key::<R>(&removed, i), i);
+        ascending((0..rows.len()).map(row), within, |a, b| R::compare(rows.get(a).0, rows.get(b).0).is_lt())
+            && ascending((0..removed.len()).map(key), within, |a, b| R::compare(removed.get(a), removed.get(b)).is_lt())
+    }
+}
+
+impl<R, V> fmt::Debug for Block<R, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Block")
+            .field("namespace", &self.namespace)
+            .field("rows", &self.rows)
+            .field("removed", &self.removed)
+            .finish()
+    }
+}
+
+/// True if the hashes ascend and are those that are allowed; where two are equal, `less` says whether their keys ascend.
+fn ascending(
+    hashes: impl Iterator<Item = (u64, usize)>,
+    within: impl Fn(u64) -> bool,
+    less: impl Fn(usize, usize) -> bool,
+) -> bool {
+    let mut before: Option<(u64, usize)> = None;
+    for (hash, i) in hashes {
+        let fits = before.is_none_or(|(lower, at)| lower < hash || (lower == hash && less(at, i)));
+        if !fits || !within(hash) {
+            return false;
+        }
+        before = Some((hash, i));
+    }
+    true
+}
+
+/// The hash of a row, from its column or from its key.
+#[inline(always)]
+pub(super) fn hash_of_row<R: RowKey, V: Record>(rows: &Records<'_, Row<R, V>>, i: usize) -> u64 {
+    rows.hash(i).unwrap_or_else(|| R::hash(rows.get(i).0))
+}
+
+/// The hash of a key, from its column or from itself.
+#[inline(always)]
+pub(super) fn hash_of_key<R: RowKey>(keys: &Records<'_, R::Key>, i: usize) -> u64 {
+    keys.hash(i).unwrap_or_else(|| R::hash(keys.get(i)))
+}
+
+fn unpack(entry: &BlockEntry, stored: &[u8]) -> Result<Vec<u8>, &'static str> {
+    let length = entry.raw_bytes();
+    if !entry.compressed {
+        return if length == stored.len() { Ok(stored.to_vec()) } else { Err("its length is another one") };
+    }
+    if length > LIMIT_BLOCK_BYTES {
+        return Err("it is larger than any block");
+    }
+    if length / LZ4_RATIO_LIMIT > stored.len() {
+        return Err("it is too short for what it claims to hold");
+    }
+    let mut raw = vec![0; length];
+    match lz4_flex::block::decompress_into(stored, &mut raw) {
+        Ok(unpacked) if unpacked == length => Ok(raw),
+        _ => Err("it cannot be decompressed"),
+    }
+}
+
+/// The buffer of so many records in these bytes; none if the columns do not even fit.
+fn received<T: Record>(records: u32, bytes: Vec<u8>, hashed: bool) -> Option<Received> {
+    let columns = Columns { timed: false, hashed };
+    let each = if T::PLAIN { 0 } else { size_of::<u32>() } + if hashed { size_of::<u64>() } else { 0 };
+    let data_bytes = bytes.len().checked_sub((records as usize).checked_mul(each)?)?;
+    let header = Header { records, data_bytes: u32::try_from(data_bytes).ok()?, columns, port: 0, schema: T::HASH };
+    Some(Received { header, bytes })
+}

@@ -1,0 +1,122 @@
+//! A directory of checkpoints: its lock, and what interrupted uploads leave in it.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "locks, and the temporary files of object_store, cannot be reached through object_store; all calls are made before a job runs, or as blocking work"
+)]
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Read, Seek, Write},
+    path::{Path, PathBuf},
+};
+
+use super::{SEGMENTS, StoreError};
+use crate::log::LOG;
+
+/// A directory that this process holds the lock of.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    /// Locked until it is closed.
+    _lock: File,
+}
+
+impl Directory {
+    /// Creates the directory if it is missing, and locks it.
+    pub(super) fn create_and_lock(path: &Path) -> Result<Self, StoreError> {
+        let failed = |doing: &'static str, path: &Path| {
+            let path = path.to_owned();
+            move |source| StoreError::Files { doing, path, source }
+        };
+        create_durably(path).map_err(failed("create the directory of checkpoints", path))?;
+        let name = path.join("lock");
+        // Not emptied when it is opened: it may be another process's.
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&name);
+        let mut lock = file.map_err(failed("open the lock of the checkpoints", &name))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                let pid = lock.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+                return Err(StoreError::InUse { path: path.to_owned(), pid });
+            }
+            Err(TryLockError::Error(source)) => return Err(failed("lock the checkpoints in", path)(source)),
+        }
+        let write_pid = |lock: &mut File| {
+            lock.set_len(0)?;
+            lock.rewind()?;
+            writeln!(lock, "{}", std::process::id())
+        };
+        write_pid(&mut lock).map_err(failed("write the lock of the checkpoints", &name))?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// Removes the temporary files of uploads that were interrupted. While the lock is held and nothing is being uploaded, nobody needs them.
+    pub(super) fn remove_leftovers(&self) -> Result<(), StoreError> {
+        for folder in [LOG, SEGMENTS] {
+            let folder = self.path.join(folder);
+            remove_leftovers(&folder).map_err(|source| StoreError::Files {
+                doing: "remove what interrupted uploads left in",
+                path: folder.clone(),
+                source,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn remove_leftovers(folder: &Path) -> io::Result<()> {
+    let files = match fs::read_dir(folder) {
+        Ok(files) => files,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for file in files {
+        let file = file?;
+        if is_leftover(&file.file_name().to_string_lossy()) {
+            fs::remove_file(file.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// True for the names that object_store gives to files that are being written: it appends `#` and a number.
+fn is_leftover(name: &str) -> bool {
+    name.rsplit_once('#').is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Creates a directory and those above it, so that they survive a crash of the machine.
+fn create_durably(path: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> =
+        path.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
+    fs::create_dir_all(path)?;
+    for created in missing {
+        let parent = created.parent().filter(|parent| !parent.as_os_str().is_empty());
+        sync_directory(parent.unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Directories cannot be opened as files here, and the system keeps them in order by itself.
+#[cfg(not(unix))]
+fn sync_directory(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_leftover;
+
+    #[test]
+    fn only_names_that_end_in_a_number_sign_and_a_number_are_leftovers() {
+        assert!(is_leftover("00000000000000000001#1") && is_leftover("a#b#17"));
+        assert!(
+            !is_leftover("00000000000000000001") && !is_leftover("a#") && !is_leftover("a#1b") && !is_leftover("#")
+        );
+    }
+}

@@ -1,0 +1,58 @@
+//! Reads what a segment says of itself.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use object_store::ObjectStoreExt;
+
+use super::{CheckpointStore, StoreError, segment_path};
+use crate::{
+    manifest::SegmentRef,
+    segment::{Footer, SegmentError},
+};
+
+/// So much of a segment's end is read at first, in bytes: it has the whole footer of all but large segments.
+const END_BYTES: u64 = 64 << 10;
+
+impl CheckpointStore {
+    /// Reads the footer of a segment, and checks that the segment is there and as long as the manifest says.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it is not, if the footer is damaged, or if the store fails.
+    pub async fn footer(&self, segment: &SegmentRef) -> Result<Footer, StoreError> {
+        let path = segment_path(&segment.name)?;
+        let found = self.objects().head(&path).await.map_err(|source| unreadable(segment, source))?.size;
+        if found != segment.bytes {
+            return Err(StoreError::Size { name: segment.name.clone(), found, stated: segment.bytes });
+        }
+        let damaged = |source| StoreError::Segment { name: segment.name.clone(), source };
+        if found == 0 {
+            return Err(damaged(SegmentError::NotASegment));
+        }
+        let mut end = self.range(segment, found.saturating_sub(END_BYTES)..found).await?;
+        let length = Footer::length(&end, found).map_err(damaged)?;
+        if length > end.len() as u64 {
+            end = self.range(segment, found - length..found).await?;
+        }
+        Footer::read(&end, found).map_err(damaged)
+    }
+
+    /// Reads some bytes of a segment.
+    pub(super) async fn range(&self, segment: &SegmentRef, range: Range<u64>) -> Result<Bytes, StoreError> {
+        let path = segment_path(&segment.name)?;
+        let length = range.end - range.start;
+        let bytes = self.objects().get_range(&path, range).await.map_err(|source| unreadable(segment, source))?;
+        if bytes.len() as u64 == length {
+            return Ok(bytes);
+        }
+        Err(StoreError::Size { name: segment.name.clone(), found: bytes.len() as u64, stated: length })
+    }
+}
+
+fn unreadable(segment: &SegmentRef, source: object_store::Error) -> StoreError {
+    match source {
+        object_store::Error::NotFound { .. } => StoreError::Missing { name: segment.name.clone() },
+        source => StoreError::objects(format!("read the segment `{}`", segment.name), source),
+    }
+}

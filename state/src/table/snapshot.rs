@@ -1,0 +1,109 @@
+//! Freezing a table, and walking through what is frozen.
+
+use millstream_core::{buffer::PushError, record::Record};
+
+use super::{Table, shard::Notice};
+use crate::{
+    row::RowKey,
+    snapshot::{Frozen, SnapshotKind},
+};
+
+/// A running snapshot.
+pub(super) struct Freeze {
+    kind: SnapshotKind,
+    /// The first slot of the shard where the walker is.
+    pub(super) slot: usize,
+    /// The next word of the marks of that shard.
+    pub(super) word: usize,
+}
+
+/// How far a walk has come.
+#[derive(Debug)]
+pub enum Walked {
+    /// Not to the end of a shard.
+    More,
+    /// Through a shard: this is what the snapshot has of it. Ranges come in ascending order of the hash.
+    Range(Frozen),
+    /// To the end of the table, which is not frozen any more.
+    Done,
+}
+
+impl<R: RowKey, V: Record> Table<R, V> {
+    /// Begins a snapshot, in constant time. A full one may be asked for while another is running, which is then given up.
+    ///
+    /// A table that has never been frozen and was not restored may begin with a delta.
+    ///
+    /// # Panics
+    ///
+    /// If the table is not tracked; or if a delta is asked for though the snapshot before was given up, or has not been walked to its end:
+    /// what changed before it is not known any more.
+    pub fn freeze(&mut self, kind: SnapshotKind) {
+        assert!(self.is_tracked(), "a table without tracking cannot be frozen");
+        self.abandon();
+        assert!(kind == SnapshotKind::Full || !self.lost, "a full snapshot follows one that was given up");
+        self.lost = false;
+        self.epoch += 1;
+        self.freeze = Some(Freeze { kind, slot: 0, word: 0 });
+    }
+
+    /// True from [`Table::freeze`] until the walk is done or the snapshot given up.
+    pub fn is_frozen(&self) -> bool {
+        self.freeze.is_some()
+    }
+
+    /// Gives the running snapshot up, if there is one. The next must be a full one.
+    pub fn abandon(&mut self) {
+        if self.freeze.take().is_some() {
+            self.epoch += 1;
+            self.lost = true;
+        }
+    }
+
+    /// Goes on with the running snapshot, until about so many rows are copied or a shard is complete.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a row cannot be encoded, since it is too large. The snapshot is then given up.
+    pub fn walk(&mut self, rows: usize) -> Result<Walked, PushError> {
+        let mut budget = rows.max(1);
+        while let Some((slot, shard)) = self.frozen_shard() {
+            self.enter(shard);
+            let Some(freeze) = &mut self.freeze else { break };
+            if budget == 0 || !self.shards[shard].copy_pending(&mut freeze.word, &mut budget) {
+                return Ok(Walked::More);
+            }
+            (freeze.slot, freeze.word) = (slot + self.directory.slots_of(self.shards[shard].depth), 0);
+            match self.shards[shard].leave() {
+                Ok(None) => budget = budget.saturating_sub(1),
+                Ok(Some(frozen)) => return Ok(Walked::Range(frozen)),
+                Err(error) => {
+                    self.abandon();
+                    return Err(error);
+                }
+            }
+        }
+        self.freeze = None;
+        Ok(Walked::Done)
+    }
+
+    /// The shard where the walker is, and its first slot.
+    fn frozen_shard(&self) -> Option<(usize, usize)> {
+        let slot = self.freeze.as_ref()?.slot;
+        Some((slot, self.directory.shard(slot)?))
+    }
+
+    /// Lets a shard take notice of the epoch.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn enter(&mut self, shard: usize) {
+        let shard = &mut self.shards[shard];
+        if shard.epoch != self.epoch {
+            let notice = match self.freeze.as_ref().map(|freeze| freeze.kind) {
+                Some(SnapshotKind::Full) => Notice::Full,
+                Some(SnapshotKind::Delta) => Notice::Delta,
+                None => Notice::Abandoned,
+            };
+            shard.enter(self.epoch, notice);
+        }
+    }
+}

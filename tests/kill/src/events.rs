@@ -1,4 +1,4 @@
-//! The job: two inputs put together, and all that keeps something across records, with a sink behind each.
+//! The jobs: two inputs put together, and all that keeps something across records, with a sink behind each; and one with much state.
 
 use std::{
     collections::HashMap,
@@ -133,4 +133,22 @@ pub(crate) fn events(job: &mut Job<ExactlyOnce>, paths: Paths) {
         .uid("totals")
         .map(|(user, (events, amount))| Total { user: user.to_owned(), events, amount })
         .sink(CsvFiles::write(paths.output.join("totals")));
+}
+
+/// Counts the events of each key of a large number of them, which have long names: large state.
+#[job]
+pub(crate) fn large(job: &mut Job<ExactlyOnce>, paths: Paths) {
+    let rest = Duration::from_micros(paths.rest);
+    let files = CsvFiles::<Event>::read(paths.input.join("left")).split_bytes(SPLIT_BYTES);
+    job.source(files)
+        .inspect(move |event| {
+            if !rest.is_zero() && (event.id / SIDES).is_multiple_of(EVENTS_BETWEEN_RESTS) {
+                thread::sleep(rest);
+            }
+        })
+        .key_by(|event| format!("{:0128x}", event.id / (2 * SIDES)))
+        .rolling(|of| of.count())
+        .uid("large")
+        .map(|(key, Rolling(nth))| format!("{key} {nth}"))
+        .sink(TextFiles::write(paths.output.join("large")).part_bytes(PART_BYTES));
 }

@@ -1,4 +1,4 @@
-//! A program with a job that is to be killed. It is started as any other, by `millstream::main!()`; or, if [`doom::STEPS`] or [`doom::DIES_AT`] is in its
+//! A program with jobs that are to be killed. It is started as any other, by `millstream::main!()`; or, if [`doom::STEPS`] or [`doom::DIES_AT`] is in its
 //! environment, so that it sees the steps of checkpoints: it counts them, or kills itself at one.
 #![allow(clippy::disallowed_methods, reason = "the program is a part of tests, and stands outside of the engine")]
 
@@ -37,7 +37,11 @@ struct Line {
 
 fn run(doom: Doom) -> ExitCode {
     let line = Line::parse();
-    assert_eq!((line.command.as_str(), line.job.as_str()), ("run", "events"));
+    assert_eq!(
+        (line.command.as_str(), line.job.as_str()),
+        ("run", "events"),
+        "no other is started with the steps seen"
+    );
     let mut settings = Settings::default();
     for setting in &line.settings {
         let (key, value) = setting.split_once('=').expect("a setting is written `key=value`");

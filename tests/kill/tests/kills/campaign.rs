@@ -3,9 +3,9 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::{self, Write},
+    io::{self, Read, Write},
     os::unix::process::ExitStatusExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
@@ -13,7 +13,10 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{input::Input, output::Output};
+use crate::{
+    input::Input,
+    output::{EVENTS, LARGE, Output, Sinks},
+};
 
 /// How long a subtask rests after each few records, at a parallelism of 1, in microseconds: about as long as keeps the job busy for two seconds, at any
 /// parallelism.
@@ -25,6 +28,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(120);
 /// How often it is asked whether a process has ended.
 const LOOK: Duration = Duration::from_millis(5);
 const SIGKILL: i32 = 9;
+/// The program that is started.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_millstream-kill");
 
 /// When a process is killed.
 #[derive(Debug, Clone)]
@@ -48,6 +53,8 @@ pub(crate) enum Ended {
 /// A job with room for its output and its checkpoints.
 pub(crate) struct Campaign<'i> {
     input: &'i Input,
+    job: &'static str,
+    sinks: Sinks,
     directory: TempDir,
     committed: Output,
     /// What was done, for messages.
@@ -57,9 +64,19 @@ pub(crate) struct Campaign<'i> {
 }
 
 impl<'i> Campaign<'i> {
+    /// The job `events`.
     pub(crate) fn new(input: &'i Input) -> Self {
+        Self::of(input, "events", EVENTS)
+    }
+
+    /// The job `large`.
+    pub(crate) fn large(input: &'i Input) -> Self {
+        Self::of(input, "large", LARGE)
+    }
+
+    fn of(input: &'i Input, job: &'static str, sinks: Sinks) -> Self {
         let directory = tempfile::tempdir().expect("there is room for the output");
-        Self { input, directory, committed: Output::default(), log: String::new(), wrong: None }
+        Self { input, job, sinks, directory, committed: Output::default(), log: String::new(), wrong: None }
     }
 
     fn output(&self) -> PathBuf {
@@ -85,9 +102,15 @@ impl<'i> Campaign<'i> {
     }
 
     fn run(&mut self, parallelism: usize, death: &Death) -> Result<Ended, String> {
+        let mut command = self.command(parallelism);
+        match death {
+            Death::Never if self.job == "events" => command.env("KILL_STEPS", self.steps()),
+            Death::AtStep { name, nth } => command.env("KILL_AT_STEP", format!("{name}:{nth}")),
+            Death::Never | Death::After(_) => &mut command,
+        };
         let said = self.directory.path().join("said");
         let file = File::create(&said).map_err(|error| error.to_string())?;
-        let mut child = self.command(parallelism, death).stderr(file).spawn().map_err(|error| error.to_string())?;
+        let mut child = command.stderr(file).spawn().map_err(|error| error.to_string())?;
         let status = match death {
             Death::After(time) => {
                 thread::sleep(*time);
@@ -95,21 +118,33 @@ impl<'i> Campaign<'i> {
             }
             Death::Never | Death::AtStep { .. } => wait(&mut child)?,
         };
-        let now = Output::of(&self.output());
-        now.keeps(&self.committed)?;
         let ended = match (status.code(), status.signal()) {
             (Some(0), _) => Ended::Well,
             (_, Some(SIGKILL)) => Ended::Killed,
             _ => return Err(format!("it ended with {status}: {}", fs::read_to_string(said).unwrap_or_default())),
         };
-        now.compare(&self.output(), &self.input.expected, ended == Ended::Well)?;
-        self.committed = now;
+        self.look(ended == Ended::Well)?;
         Ok(ended)
     }
 
-    fn command(&self, parallelism: usize, death: &Death) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_millstream-kill"));
-        command.args(["run", "events", "--quiet", "--input"]).arg(self.input.path()).arg("--output").arg(self.output());
+    /// Looks at what is committed: it must be right as far as it goes, or as a whole, and what was there earlier must be there still.
+    pub(crate) fn look(&mut self, is_whole: bool) -> Result<(), String> {
+        let now = Output::of(&self.output());
+        now.keeps(&self.committed)?;
+        now.compare(&self.output(), self.sinks, &self.input.expected, is_whole)?;
+        self.committed = now;
+        Ok(())
+    }
+
+    /// How the job is started.
+    pub(crate) fn command(&self, parallelism: usize) -> Command {
+        self.command_of(self.job, Path::new(PROGRAM), parallelism)
+    }
+
+    /// How a job is started, with the directories of this one, by a copy of the program.
+    pub(crate) fn command_of(&self, job: &str, program: &Path, parallelism: usize) -> Command {
+        let mut command = Command::new(program);
+        command.args(["run", job, "--quiet", "--input"]).arg(self.input.path()).arg("--output").arg(self.output());
         let settings = [
             format!("parallelism={parallelism}"),
             format!("checkpoint.dir={}", self.checkpoints().display()),
@@ -120,14 +155,14 @@ impl<'i> Campaign<'i> {
             command.arg("-D").arg(setting);
         }
         command.arg("--rest").arg((REST * parallelism as u64).to_string());
-        match death {
-            Death::Never => command.env("KILL_STEPS", self.steps()),
-            Death::AtStep { name, nth } => command.env("KILL_AT_STEP", format!("{name}:{nth}")),
-            Death::After(_) => &mut command,
-        };
-        command.envs(self.wrong.map(|wrong| ("KILL_WRONG", wrong)));
-        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command.envs(self.wrong.map(|wrong| ("KILL_WRONG", wrong))).env("NO_COLOR", "1");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command
+    }
+
+    /// Room beside the output.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// The steps of the last process that was not killed, with how often each was reached.
@@ -159,6 +194,19 @@ fn wait(child: &mut Child) -> Result<ExitStatus, String> {
             Err(error) => return Err(error.to_string()),
         }
     }
+}
+
+/// Runs a command that has to fail, with one error; gives that.
+#[track_caller]
+pub(crate) fn fails(command: &mut Command) -> String {
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("the program can be started");
+    let status = wait(&mut child).expect("it ends");
+    let mut said = String::new();
+    child.stderr.take().expect("it is piped").read_to_string(&mut said).expect("it is text");
+    assert_eq!(status.code(), Some(1), "{said}");
+    let errors: Vec<_> = said.lines().filter(|line| line.starts_with("error")).collect();
+    assert_eq!(errors.len(), 1, "one error is told: {said}");
+    errors[0].to_owned()
 }
 
 /// Tells something past the harness, which keeps to itself what a test that succeeds prints.

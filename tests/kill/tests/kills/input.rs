@@ -101,6 +101,11 @@ fn expected(events: &[Event]) -> Lines {
         let total = totals.entry(user).or_default();
         *total = (total.0 + 1, total.1 + amount);
     }
+    for key in events.iter().filter(|event| event.id % 4 == 0).map(|event| event.id / 4) {
+        for nth in 1..=2 {
+            *lines.entry(format!("large: {key:0128x} {nth}")).or_default() += 1;
+        }
+    }
     for ((user, start), (count, amount, largest)) in windows {
         *lines.entry(format!("windows: {user},{},{count},{amount},{largest}", time(start))).or_default() += 1;
     }

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "the tests start processes, and look at what they leave")]
 
 mod campaign;
+mod faults;
 mod input;
 mod output;
 mod random;

@@ -11,8 +11,14 @@ use flate2::read::MultiGzDecoder;
 
 use crate::input::Lines;
 
-/// The sinks by the names of their directories, and whether their files begin with a header.
-const SINKS: [(&str, bool); 4] = [("lines", false), ("windows", true), ("running", false), ("totals", true)];
+/// The sinks of a job by the names of their directories, and whether their files begin with a header.
+pub(crate) type Sinks = &'static [(&'static str, bool)];
+
+/// Those of the job `events`.
+pub(crate) const EVENTS: Sinks = &[("lines", false), ("windows", true), ("running", false), ("totals", true)];
+/// That of the job `large`.
+pub(crate) const LARGE: Sinks = &[("large", false)];
+
 /// How many differing lines a message shows.
 const LINES_SHOWN_LIMIT: usize = 10;
 
@@ -47,9 +53,15 @@ impl Output {
     }
 
     /// Compares it as far as it goes, or as a whole: then every sink must say that it is complete, and nothing hidden is left.
-    pub(crate) fn compare(&self, directory: &Path, expected: &Lines, is_whole: bool) -> Result<(), String> {
+    pub(crate) fn compare(
+        &self,
+        directory: &Path,
+        sinks: Sinks,
+        expected: &Lines,
+        is_whole: bool,
+    ) -> Result<(), String> {
         if is_whole {
-            for (sink, _) in SINKS {
+            for (sink, _) in sinks {
                 let directory = directory.join(sink);
                 if !self.0.contains_key(&directory.join("_SUCCESS")) {
                     return Err(format!("{} has no _SUCCESS", directory.display()));
@@ -61,10 +73,12 @@ impl Output {
                 }
             }
         }
-        let found = self.lines(directory)?;
+        let found = self.lines(directory, sinks)?;
         let times = |lines: &Lines, line: &str| lines.get(line).copied().unwrap_or(0);
         let surplus = found.iter().filter(|(line, count)| **count > times(expected, line));
-        let missing = expected.iter().filter(|(line, count)| is_whole && **count > times(&found, line));
+        let of_job = |line: &str| sinks.iter().any(|(sink, _)| line.split(':').next() == Some(sink));
+        let wanted = expected.iter().filter(|(line, _)| is_whole && of_job(line));
+        let missing = wanted.filter(|(line, count)| **count > times(&found, line));
         let signed = surplus.map(|(line, _)| format!("+ {line}")).chain(missing.map(|(line, _)| format!("- {line}")));
         let mut differences: Vec<_> = signed.collect();
         if differences.is_empty() {
@@ -75,12 +89,12 @@ impl Output {
         Err(format!("{count} lines are too many (+) or missing (-), such as\n{}", differences.join("\n")))
     }
 
-    fn lines(&self, directory: &Path) -> Result<Lines, String> {
+    fn lines(&self, directory: &Path, sinks: Sinks) -> Result<Lines, String> {
         let mut lines = Lines::new();
-        for (sink, has_header) in SINKS {
+        for (sink, has_header) in sinks {
             let inside = |path: &&PathBuf| path.starts_with(directory.join(sink));
             for path in self.0.keys().filter(inside).filter(|path| !path.ends_with("_SUCCESS")) {
-                for line in text(path, &self.0[path])?.lines().skip(usize::from(has_header)) {
+                for line in text(path, &self.0[path])?.lines().skip(usize::from(*has_header)) {
                     *lines.entry(format!("{sink}: {line}")).or_default() += 1;
                 }
             }

@@ -196,9 +196,9 @@ impl ConnectorContext {
         Self { subtask, parallelism, ..self }
     }
 
-    /// The same with checkpoints, in a further attempt of the same run, for tests of connectors.
-    pub fn next_attempt(&self) -> Self {
-        Self { attempt: self.env.random(), checkpoints: true, ..self.clone() }
+    /// The same in a further attempt of a run with checkpoints, for tests of connectors.
+    pub fn in_attempt_of(self, run: u64) -> Self {
+        Self { run, attempt: self.env.random(), checkpoints: true, ..self }
     }
 
     /// Time, files, blocking work.

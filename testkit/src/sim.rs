@@ -67,6 +67,7 @@ pub struct SimEnv {
     tasks: Mutex<BTreeMap<TaskId, Task>>,
     running: AtomicBool,
     time_limit: Duration,
+    files: Arc<dyn Files>,
 }
 
 struct Task {
@@ -83,6 +84,15 @@ impl SimEnv {
 
     /// The world of a seed in which every [`SimEnv::block_on`] must be done within a bound of virtual time.
     pub fn with_time_limit(seed: u64, time_limit: Duration) -> Arc<Self> {
+        Self::with(seed, time_limit, Arc::new(Disk))
+    }
+
+    /// The world of a seed with a disk of its own: a [`SimDisk`](crate::disk::SimDisk), say.
+    pub fn with_files(seed: u64, files: impl Files + 'static) -> Arc<Self> {
+        Self::with(seed, DEFAULT_TIME_LIMIT, Arc::new(files))
+    }
+
+    fn with(seed: u64, time_limit: Duration, files: Arc<dyn Files>) -> Arc<Self> {
         let clock = Arc::new(Clock::new(seed));
         Arc::new(Self {
             network: SimNetwork::new(clock.clone()),
@@ -90,6 +100,7 @@ impl SimEnv {
             tasks: Mutex::default(),
             running: AtomicBool::new(false),
             time_limit,
+            files,
         })
     }
 
@@ -222,7 +233,7 @@ impl Env for SimEnv {
     }
 
     fn files(&self) -> &dyn Files {
-        &Disk
+        &*self.files
     }
 
     /// Connections in memory, among the tasks of this environment.

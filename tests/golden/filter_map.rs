@@ -5,7 +5,7 @@ use std::path::Path;
 use millstream::prelude::*;
 use millstream_connectors::csv::CsvFiles;
 
-use crate::{golden, path, trade::trades};
+use crate::{PART_BYTES, golden, path, trade::trades};
 
 #[derive(Record, Clone, Debug)]
 struct Turnover {
@@ -22,7 +22,7 @@ fn turnover(job: &mut Job<ExactlyOnce>, input: &Path, output: &Path) {
             let cents = (price * 100.0).round() as i64 * i64::from(trade.shares);
             Some(Turnover { symbol: trade.symbol.to_owned(), cents, at: trade.at })
         })
-        .sink(CsvFiles::write(output));
+        .sink(CsvFiles::write(output).part_bytes(PART_BYTES));
 }
 
 #[test]

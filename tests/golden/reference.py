@@ -76,6 +76,20 @@ def main():
     labelled = [(s, "dear" if p is not None and p > 100.0 else "cheap", n) for s, p, n, _ in rows]
     write("split_union/expected/all.csv", ["symbol", "label", "shares"], labelled)
 
+    of_symbol = defaultdict(list)
+    for symbol, price, shares, _ in rows:
+        of_symbol[symbol].append((price, shares))
+    write(
+        "keyed/expected/running.csv",
+        ["symbol", "nth"],
+        [(s, nth) for s, of in sorted(of_symbol.items()) for nth in range(1, len(of) + 1)],
+    )
+    write(
+        "keyed/expected/totals.csv",
+        ["symbol", "trades", "shares", "highest"],
+        [(s, len(of), sum(n for _, n in of), max(p or 0.0 for p, _ in of)) for s, of in sorted(of_symbol.items())],
+    )
+
     counts = Counter()
     for number in range(3):
         lines = [" ".join(DRAW.choice(WORDS) for _ in range(DRAW.randrange(12))) for _ in range(150)]

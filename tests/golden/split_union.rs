@@ -5,7 +5,7 @@ use std::path::Path;
 use millstream::prelude::*;
 use millstream_connectors::csv::CsvFiles;
 
-use crate::{golden, path, trade::trades};
+use crate::{PART_BYTES, golden, path, trade::trades};
 
 #[derive(Record, Clone, Debug)]
 struct Labelled {
@@ -22,7 +22,7 @@ fn split_and_union(job: &mut Job<ExactlyOnce>, input: &Path, output: &Path) {
         dear.map(|trade| Labelled { symbol: trade.symbol.to_owned(), label: "dear".into(), shares: trade.shares });
     let cheap =
         cheap.map(|trade| Labelled { symbol: trade.symbol.to_owned(), label: "cheap".into(), shares: trade.shares });
-    dear.union(cheap).sink(CsvFiles::write(output.join("all")));
+    dear.union(cheap).sink(CsvFiles::write(output.join("all")).part_bytes(PART_BYTES));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use millstream::prelude::*;
 use millstream_connectors::csv::CsvFiles;
 
 use crate::{
-    golden, path,
+    PART_BYTES, golden, path,
     trade::{Trade, trades},
     trickle::trickle,
 };
@@ -40,7 +40,7 @@ fn minutes(trades: impl Stream<Out = Trade>, output: &Path) {
             shares,
             average,
         })
-        .sink(CsvFiles::write(output));
+        .sink(CsvFiles::write(output).part_bytes(PART_BYTES));
 }
 
 #[test]

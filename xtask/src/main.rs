@@ -27,17 +27,21 @@ usage: cargo xtask <command>
   full      ci with long seeded suites, and the sanitizer
   rules     the house rules alone
   examples  the examples on their sample data, output compared
+  kill      the tests that kill processes with SIGKILL (part of ci); with --full many more kills (part of full)
   asan      the buffer fuzz suite under address sanitizer (needs a nightly toolchain)
 ";
 
 fn main() -> ExitCode {
-    let command = std::env::args().nth(1);
-    let done = match command.as_deref() {
-        Some("ci") => ci(Budget::Short),
-        Some("full") => ci(Budget::Full).and_then(|()| asan(Budget::Full)),
-        Some("rules") => step("house rules", rules::check),
-        Some("examples") => examples::run_all(),
-        Some("asan") => asan(Budget::Short),
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments[..] {
+        ["ci"] => ci(Budget::Short),
+        ["full"] => ci(Budget::Full).and_then(|()| asan(Budget::Full)),
+        ["rules"] => step("house rules", rules::check),
+        ["examples"] => examples::run_all(),
+        ["kill"] => kill(Budget::Short),
+        ["kill", "--full"] => kill(Budget::Full),
+        ["asan"] => asan(Budget::Short),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);
@@ -77,6 +81,10 @@ fn ci(budget: Budget) -> Result<(), Failed> {
     step("documentation", || cargo("doc --workspace --no-deps --locked", &[("RUSTDOCFLAGS", "-D warnings")]))?;
     examples::run_all()?;
     step("benches compile", || cargo("bench --workspace --no-run --locked", &[]))
+}
+
+fn kill(budget: Budget) -> Result<(), Failed> {
+    step("processes that are killed", || cargo("test --locked -p millstream-kill", budget.variables()))
 }
 
 fn asan(budget: Budget) -> Result<(), Failed> {

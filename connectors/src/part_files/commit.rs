@@ -102,39 +102,24 @@ fn commit(
         remove_others(files, place)?;
         place.note_cleared(files)?;
     }
-    let mut touched = BTreeSet::new();
-    for (staged, name) in parts {
-        let (from, to) = (place.directory().join(staged), place.directory().join(name));
-        let directory = to.parent().unwrap_or(place.directory());
-        let mut attempts = 0;
-        loop {
-            let moved = make_directories(files, directory).and_then(|made| {
-                touched.insert(directory.to_path_buf());
-                touched.extend(made.iter().filter_map(|made| made.parent()).map(Path::to_path_buf));
-                appeared.extend(made.into_iter().rev());
-                appear(files, &from, &to)
-            });
-            attempts += 1;
-            match moved {
-                Ok(true) => break appeared.push(to),
-                Ok(false) => break,
-                Err(error)
-                    if error.kind() == io::ErrorKind::NotFound
-                        && !is_there(files, &from)
-                        && files.is_dir(directory) =>
-                {
-                    return Err(gone(&from, &to));
-                }
-                // The committer of another subtask has removed the directory, which the parts of an earlier run had left empty.
-                Err(error)
-                    if error.kind() == io::ErrorKind::NotFound
-                        && attempts < ATTEMPTS_LIMIT
-                        && is_there(files, &from) => {}
-                Err(error) => return Err(cannot_write(&to, &error)),
-            }
+    let renames = parts.iter().map(|(staged, name)| (place.directory().join(staged), place.directory().join(name)));
+    let renames: Vec<_> = renames.collect();
+    let directories: BTreeSet<_> = renames.iter().filter_map(|(_, to)| to.parent()).collect();
+    for directory in &directories {
+        // What goes wrong here does so again below, unless another committer was in the way.
+        appeared.extend(make_directories(files, directory).unwrap_or_default().into_iter().rev());
+    }
+    let ways: BTreeSet<_> = directories.iter().flat_map(|directory| way(place, directory)).collect();
+    for directory in ways {
+        match files.sync_dir(directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {} // another committer has removed it: it will be made again
+            synced => synced.map_err(|error| cannot_write(directory, &error))?,
         }
     }
-    touched.iter().try_for_each(|directory| sync(files, directory))?;
+    for (from, to) in &renames {
+        name_part(files, place, from, to, appeared)?;
+    }
+    directories.into_iter().try_for_each(|directory| sync(files, directory))?;
     if last {
         if !place.is_complete(files) {
             appeared.push(place.success());
@@ -144,6 +129,45 @@ fn commit(
         place.remove_staging(files);
     }
     Ok(())
+}
+
+/// The directories that lead to one of a part. They are synced before anything is in there: a part that has its name and is in no directory is lost.
+fn way<'a>(place: &'a Place, directory: &'a Path) -> impl Iterator<Item = &'a Path> {
+    directory.ancestors().skip(1).take_while(|above| above.starts_with(place.directory()))
+}
+
+/// Gives a part its final name, unless it has it.
+fn name_part(
+    files: &dyn Files,
+    place: &Place,
+    from: &Path,
+    to: &Path,
+    appeared: &mut Vec<PathBuf>,
+) -> Result<(), Failure> {
+    let directory = to.parent().unwrap_or(place.directory());
+    let mut attempts = 0;
+    loop {
+        let moved = make_directories(files, directory).and_then(|made| {
+            let again = !made.is_empty();
+            appeared.extend(made.into_iter().rev());
+            if again {
+                way(place, directory).try_for_each(|above| files.sync_dir(above))?;
+            }
+            appear(files, from, to)
+        });
+        attempts += 1;
+        match moved {
+            Ok(true) => return Ok(appeared.push(to.to_path_buf())),
+            Ok(false) => return Ok(()),
+            // The committer of another subtask has removed the directory, which the parts of an earlier run had left empty.
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound && attempts < ATTEMPTS_LIMIT && is_there(files, from) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound && files.is_dir(directory) => {
+                return Err(gone(from, to));
+            }
+            Err(error) => return Err(cannot_write(to, &error)),
+        }
+    }
 }
 
 /// Says that the output is complete. The marker appears as a whole: it names the run, so that a job which dies right afterwards knows it for its own.

@@ -1,6 +1,7 @@
 //! Part files on a real file system: where they go, how they are compressed, what stays of them when something goes wrong.
 #![allow(clippy::disallowed_methods, reason = "tests look at files of their own")]
 
+mod exactly_once;
 mod faults;
 mod faulty;
 mod layout;

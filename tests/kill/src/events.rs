@@ -1,0 +1,154 @@
+//! The jobs: two inputs put together, and all that keeps something across records, with a sink behind each; and one with much state.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use millstream::prelude::*;
+
+/// Makes the job wrong, so that the tests can show that they would notice: `closure` keeps counts in a closure, where no checkpoint sees them.
+const WRONG: &str = "KILL_WRONG";
+
+/// How large the parts of files and the ranges of input are: so small that each process has many.
+const PART_BYTES: u64 = 2000;
+const SPLIT_BYTES: u64 = 20_000;
+/// How many events of a side pass before a subtask rests.
+const EVENTS_BETWEEN_RESTS: u64 = 16;
+/// The sides have every other event each.
+const SIDES: u64 = 2;
+
+#[derive(clap::Args)]
+pub(crate) struct Paths {
+    /// A directory with the directories `left` and `right`, of CSV files.
+    #[arg(long)]
+    input: PathBuf,
+    /// The directory for all output.
+    #[arg(long)]
+    output: PathBuf,
+    /// How long a subtask of the inputs rests after each few events, in microseconds: a job that is over at once cannot be killed.
+    #[arg(long, default_value_t = 0)]
+    rest: u64,
+}
+
+#[derive(Record, Clone, Debug)]
+struct Event {
+    id: u64,
+    user: String,
+    amount: i64,
+    #[record(event_time)]
+    at: Timestamp,
+}
+
+/// Of a user and ten seconds.
+#[derive(Record)]
+struct Spent {
+    user: String,
+    start: Timestamp,
+    events: u64,
+    amount: i128,
+    largest: i64,
+}
+
+/// That a user has had so many events.
+#[derive(Record)]
+struct Nth {
+    user: String,
+    nth: u64,
+}
+
+/// Of a user, in the end.
+#[derive(Record)]
+struct Total {
+    user: String,
+    events: u64,
+    amount: i128,
+}
+
+/// Writes every event as a line, counts each user's as they come, adds them up by user and ten seconds, and in the end by user.
+#[job]
+pub(crate) fn events(job: &mut Job<ExactlyOnce>, paths: Paths) {
+    let side = |job: &mut Job<ExactlyOnce>, side: &str| {
+        let rest = Duration::from_micros(paths.rest);
+        let files = CsvFiles::<Event>::read(paths.input.join(side)).split_bytes(SPLIT_BYTES);
+        // Directly behind the source, where watermarks are made by split.
+        job.source(files).event_time(out_of_order(5.seconds())).inspect(move |event| {
+            if !rest.is_zero() && (event.id / SIDES).is_multiple_of(EVENTS_BETWEEN_RESTS) {
+                thread::sleep(rest);
+            }
+        })
+    };
+    let (left, right) = (side(job, "left"), side(job, "right"));
+    let (lines, counted) = left.union(right).fork();
+    let (windows, counted) = counted.fork();
+    let (running, totals) = counted.fork();
+
+    lines
+        .map(|event| format!("{} {} {}", event.id, event.user, event.amount))
+        .sink(TextFiles::write(paths.output.join("lines")).part_bytes(PART_BYTES));
+
+    windows
+        .key_by(|event| event.user.to_owned())
+        .window(tumbling(10.seconds()))
+        .aggregate(|of| (of.count(), of.sum(|event| event.amount), of.max(|event| event.amount)))
+        .uid("windows")
+        .map(|(user, window, (events, amount, largest))| Spent {
+            user: user.to_owned(),
+            start: window.start,
+            events,
+            amount,
+            largest,
+        })
+        .sink(CsvFiles::write(paths.output.join("windows")).part_bytes(PART_BYTES).gzip());
+
+    let by_user =
+        JsonLines::write(paths.output.join("running")).partition_by(|nth: NthView<'_>| nth.user[..1].to_owned());
+    let by_user = by_user.part_bytes(PART_BYTES);
+    if std::env::var(WRONG).is_ok_and(|wrong| wrong == "closure") {
+        let counts = Arc::<Mutex<HashMap<String, u64>>>::default();
+        running
+            .key_by(|event| event.user.to_owned())
+            .map(move |event| {
+                let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+                let nth = counts.entry(event.user.to_owned()).or_default();
+                *nth += 1;
+                Nth { user: event.user.to_owned(), nth: *nth }
+            })
+            .sink(by_user);
+    } else {
+        running
+            .key_by(|event| event.user.to_owned())
+            .rolling(|of| of.count())
+            .uid("running")
+            .map(|(user, Rolling(nth))| Nth { user: user.to_owned(), nth })
+            .sink(by_user);
+    }
+
+    totals
+        .key_by(|event| event.user.to_owned())
+        .at_end(|of| (of.count(), of.sum(|event| event.amount)))
+        .uid("totals")
+        .map(|(user, (events, amount))| Total { user: user.to_owned(), events, amount })
+        .sink(CsvFiles::write(paths.output.join("totals")));
+}
+
+/// Counts the events of each key of a large number of them, which have long names: large state.
+#[job]
+pub(crate) fn large(job: &mut Job<ExactlyOnce>, paths: Paths) {
+    let rest = Duration::from_micros(paths.rest);
+    let files = CsvFiles::<Event>::read(paths.input.join("left")).split_bytes(SPLIT_BYTES);
+    job.source(files)
+        .inspect(move |event| {
+            if !rest.is_zero() && (event.id / SIDES).is_multiple_of(EVENTS_BETWEEN_RESTS) {
+                thread::sleep(rest);
+            }
+        })
+        .key_by(|event| format!("{:0128x}", event.id / (2 * SIDES)))
+        .rolling(|of| of.count())
+        .uid("large")
+        .map(|(key, Rolling(nth))| format!("{key} {nth}"))
+        .sink(TextFiles::write(paths.output.join("large")).part_bytes(PART_BYTES));
+}

@@ -1,0 +1,10 @@
+//! Processes that are killed, and go on: their committed output holds every result once. `MILLSTREAM_TEST_BUDGET=full` kills many more.
+#![allow(clippy::disallowed_methods, reason = "the tests start processes, and look at what they leave")]
+
+mod campaign;
+mod faults;
+mod input;
+mod output;
+mod random;
+mod steps;
+mod wrong;

@@ -61,7 +61,7 @@ fn hashes(range: &Frozen) -> Vec<u64> {
 }
 
 fn assert_in_order(ranges: &[Frozen]) {
-    let bounds: Vec<_> = ranges.iter().map(|range| hashes(range)).collect();
+    let bounds: Vec<_> = ranges.iter().map(hashes).collect();
     for pair in bounds.windows(2) {
         assert!(pair[0].iter().max() < pair[1].iter().min(), "ranges come in the order of the hash");
     }

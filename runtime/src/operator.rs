@@ -3,6 +3,7 @@
 use std::{fmt::Display, future::Future, pin::Pin};
 
 use millstream_core::{key::Key, record::Record, time::Timestamp};
+use millstream_state::manifest::ValuePart;
 
 pub use millstream_core::outcome::{Each, Outcome, Perhaps, Several, Verdict, each};
 
@@ -164,9 +165,29 @@ pub trait Operator<T: Record>: Clone + Send + 'static {
         None
     }
 
-    /// What it keeps between records; nothing, unless it says otherwise.
+    /// What it keeps between records, as lists of values; nothing, unless it says otherwise.
     fn states(&self) -> Vec<StateInfo> {
         Vec::new()
+    }
+
+    /// Gets back what it kept, before it is opened; called only if there are [`Operator::states`].
+    ///
+    /// # Errors
+    ///
+    /// A failure fails the job.
+    fn restore(&mut self, access: &StateAccess) -> Result<(), Failure> {
+        let _ = access;
+        Ok(())
+    }
+
+    /// What it keeps, for a checkpoint; called only if there are [`Operator::states`].
+    ///
+    /// # Errors
+    ///
+    /// A failure declines the checkpoint.
+    fn snapshot(&self, access: &StateAccess) -> Result<Vec<ValuePart>, Failure> {
+        let _ = access;
+        Ok(Vec::new())
     }
 
     /// Called once before the first record, on the subtask's own clone.

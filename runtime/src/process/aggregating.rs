@@ -3,12 +3,13 @@
 use std::marker::PhantomData;
 
 use millstream_core::{aggregate::Aggregate, key::Key, record::Record, schema::Schema, time::Timestamp};
+use millstream_state::{row::ByKey, table::Table};
 
-use super::{
-    Hashed, StateField, StateRef, StateTable, StateTables,
-    tables::{self, Rows},
-};
-use crate::{graph::StateKind, operator::OpenContext};
+use super::{Hashed, Opening, StateField, StateRef, StateTable, StateTables, tables::Stored};
+use crate::graph::StateKind;
+
+/// A row for each key.
+type Rows<K, V> = Stored<Table<ByKey<K>, V>>;
 
 /// What an [`Aggregate`] makes of the records of type `T` that are added for a key: a field of a [`State`](super::State). The aggregate is a type of its own
 /// that has a [`Default`], as one made by `#[aggregate]`.
@@ -22,8 +23,8 @@ impl<T: Record, A: Aggregate<T> + Default> StateField for AggregatingState<T, A>
     type Table<K: Key> = AggregatingTable<K, T, A>;
     type Ref<'a, 'k, K: Key> = AggregatingRef<'a, 'k, K, T, A>;
 
-    fn open<K: Key>(name: &'static str, cx: &OpenContext<'_>) -> AggregatingTable<K, T, A> {
-        AggregatingTable { rows: tables::rows(name, cx), aggregate: A::default() }
+    fn open<K: Key>(name: &'static str, cx: &Opening<'_>) -> AggregatingTable<K, T, A> {
+        AggregatingTable { rows: Stored::open(name, cx), aggregate: A::default() }
     }
 
     #[inline(always)]
@@ -47,8 +48,8 @@ impl<K: Key, T: Record, A: Aggregate<T>> StateTables for AggregatingTable<K, T, 
         self.rows.prefetch(hash);
     }
 
-    fn for_each(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
-        visit(&mut self.rows);
+    fn for_each<'a>(&'a mut self, visit: &mut dyn FnMut(&'a mut dyn StateTable)) {
+        self.rows.for_each(visit);
     }
 }
 
@@ -114,8 +115,8 @@ impl<R: Reducer> StateField for ReducingState<R> {
     type Table<K: Key> = ReducingTable<K, R>;
     type Ref<'a, 'k, K: Key> = ReducingRef<'a, 'k, K, R>;
 
-    fn open<K: Key>(name: &'static str, cx: &OpenContext<'_>) -> ReducingTable<K, R> {
-        ReducingTable(tables::rows(name, cx))
+    fn open<K: Key>(name: &'static str, cx: &Opening<'_>) -> ReducingTable<K, R> {
+        ReducingTable(Stored::open(name, cx))
     }
 
     #[inline(always)]
@@ -133,8 +134,8 @@ impl<K: Key, R: Reducer> StateTables for ReducingTable<K, R> {
         self.0.prefetch(hash);
     }
 
-    fn for_each(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
-        visit(&mut self.0);
+    fn for_each<'a>(&'a mut self, visit: &mut dyn FnMut(&'a mut dyn StateTable)) {
+        self.0.for_each(visit);
     }
 }
 

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use millstream_core::{key::Key, record::Record, time::Timestamp};
 
-use super::{Hashed, timers::KeyTimers};
+use super::{Hashed, TimerDomain, timers::KeyTimers};
 use crate::{env::Env, operator::Push};
 
 /// What a function on a keyed stream gets beside the record, or the timer, and the state of its key.
@@ -73,23 +73,25 @@ impl<'k, K: Key, Out: Record, N: Push<Out>> KeyedContext<'_, 'k, K, Out, N> {
         self.timers.set_event(self.key, at, self.moment.watermark);
     }
 
-    /// Sets a timer of this key in processing time: `on_timer` is called when the clock on the wall has passed `at`, or when the input has ended before.
-    /// Several for one time are one. Timers that are set after the end of the input, when the last ones fire, do not fire.
+    /// Sets a timer of this key in processing time: `on_timer` is called when the clock on the wall has passed `at`, or else when the input has ended.
+    /// Several for one time are one. After the end of the input, when the last timers fire, none is set any more.
     #[inline]
     pub fn processing_timer(&mut self, at: Timestamp) {
-        self.timers.set_processing(self.key, at);
+        if self.moment.watermark < Timestamp::MAX {
+            self.timers.set_processing(self.key, at);
+        }
     }
 
     /// Deletes the timer of this key that is set for this event time, if there is one.
     #[inline]
     pub fn delete_event_timer(&mut self, at: Timestamp) {
-        self.timers.delete_event(self.key, at);
+        self.timers.delete(self.key, TimerDomain::EventTime, at);
     }
 
     /// Deletes the timer of this key that is set for this processing time, if there is one.
     #[inline]
     pub fn delete_processing_timer(&mut self, at: Timestamp) {
-        self.timers.delete_processing(self.key, at);
+        self.timers.delete(self.key, TimerDomain::ProcessingTime, at);
     }
 }
 

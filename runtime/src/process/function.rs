@@ -72,6 +72,21 @@ pub trait KeyedProcessFunction: Clone + Send + 'static {
         Ok(())
     }
 
+    /// A barrier passes: the state as it is then belongs to this checkpoint.
+    fn on_snapshot(&mut self, checkpoint: u64) {
+        let _ = checkpoint;
+    }
+
+    /// A checkpoint is complete. Not every checkpoint is told of, and what holds for one holds for those before it.
+    fn on_complete(&mut self, checkpoint: u64) {
+        let _ = checkpoint;
+    }
+
+    /// A checkpoint was given up.
+    fn on_abort(&mut self, checkpoint: u64) {
+        let _ = checkpoint;
+    }
+
     /// Called once after the last record and timer of a job that ends well.
     ///
     /// # Errors
@@ -136,6 +151,21 @@ pub trait ProcessFunction: Clone + Send + 'static {
     ) -> Result<(), Failure> {
         let _ = (state, cx);
         Ok(())
+    }
+
+    /// A barrier passes: the state as it is then, with what is written here, belongs to this checkpoint.
+    fn on_snapshot(&mut self, state: &mut Self::State, checkpoint: u64) {
+        let _ = (state, checkpoint);
+    }
+
+    /// A checkpoint is complete. Not every checkpoint is told of, and what holds for one holds for those before it.
+    fn on_complete(&mut self, checkpoint: u64) {
+        let _ = checkpoint;
+    }
+
+    /// A checkpoint was given up.
+    fn on_abort(&mut self, checkpoint: u64) {
+        let _ = checkpoint;
     }
 
     /// Called once after the last record of a job that ends well.

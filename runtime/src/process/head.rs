@@ -5,11 +5,11 @@ use std::marker::PhantomData;
 use millstream_core::{buffer::Records, key::Key, record::Record, time::Timestamp};
 
 use super::{
-    Hashed, KeyedContext, KeyedProcessFunction, State, StateTables,
-    context::Moment,
-    timers::{KeyTimers, TimerKind},
+    Hashed, KeyedContext, KeyedProcessFunction, Opening, Spread, State, StateAccess, StateTable, StateTables, TimerDomain,
+    context::Moment, timers::KeyTimers,
 };
 use crate::{
+    checkpoint::subtask::OperatorReport,
     env::Instant,
     failure::Failure,
     graph::{OperatorInfo, StateInfo},
@@ -20,7 +20,7 @@ use crate::{
     task::{
         contain::Guard,
         context::ChainContext,
-        head::{BatchCursor, Head, One, Progress, TaskContext},
+        head::{Background, BatchCursor, Head, One, Progress, TaskContext},
     },
 };
 
@@ -28,6 +28,9 @@ use crate::{
 const PREFETCH_RECORDS: usize = 64;
 /// How many timers fire before the task looks around.
 const FIRE_TIMERS_LIMIT: usize = 1024;
+
+/// The state that says how far event time has come.
+const WATERMARK_STATE: &str = "watermark";
 
 const NO_ON_TIMER: &str = "a timer has fired, and there is no `on_timer`";
 const NO_ON_TIMER_HINT: &str = "add `fn on_timer(&mut self, timer: Timer, ..)` to the block, or set no timers";
@@ -60,15 +63,19 @@ where
         let opened = function.open(&open);
         guard.done();
         opened.map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
+        let access = cx.state(&info);
+        let opening = Opening { chain: cx, access: &access };
+        // All subtasks had the same at the barrier, unless one had it from another exchange.
+        let watermark = access.restored().all::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
         Ok(ProcessHead {
             key: self.key.clone(),
             function,
-            tables: F::State::open(&open),
-            timers: KeyTimers::open(&open),
+            tables: F::State::open(&opening),
+            timers: KeyTimers::open(&opening, &open),
             state_bytes: open.gauge("state_bytes"),
-            watermark: Timestamp::MIN,
+            access,
+            watermark: watermark.unwrap_or(Timestamp::MIN),
             forward: None,
-            last_clock: None,
             hashes: [0; PREFETCH_RECORDS],
             handler: self.on_error.open(cx, &info),
             info,
@@ -82,7 +89,7 @@ where
 pub(crate) fn describe<F: KeyedProcessFunction>() -> Vec<StateInfo> {
     let mut states = F::State::describe::<F::Key>();
     if F::HAS_ON_TIMER {
-        states.extend(KeyTimers::<F::Key>::describe());
+        states.push(KeyTimers::<F::Key>::describe());
     }
     states
 }
@@ -94,11 +101,10 @@ pub struct ProcessHead<T, K, F: KeyedProcessFunction, H, N> {
     tables: <F::State as State>::Tables<F::Key>,
     timers: KeyTimers<F::Key>,
     state_bytes: Gauge,
+    access: StateAccess,
     watermark: Timestamp,
-    /// The watermark to pass on once the timers that it makes due have fired.
+    /// The watermark to pass on once the timers that are due have fired.
     forward: Option<Timestamp>,
-    /// Until when timers in processing time fire after the end of the input: the last that was set before.
-    last_clock: Option<Timestamp>,
     hashes: [u64; PREFETCH_RECORDS],
     handler: H,
     info: OperatorInfo,
@@ -121,6 +127,28 @@ where
         };
         self.measure();
         Ok(progress)
+    }
+
+    fn restore(&mut self) -> Wait<'_> {
+        Box::pin(async {
+            let mut restored = Vec::new();
+            self.each_table(&mut |table| restored.push(table.restore()));
+            for table in restored {
+                table.await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Copies the rows of one table after the other.
+    fn background(&mut self) -> Background {
+        let mut background = Background::Done;
+        self.each_table(&mut |table| {
+            if background == Background::Done {
+                background = table.walk();
+            }
+        });
+        background
     }
 
     fn timer(&self) -> Option<Timestamp> {
@@ -189,17 +217,16 @@ where
     /// Fires the timers that are due, a bounded number; then passes the watermark on.
     fn fire(&mut self, cx: &TaskContext) -> Result<Option<Progress>, Failure> {
         let mut left = FIRE_TIMERS_LIMIT;
-        let clock = match self.last_clock {
-            Some(last) => last,
-            None if self.watermark == Timestamp::MAX => Timestamp::MIN,
-            None => Timestamp::from_millis(cx.wall.millis().saturating_sub(1)),
+        // Once the input has ended, no timer is worth waiting for.
+        let clock = match self.watermark {
+            Timestamp::MAX => Timestamp::MAX,
+            _ => Timestamp::from_millis(cx.wall.millis().saturating_sub(1)),
         };
-        if let Some(progress) = self.fire_until(TimerKind::Processing, clock, cx, &mut left)? {
+        if let Some(progress) = self.fire_until(TimerDomain::ProcessingTime, clock, cx, &mut left)? {
             return Ok(Some(progress));
         }
-        self.last_clock = None;
         let Some(watermark) = self.forward else { return Ok(None) };
-        if let Some(progress) = self.fire_until(TimerKind::Event, watermark, cx, &mut left)? {
+        if let Some(progress) = self.fire_until(TimerDomain::EventTime, self.watermark, cx, &mut left)? {
             return Ok(Some(progress));
         }
         self.forward = None;
@@ -207,16 +234,16 @@ where
         Ok(None)
     }
 
-    /// Fires timers of one kind, `left` of both kinds at most.
+    /// Fires timers by one clock, `left` by both at most.
     fn fire_until(
         &mut self,
-        kind: TimerKind,
+        domain: TimerDomain,
         until: Timestamp,
         cx: &TaskContext,
         left: &mut usize,
     ) -> Result<Option<Progress>, Failure> {
         let moment = Moment { watermark: self.watermark, wall: cx.wall };
-        while let Some((key, timer)) = self.timers.pop(kind, until) {
+        while let Some((key, timer)) = self.timers.pop(domain, until) {
             if !F::HAS_ON_TIMER {
                 return Err(self.blame(Failure::new(NO_ON_TIMER).with_hint(NO_ON_TIMER_HINT)));
             }
@@ -244,14 +271,36 @@ where
     /// Sets the gauges.
     fn measure(&mut self) {
         let mut bytes = 0;
-        self.tables.for_each(&mut |table| bytes += table.bytes());
-        self.timers.for_each(&mut |table| bytes += table.bytes());
+        self.each_table(&mut |table| bytes += table.bytes());
         self.state_bytes.set(bytes as i64);
         self.timers.measure();
     }
 
+    fn each_table<'a>(&'a mut self, visit: &mut dyn FnMut(&'a mut dyn StateTable)) {
+        self.tables.for_each(visit);
+        self.timers.for_each(visit);
+    }
+
+    /// Takes part in a checkpoint.
+    fn snapshot(&mut self) -> Result<OperatorReport, Failure> {
+        let watermark = self.access.encode(WATERMARK_STATE, Spread::Union, &[self.watermark])?;
+        // All or none: a table that is frozen alone would wait in vain for its rows to be uploaded.
+        let mut ready = Ok(());
+        self.each_table(&mut |table| ready = ready.clone().and_then(|()| table.check_freeze()));
+        ready?;
+        let mut uploads = Vec::new();
+        self.each_table(&mut |table| uploads.push(table.freeze()));
+        Ok(OperatorReport { values: vec![watermark], uploads: uploads.into_iter().collect::<Result<_, _>>()? })
+    }
+
     fn blame(&self, failure: Failure) -> Failure {
         failure.at_operator(&self.info.to_string(), Some(self.info.location))
+    }
+
+    fn call_hook(&mut self, hook: impl FnOnce(&mut F)) {
+        let guard = Guard::new(&self.info);
+        hook(&mut self.function);
+        guard.done();
     }
 
     fn pass_on(&mut self, signal: Signal) {
@@ -271,11 +320,23 @@ where
     fn signal(&mut self, signal: Signal) {
         match signal {
             Signal::Watermark(at) => {
-                self.watermark = at;
+                // Behind a restore it may begin further back than it was.
+                self.watermark = self.watermark.max(at);
                 self.forward = Some(at);
-                if at == Timestamp::MAX {
-                    self.last_clock = self.timers.last_processing();
-                }
+            }
+            Signal::Barrier(barrier) => {
+                self.call_hook(|function| function.on_snapshot(barrier.checkpoint));
+                let report = self.snapshot();
+                self.access.report(barrier, report);
+                self.pass_on(signal);
+            }
+            Signal::Completed(checkpoint) => {
+                self.call_hook(|function| function.on_complete(checkpoint));
+                self.pass_on(signal);
+            }
+            Signal::Aborted(checkpoint) => {
+                self.call_hook(|function| function.on_abort(checkpoint));
+                self.pass_on(signal);
             }
             signal => self.pass_on(signal),
         }

@@ -3,12 +3,10 @@
 use std::marker::PhantomData;
 
 use millstream_core::{key::Key, record::Record, schema::Schema};
+use millstream_state::collections::ListRows;
 
-use super::{
-    Hashed, StateField, StateRef, StateTable, StateTables,
-    tables::{self, Lists},
-};
-use crate::{graph::StateKind, operator::OpenContext};
+use super::{Hashed, Opening, StateField, StateRef, StateTable, StateTables, tables::Stored};
+use crate::graph::StateKind;
 
 /// A list for each key: a field of a [`State`](super::State). Each element is a row of its own, so a list may be long: what is written at a snapshot is what has been
 /// appended.
@@ -22,8 +20,8 @@ impl<T: Record> StateField for ListState<T> {
     type Table<K: Key> = ListTable<K, T>;
     type Ref<'a, 'k, K: Key> = ListRef<'a, 'k, K, T>;
 
-    fn open<K: Key>(name: &'static str, cx: &OpenContext<'_>) -> ListTable<K, T> {
-        ListTable(tables::lists(name, cx))
+    fn open<K: Key>(name: &'static str, cx: &Opening<'_>) -> ListTable<K, T> {
+        ListTable(Stored::open(name, cx))
     }
 
     #[inline(always)]
@@ -33,7 +31,7 @@ impl<T: Record> StateField for ListState<T> {
 }
 
 /// The lists of all keys.
-pub struct ListTable<K: Key, T: Record>(Lists<K, T>);
+pub struct ListTable<K: Key, T: Record>(Stored<ListRows<K, T>>);
 
 impl<K: Key, T: Record> StateTables for ListTable<K, T> {
     #[inline(always)]
@@ -41,14 +39,14 @@ impl<K: Key, T: Record> StateTables for ListTable<K, T> {
         self.0.prefetch(hash);
     }
 
-    fn for_each(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
-        visit(&mut self.0);
+    fn for_each<'a>(&'a mut self, visit: &mut dyn FnMut(&'a mut dyn StateTable)) {
+        self.0.for_each(visit);
     }
 }
 
 /// The list of a key.
 pub struct ListRef<'a, 'k, K: Key, T: Record> {
-    lists: &'a mut Lists<K, T>,
+    lists: &'a mut Stored<ListRows<K, T>>,
     key: Hashed<'k, K>,
 }
 
@@ -60,18 +58,33 @@ impl<K: Key, T: Record> ListRef<'_, '_, K, T> {
     }
 
     /// How many elements there are.
-    pub fn len(&self) -> usize {
-        self.lists.len(self.key.hash, self.key.key)
+    pub fn len(&self) -> u64 {
+        self.lists.len_of(self.key.hash, self.key.key)
     }
 
     /// True if there are none.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.lists.is_empty_of(self.key.hash, self.key.key)
+    }
+
+    /// The element at a position, from 0.
+    pub fn get(&self, position: u64) -> Option<&T> {
+        self.lists.get(self.key.hash, self.key.key, position)
+    }
+
+    /// The element at a position, to be changed.
+    pub fn get_mut(&mut self, position: u64) -> Option<&mut T> {
+        self.lists.get_mut(self.key.hash, self.key.key, position)
     }
 
     /// All elements, in the order in which they were appended.
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
         self.lists.iter(self.key.hash, self.key.key)
+    }
+
+    /// Puts these elements in the place of all.
+    pub fn replace(&mut self, elements: impl IntoIterator<Item = T>) {
+        self.lists.replace(self.key.hash, self.key.key, elements);
     }
 
     /// Removes all elements.

@@ -3,12 +3,10 @@
 use std::{marker::PhantomData, ops::RangeBounds};
 
 use millstream_core::{key::Key, record::Record, schema::Schema};
+use millstream_state::collections::MapRows;
 
-use super::{
-    Hashed, StateField, StateRef, StateTable, StateTables,
-    tables::{self, Maps},
-};
-use crate::{graph::StateKind, operator::OpenContext};
+use super::{Hashed, Opening, StateField, StateRef, StateTable, StateTables, tables::Stored};
+use crate::graph::StateKind;
 
 /// A map for each key, in the order of `E`: a field of a [`State`](super::State). Each entry is a row of its own, so a map may be large: what is written at a
 /// snapshot is the entries that have changed.
@@ -22,8 +20,8 @@ impl<E: Key, V: Record> StateField for MapState<E, V> {
     type Table<K: Key> = MapTable<K, E, V>;
     type Ref<'a, 'k, K: Key> = MapRef<'a, 'k, K, E, V>;
 
-    fn open<K: Key>(name: &'static str, cx: &OpenContext<'_>) -> MapTable<K, E, V> {
-        MapTable(tables::maps(name, cx))
+    fn open<K: Key>(name: &'static str, cx: &Opening<'_>) -> MapTable<K, E, V> {
+        MapTable(Stored::open(name, cx))
     }
 
     #[inline(always)]
@@ -33,7 +31,7 @@ impl<E: Key, V: Record> StateField for MapState<E, V> {
 }
 
 /// The maps of all keys.
-pub struct MapTable<K: Key, E: Key, V: Record>(Maps<K, E, V>);
+pub struct MapTable<K: Key, E: Key, V: Record>(Stored<MapRows<K, E, V>>);
 
 impl<K: Key, E: Key, V: Record> StateTables for MapTable<K, E, V> {
     #[inline(always)]
@@ -41,14 +39,14 @@ impl<K: Key, E: Key, V: Record> StateTables for MapTable<K, E, V> {
         self.0.prefetch(hash);
     }
 
-    fn for_each(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
-        visit(&mut self.0);
+    fn for_each<'a>(&'a mut self, visit: &mut dyn FnMut(&'a mut dyn StateTable)) {
+        self.0.for_each(visit);
     }
 }
 
 /// The map of a key. Its keys are given as views: `state.pages.insert("/", 1)`.
 pub struct MapRef<'a, 'k, K: Key, E: Key, V: Record> {
-    maps: &'a mut Maps<K, E, V>,
+    maps: &'a mut Stored<MapRows<K, E, V>>,
     key: Hashed<'k, K>,
 }
 
@@ -80,7 +78,10 @@ impl<K: Key, E: Key, V: Record> MapRef<'_, '_, K, E, V> {
     /// Sets the value of an entry; the value that it had.
     #[inline]
     pub fn insert(&mut self, entry: E::View<'_>, value: V) -> Option<V> {
-        self.maps.insert(self.key.hash, self.key.key, entry, value)
+        let mut value = Some(value);
+        // A new entry takes the value; of an old one it is left.
+        let place = self.entry(entry, || value.take().expect("an entry is made once"));
+        value.map(|value| std::mem::replace(place, value))
     }
 
     /// Removes an entry; the value that it had.
@@ -91,22 +92,25 @@ impl<K: Key, E: Key, V: Record> MapRef<'_, '_, K, E, V> {
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.maps.len(self.key.hash, self.key.key)
+        self.maps.len_of(self.key.hash, self.key.key)
     }
 
     /// True if there are none.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.maps.is_empty_of(self.key.hash, self.key.key)
     }
 
     /// All entries, in the order of their keys.
-    pub fn iter(&self) -> impl Iterator<Item = (&E, &V)> {
-        self.maps.range(self.key.hash, self.key.key, ..)
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (E::View<'_>, &V)> {
+        self.maps.iter(self.key.hash, self.key.key)
     }
 
     /// The entries with keys in a range, in their order: `state.minutes.range(..=at)`.
-    pub fn range<'e>(&self, range: impl RangeBounds<E::View<'e>>) -> impl Iterator<Item = (&E, &V)> {
-        self.maps.range(self.key.hash, self.key.key, range)
+    pub fn range<'e>(
+        &self,
+        range: impl RangeBounds<E::View<'e>>,
+    ) -> impl DoubleEndedIterator<Item = (E::View<'_>, &V)> {
+        self.maps.range(self.key.hash, self.key.key, range.start_bound().cloned(), range.end_bound().cloned())
     }
 
     /// Removes all entries.

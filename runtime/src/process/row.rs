@@ -7,22 +7,17 @@ use std::{
 };
 
 use millstream_core::{key::Key, record::Record, schema::Schema};
+use millstream_state::{row::ByKey, table::Table};
 
-use super::{
-    Absent, Hashed, StateField, StateRef, StateTable, StateTables,
-    tables::{self, Rows},
-};
-use crate::{
-    graph::{StateInfo, StateKind},
-    operator::OpenContext,
-};
+use super::{Absent, Hashed, Opening, StateField, StateRef, StateTable, StateTables, tables::Stored};
+use crate::graph::{StateInfo, StateKind};
 
 /// The name of the state that has a struct's plain fields; no field can be called so.
 const PLAIN_FIELDS: &str = "plain-fields";
 
 /// A row for each key, and what an absent one reads as.
 pub struct FieldsTable<K: Key, V: Record> {
-    rows: Rows<K, V>,
+    rows: Stored<Table<ByKey<K>, V>>,
     make: fn() -> V,
     absent: V,
 }
@@ -34,12 +29,12 @@ impl<K: Key, V: Record> FieldsTable<K, V> {
     }
 
     /// The table of a subtask, for the plain fields of a struct. `absent` makes what a row is before it is first written.
-    pub fn open(cx: &OpenContext<'_>, absent: fn() -> V) -> Self {
+    pub fn open(cx: &Opening<'_>, absent: fn() -> V) -> Self {
         Self::named(PLAIN_FIELDS, cx, absent)
     }
 
-    fn named(name: &'static str, cx: &OpenContext<'_>, absent: fn() -> V) -> Self {
-        Self { rows: tables::rows(name, cx), make: absent, absent: absent() }
+    fn named(name: &'static str, cx: &Opening<'_>, absent: fn() -> V) -> Self {
+        Self { rows: Stored::open(name, cx), make: absent, absent: absent() }
     }
 
     /// The row of a key.
@@ -55,8 +50,8 @@ impl<K: Key, V: Record> StateTables for FieldsTable<K, V> {
         self.rows.prefetch(hash);
     }
 
-    fn for_each(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
-        visit(&mut self.rows);
+    fn for_each<'a>(&'a mut self, visit: &mut dyn FnMut(&'a mut dyn StateTable)) {
+        self.rows.for_each(visit);
     }
 }
 
@@ -125,7 +120,7 @@ impl<T: Record + Absent> StateField for ValueState<T> {
     type Table<K: Key> = FieldsTable<K, T>;
     type Ref<'a, 'k, K: Key> = ValueRef<'a, 'k, K, T>;
 
-    fn open<K: Key>(name: &'static str, cx: &OpenContext<'_>) -> FieldsTable<K, T> {
+    fn open<K: Key>(name: &'static str, cx: &Opening<'_>) -> FieldsTable<K, T> {
         FieldsTable::named(name, cx, T::absent)
     }
 

@@ -2,9 +2,13 @@
 
 use millstream_core::{key::Key, schema::Schema};
 
+use super::Opening;
 use crate::{
+    checkpoint::subtask::Upload,
+    failure::Failure,
     graph::{StateInfo, StateKind},
-    operator::OpenContext,
+    operator::Wait,
+    task::head::Background,
 };
 
 /// State that is kept for each key: `#[derive(State)]` implements it for a struct.
@@ -25,7 +29,7 @@ pub trait State: 'static {
     /// What it consists of, for keys of this type.
     fn describe<K: Key>() -> Vec<StateInfo>;
     /// The tables of a subtask.
-    fn open<K: Key>(cx: &OpenContext<'_>) -> Self::Tables<K>;
+    fn open<K: Key>(cx: &Opening<'_>) -> Self::Tables<K>;
     /// The state of a key.
     fn handle<'a, 'k, K: Key>(tables: &'a mut Self::Tables<K>, key: Hashed<'k, K>) -> Self::Handle<'a, 'k, K>;
 }
@@ -42,7 +46,7 @@ impl State for () {
         Vec::new()
     }
 
-    fn open<K: Key>(_: &OpenContext<'_>) {}
+    fn open<K: Key>(_: &Opening<'_>) {}
 
     fn handle<'a, 'k, K: Key>((): &'a mut (), _: Hashed<'k, K>) {}
 }
@@ -82,7 +86,7 @@ pub trait StateField: 'static {
         StateInfo { name, kind: Self::KIND, key: Some(K::SCHEMA), entry: Self::ENTRY, value: Self::VALUE }
     }
     /// The table of a subtask.
-    fn open<K: Key>(name: &'static str, cx: &OpenContext<'_>) -> Self::Table<K>;
+    fn open<K: Key>(name: &'static str, cx: &Opening<'_>) -> Self::Table<K>;
     /// The values of a key.
     fn at<'a, 'k, K: Key>(table: &'a mut Self::Table<K>, key: Hashed<'k, K>) -> Self::Ref<'a, 'k, K>;
 }
@@ -100,21 +104,27 @@ pub trait StateTables: Send + 'static {
     /// Asks the processor for what it has of a key, ahead of its look-up.
     fn prefetch(&self, hash: u64);
     /// Shows every table.
-    fn for_each(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable));
+    fn for_each<'a>(&'a mut self, visit: &mut dyn FnMut(&'a mut dyn StateTable));
 }
 
-/// A table, whatever it holds.
+/// A table, whatever it holds: what checkpoints and metrics ask of it.
 pub trait StateTable: Send {
-    /// The state's name.
-    fn name(&self) -> &'static str;
     /// What it takes in memory, in bytes, without what keys and values own elsewhere.
     fn bytes(&self) -> usize;
+    /// An error if it cannot be frozen now, since the snapshot before is still being written.
+    fn check_freeze(&mut self) -> Result<(), Failure>;
+    /// Begins a snapshot. The upload has to be run.
+    fn freeze(&mut self) -> Result<Upload, Failure>;
+    /// Takes a step of copying rows for the snapshot.
+    fn walk(&mut self) -> Background;
+    /// Reads back the rows of the checkpoint that the job goes on from.
+    fn restore(&mut self) -> Wait<'_>;
 }
 
 impl StateTables for () {
     #[inline(always)]
     fn prefetch(&self, _: u64) {}
-    fn for_each(&mut self, _: &mut dyn FnMut(&mut dyn StateTable)) {}
+    fn for_each<'a>(&'a mut self, _: &mut dyn FnMut(&'a mut dyn StateTable)) {}
 }
 
 impl<A: StateTables, B: StateTables> StateTables for (A, B) {
@@ -124,7 +134,7 @@ impl<A: StateTables, B: StateTables> StateTables for (A, B) {
         self.1.prefetch(hash);
     }
 
-    fn for_each(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
+    fn for_each<'a>(&'a mut self, visit: &mut dyn FnMut(&'a mut dyn StateTable)) {
         self.0.for_each(visit);
         self.1.for_each(visit);
     }

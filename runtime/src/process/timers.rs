@@ -1,11 +1,11 @@
 //! Timers: for each key and time one, in event time and in processing time.
 
 use millstream_core::{key::Key, record::Record, time::Timestamp};
+use millstream_state::{backend::Checkpointed as _, collections::Timers};
 
-use super::{
-    Hashed, StateTable,
-    tables::{self, TimerQueue},
-};
+pub use millstream_state::collections::TimerDomain;
+
+use super::{Hashed, Opening, StateTable, StateTables as _, tables::Stored};
 use crate::{
     graph::{StateInfo, StateKind},
     metrics::{Counter, Gauge},
@@ -18,112 +18,85 @@ pub struct Timer {
     /// For when it was set.
     pub at: Timestamp,
     /// By which clock.
-    pub kind: TimerKind,
-}
-
-/// By which clock a timer fires.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TimerKind {
-    /// By the watermark.
-    Event,
-    /// By the clock on the wall.
-    Processing,
+    pub domain: TimerDomain,
 }
 
 impl Timer {
     /// True if it was set by `event_timer`.
     pub fn is_event(self) -> bool {
-        self.kind == TimerKind::Event
+        self.domain == TimerDomain::EventTime
     }
 
     /// True if it was set by `processing_timer`.
     pub fn is_processing(self) -> bool {
-        self.kind == TimerKind::Processing
+        self.domain == TimerDomain::ProcessingTime
     }
 }
 
-/// The names of the states in which timers are kept; no field can be called so.
-const EVENT_TIMERS: &str = "event-timers";
-const PROCESSING_TIMERS: &str = "processing-timers";
+/// The name of the state in which timers are kept; no field can be called so.
+const TIMERS_STATE: &str = "pending-timers";
 
 /// The timers of a subtask's keys.
 pub(crate) struct KeyTimers<K: Key> {
-    event: TimerQueue<K>,
-    processing: TimerQueue<K>,
+    timers: Stored<Timers<K>>,
     late: Counter,
     pending: Gauge,
 }
 
 impl<K: Key> KeyTimers<K> {
     /// What is kept of them.
-    pub(super) fn describe() -> [StateInfo; 2] {
-        [EVENT_TIMERS, PROCESSING_TIMERS].map(|name| StateInfo {
-            name,
+    pub(super) fn describe() -> StateInfo {
+        StateInfo {
+            name: TIMERS_STATE,
             kind: StateKind::Timers,
             key: Some(K::SCHEMA),
             entry: None,
             value: <Timestamp as Record>::SCHEMA,
-        })
+        }
     }
 
-    pub(super) fn open(cx: &OpenContext<'_>) -> Self {
+    pub(super) fn open(cx: &Opening<'_>, metrics: &OpenContext<'_>) -> Self {
         Self {
-            event: tables::timers(EVENT_TIMERS, cx),
-            processing: tables::timers(PROCESSING_TIMERS, cx),
-            late: cx.counter("late_timers"),
-            pending: cx.gauge("timers"),
+            timers: Stored::open(TIMERS_STATE, cx),
+            late: metrics.counter("late_timers"),
+            pending: metrics.gauge("timers"),
         }
     }
 
     #[inline]
     pub(super) fn set_event(&mut self, key: Hashed<'_, K>, at: Timestamp, watermark: Timestamp) {
-        if at <= watermark {
+        let new = self.timers.register(key.hash, key.key, TimerDomain::EventTime, at);
+        if new && at <= watermark {
             self.late.add(1);
         }
-        self.event.set(key.hash, key.key, at);
     }
 
     #[inline]
     pub(super) fn set_processing(&mut self, key: Hashed<'_, K>, at: Timestamp) {
-        self.processing.set(key.hash, key.key, at);
+        self.timers.register(key.hash, key.key, TimerDomain::ProcessingTime, at);
     }
 
     #[inline]
-    pub(super) fn delete_event(&mut self, key: Hashed<'_, K>, at: Timestamp) {
-        self.event.delete(key.hash, key.key, at);
-    }
-
-    #[inline]
-    pub(super) fn delete_processing(&mut self, key: Hashed<'_, K>, at: Timestamp) {
-        self.processing.delete(key.hash, key.key, at);
+    pub(super) fn delete(&mut self, key: Hashed<'_, K>, domain: TimerDomain, at: Timestamp) {
+        self.timers.delete(key.hash, key.key, domain, at);
     }
 
     /// Removes the first timer that is due, with its key.
-    pub(super) fn pop(&mut self, kind: TimerKind, until: Timestamp) -> Option<(K, Timer)> {
-        let queue = match kind {
-            TimerKind::Event => &mut self.event,
-            TimerKind::Processing => &mut self.processing,
-        };
-        queue.pop_until(until).map(|(key, at)| (key, Timer { at, kind }))
+    pub(super) fn pop(&mut self, domain: TimerDomain, until: Timestamp) -> Option<(K, Timer)> {
+        self.timers.pop_due(domain, until).map(|(at, key)| (key, Timer { at, domain }))
     }
 
     /// For when the first timer in processing time is set.
     pub(super) fn first_processing(&self) -> Option<Timestamp> {
-        self.processing.first()
+        self.timers.next(TimerDomain::ProcessingTime)
     }
 
-    /// For when the last timer in processing time is set.
-    pub(super) fn last_processing(&self) -> Option<Timestamp> {
-        self.processing.last()
-    }
-
-    pub(super) fn for_each(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
-        visit(&mut self.event);
-        visit(&mut self.processing);
+    pub(super) fn for_each<'a>(&'a mut self, visit: &mut dyn FnMut(&'a mut dyn StateTable)) {
+        self.timers.for_each(visit);
     }
 
     /// Says how many there are.
     pub(super) fn measure(&self) {
-        self.pending.set((self.event.len() + self.processing.len()) as i64);
+        self.pending.set(self.timers.len() as i64);
     }
 }

@@ -4,7 +4,7 @@ use std::{marker::PhantomData, sync::Arc};
 
 use millstream_core::{record::Record, time::Timestamp};
 
-use super::{Context, OperatorState, ProcessFunction};
+use super::{Context, OperatorState, ProcessFunction, StateAccess, ValuePart};
 use crate::{
     env::Env,
     failure::{Failure, Location},
@@ -65,6 +65,14 @@ impl<F: ProcessFunction> Operator<F::In> for Unkeyed<F> {
         F::State::describe()
     }
 
+    fn restore(&mut self, access: &StateAccess) -> Result<(), Failure> {
+        self.state.restore(access)
+    }
+
+    fn snapshot(&self, access: &StateAccess) -> Result<Vec<ValuePart>, Failure> {
+        self.state.snapshot(access)
+    }
+
     fn open(&mut self, cx: &OpenContext<'_>) -> Result<(), Failure> {
         self.env = Some(Arc::clone(cx.env()));
         self.function.open(&mut self.state, cx)
@@ -86,6 +94,18 @@ impl<F: ProcessFunction> Operator<F::In> for Unkeyed<F> {
             self.function.on_end(&mut self.state, &mut context!(self, at, out))?;
         }
         Ok(())
+    }
+
+    fn on_snapshot(&mut self, checkpoint: u64) {
+        self.function.on_snapshot(&mut self.state, checkpoint);
+    }
+
+    fn on_complete(&mut self, checkpoint: u64) {
+        self.function.on_complete(checkpoint);
+    }
+
+    fn on_abort(&mut self, checkpoint: u64) {
+        self.function.on_abort(checkpoint);
     }
 
     fn close(&mut self) -> Result<(), Failure> {

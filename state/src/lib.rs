@@ -6,6 +6,7 @@
 
 pub mod backend;
 pub mod collections;
+pub mod conformance;
 pub mod groups;
 pub mod manifest;
 pub mod row;

@@ -148,7 +148,11 @@ impl<'b, B: Backend, R: RowKey, V: Record> Trial<'b, B, R, V> {
             self.write(number);
             match self.random.below(10_000) {
                 0 if self.running.is_none() => self.freeze(),
-                1..10 => self.walk(),
+                1..200 => self.walk(),
+                200..1_000 => {
+                    let earlier = self.random.below(number + 1);
+                    self.remove(earlier);
+                }
                 _ => {}
             }
         }
@@ -157,7 +161,7 @@ impl<'b, B: Backend, R: RowKey, V: Record> Trial<'b, B, R, V> {
             self.remove(number);
             match self.random.below(10_000) {
                 0 if self.running.is_none() => self.freeze(),
-                1..10 => self.walk(),
+                1..200 => self.walk(),
                 _ => {}
             }
         }

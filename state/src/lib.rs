@@ -4,6 +4,9 @@
 //! before they are first written again, whichever comes first, as [`Frozen`](snapshot::Frozen) ranges in the order of the hash. Other threads sort and
 //! encode these into a segment. A [`Manifest`](manifest::Manifest) names the segments of a checkpoint.
 
+pub mod backend;
+pub mod collections;
+pub mod conformance;
 pub mod groups;
 pub mod log;
 pub mod manifest;

@@ -109,15 +109,32 @@ impl<R: RowKey, V: Record> Table<R, V> {
     /// The value of a key.
     #[inline]
     pub fn get(&self, hash: u64, key: <R::Key as Record>::View<'_>) -> Option<&V> {
+        self.get_if(hash, |found| R::same(found.view(), key))
+    }
+
+    /// The value of the row of this hash whose key it is.
+    #[inline(always)]
+    pub(crate) fn get_if(&self, hash: u64, is: impl Fn(&R::Key) -> bool) -> Option<&V> {
         let shard = self.directory.find(hash)?;
-        self.shards[shard].rows.get(hash, key).map(|(_, value)| value)
+        self.shards[shard].rows.get(hash, is).map(|(_, value)| value)
+    }
+
+    /// The keys of this hash.
+    pub(crate) fn keys_of(&self, hash: u64) -> impl Iterator<Item = &R::Key> {
+        self.directory.find(hash).into_iter().flat_map(move |shard| self.shards[shard].rows.keys_of(hash))
     }
 
     /// The value of a key, which counts as written.
     #[inline]
     pub fn get_mut(&mut self, hash: u64, key: <R::Key as Record>::View<'_>) -> Option<&mut V> {
+        self.get_mut_if(hash, |found| R::same(found.view(), key))
+    }
+
+    /// The value of the row of this hash whose key it is, which counts as written.
+    #[inline(always)]
+    pub(crate) fn get_mut_if(&mut self, hash: u64, is: impl Fn(&R::Key) -> bool) -> Option<&mut V> {
         let shard = self.entered(hash)?;
-        self.shards[shard].get_mut(hash, key)
+        self.shards[shard].get_mut(hash, is)
     }
 
     /// The value of a key, which counts as written, made by `value` if the key is new.
@@ -134,21 +151,32 @@ impl<R: RowKey, V: Record> Table<R, V> {
         key: <R::Key as Record>::View<'_>,
         value: impl FnOnce() -> V,
     ) -> (&R::Key, &mut V) {
+        self.entry_if(hash, |found| R::same(found.view(), key), || (R::Key::from_view(key), value()))
+    }
+
+    /// The row of this hash whose key it is, which counts as written; `row` if there is none.
+    #[inline(always)]
+    pub(crate) fn entry_if(
+        &mut self,
+        hash: u64,
+        is: impl Fn(&R::Key) -> bool,
+        row: impl FnOnce() -> (R::Key, V),
+    ) -> (&R::Key, &mut V) {
         let shard = self.with_room(hash);
-        let (key, value) = self.shards[shard].entry(hash, key, value);
+        let (key, value) = self.shards[shard].entry(hash, is, row);
         (key, value)
     }
 
     /// Removes a row and gives its value.
     #[inline]
     pub fn remove(&mut self, hash: u64, key: <R::Key as Record>::View<'_>) -> Option<V> {
-        self.remove_row(hash, key).map(|(_, value)| value)
+        self.remove_if(hash, |found| R::same(found.view(), key)).map(|(_, value)| value)
     }
 
-    /// Removes a row and gives it.
-    pub(crate) fn remove_row(&mut self, hash: u64, key: <R::Key as Record>::View<'_>) -> Option<(R::Key, V)> {
+    /// Removes the row of this hash whose key it is, and gives it.
+    pub(crate) fn remove_if(&mut self, hash: u64, is: impl Fn(&R::Key) -> bool) -> Option<(R::Key, V)> {
         let shard = self.entered(hash)?;
-        let row = self.shards[shard].remove(hash, key)?;
+        let row = self.shards[shard].remove(hash, is)?;
         self.make_smaller(shard);
         Some(row)
     }
@@ -206,6 +234,15 @@ impl<R: RowKey, V: Record> Table<R, V> {
     ///
     /// If the buffer holds records of another type than `(R::Key, V)`.
     pub fn restore_rows(&mut self, rows: &Buffer) {
+        self.restore_rows_and(rows, |_, _| ());
+    }
+
+    /// Puts in the rows of a buffer, and tells the hashes and keys of those that are new.
+    pub(crate) fn restore_rows_and<'b>(
+        &mut self,
+        rows: &'b Buffer,
+        mut new: impl FnMut(u64, <R::Key as Record>::View<'b>),
+    ) {
         let records = rows.records::<(R::Key, V)>(0);
         let hash = |i: usize| records.hash(i).unwrap_or_else(|| R::hash(records.get(i).0));
         let mut hashes = Vec::with_capacity(RESTORE_PREFETCH_ROWS);
@@ -216,22 +253,36 @@ impl<R: RowKey, V: Record> Table<R, V> {
             for (i, hash) in hashes.iter().enumerate() {
                 if self.range.holds(*hash) {
                     let (key, value) = records.get(start + i);
-                    self.restore_row(*hash, key, value);
+                    if self.restore_row(*hash, key, value) {
+                        new(*hash, key);
+                    }
                 }
             }
         }
     }
 
-    /// Removes the rows whose keys are in a buffer, with [`Table::restore_removed`].
+    /// Removes the rows whose keys are in a buffer, with [`Table::restore_removed`]. Keys of other key groups are passed over.
     ///
     /// # Panics
     ///
     /// If the buffer holds records of another type than `R::Key`.
     pub fn restore_removals(&mut self, removed: &Buffer) {
+        self.restore_removals_and(removed, |_, _| ());
+    }
+
+    /// Removes the rows whose keys are in a buffer, and tells the hashes and keys of those that were there.
+    pub(crate) fn restore_removals_and<'b>(
+        &mut self,
+        removed: &'b Buffer,
+        mut gone: impl FnMut(u64, <R::Key as Record>::View<'b>),
+    ) {
         let records = removed.records::<R::Key>(0);
         for i in 0..removed.len() {
             let key = records.get(i);
-            self.restore_removed(records.hash(i).unwrap_or_else(|| R::hash(key)), key);
+            let hash = records.hash(i).unwrap_or_else(|| R::hash(key));
+            if self.range.holds(hash) && self.restore_removed(hash, key) {
+                gone(hash, key);
+            }
         }
     }
 

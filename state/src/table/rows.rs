@@ -44,32 +44,36 @@ impl<R: RowKey, V: Record> Rows<R, V> {
         self.table.len() < self.table.capacity()
     }
 
-    /// The row of a key.
+    /// The row of this hash whose key it is.
     #[inline(always)]
-    pub(super) fn get(&self, hash: u64, key: <R::Key as Record>::View<'_>) -> Option<&Row<R, V>> {
-        self.table.find(own(hash), |(found, _)| R::same(found.view(), key))
+    pub(super) fn get(&self, hash: u64, is: impl Fn(&R::Key) -> bool) -> Option<&Row<R, V>> {
+        self.table.find(own(hash), |(key, _)| is(key))
     }
 
-    /// The row of a key in its bucket, if there is one.
+    /// The row of this hash whose key it is, in its bucket.
     #[inline(always)]
     pub(super) fn find(
         &mut self,
         hash: u64,
-        key: <R::Key as Record>::View<'_>,
+        is: impl Fn(&R::Key) -> bool,
     ) -> Option<(hash_table::OccupiedEntry<'_, Row<R, V>>, &mut Marks)> {
-        let entry = self.table.find_entry(own(hash), |(found, _)| R::same(found.view(), key)).ok()?;
+        let entry = self.table.find_entry(own(hash), |(key, _)| is(key)).ok()?;
         Some((entry, &mut self.marks))
     }
 
-    /// The bucket of a key, or an empty one for it.
+    /// The bucket of this hash whose key it is, or an empty one for it.
     #[inline(always)]
     pub(super) fn entry(
         &mut self,
         hash: u64,
-        key: <R::Key as Record>::View<'_>,
+        is: impl Fn(&R::Key) -> bool,
     ) -> (hash_table::Entry<'_, Row<R, V>>, &mut Marks) {
-        let same = |(found, _): &Row<R, V>| R::same(found.view(), key);
-        (self.table.entry(own(hash), same, own_of::<R, V>), &mut self.marks)
+        (self.table.entry(own(hash), |(key, _)| is(key), own_of::<R, V>), &mut self.marks)
+    }
+
+    /// The keys of this hash.
+    pub(super) fn keys_of(&self, hash: u64) -> impl Iterator<Item = &R::Key> {
+        self.table.iter_hash(own(hash)).map(|(key, _)| key).filter(move |key| R::hash(key.view()) == hash)
     }
 
     /// Puts in a row that is not there, as it was marked elsewhere. There must be room.

@@ -75,25 +75,25 @@ impl<R: RowKey, V: Record> Shard<R, V> {
         }
     }
 
-    /// The row of a key, marked as written.
+    /// The row of this hash whose key it is, marked as written.
     #[inline(always)]
-    pub(super) fn get_mut(&mut self, hash: u64, key: <R::Key as Record>::View<'_>) -> Option<&mut V> {
-        let (entry, marks) = self.rows.find(hash, key)?;
+    pub(super) fn get_mut(&mut self, hash: u64, is: impl Fn(&R::Key) -> bool) -> Option<&mut V> {
+        let (entry, marks) = self.rows.find(hash, is)?;
         if marks.write(entry.bucket_index()) {
             copy(&mut self.leaving, entry.get(), hash);
         }
         Some(&mut entry.into_mut().1)
     }
 
-    /// The row of a key, marked as written, made by `value` if the key is new. There must be room.
+    /// The row of this hash whose key it is, marked as written; `row` if there is none. There must be room.
     #[inline(always)]
     pub(super) fn entry(
         &mut self,
         hash: u64,
-        key: <R::Key as Record>::View<'_>,
-        value: impl FnOnce() -> V,
+        is: impl Fn(&R::Key) -> bool,
+        row: impl FnOnce() -> Row<R, V>,
     ) -> &mut Row<R, V> {
-        match self.rows.entry(hash, key) {
+        match self.rows.entry(hash, is) {
             (Entry::Occupied(entry), marks) => {
                 if marks.write(entry.bucket_index()) {
                     copy(&mut self.leaving, entry.get(), hash);
@@ -101,16 +101,16 @@ impl<R: RowKey, V: Record> Shard<R, V> {
                 entry.into_mut()
             }
             (Entry::Vacant(entry), marks) => {
-                let entry = entry.insert((R::Key::from_view(key), value()));
+                let entry = entry.insert(row());
                 marks.insert(entry.bucket_index());
                 entry.into_mut()
             }
         }
     }
 
-    /// Removes the row of a key.
-    pub(super) fn remove(&mut self, hash: u64, key: <R::Key as Record>::View<'_>) -> Option<Row<R, V>> {
-        let (entry, marks) = self.rows.find(hash, key)?;
+    /// Removes the row of this hash whose key it is.
+    pub(super) fn remove(&mut self, hash: u64, is: impl Fn(&R::Key) -> bool) -> Option<Row<R, V>> {
+        let (entry, marks) = self.rows.find(hash, is)?;
         let bucket = entry.bucket_index();
         let mark = marks.get(bucket);
         marks.set(bucket, Mark::default());
@@ -147,7 +147,7 @@ impl<R: RowKey, V: Record> Shard<R, V> {
         key: <R::Key as Record>::View<'_>,
         value: <V as Record>::View<'_>,
     ) -> bool {
-        match self.rows.entry(hash, key).0 {
+        match self.rows.entry(hash, |found| R::same(found.view(), key)).0 {
             Entry::Occupied(mut entry) => {
                 entry.get_mut().1 = V::from_view(value);
                 false
@@ -161,7 +161,7 @@ impl<R: RowKey, V: Record> Shard<R, V> {
 
     /// Removes a row without remembering it.
     pub(super) fn restore_removed(&mut self, hash: u64, key: <R::Key as Record>::View<'_>) -> bool {
-        self.rows.find(hash, key).map(|(entry, _)| entry.remove()).is_some()
+        self.rows.find(hash, |found| R::same(found.view(), key)).map(|(entry, _)| entry.remove()).is_some()
     }
 
     /// Copies pending rows from `word` on, until `budget` is used up; true if none are left. A word without rows costs as much as a row.

@@ -61,7 +61,7 @@ fn hashes(range: &Frozen) -> Vec<u64> {
 }
 
 fn assert_in_order(ranges: &[Frozen]) {
-    let bounds: Vec<_> = ranges.iter().map(|range| hashes(range)).collect();
+    let bounds: Vec<_> = ranges.iter().map(hashes).collect();
     for pair in bounds.windows(2) {
         assert!(pair[0].iter().max() < pair[1].iter().min(), "ranges come in the order of the hash");
     }
@@ -107,6 +107,29 @@ fn a_shard_that_splits_while_it_is_frozen_loses_nothing() {
     assert_in_order(&ranges);
     assert_eq!(rows(&ranges), (0..after).filter(|key| *key != 3).map(|key| (key, 2)).collect());
     assert_eq!(removed(&ranges), [3]);
+}
+
+#[test]
+fn the_walker_keeps_its_place_when_the_directory_doubles() {
+    let mut table = table();
+    let before = 2 * growth::SHARD_ROWS as u64 - 10_000;
+    (0..before).for_each(|key| put(&mut table, key, 1));
+    assert_eq!(table.directory.slots(), 2);
+    table.freeze(SnapshotKind::Full);
+    let mut ranges = Vec::new();
+    while ranges.is_empty() {
+        if let Walked::Range(frozen) = table.walk(10_000).expect("small rows are encoded") {
+            ranges.push(frozen);
+        }
+    }
+    assert!(matches!(table.walk(10_000), Ok(Walked::More)));
+    let upper = (before..).filter(|key| hash(*key) >> 63 == 1).take(20_000);
+    upper.for_each(|key| put(&mut table, key, 1)); // so that it is the upper shard that splits
+    assert_eq!((table.directory.slots(), table.shards.len()), (4, 3));
+    ranges.extend(walk_all(&mut table));
+    assert_eq!(ranges.len(), 2);
+    assert_in_order(&ranges);
+    assert_eq!(rows(&ranges), (0..before).map(|key| (key, 1)).collect());
 }
 
 #[test]

@@ -32,8 +32,11 @@ impl CheckpointStore {
         let Some(highest) = self.list_log().await?.highest() else {
             let mut segments = self.objects().list(Some(&Path::from(SEGMENTS)));
             let any = segments.try_next().await.map_err(|source| StoreError::objects("list the segments", source))?;
-            let what = "there are segments, but no log".to_owned();
-            return if any.is_some() { Err(StoreError::Incomplete { what }) } else { Ok(None) };
+            // The log is looked at once more: the first claim, and segments under it, may have come in between.
+            if any.is_some() && self.list_log().await?.highest().is_none() {
+                return Err(StoreError::Incomplete { what: "there are segments, but no log".to_owned() });
+            }
+            return Ok(None);
         };
         match self.entry(highest).await {
             Ok(entry) => check_job(entry.body.job(), job).map(|()| Some(entry.body.run())),
@@ -64,7 +67,8 @@ impl Leader {
     ///
     /// # Errors
     ///
-    /// Fails if there are checkpoints and none can be used, if something is of a later version, or if the store fails.
+    /// Fails if there are checkpoints and none can be used, if something is of a later version, if another process has claimed the log and deleted what was
+    /// to be read, or if the store fails.
     pub async fn recover(&mut self) -> Result<Recovery, StoreError> {
         let mut newest = None;
         let mut skipped = self.damaged.clone();
@@ -81,6 +85,9 @@ impl Leader {
                 Err(error) => return Err(error),
             }
         }
+        if !skipped.is_empty() {
+            self.ensure_leading().await?;
+        }
         skipped.sort_by_key(|(number, _)| Reverse(*number));
         if let Some((number, _)) = &newest {
             skipped.retain(|(skipped, _)| skipped > number);
@@ -92,6 +99,14 @@ impl Leader {
             return Err(StoreError::NoneUsable { skipped });
         }
         Ok(Recovery { newest, skipped, last_checkpoint: self.last_checkpoint })
+    }
+
+    /// What is missing may have been deleted by someone who claimed the log meanwhile: that is no damage.
+    async fn ensure_leading(&self) -> Result<(), StoreError> {
+        match self.store.list_log().await?.highest() {
+            Some(number) if number != self.last_number() => Err(StoreError::Deposed { number }),
+            _ => Ok(()),
+        }
     }
 
     /// Reads what counts of the entries before the claim: down to the newest checkpoint, and those that this one says were kept.

@@ -22,7 +22,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use millstream_state::{
     groups::GroupRange,
-    log::{Candidate, CommitError, Leader, OwnerId},
+    log::{Candidate, CommitError, Leader, OwnerId, Recovery},
     manifest::{CheckpointKind, KeyedPart, Manifest, OperatorState, SegmentRef, Spread, ValuePart},
     row::ByKey,
     segment::SegmentWriter,
@@ -70,6 +70,22 @@ struct Committed {
     id: Id,
 }
 
+impl World {
+    /// Someone goes on from a checkpoint, or from nothing.
+    fn lead(&mut self, claim: u64, line: Option<Vec<Id>>) {
+        let line = line.unwrap_or_default();
+        for id in &line {
+            assert!(
+                !self.dead.contains(id),
+                "{id:?} is found by the leader {claim}, and was not there before: {self:?}"
+            );
+        }
+        // What someone tries who claimed the log later may still come.
+        self.dead.extend(self.tried.iter().filter(|id| id.0 <= claim && !line.contains(id)));
+        self.led.push(Led { claim, line });
+    }
+}
+
 /// A process that has become the leader.
 #[derive(Debug)]
 struct Led {
@@ -90,6 +106,10 @@ struct World {
     long_pauses: u64,
     committed: Vec<Committed>,
     led: Vec<Led>,
+    /// Every checkpoint that was ever to be committed, and those among them that were not found by someone who went on from what he found. They must never
+    /// be found again: what belongs to them may have been cleared away.
+    tried: BTreeSet<Id>,
+    dead: BTreeSet<Id>,
     deposed: usize,
     unknown: usize,
 }
@@ -318,56 +338,84 @@ async fn attempt(store: &CheckpointStore, world: &Shared) {
         Err(StoreError::Objects { .. } | StoreError::Deposed { .. }) => return,
         Err(error) => panic!("a claim failed: {error}"),
     };
-    let recovery = match leader.recover().await {
-        Ok(recovery) => recovery,
-        Err(StoreError::Objects { .. } | StoreError::Deposed { .. }) => return,
-        Err(error) => panic!("recovery failed: {error}"),
-    };
-    assert_eq!(recovery.skipped, [], "nothing was damaged");
+    let claim = leader.claim_number();
+    let mut unique = 0;
+    // A job whose attempt has failed goes on under the same claim.
+    for _ in 0..1 + world.below(3) {
+        let recovery = match leader.recover().await {
+            Ok(recovery) => recovery,
+            Err(StoreError::Objects { .. } | StoreError::Deposed { .. }) => return,
+            Err(error) => panic!("recovery failed: {error}"),
+        };
+        assert_eq!(recovery.skipped, [], "nothing was damaged");
+        world.with(|world| world.lead(claim, recovery.newest.as_ref().map(|(_, manifest)| line_of(manifest))));
+        let _ = leader.sweep().await; // what is left is swept another time
+        if !run_attempt(store, world, &mut leader, recovery, &mut unique).await {
+            return;
+        }
+    }
+}
+
+/// Takes checkpoints for a while. False if the process has to stop.
+async fn run_attempt(
+    store: &CheckpointStore,
+    world: &Shared,
+    leader: &mut Leader,
+    recovery: Recovery,
+    unique: &mut u64,
+) -> bool {
+    let claim = leader.claim_number();
     let (mut line, mut segments) = match &recovery.newest {
         Some((_, manifest)) => (line_of(manifest), segments_of(manifest).to_vec()),
         None => (Vec::new(), Vec::new()),
     };
-    let claim = leader.claim_number();
-    world.with(|world| world.led.push(Led { claim, line: line.clone() }));
-    let _ = leader.sweep().await; // what is left is swept another time
-
-    let mut checkpoint = recovery.last_checkpoint;
-    for unique in 0..world.below(6) {
-        let Ok(new) = put_segment(store, claim, unique).await else { continue };
+    for _ in 0..world.below(6) {
+        *unique += 1;
+        let Ok(new) = put_segment(store, claim, *unique).await else { continue };
         // Sometimes a full segment, sometimes one more in the chain.
         if world.below(3) == 0 {
             segments.clear();
         }
         segments.push(new);
-        checkpoint += 1;
-        line.push((claim, checkpoint));
-        if !commit(&mut leader, world, &line, &segments).await {
-            return;
+        line.push((claim, *unique));
+        match commit(leader, world, &line, &segments).await {
+            Commit::Next => {}
+            Commit::Restart => return true,
+            Commit::Stop => return false,
         }
         let _ = leader.retain().await; // what is left is deleted another time
     }
+    true
 }
 
-/// Commits a checkpoint, or leaves it unknown whether it was. False if the process has to stop.
-async fn commit(leader: &mut Leader, world: &Shared, line: &[Id], segments: &[SegmentRef]) -> bool {
+/// What comes after a commit.
+enum Commit {
+    Next,
+    Restart,
+    Stop,
+}
+
+/// Commits a checkpoint, or leaves it unknown whether it was.
+async fn commit(leader: &mut Leader, world: &Shared, line: &[Id], segments: &[SegmentRef]) -> Commit {
     let (manifest, claim) = (manifest(line, segments), leader.claim_number());
+    world.with(|world| world.tried.extend(line.last()));
     loop {
         match leader.commit(&manifest).await {
             Ok(entry) => {
                 let id = *line.last().expect("it has a place in the line itself");
                 world.with(|world| world.committed.push(Committed { entry, claim, id }));
-                return true;
+                return Commit::Next;
             }
             Err(CommitError::Deposed { .. }) => {
                 world.with(|world| world.deposed += 1);
-                return false;
+                return Commit::Stop;
             }
             Err(CommitError::Unknown(_)) => {
                 world.with(|world| world.unknown += 1);
-                match world.below(4) {
-                    0 => return false,    // it gives up
-                    1 | 2 => return true, // it goes on to the next checkpoint
+                match world.below(5) {
+                    0 => return Commit::Stop,
+                    1 | 2 => return Commit::Restart,
+                    3 => return Commit::Next, // its own checkpoint will be part of the next one
                     _ => world.pause().await,
                 }
             }
@@ -427,6 +475,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 /// All that was reported as committed is one line, and everyone who led went on from its end.
 fn check(world: &World, last: &Led) {
     for led in world.led.iter().chain([last]) {
+        // (What it has committed itself comes behind.)
         for committed in world.committed.iter().filter(|committed| committed.entry < led.claim) {
             assert!(
                 led.line.contains(&committed.id),
@@ -466,6 +515,8 @@ fn simulate(seed: u64, tally: &mut Tally) {
         long_pauses,
         committed: Vec::new(),
         led: Vec::new(),
+        tried: BTreeSet::new(),
+        dead: BTreeSet::new(),
         deposed: 0,
         unknown: 0,
     })));
@@ -477,6 +528,7 @@ fn simulate(seed: u64, tally: &mut Tally) {
     }
     let last = now(last_start(&memory));
     world.with(|world| {
+        world.lead(last.claim, Some(last.line.clone()));
         check(world, &last);
         tally.committed += world.committed.len();
         tally.led += world.led.len();

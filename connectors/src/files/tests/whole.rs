@@ -64,35 +64,48 @@ proptest! {
     }
 
     #[test]
-    fn a_reader_goes_on_where_another_stopped_in_a_packed_file_too(
-        lines in prop::collection::vec("[a-c\u{e9}]{0,9}", 1..40),
-        packing in prop::sample::select(&PACKINGS[..]), stop_after in 1_usize..40,
+    fn readers_go_on_where_others_stopped_at_any_time(
+        text in text(), packing in prop::sample::select(&PACKINGS[..]), split_bytes in 1_u64..80,
+        stops in prop::collection::btree_set(0_usize..120, 1..12), chunk in 1_usize..40,
     ) {
         let directory = tempfile::tempdir().unwrap();
-        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-        file(directory.path(), &packing.name("lines.txt"), packing.pack(text.as_bytes()));
-        let read = block_on(async {
-            let source = TextFiles::read(directory.path());
+        file(directory.path(), &packing.name("lines.txt"), packing.pack(&text));
+        let (good, bad) = block_on(async {
+            let source = TextFiles::read(directory.path()).split_bytes(split_bytes);
             let cx = ConnectorContext::detached(TokioEnv::current(), "test");
-            let split = source.enumerator(&cx).unwrap().discover().await.unwrap().splits.remove(0);
-            let mut first = FileReader::new(Arc::clone(cx.env()), source.format, TINY);
-            first.open(split).unwrap();
-            let mut all = (Vec::new(), Vec::new());
-            while first.fetch().await.unwrap() == Fetched::Data {
-                let stop = first.records(|record| {
-                    all.0.push(record.to_owned());
-                    all.0.len() == stop_after
-                });
-                if stop == Stop::Full {
-                    break;
+            let sizes = [TINY, Sizes { chunk, ..TINY }, Sizes::DEFAULT];
+            let (mut all, mut events) = ((Vec::new(), Vec::new()), 0);
+            for split in source.enumerator(&cx).unwrap().discover().await.unwrap().splits {
+                let mut reader = FileReader::new(Arc::clone(cx.env()), source.format, TINY);
+                reader.open(split).unwrap();
+                loop {
+                    if stops.contains(&events) {
+                        let position = reader.position();
+                        reader = FileReader::new(Arc::clone(cx.env()), source.format, sizes[events % 3]);
+                        reader.open(position).unwrap();
+                    }
+                    events += 1;
+                    // An event is a fetch, a record, or a bad line.
+                    let stop = reader.records(|record| {
+                        all.0.push(record.to_owned());
+                        true
+                    });
+                    let fetches = match stop {
+                        Stop::Full => false,
+                        Stop::Empty => true,
+                        Stop::Fault => !reader.reject(true, |bad| {
+                            all.1.push(bad.line);
+                            Ok(())
+                        }).unwrap(),
+                    };
+                    if fetches && reader.fetch().await.unwrap() == Fetched::EndOfSplit {
+                        break;
+                    }
                 }
             }
-            let mut second = source.reader(&cx).unwrap();
-            second.open(first.position()).unwrap();
-            drain(&mut second, &mut all).await.unwrap();
             all
         });
-        prop_assert_eq!(read, (lines, vec![]));
+        prop_assert_eq!((good, bad), reference(&text));
     }
 }
 

@@ -97,7 +97,7 @@ struct World {
 struct IsOver;
 
 impl CrashEnv {
-    /// A world with the time, tasks and random numbers of this one.
+    /// A world with the time, tasks, random numbers and files of this one.
     pub fn new(sim: Arc<SimEnv>, mishap: Mishap) -> Arc<Self> {
         let world = Arc::new(World {
             mishap,
@@ -107,7 +107,8 @@ impl CrashEnv {
             file_operations: AtomicU64::new(0),
             main: Mutex::default(),
         });
-        Arc::new(Self { sim, files: WorldFiles::new(Arc::clone(&world)), world })
+        let files = WorldFiles::new(Arc::clone(&sim), Arc::clone(&world));
+        Arc::new(Self { sim, world, files })
     }
 
     /// Runs everything until the future is done, as [`SimEnv::block_on`] does, or the world is over: then all tasks are dropped and there is no result.

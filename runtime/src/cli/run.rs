@@ -6,10 +6,7 @@ use futures::{
     Stream, StreamExt,
     future::{Either, select},
 };
-use tracing::{
-    dispatcher::{has_been_set, set_default, set_global_default},
-    warn,
-};
+use tracing::dispatcher::{has_been_set, set_default, set_global_default};
 
 use super::{
     Console, EXIT_DONE, EXIT_FAILED, EXIT_USAGE,
@@ -137,15 +134,14 @@ impl Look {
         (sample, status, now)
     }
 
-    /// Begins to tell other processes. A job runs without it, too.
-    fn serve(self, dir: &Path) -> Option<Server> {
-        let (job, env, shown) = (self.job.clone(), Arc::clone(&self.env), dir.display());
+    /// Begins to tell other processes.
+    fn serve(self, dir: &Path) -> Server {
+        let (job, env) = (self.job.clone(), Arc::clone(&self.env));
         let status = move || {
             let (sample, status, now) = self.look();
             json::status(self.job.name(), &sample, &status, now)
         };
-        let server = Server::start(dir, job, status, env);
-        server.map_err(|why| warn!(dir = %shown, why, "this job cannot be asked by other processes")).ok()
+        Server::start(dir, job, status, env)
     }
 }
 
@@ -163,7 +159,7 @@ async fn attend(
     let checkpoints = graph.settings.checkpoints.dir.clone();
     let job = local::start(graph, Arc::clone(&env));
     let look = Look { job: job.clone(), env: Arc::clone(&env), began, is_bounded: boundedness == Boundedness::Bounded };
-    let server = checkpoints.as_ref().and_then(|dir| look.clone().serve(dir));
+    let server = checkpoints.as_ref().map(|dir| look.clone().serve(dir));
     let mut stop = Stop::NotAsked;
     let mut stopping: BoxFuture<'_, Result<u64, String>> = Box::pin(pending());
     let mut done = std::pin::pin!(job.wait());

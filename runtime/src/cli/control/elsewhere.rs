@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::protocol::Request;
 use crate::{control::JobControl, env::Env};
 
-/// What would answer requests.
+/// What would answer requests. Nobody can ask.
 pub(in crate::cli) struct Server;
 
 impl Server {
@@ -16,8 +16,8 @@ impl Server {
         _: J,
         _: impl Fn() -> Value + Send + Sync + 'static,
         _: Arc<dyn Env>,
-    ) -> Result<Self, String> {
-        Err("a running job can be asked on Unix only".to_owned())
+    ) -> Self {
+        Self
     }
 
     pub(in crate::cli) async fn close(self, _: &dyn Env) {}

@@ -1,6 +1,13 @@
 //! The job's end: answers requests while the job runs.
 
-use std::{convert::Infallible, io, path::Path, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    path::{Path, PathBuf},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{
     StreamExt,
@@ -13,7 +20,7 @@ use tracing::{debug, warn};
 
 use super::{
     protocol::{self, REQUEST_BYTES_LIMIT, Request},
-    socket::{self, Bound},
+    socket::{self, Unbound},
 };
 use crate::{control::JobControl, env::Env, task::flag::Flag};
 
@@ -23,6 +30,8 @@ pub(super) const CONNECTIONS_LIMIT: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the end of the job waits for answers that are under way.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
+/// How long it is waited until the job has made its directory.
+const BIND_PAUSE: Duration = Duration::from_millis(50);
 /// How long it is waited after a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -31,33 +40,26 @@ pub(in crate::cli) struct Server {
     closing: Flag,
     /// Ends when nobody answers any more.
     answering: mpsc::Receiver<Infallible>,
-    bound: Bound,
 }
 
 impl Server {
-    /// Begins to answer at the socket in a directory. `status` says how the job is. Call it inside of the tokio runtime.
-    ///
-    /// # Errors
-    ///
-    /// Why nobody can ask.
+    /// Begins to answer at the socket in a directory, once the job has made that. `status` says how the job is. A job runs without it, too: what is wrong
+    /// with the socket is logged.
     pub(in crate::cli) fn start<J: JobControl>(
         dir: &Path,
         job: J,
         status: impl Fn() -> Value + Send + Sync + 'static,
         env: Arc<dyn Env>,
-    ) -> Result<Self, String> {
-        let bound = socket::bind(dir, env.random());
-        let (listener, bound) = bound.map_err(|error| format!("no control socket in `{}`: {error}", dir.display()))?;
+    ) -> Self {
         let closing = Flag::default();
         let (alive, answering) = mpsc::channel(0);
         let shared = Shared { job, status, env: Arc::clone(&env), closing: closing.clone(), _alive: alive };
-        env.spawn("control", Box::pin(accept(listener, Arc::new(shared))));
-        Ok(Self { closing, answering, bound })
+        env.spawn("control", Box::pin(serve(dir.to_owned(), Arc::new(shared))));
+        Self { closing, answering }
     }
 
     /// Takes no more requests, and waits a moment for the answers to those before.
     pub(in crate::cli) async fn close(mut self, env: &dyn Env) {
-        drop(self.bound); // who asks from here on is told that there is nobody
         self.closing.set();
         select(self.answering.next(), env.sleep(LAST_ANSWERS)).await;
     }
@@ -73,20 +75,54 @@ struct Shared<J, S> {
     _alive: mpsc::Sender<Infallible>,
 }
 
+impl<J, S> Shared<J, S> {
+    /// What a future gives, unless the server is closed before.
+    async fn unless_closed<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        match select(pin!(future), pin!(self.closing.wait())).await {
+            Either::Left((value, _)) => Some(value),
+            Either::Right(_) => None,
+        }
+    }
+
+    /// What a future gives, unless it takes too long.
+    async fn in_time<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        match select(pin!(future), self.env.sleep(PATIENCE)).await {
+            Either::Left((value, _)) => Some(value),
+            Either::Right(_) => None,
+        }
+    }
+}
+
+async fn serve<J: JobControl, S: Fn() -> Value + Send + Sync + 'static>(dir: PathBuf, shared: Arc<Shared<J, S>>) {
+    let bound = loop {
+        match socket::bind(&dir, shared.env.random()).await {
+            Ok(bound) => break bound,
+            // The job makes its directory, or fails soon since the one who answers there has its checkpoints.
+            Err(Unbound::NoDirectory | Unbound::Taken) => {}
+            Err(Unbound::Failed(error)) => {
+                warn!(dir = %dir.display(), %error, "other processes cannot ask this job: there is no control socket");
+                return;
+            }
+        }
+        let pause = shared.env.sleep(BIND_PAUSE);
+        if shared.unless_closed(pause).await.is_none() {
+            return;
+        }
+    };
+    let (listener, _bound) = bound; // its file is removed before `shared` is dropped, which somebody waits for
+    accept(listener, &shared).await;
+}
+
 /// Takes connections until the server is closed.
 async fn accept<J: JobControl, S: Fn() -> Value + Send + Sync + 'static>(
     listener: UnixListener,
-    shared: Arc<Shared<J, S>>,
+    shared: &Arc<Shared<J, S>>,
 ) {
     let slots = Arc::new(());
-    loop {
-        let accepted = match select(pin!(listener.accept()), pin!(shared.closing.wait())).await {
-            Either::Left((accepted, _)) => accepted,
-            Either::Right(_) => return,
-        };
+    while let Some(accepted) = shared.unless_closed(listener.accept()).await {
         match accepted {
             Ok((stream, _)) if Arc::strong_count(&slots) <= CONNECTIONS_LIMIT => {
-                let (shared, slot) = (Arc::clone(&shared), Arc::clone(&slots));
+                let (shared, slot) = (Arc::clone(shared), Arc::clone(&slots));
                 let env = Arc::clone(&shared.env);
                 let attended = async move {
                     if let Err(error) = attend(Connection { stream, read: Vec::new() }, &shared).await {
@@ -114,10 +150,9 @@ async fn attend<J: JobControl, S: Fn() -> Value + Send + Sync>(
     shared: &Shared<J, S>,
 ) -> io::Result<()> {
     loop {
-        let closing = pin!(shared.closing.wait());
-        let line = match select(pin!(connection.line()), select(closing, shared.env.sleep(PATIENCE))).await {
-            Either::Left((line, _)) => line?,
-            Either::Right(_) => return Ok(()),
+        let line = match shared.unless_closed(shared.in_time(connection.line())).await {
+            Some(Some(line)) => line?,
+            Some(None) | None => return Ok(()),
         };
         let (answer, is_last) = match line {
             Line::Whole(line) => (respond(&shared.job, &shared.status, &line).await, false),
@@ -126,10 +161,8 @@ async fn attend<J: JobControl, S: Fn() -> Value + Send + Sync>(
             }
             Line::End => return Ok(()),
         };
-        match select(pin!(connection.write(answer + "\n")), shared.env.sleep(PATIENCE)).await {
-            Either::Left((written, _)) => written?,
-            Either::Right(_) => return Err(io::ErrorKind::TimedOut.into()),
-        }
+        let written = shared.in_time(connection.write(answer + "\n")).await;
+        written.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))?;
         if is_last {
             return Ok(());
         }

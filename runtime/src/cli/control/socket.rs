@@ -1,4 +1,4 @@
-//! The socket file beside the checkpoints: made, found, taken over from a process that is gone, and removed at the end.
+//! The socket file beside the checkpoints: made, found, replaced if its process is gone, and removed at the end.
 
 use std::{
     fs::{File, Permissions},
@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 
 use crate::env::{Disk, Files};
 
@@ -51,10 +51,32 @@ pub(super) struct Bound {
     file: (u64, u64),
 }
 
-/// Listens in a directory. Whatever socket is there is replaced: the process that took the job over last is the one to ask, and one that is gone has left
-/// a file that nobody listens at. Only this user may connect. Call it inside of a tokio runtime.
-pub(super) fn bind(dir: &Path, random: u64) -> io::Result<(UnixListener, Bound)> {
-    Disk.create_dir(dir)?;
+/// Why there is no socket.
+#[derive(Debug)]
+pub(super) enum Unbound {
+    /// There is no directory. It is not made here: who makes it must see to it that it survives a crash of the machine.
+    NoDirectory,
+    /// Another process answers there.
+    Taken,
+    /// The system says this.
+    Failed(io::Error),
+}
+
+/// Listens in a directory. A socket that nobody listens at is replaced. Only this user may connect. Call it inside of a tokio runtime.
+pub(super) async fn bind(dir: &Path, random: u64) -> Result<(UnixListener, Bound), Unbound> {
+    if !Disk.is_dir(dir) {
+        return Err(Unbound::NoDirectory);
+    }
+    let present = reach(dir, NAME).map_err(Unbound::Failed)?;
+    match UnixStream::connect(&present.path).await {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {}
+        // That it takes no connection just now, or none of ours, does not mean that it is gone.
+        Ok(_) | Err(_) => return Err(Unbound::Taken),
+    }
+    place(dir, random).map_err(Unbound::Failed)
+}
+
+fn place(dir: &Path, random: u64) -> io::Result<(UnixListener, Bound)> {
     // Made under another name, so that it is there only once it is ours alone.
     let temporary = format!("{NAME}.{:08x}", random >> 32);
     let at = dir.join(&temporary);

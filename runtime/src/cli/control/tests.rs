@@ -29,6 +29,9 @@ use crate::{
     settings::Setting,
 };
 
+/// So often it is looked whether somebody answers.
+const ATTEMPTS: usize = 1_000_000;
+
 /// Remembers what it was told. A stop is answered when the test says so.
 #[derive(Clone, Default)]
 struct Told {
@@ -73,9 +76,21 @@ fn running(dir: &Path) -> Running {
     let (env, server) = runtime.block_on(async {
         let env = TokioEnv::current();
         let server = Server::start(dir, job.clone(), || json!({ "job": "told" }), Arc::<TokioEnv>::clone(&env));
-        (env, server.expect("the directory is ours"))
+        (env, server)
     });
-    Running { runtime, env, server, job, stop }
+    let running = Running { runtime, env, server, job, stop };
+    if dir.is_dir() {
+        is_answered(dir);
+    }
+    running
+}
+
+/// Waits until somebody answers.
+fn is_answered(dir: &Path) {
+    assert!((0..ATTEMPTS).any(|_| {
+        std::thread::yield_now();
+        ask(dir, &Request::Status).is_ok()
+    }));
 }
 
 impl Running {
@@ -157,7 +172,7 @@ fn connections_have_a_bound() {
     assert!(refused.contains("16 others are connected already") || refused.contains("was lost"), "{refused}");
     open.pop();
     // The slot is free once the other end has seen that.
-    assert!((0..10_000).any(|_| ask(dir.path(), &Request::Status).is_ok()));
+    is_answered(dir.path());
     running.close();
 }
 
@@ -191,22 +206,51 @@ fn the_socket_is_for_one_user_alone() {
 }
 
 #[test]
-fn a_socket_that_was_left_is_replaced_and_one_of_a_successor_is_left() {
+fn a_socket_that_was_left_is_replaced() {
     let dir = directory();
     drop(UnixListener::bind(dir.path().join(NAME)).expect("the directory is ours"));
     let gone = ask(dir.path(), &Request::Status).expect_err("nobody listens");
     assert!(gone.contains("the process that listened at `control.sock` is gone"), "{gone}");
+    let running = running(dir.path());
+    assert_eq!(ask(dir.path(), &Request::Checkpoint), Ok(json!({ "checkpoint": 7 })));
+    running.close();
+    assert!(!dir.path().join(NAME).exists());
+}
+
+#[test]
+fn a_process_that_answers_keeps_its_socket() {
+    let dir = directory();
     let first = running(dir.path());
     let second = running(dir.path());
-    assert_eq!(ask(dir.path(), &set("checkpoint.retained", "5")).map(|_| ()), Ok(()));
-    assert_eq!(
-        (first.job.set.lock().expect("nobody panics").len(), second.job.set.lock().expect("nobody panics").len()),
-        (0, 1)
-    );
+    let counts = |running: &Running| running.job.set.lock().expect("nobody panics").len();
+    assert!(ask(dir.path(), &set("checkpoint.retained", "5")).is_ok());
+    assert_eq!((counts(&first), counts(&second)), (1, 0));
     first.close();
-    assert_eq!(ask(dir.path(), &Request::Checkpoint), Ok(json!({ "checkpoint": 7 })));
+    is_answered(dir.path()); // by the other, which has waited for its turn
+    assert!(ask(dir.path(), &set("checkpoint.retained", "5")).is_ok());
+    assert_eq!(counts(&second), 1);
     second.close();
-    assert!(!dir.path().join(NAME).exists());
+}
+
+#[test]
+fn a_socket_that_another_process_has_put_there_is_not_removed() {
+    let dir = directory();
+    let running = running(dir.path());
+    fs::remove_file(dir.path().join(NAME)).expect("it is there");
+    let _other = UnixListener::bind(dir.path().join(NAME)).expect("the directory is ours");
+    running.close();
+    assert!(dir.path().join(NAME).exists());
+}
+
+#[test]
+fn the_directory_is_the_jobs_to_make() {
+    let dir = directory();
+    let checkpoints = dir.path().join("checkpoints");
+    let running = running(&checkpoints);
+    assert!(ask(&checkpoints, &Request::Status).is_err() && !checkpoints.exists());
+    fs::create_dir(&checkpoints).expect("the directory above is ours");
+    is_answered(&checkpoints);
+    running.close();
 }
 
 #[test]
@@ -214,6 +258,7 @@ fn a_directory_may_be_deep() {
     let dir = directory();
     let deep = dir.path().join("a".repeat(100)).join("b".repeat(100));
     let deep = deep.as_path();
+    fs::create_dir_all(deep).expect("the directory above is ours");
     if cfg!(any(target_os = "linux", target_os = "android")) {
         let running = running(deep);
         assert_eq!(ask(deep, &Request::Checkpoint), Ok(json!({ "checkpoint": 7 })));

@@ -6,9 +6,12 @@ mod aggregate;
 mod errors;
 mod job;
 mod operator;
+mod operator_state;
 mod options;
 mod paths;
+mod process;
 mod record;
+mod state;
 mod types;
 
 use proc_macro::TokenStream;
@@ -130,6 +133,117 @@ pub fn key(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn aggregate(arguments: TokenStream, item: TokenStream) -> TokenStream {
     aggregate::attribute(arguments.into(), item.into()).into()
+}
+
+/// Makes a struct state that a process function keeps for each key.
+///
+/// ```ignore
+/// #[derive(State, Default)]
+/// struct Session {
+///     logins: u64,
+///     last: Option<Timestamp>,
+///     pages: MapState<String, u64>,
+/// }
+/// ```
+///
+/// Fields of record types are kept together, one row for each key. A field that is a `MapState`, a `ListState`, an `AggregatingState`, a `ReducingState` or a
+/// `ValueState` is a state of its own, which is stored entry by entry. Functions get `&mut StateOf<Session>`, a handle with the same fields: `state.logins += 1`,
+/// `state.pages.insert("/", 1)`. Reading costs nothing; a use as `&mut` keeps the row from then on. Before that the plain fields read as those of the
+/// struct's [`Default`]. `state.clear()` removes what is stored for the key, `state.is_absent()` says whether there is anything.
+///
+/// A struct of plain fields only is what the handle derefs to, so its methods work. It is made a record, with a view, and must not derive
+/// [`Record`](macro@Record) besides. Of others the plain fields become a struct `SessionFields`, and the handle is a struct `SessionHandle`.
+///
+/// | attribute | on | meaning |
+/// |---|---|---|
+/// | `#[state(name = "..")]` | a collection | the state's name, by which it is found again; otherwise that of the field |
+/// | `#[record(rename = "..")]`, `#[record(with = Adapter)]` | a plain field | as for a record |
+/// | `#[state(crate = path)]` | the struct | where the `millstream` crate is |
+#[proc_macro_derive(State, attributes(state, record))]
+pub fn derive_state(input: TokenStream) -> TokenStream {
+    state::derive(&syn::parse_macro_input!(input as syn::DeriveInput)).into()
+}
+
+/// Makes a struct state that each subtask of a process function without key keeps for itself.
+///
+/// ```ignore
+/// #[derive(OperatorState, Default)]
+/// struct Batch {
+///     #[state(list)]
+///     waiting: Vec<Trade>,
+///     #[state(broadcast)]
+///     rules: BTreeMap<String, f64>,
+/// }
+/// ```
+///
+/// Functions get it as `&mut Batch`. Each field is a state, and says who gets it when a job goes on from a checkpoint, perhaps with another parallelism:
+///
+/// | attribute | type | |
+/// |---|---|---|
+/// | `#[state(list)]` | `Vec<T>` | each element goes to one subtask |
+/// | `#[state(union)]` | `Vec<T>` | all elements go to every subtask |
+/// | `#[state(broadcast)]` | any record | every subtask has the same, and gets it again |
+///
+/// `#[state(list, name = "..")]` gives the state another name than that of the field, `#[state(crate = path)]` on the struct says where the `millstream` crate is. The
+/// struct has a [`Default`], the state before the first record.
+#[proc_macro_derive(OperatorState, attributes(state))]
+pub fn derive_operator_state(input: TokenStream) -> TokenStream {
+    operator_state::derive(&syn::parse_macro_input!(input as syn::DeriveInput)).into()
+}
+
+/// Makes a type a process function, from an impl block with its functions: `.process(Inactivity { after })`.
+///
+/// ```ignore
+/// #[derive(Clone)]
+/// struct Inactivity {
+///     after: Duration,
+/// }
+///
+/// #[process]
+/// impl Inactivity {
+///     fn on_record(
+///         &mut self,
+///         login: LoginView<'_>,
+///         state: &mut StateOf<Session>,
+///         cx: &mut KeyedContext<'_, String, Alert>,
+///     ) {
+///         if let Some(last) = state.last.replace(cx.timestamp()) {
+///             cx.delete_event_timer(last + self.after);
+///         }
+///         cx.event_timer(cx.timestamp() + self.after);
+///     }
+///
+///     fn on_timer(
+///         &mut self,
+///         timer: Timer,
+///         state: &mut StateOf<Session>,
+///         cx: &mut KeyedContext<'_, String, Alert>,
+///     ) {
+///         cx.emit(AlertView { user: cx.key(), since: state.last });
+///         state.clear();
+///     }
+/// }
+/// ```
+///
+/// With a `KeyedContext<'_, Key, Out>` the function stands behind `.key_by(..)` or `.key_with(..)`, and has state ([`State`](macro@State)) and timers for each key;
+/// with a `Context<'_, Out>` it takes any stream, and has state of each subtask's own ([`OperatorState`](macro@OperatorState)). The parameter for state may be
+/// left out.
+///
+/// | function | called |
+/// |---|---|
+/// | `on_record(record, state, cx)` | for each record; may return a `Result` to reject it |
+/// | `on_timer(timer, state, cx)` | when a timer of the key fires |
+/// | `on_end(state, cx)` | at the end of the input; without key only |
+/// | `open(cx: &OpenContext<'_>)` | once in each subtask before the first record; without key also `open(state, cx)` |
+/// | `close()` | once in each subtask, after the end |
+/// | `on_snapshot(checkpoint)` | before the state goes into a checkpoint; without key also `on_snapshot(state, checkpoint)` |
+/// | `on_complete(checkpoint)`, `on_abort(checkpoint)` | when a checkpoint is complete, or was given up |
+///
+/// All but `on_record` may be left out. `on_timer`, `on_end`, `open` and `close` may return a `Result`, whose error fails the job. The type must be `Clone` and
+/// `Send`, since each subtask has one of its own; what is kept in its fields is not part of checkpoints.
+#[proc_macro_attribute]
+pub fn process(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    process::attribute(arguments.into(), item.into()).into()
 }
 
 /// Makes a function a job of this binary: `cargo run -- run name`.

@@ -54,6 +54,23 @@ impl Paths {
         quote_spanned!(span=> #root::__private::runtime)
     }
 
+    /// `millstream_runtime::process`.
+    pub(crate) fn process(&self) -> TokenStream {
+        let runtime = self.runtime();
+        quote!(#runtime::process)
+    }
+
+    /// `millstream_runtime::process`, located at `span`.
+    pub(crate) fn process_at(&self, span: Span) -> TokenStream {
+        let runtime = self.runtime_at(span);
+        quote_spanned!(span=> #runtime::process)
+    }
+
+    /// The root, for the attributes of other macros: `crate = root`.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// `inventory`.
     pub(crate) fn inventory(&self) -> TokenStream {
         let root = &self.root;

@@ -17,6 +17,7 @@ pub mod local;
 pub mod metrics;
 pub mod operator;
 pub mod operators;
+pub mod process;
 pub mod registry;
 #[allow(dead_code, reason = "what keeps count of restarts is for the driver of checkpoints")]
 pub mod restart;

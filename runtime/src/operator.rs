@@ -3,15 +3,19 @@
 use std::{fmt::Display, future::Future, pin::Pin};
 
 use millstream_core::{key::Key, record::Record, time::Timestamp};
+use millstream_state::manifest::ValuePart;
 
 pub use millstream_core::outcome::{Each, Outcome, Perhaps, Several, Verdict, each};
 
 pub use crate::annotated::Annotated;
-use crate::checkpoint::Barrier;
-use crate::env::Instant;
 pub use crate::failure::{Failure, Location};
 pub use crate::operators::opened::{Opened, WithResource};
 pub use crate::task::context::OpenContext;
+use crate::{
+    checkpoint::{Barrier, subtask::StateAccess},
+    env::Instant,
+    graph::StateInfo,
+};
 
 /// Something to await; the one allocation of a wait, never made for a record.
 pub type Wait<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
@@ -136,7 +140,7 @@ macro_rules! forward_stage {
 }
 pub(crate) use forward_stage;
 
-/// A stateless operator, fused into its chain. `#[map]`, `#[filter]`, `#[flat_map]` and `#[filter_map]` implement it for a
+/// An operator on single records, fused into its chain. `#[map]`, `#[filter]`, `#[flat_map]` and `#[filter_map]` implement it for a
 /// function; `.then(op)` puts it into a stream. Each subtask works on a clone of its own.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an operator on records of type `{T}`",
@@ -161,6 +165,31 @@ pub trait Operator<T: Record>: Clone + Send + 'static {
         None
     }
 
+    /// What it keeps between records, as lists of values; nothing, unless it says otherwise.
+    fn states(&self) -> Vec<StateInfo> {
+        Vec::new()
+    }
+
+    /// Gets back what it kept, before it is opened; called only if there are [`Operator::states`].
+    ///
+    /// # Errors
+    ///
+    /// A failure fails the job.
+    fn restore(&mut self, access: &StateAccess) -> Result<(), Failure> {
+        let _ = access;
+        Ok(())
+    }
+
+    /// What it keeps, for a checkpoint; called only if there are [`Operator::states`].
+    ///
+    /// # Errors
+    ///
+    /// A failure declines the checkpoint.
+    fn snapshot(&self, access: &StateAccess) -> Result<Vec<ValuePart>, Failure> {
+        let _ = access;
+        Ok(Vec::new())
+    }
+
     /// Called once before the first record, on the subtask's own clone.
     ///
     /// # Errors
@@ -183,8 +212,17 @@ pub trait Operator<T: Record>: Clone + Send + 'static {
         out: &mut N,
     ) -> Result<(), Self::Error>;
 
-    /// A barrier passes: what was put out before it belongs to this checkpoint. An operator of this kind has no state that could be restored; what it keeps is
-    /// for caches and clients.
+    /// Learns of a watermark before it is passed on, and may push results that come before it. At the end of the input it is [`Timestamp::MAX`].
+    ///
+    /// # Errors
+    ///
+    /// A failure fails the job.
+    fn watermark<N: Push<Self::Out>>(&mut self, at: Timestamp, out: &mut N) -> Result<(), Failure> {
+        let _ = (at, out);
+        Ok(())
+    }
+
+    /// A barrier passes: what was put out before it belongs to this checkpoint.
     fn on_snapshot(&mut self, checkpoint: u64) {
         let _ = checkpoint;
     }

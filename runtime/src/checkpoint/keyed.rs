@@ -15,6 +15,7 @@ use futures::{
 };
 use millstream_core::{buffer::PushError, record::Record};
 use millstream_state::{
+    backend::Checkpointed,
     groups::GroupRange,
     manifest::{KeyedPart, SegmentRef},
     row::RowKey,
@@ -68,9 +69,15 @@ pub(crate) struct Blank {
 }
 
 impl Blank {
+    /// The key groups of a table, and whether its changes are marked.
+    pub(crate) fn parts(self) -> (GroupRange, Tracking) {
+        (self.groups, if self.tracked { Tracking::Changes } else { Tracking::None })
+    }
+
     /// An empty table.
     pub(crate) fn table<R: RowKey, V: Record>(self) -> Table<R, V> {
-        Table::new(self.groups, if self.tracked { Tracking::Changes } else { Tracking::None })
+        let (groups, tracking) = self.parts();
+        Table::new(groups, tracking)
     }
 }
 
@@ -136,23 +143,33 @@ impl<R: RowKey, V: Record> Snapshots<R, V> {
         self.sender.is_some()
     }
 
-    /// Which kind of snapshot comes next, given how many rows have changed. Begins it.
+    /// Whether a snapshot can begin.
     ///
     /// # Errors
     ///
     /// If the one before is still being written.
-    pub(crate) fn kind(&mut self, dirty_share: f64) -> Result<SnapshotKind, Failure> {
+    pub(crate) fn check(&mut self) -> Result<(), Failure> {
         if self.sender.as_ref().is_some_and(mpsc::Sender::is_closed) {
             self.give_up();
         }
-        let mut chain = lock(&self.chain);
-        if chain.writing || self.is_copying() {
+        if lock(&self.chain).writing || self.is_copying() {
             return Err(Failure::new(format!(
                 "the snapshot before is still being written: state `{}` takes longer than the checkpoint interval",
                 self.state
             ))
             .with_hint("raise `checkpoint.interval` or `checkpoint.timeout`"));
         }
+        Ok(())
+    }
+
+    /// Which kind of snapshot comes next, given how many rows have changed. Begins it.
+    ///
+    /// # Errors
+    ///
+    /// If the one before is still being written.
+    pub(crate) fn kind(&mut self, dirty_share: f64) -> Result<SnapshotKind, Failure> {
+        self.check()?;
+        let mut chain = lock(&self.chain);
         chain.writing = true;
         let delta = !chain.broken && !chain.segments.is_empty() && dirty_share <= FULL_SHARE;
         Ok(if delta { SnapshotKind::Delta } else { SnapshotKind::Full })
@@ -250,19 +267,19 @@ impl<R: RowKey, V: Record> Snapshots<R, V> {
         }
     }
 
-    /// Freezes the only table of a state. What becomes of it is part of the operator's report.
+    /// Freezes a state that is in one table. What becomes of it is part of the operator's report.
     ///
     /// # Errors
     ///
     /// If the snapshot before is still being written.
-    pub(crate) fn freeze(&mut self, table: &mut Table<R, V>) -> Result<Upload, Failure> {
+    pub(crate) fn freeze(&mut self, table: &mut impl Checkpointed) -> Result<Upload, Failure> {
         let kind = self.kind(table.dirty_share())?;
         table.freeze(kind);
         Ok(self.begin(kind, Vec::new()))
     }
 
-    /// A step of copying the rows of the only table of a state.
-    pub(crate) fn walk(&mut self, table: &mut Table<R, V>) -> Background {
+    /// A step of copying the rows of a state that is in one table.
+    pub(crate) fn walk(&mut self, table: &mut impl Checkpointed) -> Background {
         if !self.is_copying() {
             if self.take_given_up() {
                 table.abandon();
@@ -333,7 +350,7 @@ pub(crate) enum Walk {
 /// A step of copying the rows of a table.
 pub(crate) fn step<R: RowKey, V: Record>(
     snapshots: &mut Snapshots<R, V>,
-    table: &mut Table<R, V>,
+    table: &mut impl Checkpointed,
     namespace: Namespace,
 ) -> Walk {
     match table.walk(WALK_ROWS) {

@@ -27,6 +27,11 @@ impl Restored {
         self.0.as_ref().map(|(manifest, index)| &manifest.operators[*index])
     }
 
+    /// True if it has values of a state, were it none at all.
+    pub(crate) fn has(&self, state: &str) -> bool {
+        self.operator().is_some_and(|operator| operator.values.iter().any(|part| part.state == state))
+    }
+
     /// All values of a state, in the order of the subtasks that had them.
     pub(crate) fn all<T: Record>(&self, state: &str) -> Result<Vec<T>, Failure> {
         self.values(state, |_, _| true)

@@ -3,16 +3,20 @@
 mod build;
 pub mod check;
 pub mod render;
+mod state;
 
 use std::{any::Any, fmt};
 
 pub(crate) use build::{Draft, SharedGraph};
+use millstream_core::record::Record;
 use millstream_state::manifest::ValuePart;
+pub use state::{StateInfo, StateKind};
 
 use crate::{
     checkpoint::restored::Restored,
     env::BoxFuture,
     failure::{Failure, Location},
+    operator::Operator,
     settings::Settings,
     source::{Boundedness, ConnectorContext},
     task::{context::ChainContext, flag::Flag, head::Head},
@@ -33,16 +37,31 @@ pub struct OperatorInfo {
     pub location: Location,
     /// True if it keeps state, positions or transactions, so that it needs an id that survives changes of the job.
     pub stateful: bool,
+    /// What it keeps, by name.
+    pub states: Vec<StateInfo>,
 }
 
 impl OperatorInfo {
     pub(crate) fn new(kind: &'static str, name: &str, location: Location) -> Self {
         let name = if name == kind { String::new() } else { name.to_owned() };
-        Self { kind, name, detail: String::new(), uid: None, location, stateful: false }
+        Self { kind, name, detail: String::new(), uid: None, location, stateful: false, states: Vec::new() }
+    }
+
+    /// What is known of an operator on single records; `location` is where it is put in.
+    pub(crate) fn of<T: Record, O: Operator<T>>(operator: &O, location: Location) -> Self {
+        let location = operator.location().unwrap_or(location);
+        Self::new(O::KIND, operator.name(), location).states(operator.states())
     }
 
     pub(crate) fn stateful(mut self) -> Self {
         self.stateful = true;
+        self
+    }
+
+    /// Adds what it keeps: an operator with state is stateful.
+    pub(crate) fn states(mut self, states: Vec<StateInfo>) -> Self {
+        self.stateful |= !states.is_empty();
+        self.states = states;
         self
     }
 

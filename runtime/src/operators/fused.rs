@@ -5,6 +5,7 @@ use std::{fmt::Display, marker::PhantomData};
 use millstream_core::{record::Record, time::Timestamp};
 
 use crate::{
+    checkpoint::subtask::{OperatorReport, StateAccess},
     env::Instant,
     exchange::output::{Output, fail},
     failure::Failure,
@@ -37,12 +38,14 @@ where
     fn chain<N: Push<O::Out>>(&self, cx: &mut ChainContext<'_>, next: N) -> Result<Self::Chain<N>, Failure> {
         let info = cx.operator(self.index);
         let mut operator = self.operator.clone();
+        let access = (!info.states.is_empty()).then(|| cx.state(&info));
         let guard = Guard::new(&info);
-        let opened = operator.open(&cx.open_context(&info));
+        let restored = access.as_ref().map_or(Ok(()), |access| operator.restore(access));
+        let opened = restored.and_then(|()| operator.open(&cx.open_context(&info)));
         guard.done();
         opened.map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
         let handler = self.on_error.open(cx, &info);
-        self.before.chain(cx, Fused { operator, handler, next, info, failure: None, record: PhantomData })
+        self.before.chain(cx, Fused { operator, handler, next, access, info, failure: None, record: PhantomData })
     }
 }
 
@@ -51,6 +54,8 @@ pub struct Fused<T, O, H, N> {
     operator: O,
     handler: H,
     next: N,
+    /// Of an operator with state.
+    access: Option<StateAccess>,
     info: OperatorInfo,
     failure: Option<Failure>,
     record: PhantomData<fn(T)>,
@@ -94,14 +99,26 @@ where
     N: Push<O::Out>,
 {
     fn signal(&mut self, signal: Signal) {
-        let guard = Guard::new(&self.info);
+        let Self { operator, access, next, info, .. } = self;
+        let guard = Guard::new(info);
+        let mut result = Ok(());
         match signal {
-            Signal::Barrier(barrier) => self.operator.on_snapshot(barrier.checkpoint),
-            Signal::Completed(checkpoint) => self.operator.on_complete(checkpoint),
-            Signal::Aborted(checkpoint) => self.operator.on_abort(checkpoint),
+            Signal::Watermark(at) => result = operator.watermark(at, next),
+            Signal::Barrier(barrier) => {
+                operator.on_snapshot(barrier.checkpoint);
+                if let Some(access) = access {
+                    let values = operator.snapshot(access);
+                    access.report(barrier, values.map(|values| OperatorReport { values, ..OperatorReport::default() }));
+                }
+            }
+            Signal::Completed(checkpoint) => operator.on_complete(checkpoint),
+            Signal::Aborted(checkpoint) => operator.on_abort(checkpoint),
             _ => {}
         }
         guard.done();
+        if let Err(failure) = result {
+            fail(&mut self.failure, failure.at_operator(&self.info.to_string(), Some(self.info.location)));
+        }
         self.handler.signal(signal);
         self.next.signal(signal);
     }

@@ -4,6 +4,7 @@ mod domain;
 mod job;
 mod keyed;
 mod pipeline;
+mod process;
 mod rejects;
 mod rolling;
 mod time;
@@ -14,6 +15,7 @@ pub use domain::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Guarantee, NoT
 pub use job::{Job, Replayable, SuitsGuarantee};
 pub use keyed::{IsKeyed, KeyBy, Keyed, KeyedStream};
 pub use pipeline::{Chain, ForkToUseAStreamTwice, Pipeline, SameStream, Sealed, Stream};
+pub use process::{Feeds, Mistaken, Processor, SameKey, SameRecord, WithKey, WithoutKey};
 pub use rejects::{Rejects, ToBadRecord, ToPair};
 pub use rolling::{AtEndStream, RollingStream};
 pub use time::{ByTime, GivenTime, HasTimes, OwnTime, TimeFn};

@@ -13,6 +13,7 @@ use millstream_core::{
 use super::{
     ByTime, EventTime, GivenTime, HasTimes, OwnTime, Plan, TimeDomain,
     keyed::{IsKeyed, KeyBy, Keyed},
+    process::{Feeds, Processor},
     rejects::Rejects,
     rolling::{AtEndStream, RollingStream},
     windowed::Windowed,
@@ -192,11 +193,10 @@ impl<P: Plan> Chain<P> {
         Chain { plan: WithEventTime { before, time_of, strategy, index }, draft }
     }
 
-    /// Puts a stateless operator behind the plan.
+    /// Puts an operator on single records behind the plan.
     fn then<O: Operator<P::Out>>(self, operator: O, location: Location) -> Chain<Then<P, O>> {
         let Self { plan, mut draft } = self;
-        let location = operator.location().unwrap_or(location);
-        let index = draft.operator(OperatorInfo::new(O::KIND, operator.name(), location));
+        let index = draft.operator(OperatorInfo::of(&operator, location));
         Chain { plan: Then { before: plan, operator, on_error: Fail, index }, draft }
     }
 }
@@ -252,7 +252,7 @@ pub trait Stream: Sized {
         F: Shippable,
         R: Outcome + 'static,
     {
-        self.process(Map::new(call))
+        then(self, Map::new(call), Location::caller())
     }
 
     /// Keeps the records for which the closure returns true (or `Ok(true)`).
@@ -263,7 +263,7 @@ pub trait Stream: Sized {
         F: Shippable,
         R: Verdict + 'static,
     {
-        self.process(Filter::new(call))
+        then(self, Filter::new(call), Location::caller())
     }
 
     /// One record becomes one or none.
@@ -274,7 +274,7 @@ pub trait Stream: Sized {
         F: Shippable,
         R: Perhaps + 'static,
     {
-        self.process(FilterMap::new(call))
+        then(self, FilterMap::new(call), Location::caller())
     }
 
     /// One record becomes any number: a `Vec`, an array, an `Option`, or [`each`](crate::operator::each) of an iterator.
@@ -285,7 +285,7 @@ pub trait Stream: Sized {
         F: Shippable,
         R: Several + 'static,
     {
-        self.process(FlatMap::new(call))
+        then(self, FlatMap::new(call), Location::caller())
     }
 
     /// Looks at each record as it passes.
@@ -295,7 +295,7 @@ pub trait Stream: Sized {
         F: for<'a> Fn(<Self::Out as Record>::View<'a>),
         F: Shippable,
     {
-        self.process(Inspect(call))
+        then(self, Inspect(call), Location::caller())
     }
 
     /// Puts in a function annotated with `#[map]`, `#[filter]`, `#[flat_map]` or `#[filter_map]`: `.then(clean)`. Unlike a closure it may return what borrows
@@ -306,17 +306,21 @@ pub trait Stream: Sized {
         F: Annotated<O, Via>,
         O: Operator<Self::Out>,
     {
-        self.process(function.make())
+        then(self, function.make(), Location::caller())
     }
 
-    /// Puts in an [`Operator`] of one's own: with fields, and hooks for the beginning and the end.
+    /// Puts in a process function: a type with an impl block under `#[process]`. One whose functions take a `KeyedContext` keeps state and sets timers for each
+    /// key, and stands behind `.key_by(..)` or `.key_with(..)`; one with a `Context` keeps state for each subtask, and takes any stream.
     #[track_caller]
-    fn process<O>(self, operator: O) -> When<O::Error, Pipeline<Then<Self::Plan, O>, Self::Time>>
+    fn process<F, Via>(
+        self,
+        function: F,
+    ) -> When<<Self as Feeds<F, Via>>::Proof, <Self as Feeds<F, Via>>::Processed>
     where
-        O: Operator<Self::Out>,
+        F: Processor<Via>,
+        Self: Feeds<F, Via>,
     {
-        let chain = self.into_chain().then(operator, Location::caller());
-        Pipeline { chain, time: PhantomData }
+        self.feed(function, Location::caller())
     }
 
     /// Groups by a key; the closure returns an owned one (an integer, a `String`, a tuple of these). To key by a part of the record without copying it
@@ -605,6 +609,15 @@ pub trait Stream: Sized {
         let location = Location::caller();
         adjust(self, |draft| draft.parallelism(parallelism, location))
     }
+}
+
+/// Puts an operator on single records behind a stream.
+fn then<S: Stream, O: Operator<S::Out>>(
+    stream: S,
+    operator: O,
+    location: Location,
+) -> Pipeline<Then<S::Plan, O>, S::Time> {
+    Pipeline { chain: stream.into_chain().then(operator, location), time: PhantomData }
 }
 
 fn adjust<S: Stream>(stream: S, change: impl FnOnce(&mut Draft)) -> Pipeline<S::Plan, S::Time> {

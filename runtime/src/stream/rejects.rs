@@ -7,11 +7,12 @@ use millstream_core::record::Record;
 use super::{Chain, NoTime, Pipeline, Plan, Sealed, TimeDomain};
 use crate::{
     graph::EdgeKind,
-    operator::{Operator, Shippable},
+    operator::{KeyFn, Operator, Shippable},
     operators::{
         fused::{Divert, Fail, Skip, Then},
         source::From,
     },
+    process::{KeyedProcessFunction, ProcessPlan},
     source::{BadRecord, BadRecordView, RejectsRecords, Source},
 };
 
@@ -48,6 +49,45 @@ where
         let errors = Sealed::reading(draft.reader::<R>(output, EdgeKind::Forward));
         let on_error = Divert { make, output, timed: Time::TIMED, rejected: PhantomData };
         (Pipeline::new(Then { before, operator, on_error, index }, draft), errors)
+    }
+}
+
+impl<T, K, F, Time> Pipeline<ProcessPlan<T, K, F>, Time>
+where
+    T: Record,
+    K: KeyFn<T>,
+    F: KeyedProcessFunction<In = T, Key = K::Key>,
+    Time: TimeDomain,
+{
+    /// Leaves out records that `on_record` rejects, and counts them by the metric `records_skipped`. (Otherwise the job fails.) An error of `on_timer` fails
+    /// the job all the same.
+    pub fn skip_errors(self) -> Pipeline<ProcessPlan<T, K, F, Skip>, Time> {
+        let Chain { plan: ProcessPlan { key, function, index, record, .. }, draft } = self.chain;
+        Pipeline::new(ProcessPlan { key, function, on_error: Skip, index, record }, draft)
+    }
+
+    /// Sends records that `on_record` rejects to a stream of their own, each with its error as text: `(record, error)`. An error of `on_timer` fails the job
+    /// all the same.
+    pub fn divert_errors(
+        self,
+    ) -> (Pipeline<ProcessPlan<T, K, F, Divert<ToPair<T, F::Error>, (T, String)>>, Time>, Sealed<(T, String), Time>)
+    {
+        let pair: ToPair<T, F::Error> = |record, error| (T::from_view(record), error.to_string());
+        self.divert_errors_with(pair)
+    }
+
+    /// Sends what the closure makes of a rejected record and its error to a stream of its own: a record type of yours.
+    pub fn divert_errors_with<M, R>(self, make: M) -> (Pipeline<ProcessPlan<T, K, F, Divert<M, R>>, Time>, Sealed<R, Time>)
+    where
+        M: for<'a> Fn(T::View<'a>, F::Error) -> R,
+        M: Shippable,
+        R: Record,
+    {
+        let Chain { plan: ProcessPlan { key, function, index, record, .. }, mut draft } = self.chain;
+        let output = draft.output();
+        let errors = Sealed::reading(draft.reader::<R>(output, EdgeKind::Forward));
+        let on_error = Divert { make, output, timed: Time::TIMED, rejected: PhantomData };
+        (Pipeline::new(ProcessPlan { key, function, on_error, index, record }, draft), errors)
     }
 }
 

@@ -3,13 +3,14 @@
 use std::{fmt, marker::PhantomData, ops::Range};
 
 use millstream_core::{
-    buffer::{Buffer, Columns, Header, Received, Records},
+    buffer::{Buffer, BufferBuilder, Columns, Header, LIMIT_MAX_RECORD_SIZE, Received, Records},
     key::key_group,
     record::Record,
+    time::Timestamp,
 };
 
 use super::{BlockEntry, KeyView, LIMIT_BLOCK_BYTES, Row, SegmentError};
-use crate::{groups::GroupRange, row::RowKey, snapshot::Namespace};
+use crate::{backend::Checkpointed, groups::GroupRange, row::RowKey, snapshot::Namespace};
 
 /// The least that LZ4 needs for so many bytes: what claims to be more than this from less is damaged, and is not given the memory.
 const LZ4_RATIO_LIMIT: usize = 256;
@@ -46,6 +47,19 @@ impl Part {
         };
         let (start, end) = (first(groups.start), first(groups.end));
         self.counted = start..end.max(start);
+    }
+
+    /// The records that count, as a buffer: mostly it is the one that there is.
+    fn counted<'b, T: Record>(&'b self, get: impl Fn(usize) -> (T::View<'b>, u64)) -> Buffer {
+        if self.counted == (0..self.buffer.len()) {
+            return self.buffer.clone();
+        }
+        let columns = Columns { timed: false, hashed: true };
+        let mut builder = BufferBuilder::<T>::new(columns, LIMIT_MAX_RECORD_SIZE);
+        for (record, hash) in self.counted.clone().map(get) {
+            builder.push(record, Timestamp::MIN, hash).expect("a record that was in a buffer fits into another");
+        }
+        builder.seal(0)
     }
 }
 
@@ -93,6 +107,13 @@ impl<R: RowKey, V: Record> Block<R, V> {
     pub fn removed(&self) -> impl ExactSizeIterator<Item = (u64, KeyView<'_, R>)> {
         let removed = self.removed_records();
         self.removed.counted.clone().map(move |i| (hash_of_key::<R>(&removed, i), removed.get(i)))
+    }
+
+    /// Puts it into a state: takes out what was removed, then puts in the rows.
+    pub fn restore(&self, state: &mut (impl Checkpointed + ?Sized)) {
+        let (removed, rows) = (self.removed_records(), self.row_records());
+        state.restore_removals(&self.removed.counted::<R::Key>(|i| (removed.get(i), hash_of_key::<R>(&removed, i))));
+        state.restore_rows(&self.rows.counted::<Row<R, V>>(|i| (rows.get(i), hash_of_row::<R, V>(&rows, i))));
     }
 
     /// What it takes, in bytes.

@@ -1,0 +1,47 @@
+//! The rules for the functions of a block.
+
+use super::model::{Kind, Process};
+use crate::{errors::Errors, types};
+
+/// Checks what is there, and that all that is needed is.
+pub(crate) fn process(process: &Process, errors: &mut Errors) {
+    let block = &process.block;
+    if let Some((_, path, _)) = &block.trait_ {
+        errors.on(path, "`#[process]` implements the trait: put it on `impl Alerts { .. }` without one");
+    }
+    if process.function(Kind::OnRecord).is_none() && !process.mistaken {
+        errors.on(&block.self_ty, format!("a process function needs `on_record`: `{}`", Kind::OnRecord.example()));
+    }
+    let Some(context) = process.context() else { return };
+    let (owned, instead) = ("is owned: `String` rather than `&str`", "`Alert` rather than `AlertView<'_>`");
+    if let Some(key) = context.key.as_ref().filter(|key| types::borrows(key)) {
+        errors.on(key, format!("the type of a key {owned}"));
+    }
+    if types::borrows(&context.out) {
+        errors.on(&context.out, format!("what is put out is named by its record, {instead}"));
+    }
+    let state = process.state();
+    for function in &process.functions {
+        if let Some(other) = function.context.as_ref().filter(|other| *other != context) {
+            errors.on(&other.out, "the functions of a block share one context, and `on_record` has another");
+        }
+        if let Some(other) = function.state.as_ref().filter(|other| Some(*other) != state) {
+            errors.on(other, "the functions of a block share one state, and another has a different one");
+        }
+        let keyed = context.key.is_some();
+        let (name, kind) = (function.kind.name(), function.kind);
+        let at = block.items.iter().find_map(|item| match item {
+            syn::ImplItem::Fn(item) if item.sig.ident == name => Some(&item.sig.ident),
+            _ => None,
+        });
+        if keyed && kind == Kind::OnEnd {
+            errors.on(at, "`on_end` is for functions without key: at the end of the input all timers of event time fire, each for its key");
+        }
+        if !keyed && kind == Kind::OnTimer {
+            errors.on(at, "timers belong to a key: take `cx: &mut KeyedContext<'_, Key, Out>`");
+        }
+        if keyed && function.state.is_some() && matches!(kind, Kind::Open | Kind::OnSnapshot) {
+            errors.on(at, format!("`{name}` is not called for a key, so there is no state: `{}`", kind.example()));
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Emits the block, and the impl of the trait that calls into it.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned as _;
+
+use super::model::{Context, Function, Kind, Process};
+use crate::types;
+
+/// The block and the impl.
+pub(crate) fn process(process: &Process) -> TokenStream {
+    let block = &process.block;
+    let (Some(on_record), Some(context)) = (process.function(Kind::OnRecord), process.context()) else {
+        return block.to_token_stream();
+    };
+    let implementation = implementation(process, on_record, context);
+    quote! {
+        #block
+
+        #implementation
+    }
+}
+
+fn implementation(process: &Process, on_record: &Function, context: &Context) -> TokenStream {
+    let Process { paths, block, .. } = process;
+    let Some(view) = &on_record.first else { return TokenStream::new() };
+    let (core, runtime, module) = (paths.core(), paths.runtime(), paths.process());
+    let ty = &block.self_ty;
+    let (impl_generics, _, where_clause) = block.generics.split_for_impl();
+    let record = types::record_of(view, paths);
+    let name = types::last(ty).map(|segment| segment.ident.to_string()).unwrap_or_default();
+    let out = &context.out;
+    let state = process.state().map_or_else(|| quote!(()), ToTokens::to_token_stream);
+    let error = match &on_record.error {
+        Some(error) => error.to_token_stream(),
+        None => quote!(::core::convert::Infallible),
+    };
+    let location = quote_spanned! {ty.span()=>
+        #runtime::operator::Location { file: ::core::file!(), line: ::core::line!(), column: ::core::column!() }
+    };
+    // That the type is `Clone` and `Send` is said on the type.
+    let (of_trait, key, state_type, context_type) = {
+        let module = paths.process_at(ty.span());
+        match &context.key {
+            Some(key) => (
+                quote_spanned!(ty.span()=> #module::KeyedProcessFunction),
+                Some(quote!(type Key = #key;)),
+                quote!(#module::StateOf<'_, '_, Self::State, Self::Key>),
+                quote!(#module::KeyedContext<'_, '_, Self::Key, Self::Out, __N>),
+            ),
+            None => (
+                quote_spanned!(ty.span()=> #module::ProcessFunction),
+                None,
+                quote!(Self::State),
+                quote!(#module::Context<'_, Self::Out, __N>),
+            ),
+        }
+    };
+    let head = quote_spanned!(ty.span()=> impl #impl_generics #of_trait for #ty #where_clause);
+    let keyed = context.key.is_some();
+    let has_on_timer = keyed.then(|| {
+        let has = process.function(Kind::OnTimer).is_some();
+        quote!(const HAS_ON_TIMER: bool = #has;)
+    });
+    let push = quote!(__N: #runtime::operator::Push<Self::Out>);
+    let call = |function: &Function, first: Option<TokenStream>, last: Option<TokenStream>| {
+        let name = syn::Ident::new(function.kind.name(), proc_macro2::Span::call_site());
+        let receiver = function.on_self.then(|| quote!(self));
+        let state = function.state.is_some().then(|| quote!(__state));
+        let arguments = receiver.into_iter().chain(first).chain(state).chain(last);
+        quote!(<#ty>::#name(#(#arguments),*))
+    };
+    let on_record_body = {
+        let call = call(on_record, Some(quote!(__record)), Some(quote!(__cx)));
+        if on_record.error.is_some() { call } else { quote!(#call; ::core::result::Result::Ok(())) }
+    };
+    let failure = quote!(::core::result::Result<(), #runtime::failure::Failure>);
+    let rest = process.functions.iter().map(|function| match function.kind {
+        Kind::OnRecord => TokenStream::new(),
+        Kind::OnTimer => {
+            let call = call(function, Some(quote!(__timer)), Some(quote!(__cx)));
+            quote! {
+                fn on_timer<#push>(
+                    &mut self,
+                    __timer: #module::Timer,
+                    __state: &mut #state_type,
+                    __cx: &mut #context_type,
+                ) -> #failure {
+                    #module::hook(#call)
+                }
+            }
+        }
+        Kind::OnEnd => {
+            let call = call(function, None, Some(quote!(__cx)));
+            quote! {
+                fn on_end<#push>(&mut self, __state: &mut Self::State, __cx: &mut #context_type) -> #failure {
+                    #module::hook(#call)
+                }
+            }
+        }
+        Kind::Open => {
+            let call = call(function, None, Some(quote!(__cx)));
+            let state = (!keyed).then(|| quote!(__state: &mut Self::State,));
+            quote! {
+                fn open(&mut self, #state __cx: &#runtime::OpenContext<'_>) -> #failure {
+                    #module::hook(#call)
+                }
+            }
+        }
+        Kind::Close => {
+            let call = call(function, None, None);
+            quote! {
+                fn close(&mut self) -> #failure {
+                    #module::hook(#call)
+                }
+            }
+        }
+        Kind::OnSnapshot => {
+            let call = call(function, None, Some(quote!(__checkpoint)));
+            let state = (!keyed).then(|| quote!(__state: &mut Self::State,));
+            quote! {
+                fn on_snapshot(&mut self, #state __checkpoint: u64) {
+                    #call
+                }
+            }
+        }
+        Kind::OnComplete | Kind::OnAbort => {
+            let name = syn::Ident::new(function.kind.name(), proc_macro2::Span::call_site());
+            let call = call(function, None, Some(quote!(__checkpoint)));
+            quote! {
+                fn #name(&mut self, __checkpoint: u64) {
+                    #call
+                }
+            }
+        }
+    });
+    quote! {
+        #[allow(unused_variables)]
+        #head {
+            type In = #record;
+            #key
+            type State = #state;
+            type Out = #out;
+            type Error = #error;
+
+            #has_on_timer
+
+            fn name(&self) -> &'static str {
+                #name
+            }
+
+            fn location(&self) -> ::core::option::Option<#runtime::operator::Location> {
+                ::core::option::Option::Some(#location)
+            }
+
+            #[inline(always)]
+            fn on_record<#push>(
+                &mut self,
+                __record: <#record as #core::record::Record>::View<'_>,
+                __state: &mut #state_type,
+                __cx: &mut #context_type,
+            ) -> ::core::result::Result<(), Self::Error> {
+                #on_record_body
+            }
+
+            #(#rest)*
+        }
+    }
+}

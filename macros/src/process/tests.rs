@@ -1,0 +1,167 @@
+//! What `#[process]` says about blocks that are no process functions.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::attribute;
+use crate::errors::messages;
+
+#[track_caller]
+fn says(block: TokenStream, wanted: &[&str]) {
+    assert_eq!(messages(attribute(quote!(), block)), wanted);
+}
+
+const ON_RECORD: &str =
+    "fn on_record(&mut self, trade: TradeView<'_>, state: &mut StateOf<Session>, cx: &mut KeyedContext<'_, Key, Out>)";
+
+#[test]
+fn what_is_missing_is_named_with_its_signature() {
+    says(
+        quote!(
+            impl Alerts {}
+        ),
+        &[&format!("a process function needs `on_record`: `{ON_RECORD}`")],
+    );
+    says(
+        quote!(
+            struct Alerts;
+        ),
+        &["`#[process]` stands on an `impl` block: `#[process] impl Alerts { fn on_record(..) { .. } }`"],
+    );
+}
+
+#[test]
+fn a_wrong_signature_is_answered_with_the_right_one() {
+    says(
+        quote!(
+            impl ProcessFunction for Alerts {
+                fn on_record(self) {}
+                fn on_timer<T>(&mut self, timer: Timer, cx: &mut KeyedContext<'_, String, Alert>) {}
+                async fn close(&mut self) {}
+                fn on_event(&mut self) {}
+            }
+        ),
+        &[
+            "a process function is called again and again: take `&mut self`",
+            &format!("`on_record` has another signature: `{ON_RECORD}`"),
+            "`#[process]` adds the parameter for what takes the records that are put out; others belong to the `impl` block",
+            "a process function never waits: remove `async`",
+            "a process function has no `on_event`: it has `on_record`, `on_timer`, `on_end`, `open`, `close`, `on_snapshot`, `on_complete`, `on_abort`; put others into an `impl` block of their own",
+            "`#[process]` implements the trait: put it on `impl Alerts { .. }` without one",
+        ],
+    );
+}
+
+#[test]
+fn contexts_and_states_have_their_types() {
+    const WANTED: &str = "the last parameter is `cx: &mut KeyedContext<'_, Key, Out>`, or without timers and state per key `cx: &mut Context<'_, Out>`";
+    for (types, message) in [
+        (quote!(cx: KeyedContext<'_, String, Alert>), WANTED),
+        (quote!(cx: &mut Session), WANTED),
+        (
+            quote!(cx: &mut KeyedContext<'_, Alert>),
+            "write the stream's key and what is put out: `&mut KeyedContext<'_, Key, Out>`",
+        ),
+        (
+            quote!(cx: &mut Context<'_, String, Alert>),
+            "write what is put out: `&mut Context<'_, Out>`; with a key it is `&mut KeyedContext<'_, Key, Out>`",
+        ),
+        (
+            quote!(cx: &mut KeyedContext<'_, &str, Alert>),
+            "the type of a key is owned: `String` rather than `&str`",
+        ),
+        (
+            quote!(cx: &mut Context<'_, AlertView<'_>>),
+            "what is put out is named by its record, `Alert` rather than `AlertView<'_>`",
+        ),
+        (
+            quote!(state: &mut Session, cx: &mut KeyedContext<'_, String, Alert>),
+            "the state of a key comes as `&mut StateOf<Session>`",
+        ),
+        (
+            quote!(state: &mut StateOf, cx: &mut KeyedContext<'_, String, Alert>),
+            "write the struct that derives `State`: `&mut StateOf<Session>`",
+        ),
+        (
+            quote!(state: StateOf<Session>, cx: &mut KeyedContext<'_, String, Alert>),
+            "state comes by reference: `state: &mut StateOf<Session>`",
+        ),
+        (
+            quote!(state: &mut StateOf<Session>, cx: &mut Context<'_, Alert>),
+            "state for each key needs a key: take `cx: &mut KeyedContext<'_, Key, Out>`; the state of a subtask comes as it is, `state: &mut Batch`",
+        ),
+    ] {
+        says(quote!(impl Alerts { fn on_record(&mut self, trade: TradeView<'_>, #types) {} }), &[message]);
+    }
+}
+
+#[test]
+fn the_functions_share_context_and_state() {
+    says(
+        quote!(
+            impl Alerts {
+                fn on_record(
+                    &mut self,
+                    trade: TradeView<'_>,
+                    state: &mut StateOf<Session>,
+                    cx: &mut KeyedContext<'_, String, Alert>,
+                ) -> Option<Alert> {
+                }
+                fn on_timer(&mut self, at: u64, state: &mut StateOf<Other>, cx: &mut KeyedContext<'_, u64, Alert>) {}
+                fn on_end(&mut self, cx: &mut KeyedContext<'_, String, Alert>) {}
+                fn open(&mut self, state: &mut Session, cx: &OpenContext<'_>) {}
+            }
+        ),
+        &[
+            "`on_record` puts records out by `cx.emit(..)`: it returns nothing, or `Result<(), E>`",
+            "the first parameter of `on_timer` is the timer that has fired: `timer: Timer`",
+            "the functions of a block share one context, and `on_record` has another",
+            "the functions of a block share one state, and another has a different one",
+            "`on_end` is for functions without key: at the end of the input all timers of event time fire, each for its key",
+            "`open` is not called for a key, so there is no state: `fn open(&mut self, cx: &OpenContext<'_>)`",
+        ],
+    );
+    says(
+        quote!(
+            impl Alerts {
+                fn on_record(&mut self, trade: TradeView<'_>, cx: &mut Context<'_, Alert>) {}
+                fn on_timer(&mut self, timer: Timer, cx: &mut Context<'_, Alert>) {}
+            }
+        ),
+        &["timers belong to a key: take `cx: &mut KeyedContext<'_, Key, Out>`"],
+    );
+}
+
+#[test]
+fn a_correct_block_has_nothing_to_say() {
+    says(
+        quote!(
+            impl<T: Record> Alerts<T> {
+                const MANY: u64 = 3;
+                fn open(&mut self, cx: &OpenContext<'_>) -> io::Result<()> {}
+                fn on_record(
+                    &mut self,
+                    trade: TradeView<'_>,
+                    state: &mut process::StateOf<'_, Session>,
+                    cx: &mut process::KeyedContext<'_, String, Alert>,
+                ) -> Result<(), E> {
+                }
+                fn on_timer(timer: Timer, cx: &mut KeyedContext<String, Alert>) {}
+                fn on_snapshot(&self, checkpoint: u64) {}
+                fn close(&mut self) {}
+            }
+        ),
+        &[],
+    );
+    says(
+        quote!(
+            impl Batches {
+                fn open(&mut self, state: &mut Batch, cx: &OpenContext<'_>) {}
+                fn on_record(&self, trade: TradeView<'_>, state: &mut Batch, cx: &mut Context<'_, Trade>) {}
+                fn on_end(&mut self, state: &mut Batch, cx: &mut Context<'_, Trade>) {}
+                fn on_snapshot(&mut self, state: &mut Batch, checkpoint: u64) {}
+            }
+        ),
+        &[],
+    );
+}

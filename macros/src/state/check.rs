@@ -1,0 +1,40 @@
+//! The rules for structs of state.
+
+use std::collections::HashMap;
+
+use super::model::State;
+use crate::errors::Errors;
+
+/// Checks a struct; whether its fields are records is checked where they are made one.
+pub(crate) fn state(state: &State, errors: &mut Errors) {
+    if state.no_struct {
+        errors.on(&state.ident, "state is a struct with named fields: `struct Session { count: u64, pages: MapState<String, u64> }`");
+        return;
+    }
+    if state.plain.is_empty() && state.own.is_empty() {
+        errors.on(&state.ident, "this state has no fields, so there is nothing to keep: leave the parameter for it out");
+    }
+    for param in &state.generics.params {
+        errors.on(param, "state is found again by its schema, so its types are known: remove the parameter, and write a struct for each type");
+    }
+    let mut seen = HashMap::new();
+    for field in &state.own {
+        if !is_name(&field.name) {
+            errors.on(
+                &field.ident,
+                format!("`{}` cannot be the name of a state: use letters, digits and `_`", field.name),
+            );
+        }
+        if let Some(first) = seen.insert(&field.name, &field.ident) {
+            errors.on(
+                &field.ident,
+                format!("two states have the name `{}`, this one and that of `{first}`: give one another, as `#[state(name = \"{}\")]`", field.name, field.ident),
+            );
+        }
+    }
+}
+
+/// True for what a field could be called. So no name collides with those that have a `-`: of the plain fields, of timers.
+pub(crate) fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c == '_' || c.is_alphanumeric())
+}

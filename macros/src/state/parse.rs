@@ -1,0 +1,87 @@
+//! Reads the struct and its attributes.
+
+use quote::ToTokens;
+use syn::{Attribute, Data, DeriveInput, Fields, LitStr, Path, ext::IdentExt as _};
+
+use super::model::{COLLECTIONS, Own, Plain, State};
+use crate::{errors::Errors, paths::Paths, types};
+
+const ON_TYPES: &str = "on a struct of state this is known: `crate = path`";
+const ON_FIELDS: &str = "on a field of state this is known: `name = \"..\"`";
+
+/// Reads a struct. What is wrong goes to `errors`; the model then has the rest.
+pub(crate) fn state(input: &DeriveInput, errors: &mut Errors) -> State {
+    let krate = options(&input.attrs, "crate", ON_TYPES, errors, |value| value.call(Path::parse_mod_style));
+    let (mut plain, mut own) = (Vec::new(), Vec::new());
+    let fields = match &input.data {
+        Data::Struct(data) => match &data.fields {
+            Fields::Named(fields) => Some(&fields.named),
+            Fields::Unnamed(_) | Fields::Unit => None,
+        },
+        Data::Enum(_) | Data::Union(_) => None,
+    };
+    for field in fields.into_iter().flatten() {
+        let (Some(ident), vis, ty) = (field.ident.clone(), field.vis.clone(), field.ty.clone()) else { continue };
+        let name = options(&field.attrs, "name", ON_FIELDS, errors, |value| value.parse::<LitStr>());
+        if COLLECTIONS.iter().any(|collection| types::is(&ty, collection)) {
+            if let Some(attribute) = only(&field.attrs, "record").first() {
+                errors.on(attribute, "`#[record(..)]` is for plain fields, and this one is a state of its own");
+            }
+            let name = name.map_or_else(|| ident.unraw().to_string(), |name| name.value());
+            own.push(Own { vis, ident, ty, docs: only(&field.attrs, "doc"), name });
+            continue;
+        }
+        if let Some(name) = name {
+            errors.on(
+                name,
+                "plain fields are one state together, and only a state has a name: rename the field by `#[record(rename = \"..\")]`, or make it a `ValueState` of its own",
+            );
+        }
+        let mut attributes = only(&field.attrs, "doc");
+        attributes.extend(only(&field.attrs, "record"));
+        plain.push(Plain { vis, ident, ty, attributes });
+    }
+    State {
+        paths: krate.map(Paths::new).unwrap_or_default(),
+        record: only(&input.attrs, "record"),
+        vis: input.vis.clone(),
+        ident: input.ident.clone(),
+        generics: input.generics.clone(),
+        no_struct: fields.is_none(),
+        plain,
+        own,
+    }
+}
+
+/// The attributes of this name.
+fn only(attributes: &[Attribute], name: &str) -> Vec<Attribute> {
+    attributes.iter().filter(|attribute| attribute.path().is_ident(name)).cloned().collect()
+}
+
+/// The one option that `#[state(..)]` has here.
+fn options<T>(
+    attributes: &[Attribute],
+    known: &str,
+    help: &str,
+    errors: &mut Errors,
+    read: impl Fn(syn::parse::ParseStream<'_>) -> syn::Result<T>,
+) -> Option<T> {
+    let mut found = None;
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("state")) {
+        let result = attribute.parse_nested_meta(|meta| {
+            if !meta.path.is_ident(known) {
+                let name = meta.path.to_token_stream();
+                return Err(meta.error(format!("there is no `#[state({name})]` here; {help}")));
+            }
+            if found.is_some() {
+                return Err(meta.error(format!("`{known}` is said twice: remove one")));
+            }
+            found = Some(read(meta.value()?)?);
+            Ok(())
+        });
+        if let Err(error) = result {
+            errors.push(error);
+        }
+    }
+    found
+}

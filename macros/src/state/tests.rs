@@ -1,0 +1,92 @@
+//! What the derive says about structs that cannot be state.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::derive;
+use crate::errors::messages;
+
+#[track_caller]
+fn says(input: TokenStream, wanted: &[&str]) {
+    assert_eq!(messages(derive(&syn::parse2(input).expect("a type"))), wanted);
+}
+
+#[test]
+fn only_a_struct_with_named_fields_is_state() {
+    let message =
+        "state is a struct with named fields: `struct Session { count: u64, pages: MapState<String, u64> }`";
+    for input in [quote!(struct Session(u64);), quote!(struct Session;), quote!(enum Session { On { count: u64 } })] {
+        says(input, &[message]);
+    }
+    says(
+        quote!(
+            struct Session {}
+        ),
+        &["this state has no fields, so there is nothing to keep: leave the parameter for it out"],
+    );
+    says(
+        quote!(
+            struct Session<T> {
+                last: Option<T>,
+            }
+        ),
+        &[
+            "state is found again by its schema, so its types are known: remove the parameter, and write a struct for each type",
+        ],
+    );
+}
+
+#[test]
+fn every_state_has_a_name_of_its_own() {
+    says(
+        quote!(
+            struct Session {
+                pages: MapState<String, u64>,
+                #[state(name = "pages")]
+                log: state::ListState<String>,
+                #[state(name = "plain-fields")]
+                best: ValueState<u64>,
+                #[state(name = "number")]
+                count: u64,
+            }
+        ),
+        &[
+            "plain fields are one state together, and only a state has a name: rename the field by `#[record(rename = \"..\")]`, or make it a `ValueState` of its own",
+            "two states have the name `pages`, this one and that of `pages`: give one another, as `#[state(name = \"log\")]`",
+            "`plain-fields` cannot be the name of a state: use letters, digits and `_`",
+        ],
+    );
+}
+
+#[test]
+fn attributes_are_known_ones() {
+    says(
+        quote!(
+            #[state(key)]
+            struct Session {
+                #[state(list)]
+                #[record(rename = "n")]
+                pages: ListState<String>,
+            }
+        ),
+        &[
+            "there is no `#[state(key)]` here; on a struct of state this is known: `crate = path`",
+            "there is no `#[state(list)]` here; on a field of state this is known: `name = \"..\"`",
+            "`#[record(..)]` is for plain fields, and this one is a state of its own",
+        ],
+    );
+}
+
+#[test]
+fn a_correct_struct_has_nothing_to_say() {
+    says(
+        quote!(
+            struct Session {
+                count: u64,
+                #[state(name = "visits")]
+                pages: MapState<String, u64>,
+            }
+        ),
+        &[],
+    );
+}

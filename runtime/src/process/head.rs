@@ -1,0 +1,378 @@
+//! The head that calls a process function: with each record and the state of its key, and with the timers that are due.
+
+use std::marker::PhantomData;
+
+use millstream_core::{buffer::Records, key::Key, record::Record, time::Timestamp};
+
+use super::{
+    Hashed, KeyedContext, KeyedProcessFunction, Opening, Spread, State, StateAccess, StateTable, StateTables, TimerDomain,
+    context::Moment, timers::KeyTimers,
+};
+use crate::{
+    checkpoint::subtask::OperatorReport,
+    env::Instant,
+    failure::Failure,
+    graph::{OperatorInfo, StateInfo},
+    metrics::Gauge,
+    operator::{KeyFn, Push, Signal, Stage, Wait, earliest},
+    operators::fused::{Fail, Handler, OnError},
+    stream::Plan,
+    task::{
+        contain::Guard,
+        context::ChainContext,
+        head::{Background, BatchCursor, Head, One, Progress, TaskContext},
+    },
+};
+
+/// How many keys are hashed and prefetched before their state is touched.
+const PREFETCH_RECORDS: usize = 64;
+/// How many timers fire before the task looks around.
+const FIRE_TIMERS_LIMIT: usize = 1024;
+
+/// The state that says how far event time has come.
+const WATERMARK_STATE: &str = "watermark";
+
+const NO_ON_TIMER: &str = "a timer has fired, and there is no `on_timer`";
+const NO_ON_TIMER_HINT: &str = "add `fn on_timer(&mut self, timer: Timer, ..)` to the block, or set no timers";
+
+/// The plan of a chain that begins with a process function.
+pub struct ProcessPlan<T, K, F, H = Fail> {
+    pub(crate) key: K,
+    pub(crate) function: F,
+    pub(crate) on_error: H,
+    pub(crate) index: usize,
+    pub(crate) record: PhantomData<fn(T)>,
+}
+
+impl<T, K, F, H> Plan for ProcessPlan<T, K, F, H>
+where
+    T: Record,
+    K: KeyFn<T>,
+    F: KeyedProcessFunction<In = T, Key = K::Key>,
+    H: OnError<T, F::Error>,
+{
+    type In = One<T>;
+    type Out = F::Out;
+    type Chain<N: Push<F::Out>> = ProcessHead<T, K, F, H::Handler, N>;
+
+    fn chain<N: Push<F::Out>>(&self, cx: &mut ChainContext<'_>, next: N) -> Result<Self::Chain<N>, Failure> {
+        let info = cx.operator(self.index);
+        let mut function = self.function.clone();
+        let open = cx.open_context(&info);
+        let guard = Guard::new(&info);
+        let opened = function.open(&open);
+        guard.done();
+        opened.map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
+        let access = cx.state(&info);
+        let opening = Opening { chain: cx, access: &access };
+        // All subtasks had the same at the barrier, unless one had it from another exchange.
+        let watermark = access.restored().all::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
+        Ok(ProcessHead {
+            key: self.key.clone(),
+            function,
+            tables: F::State::open(&opening),
+            timers: KeyTimers::open(&opening, &open),
+            state_bytes: open.gauge("state_bytes"),
+            access,
+            watermark: watermark.unwrap_or(Timestamp::MIN),
+            forward: None,
+            hashes: [0; PREFETCH_RECORDS],
+            handler: self.on_error.open(cx, &info),
+            info,
+            next,
+            record: PhantomData,
+        })
+    }
+}
+
+/// What a function keeps: its state, and timers if it has a use for them.
+pub(crate) fn describe<F: KeyedProcessFunction>() -> Vec<StateInfo> {
+    let mut states = F::State::describe::<F::Key>();
+    if F::HAS_ON_TIMER {
+        states.push(KeyTimers::<F::Key>::describe());
+    }
+    states
+}
+
+/// Calls a process function.
+pub struct ProcessHead<T, K, F: KeyedProcessFunction, H, N> {
+    key: K,
+    function: F,
+    tables: <F::State as State>::Tables<F::Key>,
+    timers: KeyTimers<F::Key>,
+    state_bytes: Gauge,
+    access: StateAccess,
+    watermark: Timestamp,
+    /// The watermark to pass on once the timers that are due have fired.
+    forward: Option<Timestamp>,
+    hashes: [u64; PREFETCH_RECORDS],
+    handler: H,
+    info: OperatorInfo,
+    next: N,
+    record: PhantomData<fn(T)>,
+}
+
+impl<T, K, F, H, N> Head for ProcessHead<T, K, F, H, N>
+where
+    T: Record,
+    K: KeyFn<T>,
+    F: KeyedProcessFunction<In = T, Key = K::Key>,
+    H: Handler<T, F::Error>,
+    N: Push<F::Out>,
+{
+    fn poll(&mut self, cx: &TaskContext, input: &mut BatchCursor<'_>) -> Result<Progress, Failure> {
+        let progress = match self.fire(cx)? {
+            Some(progress) => progress,
+            None => self.take(cx, input)?,
+        };
+        self.measure();
+        Ok(progress)
+    }
+
+    fn restore(&mut self) -> Wait<'_> {
+        Box::pin(async {
+            let mut restored = Vec::new();
+            self.each_table(&mut |table| restored.push(table.restore()));
+            for table in restored {
+                table.await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Copies the rows of one table after the other.
+    fn background(&mut self) -> Background {
+        let mut background = Background::Done;
+        self.each_table(&mut |table| {
+            if background == Background::Done {
+                background = table.walk();
+            }
+        });
+        background
+    }
+
+    fn timer(&self) -> Option<Timestamp> {
+        // A millisecond belongs to what happens in it: a timer is due when it is over.
+        self.timers.first_processing().map(|at| Timestamp::from_millis(at.millis().saturating_add(1)))
+    }
+}
+
+impl<T, K, F, H, N> ProcessHead<T, K, F, H, N>
+where
+    T: Record,
+    K: KeyFn<T>,
+    F: KeyedProcessFunction<In = T, Key = K::Key>,
+    H: Handler<T, F::Error>,
+    N: Push<F::Out>,
+{
+    /// Calls the function with the records of a batch, until the output is full.
+    fn take(&mut self, cx: &TaskContext, input: &mut BatchCursor<'_>) -> Result<Progress, Failure> {
+        let Some(records) = input.records::<T>() else { return Ok(Progress::Consumed) };
+        let (mut at, end) = (records.position(), records.len());
+        while at < end {
+            at = self.call(cx, &records, at, (at + PREFETCH_RECORDS).min(end))?;
+            if self.is_full() {
+                break;
+            }
+        }
+        input.advance_to(at);
+        Ok(if at < end { Progress::NeedsOutput } else { Progress::Consumed })
+    }
+
+    /// Calls the function with records `from..to`, until the output is full: first all hashes, with their state asked for. Says which record is next.
+    fn call(&mut self, cx: &TaskContext, records: &Records<'_, T>, from: usize, to: usize) -> Result<usize, Failure> {
+        let moment = Moment { watermark: self.watermark, wall: cx.wall };
+        let Self { key, function, tables, timers, hashes, handler, info, next, .. } = self;
+        let guard = Guard::new(info);
+        for (i, hash) in (from..to).zip(hashes.iter_mut()) {
+            *hash = match records.hash(i) {
+                Some(hash) => hash,
+                None => key.with(records.get(i), |key| <K::Key as Key>::hash(key)),
+            };
+        }
+        hashes[..to - from].iter().for_each(|hash| tables.prefetch(*hash));
+        for (i, hash) in (from..to).zip(hashes.iter()) {
+            let (record, at) = (records.get(i), records.time(i));
+            let result = key.with(record, |key| {
+                let key = Hashed { key, hash: *hash };
+                let mut state = F::State::handle(tables, key);
+                let mut cx = KeyedContext { key, at, moment, timers, next, out: PhantomData };
+                function.on_record(record, &mut state, &mut cx)
+            });
+            if let Err(error) = result
+                && let Err(failure) = handler.handle(record, at, error)
+            {
+                guard.done();
+                return Err(failure.at_operator(&info.to_string(), Some(info.location)));
+            }
+            if next.is_full() || handler.is_full() {
+                guard.done();
+                return Ok(i + 1);
+            }
+        }
+        guard.done();
+        Ok(to)
+    }
+
+    /// Fires the timers that are due, a bounded number; then passes the watermark on.
+    fn fire(&mut self, cx: &TaskContext) -> Result<Option<Progress>, Failure> {
+        let mut left = FIRE_TIMERS_LIMIT;
+        // Once the input has ended, no timer is worth waiting for.
+        let clock = match self.watermark {
+            Timestamp::MAX => Timestamp::MAX,
+            _ => Timestamp::from_millis(cx.wall.millis().saturating_sub(1)),
+        };
+        if let Some(progress) = self.fire_until(TimerDomain::ProcessingTime, clock, cx, &mut left)? {
+            return Ok(Some(progress));
+        }
+        let Some(watermark) = self.forward else { return Ok(None) };
+        if let Some(progress) = self.fire_until(TimerDomain::EventTime, self.watermark, cx, &mut left)? {
+            return Ok(Some(progress));
+        }
+        self.forward = None;
+        self.pass_on(Signal::Watermark(watermark));
+        Ok(None)
+    }
+
+    /// Fires timers by one clock, `left` by both at most.
+    fn fire_until(
+        &mut self,
+        domain: TimerDomain,
+        until: Timestamp,
+        cx: &TaskContext,
+        left: &mut usize,
+    ) -> Result<Option<Progress>, Failure> {
+        let moment = Moment { watermark: self.watermark, wall: cx.wall };
+        while let Some((key, timer)) = self.timers.pop(domain, until) {
+            if !F::HAS_ON_TIMER {
+                return Err(self.blame(Failure::new(NO_ON_TIMER).with_hint(NO_ON_TIMER_HINT)));
+            }
+            let Self { function, tables, timers, next, info, .. } = self;
+            let guard = Guard::new(info);
+            let result = {
+                let key = Hashed { key: key.view(), hash: F::Key::hash(key.view()) };
+                let mut state = F::State::handle(tables, key);
+                let mut cx = KeyedContext { key, at: timer.at, moment, timers, next, out: PhantomData };
+                function.on_timer(timer, &mut state, &mut cx)
+            };
+            guard.done();
+            result.map_err(|failure| self.blame(failure))?;
+            *left -= 1;
+            if self.is_full() {
+                return Ok(Some(Progress::NeedsOutput));
+            }
+            if *left == 0 {
+                return Ok(Some(Progress::MoreWork));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Sets the gauges.
+    fn measure(&mut self) {
+        let mut bytes = 0;
+        self.each_table(&mut |table| bytes += table.bytes());
+        self.state_bytes.set(bytes as i64);
+        self.timers.measure();
+    }
+
+    fn each_table<'a>(&'a mut self, visit: &mut dyn FnMut(&'a mut dyn StateTable)) {
+        self.tables.for_each(visit);
+        self.timers.for_each(visit);
+    }
+
+    /// Takes part in a checkpoint.
+    fn snapshot(&mut self) -> Result<OperatorReport, Failure> {
+        let watermark = self.access.encode(WATERMARK_STATE, Spread::Union, &[self.watermark])?;
+        // All or none: a table that is frozen alone would wait in vain for its rows to be uploaded.
+        let mut ready = Ok(());
+        self.each_table(&mut |table| ready = ready.clone().and_then(|()| table.check_freeze()));
+        ready?;
+        let mut uploads = Vec::new();
+        self.each_table(&mut |table| uploads.push(table.freeze()));
+        Ok(OperatorReport { values: vec![watermark], uploads: uploads.into_iter().collect::<Result<_, _>>()? })
+    }
+
+    fn blame(&self, failure: Failure) -> Failure {
+        failure.at_operator(&self.info.to_string(), Some(self.info.location))
+    }
+
+    fn call_hook(&mut self, hook: impl FnOnce(&mut F)) {
+        let guard = Guard::new(&self.info);
+        hook(&mut self.function);
+        guard.done();
+    }
+
+    fn pass_on(&mut self, signal: Signal) {
+        self.handler.signal(signal);
+        self.next.signal(signal);
+    }
+}
+
+impl<T, K, F, H, N> Stage for ProcessHead<T, K, F, H, N>
+where
+    T: Record,
+    K: KeyFn<T>,
+    F: KeyedProcessFunction<In = T, Key = K::Key>,
+    H: Handler<T, F::Error>,
+    N: Push<F::Out>,
+{
+    fn signal(&mut self, signal: Signal) {
+        match signal {
+            Signal::Watermark(at) => {
+                // Behind a restore it may begin further back than it was.
+                self.watermark = self.watermark.max(at);
+                self.forward = Some(at);
+            }
+            Signal::Barrier(barrier) => {
+                self.call_hook(|function| function.on_snapshot(barrier.checkpoint));
+                let report = self.snapshot();
+                self.access.report(barrier, report);
+                self.pass_on(signal);
+            }
+            Signal::Completed(checkpoint) => {
+                self.call_hook(|function| function.on_complete(checkpoint));
+                self.pass_on(signal);
+            }
+            Signal::Aborted(checkpoint) => {
+                self.call_hook(|function| function.on_abort(checkpoint));
+                self.pass_on(signal);
+            }
+            signal => self.pass_on(signal),
+        }
+    }
+
+    #[inline(always)]
+    fn is_full(&self) -> bool {
+        self.next.is_full() | self.handler.is_full()
+    }
+
+    fn flush(&mut self, now: Instant) -> Option<Instant> {
+        earliest(self.handler.flush(now), self.next.flush(now))
+    }
+
+    fn idle(&mut self) {
+        self.next.idle();
+    }
+
+    fn ready(&mut self) -> Wait<'_> {
+        if !H::WRITES {
+            return self.next.ready();
+        }
+        Box::pin(async {
+            self.handler.ready().await?;
+            self.next.ready().await
+        })
+    }
+
+    fn finish(&mut self) -> Wait<'_> {
+        Box::pin(async {
+            let guard = Guard::new(&self.info);
+            let closed = self.function.close();
+            guard.done();
+            closed.map_err(|failure| self.blame(failure))?;
+            self.handler.ready().await?;
+            self.next.finish().await
+        })
+    }
+}

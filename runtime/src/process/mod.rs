@@ -1,0 +1,33 @@
+//! Process functions: code of the user's that has state and timers for each key, or state of its own.
+//!
+//! `#[process]` implements [`KeyedProcessFunction`] or [`ProcessFunction`] for an impl block, `#[derive(State)]` implements [`State`], `#[derive(OperatorState)]`
+//! [`OperatorState`]. Everything in here may also be used without them.
+
+mod aggregating;
+mod context;
+mod function;
+mod head;
+mod hooks;
+mod list;
+mod map;
+mod operator_state;
+mod row;
+mod state;
+mod tables;
+mod timers;
+mod unkeyed;
+
+pub use aggregating::{AggregatingRef, AggregatingState, Reducer, ReducingRef, ReducingState};
+pub use context::{Context, KeyedContext, NeedsKey};
+pub use function::{KeyedProcessFunction, ProcessFunction};
+pub(crate) use head::describe;
+pub use head::{ProcessHead, ProcessPlan};
+pub use hooks::{Absent, HookResult, hook};
+pub use list::{ListRef, ListState};
+pub use map::{MapRef, MapState};
+pub use operator_state::{OperatorState, Part, Spread, StateAccess, ValuePart};
+pub use row::{Fields, FieldsTable, ValueRef, ValueState};
+pub use state::{Hashed, State, StateField, StateOf, StateRef, StateTable, StateTables};
+pub use tables::Opening;
+pub use timers::{Timer, TimerDomain};
+pub use unkeyed::Unkeyed;

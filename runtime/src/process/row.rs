@@ -1,0 +1,131 @@
+//! [`Fields`], a row with the plain fields of a state, and [`ValueState`], a field with a row of its own.
+
+use std::{
+    fmt,
+    marker::PhantomData,
+    ops::{Deref, DerefMut},
+};
+
+use millstream_core::{key::Key, record::Record, schema::Schema};
+use millstream_state::{row::ByKey, table::Table};
+
+use super::{Absent, Hashed, Opening, StateField, StateRef, StateTable, StateTables, tables::Stored};
+use crate::graph::{StateInfo, StateKind};
+
+/// The name of the state that has a struct's plain fields; no field can be called so.
+const PLAIN_FIELDS: &str = "plain-fields";
+
+/// A row for each key, and what an absent one reads as.
+pub struct FieldsTable<K: Key, V: Record> {
+    rows: Stored<Table<ByKey<K>, V>>,
+    make: fn() -> V,
+    absent: V,
+}
+
+impl<K: Key, V: Record> FieldsTable<K, V> {
+    /// What it is: the plain fields of a struct.
+    pub fn describe() -> StateInfo {
+        StateInfo { name: PLAIN_FIELDS, kind: StateKind::Fields, key: Some(K::SCHEMA), entry: None, value: V::SCHEMA }
+    }
+
+    /// The table of a subtask, for the plain fields of a struct. `absent` makes what a row is before it is first written.
+    pub fn open(cx: &Opening<'_>, absent: fn() -> V) -> Self {
+        Self::named(PLAIN_FIELDS, cx, absent)
+    }
+
+    fn named(name: &'static str, cx: &Opening<'_>, absent: fn() -> V) -> Self {
+        Self { rows: Stored::open(name, cx), make: absent, absent: absent() }
+    }
+
+    /// The row of a key.
+    #[inline(always)]
+    pub fn at<'a, 'k>(&'a mut self, key: Hashed<'k, K>) -> Fields<'a, 'k, K, V> {
+        Fields { table: self, key }
+    }
+}
+
+impl<K: Key, V: Record> StateTables for FieldsTable<K, V> {
+    #[inline(always)]
+    fn prefetch(&self, hash: u64) {
+        self.rows.prefetch(hash);
+    }
+
+    fn for_each<'a>(&'a mut self, visit: &mut dyn FnMut(&'a mut dyn StateTable)) {
+        self.rows.for_each(visit);
+    }
+}
+
+/// The row of a key: it reads as the struct, at no cost, and as its defaults before it is first written. Writing to it (any use as `&mut`) keeps it.
+pub struct Fields<'a, 'k, K: Key, V: Record> {
+    table: &'a mut FieldsTable<K, V>,
+    key: Hashed<'k, K>,
+}
+
+impl<K: Key, V: Record> Fields<'_, '_, K, V> {
+    /// True if there is nothing stored for the key.
+    pub fn is_absent(&self) -> bool {
+        self.table.rows.get(self.key.hash, self.key.key).is_none()
+    }
+
+    /// Removes what is stored for the key: it then reads as its defaults again.
+    pub fn clear(&mut self) {
+        self.table.rows.remove(self.key.hash, self.key.key);
+    }
+}
+
+impl<K: Key, V: Record> StateRef for Fields<'_, '_, K, V> {
+    fn is_absent(&self) -> bool {
+        Self::is_absent(self)
+    }
+
+    fn clear(&mut self) {
+        Self::clear(self);
+    }
+}
+
+impl<K: Key, V: Record> Deref for Fields<'_, '_, K, V> {
+    type Target = V;
+
+    #[inline(always)]
+    fn deref(&self) -> &V {
+        self.table.rows.get(self.key.hash, self.key.key).unwrap_or(&self.table.absent)
+    }
+}
+
+impl<K: Key, V: Record> DerefMut for Fields<'_, '_, K, V> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut V {
+        self.table.rows.entry(self.key.hash, self.key.key, self.table.make)
+    }
+}
+
+impl<K: Key, V: Record + fmt::Debug> fmt::Debug for Fields<'_, '_, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// A value for each key in a row of its own: a field of a [`State`](super::State) that is large, or written at other times than the fields beside it, which
+/// would be copied with it at a snapshot.
+pub struct ValueState<T>(PhantomData<fn() -> T>);
+
+/// The value of a key; see [`Fields`].
+pub type ValueRef<'a, 'k, K, T> = Fields<'a, 'k, K, T>;
+
+impl<T: Record + Absent> StateField for ValueState<T> {
+    const KIND: StateKind = StateKind::Value;
+    const ENTRY: Option<&'static Schema> = None;
+    const VALUE: &'static Schema = T::SCHEMA;
+
+    type Table<K: Key> = FieldsTable<K, T>;
+    type Ref<'a, 'k, K: Key> = ValueRef<'a, 'k, K, T>;
+
+    fn open<K: Key>(name: &'static str, cx: &Opening<'_>) -> FieldsTable<K, T> {
+        FieldsTable::named(name, cx, T::absent)
+    }
+
+    #[inline(always)]
+    fn at<'a, 'k, K: Key>(table: &'a mut FieldsTable<K, T>, key: Hashed<'k, K>) -> ValueRef<'a, 'k, K, T> {
+        table.at(key)
+    }
+}

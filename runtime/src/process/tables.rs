@@ -1,0 +1,152 @@
+//! [`Stored`]: rows of state together with their snapshots. The one place that knows how state is opened, stored and read back.
+
+use std::ops::{Deref, DerefMut};
+
+use millstream_core::{key::Key, record::Record, time::Timestamp};
+use millstream_state::{
+    backend::Checkpointed,
+    collections::{ListRows, MapRows, Timers},
+    groups::GroupRange,
+    row::{ByEntry, ByKey, RowKey},
+    table::{Table, Tracking},
+};
+
+use super::{StateTable, StateTables};
+use crate::{
+    checkpoint::{
+        keyed::Snapshots,
+        subtask::{StateAccess, Upload},
+    },
+    failure::Failure,
+    operator::Wait,
+    task::{context::ChainContext, head::Background},
+};
+
+/// What state is opened with.
+pub struct Opening<'a> {
+    pub(super) chain: &'a ChainContext<'a>,
+    pub(super) access: &'a StateAccess,
+}
+
+/// Rows with an order or an index of their own, or without.
+pub(super) trait Collection: Checkpointed + 'static {
+    /// What identifies a row.
+    type Row: RowKey;
+    /// What is in it.
+    type Value: Record;
+
+    /// Without rows.
+    fn new(groups: GroupRange, tracking: Tracking) -> Self;
+    /// Asks the processor for the row of a key of the stream, if that can be foretold.
+    #[inline(always)]
+    fn prefetch_of(&self, hash: u64) {
+        let _ = hash;
+    }
+}
+
+impl<K: Key, V: Record> Collection for Table<ByKey<K>, V> {
+    type Row = ByKey<K>;
+    type Value = V;
+
+    fn new(groups: GroupRange, tracking: Tracking) -> Self {
+        Self::new(groups, tracking)
+    }
+
+    #[inline(always)]
+    fn prefetch_of(&self, hash: u64) {
+        if self.wants_prefetch() {
+            self.prefetch(hash);
+        }
+    }
+}
+
+impl<K: Key, E: Key, V: Record> Collection for MapRows<K, E, V> {
+    type Row = ByEntry<K, E>;
+    type Value = V;
+
+    fn new(groups: GroupRange, tracking: Tracking) -> Self {
+        Self::new(groups, tracking)
+    }
+}
+
+impl<K: Key, T: Record> Collection for ListRows<K, T> {
+    type Row = ByEntry<K, u64>;
+    type Value = T;
+
+    fn new(groups: GroupRange, tracking: Tracking) -> Self {
+        Self::new(groups, tracking)
+    }
+}
+
+impl<K: Key> Collection for Timers<K> {
+    type Row = ByEntry<K, (u8, Timestamp)>;
+    type Value = ();
+
+    fn new(groups: GroupRange, tracking: Tracking) -> Self {
+        Self::new(groups, tracking)
+    }
+}
+
+/// The rows of a state, and their snapshots.
+pub(super) struct Stored<C: Collection> {
+    rows: C,
+    snapshots: Snapshots<C::Row, C::Value>,
+}
+
+impl<C: Collection> Stored<C> {
+    /// Without rows; those of the checkpoint that the job goes on from are read back later, by [`StateTable::restore`].
+    pub(super) fn open(name: &str, cx: &Opening<'_>) -> Self {
+        let snapshots: Snapshots<C::Row, C::Value> = cx.chain.snapshots(name, cx.access);
+        let (groups, tracking) = snapshots.blank().parts();
+        Self { rows: C::new(groups, tracking), snapshots }
+    }
+}
+
+impl<C: Collection> Deref for Stored<C> {
+    type Target = C;
+
+    #[inline(always)]
+    fn deref(&self) -> &C {
+        &self.rows
+    }
+}
+
+impl<C: Collection> DerefMut for Stored<C> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut C {
+        &mut self.rows
+    }
+}
+
+impl<C: Collection> StateTable for Stored<C> {
+    fn bytes(&self) -> usize {
+        self.rows.size_bytes()
+    }
+
+    fn check_freeze(&mut self) -> Result<(), Failure> {
+        self.snapshots.check()
+    }
+
+    fn freeze(&mut self) -> Result<Upload, Failure> {
+        self.snapshots.freeze(&mut self.rows)
+    }
+
+    fn walk(&mut self) -> Background {
+        self.snapshots.walk(&mut self.rows)
+    }
+
+    fn restore(&mut self) -> Wait<'_> {
+        Box::pin(self.snapshots.restore(|block| block.restore(&mut self.rows)))
+    }
+}
+
+impl<C: Collection> StateTables for Stored<C> {
+    #[inline(always)]
+    fn prefetch(&self, hash: u64) {
+        self.rows.prefetch_of(hash);
+    }
+
+    fn for_each<'a>(&'a mut self, visit: &mut dyn FnMut(&'a mut dyn StateTable)) {
+        visit(self);
+    }
+}

@@ -62,20 +62,18 @@ pub struct Status {
 
 impl JobControl for JobHandle {
     fn status(&self) -> Status {
-        Status::default()
+        JobHandle::status(self)
     }
 
     async fn checkpoint(&self) -> Result<u64, String> {
-        Err(NO_CHECKPOINTS.to_owned())
+        JobHandle::checkpoint(self).await
     }
 
     async fn stop(&self) -> Result<u64, String> {
-        Err(NO_CHECKPOINTS.to_owned())
+        JobHandle::stop(self).await
     }
 
-    async fn set(&self, _: &'static Setting, _: &str) -> Result<(), String> {
-        Err(NO_CHECKPOINTS.to_owned())
+    async fn set(&self, key: &'static Setting, value: &str) -> Result<(), String> {
+        JobHandle::set(self, key.name, value).await
     }
 }
-
-const NO_CHECKPOINTS: &str = "the job makes no checkpoints: start it with `--checkpoint-dir`";

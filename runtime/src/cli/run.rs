@@ -156,7 +156,7 @@ async fn attend(
     let boundedness = graph.boundedness();
     let mut progress = progress(&graph, options, console);
     let began = env.now();
-    let checkpoints = graph.settings.checkpoints.dir.clone();
+    let checkpoints = graph.settings.checkpoints.dir.clone().filter(|_| graph.has_checkpoints());
     let job = local::start(graph, Arc::clone(&env));
     let look = Look { job: job.clone(), env: Arc::clone(&env), began, is_bounded: boundedness == Boundedness::Bounded };
     let server = checkpoints.as_ref().map(|dir| look.clone().serve(dir));

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     checkpoint::CheckpointKind,
-    control::{JobControl, Status},
+    control::Status,
     env::{BoxFuture, Env, Instant, TokioEnv},
     failure::Failure,
     graph::JobGraph,

@@ -169,7 +169,13 @@ impl Leader {
     /// # Errors
     ///
     /// See [`CommitError`]. Cancelled, it is as if the store had not answered.
+    ///
+    /// # Panics
+    ///
+    /// If the manifest is of another job or another run.
     pub async fn commit(&mut self, manifest: &Manifest) -> Result<u64, CommitError> {
+        let whose = (manifest.job.as_str(), manifest.run);
+        assert_eq!(whose, (self.job.as_str(), self.run), "a leader commits the checkpoints of its own run");
         loop {
             let whole = self.kept.iter().filter(|kept| kept.damage.is_none()).rev().take(self.keep - 1);
             let mut live: Vec<LiveEntry> = whole.map(|kept| kept.entry).collect();

@@ -12,6 +12,8 @@ pub(crate) mod values;
 
 pub use millstream_state::manifest::CheckpointKind;
 
+pub use self::stats::{CheckpointHistory, CheckpointProgress, CheckpointStats, HISTORY_LIMIT, SubtaskReport};
+
 /// What separates the records that a checkpoint covers from those behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Barrier {

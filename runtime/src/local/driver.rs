@@ -131,6 +131,7 @@ impl Driver {
             Some(store) => store.recover(&*self.env).await?,
             None => None,
         };
+        self.progress.restored(restored.as_ref().map(|manifest| manifest.checkpoint));
         if let Some(manifest) = &restored {
             self.run = manifest.run;
             let (job, checkpoint) = (&graph.name, manifest.checkpoint);

@@ -79,9 +79,9 @@ pub use millstream_core::{
 pub use millstream_macros::{Record, aggregate, filter, filter_map, flat_map, job, key, map};
 #[doc(inline)]
 pub use millstream_runtime::{
-    env, event_time, failure, graph, launch, local, metrics,
+    checkpoint, env, event_time, failure, graph, launch, local, metrics,
     operator::{self, KeyFn, Operator, Push},
-    registry, settings, sink, source, stream,
+    registry, restart, settings, sink, source, stream,
     stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoTime, Stream},
     windows,
 };
@@ -160,7 +160,8 @@ pub mod __private {
     pub use millstream_runtime as runtime;
 }
 
-/// The `main` function of a binary with jobs: the commands `run`, `plan`, `jobs`, `config` and `completions`, with every job's own arguments.
+/// The `main` function of a binary with jobs: the commands `run`, `plan`, `jobs`, `config` and `completions`, with every job's own arguments; and `status`,
+/// `checkpoint`, `stop` and `set` for a job that runs with checkpoints in another process.
 ///
 /// ```no_run
 /// millstream::main!();

@@ -6,7 +6,6 @@ mod bad_record;
 pub mod bench;
 pub mod checkpoint;
 pub mod cli;
-pub mod control;
 pub mod env;
 pub mod event_time;
 mod exchange;

@@ -8,26 +8,25 @@ mod support;
 
 use std::{
     path::Path,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
-    thread,
+    sync::atomic::AtomicU64,
+    thread::{self, JoinHandle},
 };
 
 use console::{Called, HERE, call};
 use millstream_runtime::{
     cli::{self, Console, Screen, World},
     registry::{JobEntry, augment_none, build_without},
-    stream::{Job, Stream},
+    stream::{ExactlyOnce, Job, Replayable, Stream},
 };
 use serde_json::Value;
 use support::{Count, Numbers};
 
 static COUNTED: AtomicU64 = AtomicU64::new(0);
-static ENOUGH: AtomicBool = AtomicBool::new(false);
 
-/// Runs until there is enough.
-fn endless(job: &mut Job) {
-    let counts = |n: u64| if ENOUGH.load(Ordering::Relaxed) { Err("it is enough") } else { Ok(n) };
-    job.source(Numbers(None)).map(counts).sink(Count { records: &COUNTED, fail_at: None });
+impl Replayable for Numbers {}
+
+fn endless(job: &mut Job<ExactlyOnce>) {
+    job.source(Numbers(None)).sink(Count { records: &COUNTED, fail_at: None });
 }
 
 static ENDLESS: JobEntry = JobEntry {
@@ -49,38 +48,80 @@ fn failed(called: &Called, says: &str) {
     assert!(called.err.starts_with("error: ") && called.err.contains(says), "{}", called.err);
 }
 
-#[test]
-fn a_running_job_says_how_it_is() {
-    let dir = tempfile::tempdir().expect("there is a directory for temporary files");
-    let checkpoints = dir.path().to_owned();
-    let given = checkpoints.to_str().expect("the path is text").to_owned();
-    let running = thread::spawn(move || {
-        let args = ["run", "--quiet", "--parallelism", "1", "-D", "restart=none", "--checkpoint-dir", given.as_str()];
-        call(&[&ENDLESS], &args)
-    });
-    let status = loop {
-        let status = on(&checkpoints, &["status"]);
-        if status.code == 0 && COUNTED.load(Ordering::Relaxed) > 0 || running.is_finished() {
-            break status;
-        }
-        thread::yield_now();
-    };
-    assert_eq!((status.code, status.err.as_str()), (0, ""));
-    assert!(status.out.starts_with("job `endless` runs, started "), "{}", status.out);
-    let status = on(&checkpoints, &["status", "--json"]);
-    let status: Value = serde_json::from_str(&status.out).expect("it is JSON");
-    assert_eq!((&status["job"], &status["restarting"]), (&"endless".into(), &false.into()));
-    assert!(status["records_read"].is_u64() && status["chains"][0]["source"] == true, "{status}");
-    failed(
-        &on(&checkpoints, &["set", "memory=1GiB"]),
-        "`memory` cannot be set while a job runs, only checkpoint.interval,",
-    );
-    failed(&on(&checkpoints, &["set", "checkpoint.timeout=soon"]), "invalid value 'soon' for 'checkpoint.timeout'");
+#[track_caller]
+fn done(called: &Called, says: &str) {
+    assert_eq!((called.code, called.out.as_str(), called.err.as_str()), (0, says, ""));
+}
 
-    ENOUGH.store(true, Ordering::Relaxed);
+#[track_caller]
+fn json(called: &Called) -> Value {
+    serde_json::from_str(&called.out).unwrap_or_else(|error| panic!("{error}:\n{}\n{}", called.out, called.err))
+}
+
+/// Runs the job in a thread, and waits until it answers that it reads.
+fn run(dir: &Path, more: &[&'static str]) -> JoinHandle<Called> {
+    let (given, more) = (dir.to_str().expect("the path is text").to_owned(), more.to_vec());
+    let running = thread::spawn(move || {
+        let args = ["run", "--json", "--parallelism", "1", "--checkpoint-dir", given.as_str()];
+        // Checkpoints are made when they are asked for.
+        call(&[&ENDLESS], &[&args, ["--checkpoint-interval", "24h"].as_slice(), more.as_slice()].concat())
+    });
+    let reads = || {
+        let status = on(dir, &["status", "--json"]);
+        status.code == 0 && json(&status)["records_read"].as_u64() > Some(0)
+    };
+    while !reads() && !running.is_finished() {
+        thread::yield_now();
+    }
+    running
+}
+
+#[test]
+fn a_running_job_is_watched_and_steered() {
+    let dir = tempfile::tempdir().expect("there is a directory for temporary files");
+    let checkpoints = dir.path().join("checkpoints");
+    let checkpoints = checkpoints.as_path();
+    let running = run(checkpoints, &[]);
+    let status = on(checkpoints, &["status"]);
+    assert!(status.out.starts_with("job `endless` runs, started "), "{}{}", status.out, status.err);
+
+    done(&on(checkpoints, &["checkpoint"]), "checkpoint 1 is complete\n");
+    let status = on(checkpoints, &["status"]);
+    assert!(status.out.contains("\ncheckpoints: 1 completed, 0 failed\n"), "{}", status.out);
+    assert!(status.out.contains("\n         1  periodic  completed "), "{}", status.out);
+    let status = json(&on(checkpoints, &["status", "--json"]));
+    assert_eq!(
+        (&status["job"], &status["restarting"], &status["restored"]),
+        (&"endless".into(), &false.into(), &Value::Null)
+    );
+    assert!(status["records_read"].is_u64() && status["chains"][0]["source"] == true, "{status}");
+
+    done(
+        &on(checkpoints, &["set", "checkpoint.timeout=20s", "checkpoint.retained=5"]),
+        "checkpoint.timeout = 20s\ncheckpoint.retained = 5\n",
+    );
+    failed(
+        &on(checkpoints, &["set", "memory=1GiB"]),
+        "'memory' cannot change while the job runs; these can: checkpoint.interval,",
+    );
+    failed(&on(checkpoints, &["set", "checkpoint.timeout=soon"]), "invalid value 'soon' for 'checkpoint.timeout'");
+
+    assert_eq!(json(&on(checkpoints, &["stop", "--json"]))["checkpoint"], 2);
     let ended = running.join().expect("the command line does not panic");
-    assert!(ended.code == 1 && ended.err.contains("it is enough"), "{}", ended.err);
-    failed(&on(&checkpoints, &["status"]), "there is no `control.sock`");
+    let report = json(&ended);
+    assert_eq!((ended.code, &report["ending"], &report["checkpoints"]["completed"]), (0, &"stopped".into(), &2.into()));
+    failed(&on(checkpoints, &["status"]), "there is no `control.sock`");
+
+    let again = run(checkpoints, &[]);
+    assert_eq!(json(&on(checkpoints, &["status", "--json"]))["restored"], 2);
+    let stopped = "the job has stopped with checkpoint 3; started again, it goes on from there\n";
+    done(&on(checkpoints, &["stop"]), stopped);
+    again.join().expect("the command line does not panic");
+
+    let anew = run(checkpoints, &["--fresh"]);
+    assert_eq!(json(&on(checkpoints, &["status", "--json"]))["restored"], Value::Null);
+    assert_eq!(on(checkpoints, &["stop"]).code, 0);
+    anew.join().expect("the command line does not panic");
 }
 
 #[test]

@@ -13,10 +13,10 @@ use super::{
 };
 use crate::{
     checkpoint::{CheckpointKind, CheckpointProgress, CheckpointStats, SubtaskReport},
-    control::Status,
     env::Instant,
     failure::{Failure, Location},
     graph::{Edge, JobGraph, OperatorInfo, VertexId},
+    local::JobStatus,
     registry::JobEntry,
     settings::{Given, KEYS, Outside, Setting, Settings},
 };
@@ -88,15 +88,13 @@ fn nanos(duration: Duration) -> u64 {
 }
 
 /// How a running job is: `job`, `elapsed_ms`, `records_read`, `bytes_read`, `input_bytes` and `chains` as in its report; `at_ms` (since the epoch); `restored` (the checkpoint that it went
-/// on from), `restarts`, `restarting` (true while it waits for one), `last_failure`; `settings` (those that may be set while it runs, by key); `checkpoints`:
+/// on from), `restarts`, `restarting` (true while it waits for one), `last_failure`; `checkpoints`:
 /// `completed` and `failed` (how many), `present` and `last` (a list, the oldest first).
 ///
 /// A checkpoint: `checkpoint` (its number), `kind` (`periodic`, `stop` or `final`), `progress` (`running`, `storing`, `committing`, `completed` or `failed`),
 /// `failure` (why), `started_ms` (since the epoch), `duration_ms`, `subtasks` and `acknowledged` (how many), `bytes` (what all wrote), `alignment_ns`, `sync_ns` and
 /// `background_ns` (the longest of a subtask). The present one and the last have `by_subtask`, too: what each of the first of them reported, by number.
-pub(super) fn status(job: &str, sample: &Sample, status: &Status, now: Instant) -> Value {
-    let settings = Settings { checkpoints: status.settings.clone(), ..Settings::default() };
-    let settings = KEYS.iter().filter(|key| key.live).map(|key| (key.name.to_owned(), key.show(&settings).into()));
+pub(super) fn status(job: &str, sample: &Sample, status: &JobStatus, now: Instant) -> Value {
     let history = &status.checkpoints;
     let last = history.last.iter().rev().enumerate();
     let mut last: Vec<_> = last.map(|(age, stats)| checkpoint(stats, sample, now, age == 0)).collect();
@@ -110,10 +108,9 @@ pub(super) fn status(job: &str, sample: &Sample, status: &Status, now: Instant) 
         "chains": sample.chains.iter().map(chain).collect::<Vec<_>>(),
         "at_ms": sample.wall.millis(),
         "restored": status.restored,
-        "restarts": status.restarts,
-        "restarting": status.is_restarting,
-        "last_failure": status.last_failure,
-        "settings": settings.collect::<serde_json::Map<_, _>>(),
+        "restarts": status.restarts(),
+        "restarting": status.is_waiting,
+        "last_failure": status.failures.back().map(ToString::to_string),
         "checkpoints": {
             "completed": history.completed,
             "failed": history.failed,

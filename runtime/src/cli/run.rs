@@ -19,12 +19,10 @@ use super::{
     summary::{self, Ending},
 };
 use crate::{
-    checkpoint::CheckpointKind,
-    control::Status,
     env::{BoxFuture, Env, Instant, TokioEnv},
     failure::Failure,
     graph::JobGraph,
-    local::{self, JobHandle},
+    local::{self, JobHandle, JobReport, JobStatus},
     source::Boundedness,
 };
 
@@ -127,7 +125,7 @@ impl Look {
         self.look().0
     }
 
-    fn look(&self) -> (Sample, Status, Instant) {
+    fn look(&self) -> (Sample, JobStatus, Instant) {
         let (now, status) = (self.env.now(), self.job.status());
         let sample = Sample::new(now.since(self.began), self.job.chains(), &self.job.metrics().snapshot());
         let sample = Sample { wall: self.env.wall(), is_bounded: self.is_bounded, ..sample }.with(&status, now);
@@ -167,7 +165,7 @@ async fn attend(
         let tick = env.sleep(progress.interval());
         let asked = select(interrupts.next(), &mut stopping);
         match select(&mut done, select(asked, tick)).await {
-            Either::Left((result, _)) => break result.map(|_| ()),
+            Either::Left((result, _)) => break result,
             Either::Right((Either::Left((Either::Left(_), _)), _)) => {
                 let (next, message) = stop.interrupted(boundedness, checkpoints.is_some());
                 console.note(message);
@@ -195,17 +193,14 @@ async fn attend(
     if let Some(server) = server {
         server.close(&*env).await;
     }
-    let (sample, status, _) = look.look();
     let ending = match &result {
-        Ok(()) if status.checkpoints.last_completed().is_some_and(|last| last.kind == CheckpointKind::Stop) => {
-            Ending::Stopped
-        }
-        Ok(()) if stop == Stop::Draining => Ending::Drained,
-        Ok(()) => Ending::Done,
+        Ok(JobReport { stopped: Some(_), .. }) => Ending::Stopped,
+        Ok(_) if stop == Stop::Draining => Ending::Drained,
+        Ok(_) => Ending::Done,
         Err(failure) if failure.is_cancelled() => Ending::Cancelled,
         Err(_) => Ending::Failed,
     };
-    conclude(job.name(), &sample, &result, ending, options, console)
+    conclude(job.name(), &look.sample(), &result.map(|_| ()), ending, options, console)
 }
 
 /// How progress is shown. A table that is redrawn would be torn by records that are printed on the same terminal; and a program that wants the report

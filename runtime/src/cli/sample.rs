@@ -6,9 +6,8 @@ use millstream_core::time::Timestamp;
 
 use crate::{
     checkpoint::{CheckpointHistory, CheckpointProgress},
-    control::Status,
     env::Instant,
-    local::ChainSummary,
+    local::{ChainSummary, JobStatus},
     metrics::{Metric, MetricId},
 };
 
@@ -138,8 +137,8 @@ impl Sample {
     }
 
     /// With how the job has fared.
-    pub(super) fn with(self, status: &Status, now: Instant) -> Self {
-        Self { restarts: status.restarts, checkpoints: Checkpoints::of(&status.checkpoints, now), ..self }
+    pub(super) fn with(self, status: &JobStatus, now: Instant) -> Self {
+        Self { restarts: status.restarts(), checkpoints: Checkpoints::of(&status.checkpoints, now), ..self }
     }
 
     /// Records read by all sources.

@@ -133,7 +133,7 @@ impl Coordination {
             let next = store.next_checkpoint();
             let sources = sources.iter().copied();
             let settings = graph.settings.checkpoints.clone();
-            let history = driver.progress.history();
+            let history = driver.progress.status().checkpoints;
             (Coordinator::new(settings, inboxes.len(), sources, next, history, now), Arc::clone(store))
         });
         let parallelism = graph.vertices.iter().enumerate().flat_map(|(id, vertex)| {
@@ -316,6 +316,7 @@ impl Coordination {
                 match result {
                     Ok(()) => {
                         self.last_committed = checkpoint;
+                        self.progress.completed_one();
                         self.input(Input::Committed { checkpoint });
                     }
                     // What is not committed now is committed when the job goes on from this checkpoint.
@@ -349,7 +350,6 @@ impl Coordination {
         settings.set_while_running(key, value)?;
         settings.check()?;
         self.settings = settings;
-        self.progress.settings(&self.settings.checkpoints);
         self.input(Input::Changed(self.settings.checkpoints.clone()));
         Ok(())
     }

@@ -83,7 +83,6 @@ impl Driver {
         if graph.settings.checkpoints.dir.is_some() && !graph.keeps_state {
             warn!(job = graph.name, "the job promises best effort, so it makes no checkpoints and starts empty");
         }
-        self.progress.settings(&graph.settings.checkpoints);
         if graph.has_checkpoints() {
             let store = Contained::new(JobStore::open(&graph.name, &graph.settings.checkpoints, &self.env)).await?;
             self.run = store.run();
@@ -94,6 +93,7 @@ impl Driver {
         let mut attempts = 0;
         loop {
             attempts += 1;
+            self.progress.attempt_begins(attempts);
             let completed = self.progress.completed();
             let failure = match self.attempt(&mut graph).await {
                 Ok(end) => return Ok(end),

@@ -17,9 +17,9 @@ use futures::{
     future::Shared,
 };
 
+pub use self::progress::JobStatus;
 use self::{driver::Driver, progress::Progress};
 use crate::{
-    control::Status,
     env::Env,
     failure::Failure,
     graph::{JobGraph, VertexId},
@@ -135,7 +135,7 @@ impl JobHandle {
     }
 
     /// How the job is doing.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> JobStatus {
         self.progress.status()
     }
 

@@ -4,8 +4,8 @@ use std::{path::Path, sync::Arc};
 
 use serde_json::Value;
 
-use super::protocol::Request;
-use crate::{control::JobControl, env::Env};
+use super::{job::JobControl, protocol::Request};
+use crate::env::Env;
 
 /// What would answer requests. Nobody can ask.
 pub(in crate::cli) struct Server;

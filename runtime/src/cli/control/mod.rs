@@ -1,6 +1,7 @@
 //! A running job is watched and steered by other processes, through a socket beside its checkpoints. The job's process is the [`Server`], the commands
 //! `status`, `checkpoint`, `stop` and `set` [`ask`]; [`protocol`] is what they say to each other.
 
+mod job;
 mod protocol;
 mod shown;
 pub(super) mod verbs;

@@ -2,8 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::settings::{KEYS, Setting, Settings};
-
 /// The version of the protocol. It stands in every line.
 pub(super) const VERSION: u64 = 1;
 /// The longest request, in bytes.
@@ -78,19 +76,6 @@ pub(super) fn read_answer(line: &str) -> Result<Value, String> {
     result.ok_or_else(|| "the answer has neither a result nor an error".to_owned())
 }
 
-/// The key that is to be set while a job runs, if it may be, and to this.
-pub(super) fn live_setting(key: &str, value: &str) -> Result<&'static Setting, String> {
-    let key = Setting::find(key)?;
-    if !key.live {
-        let live: Vec<_> = KEYS.iter().filter(|key| key.live).map(|key| key.name).collect();
-        let (name, live) = (key.name, live.join(", "));
-        return Err(format!(
-            "`{name}` cannot be set while a job runs, only {live}: start the job again with the other value"
-        ));
-    }
-    Settings::default().set(key.name, value).map(|()| key)
-}
-
 fn of_this_version(line: &str) -> Result<Value, String> {
     let value: Value = serde_json::from_str(line).map_err(|error| format!("the line is not JSON: {error}"))?;
     match value["version"].as_u64() {
@@ -143,18 +128,5 @@ mod tests {
             assert!(error.starts_with(message), "{error}");
         }
         assert!(read_answer("{\"version\":1}").is_err());
-    }
-
-    #[test]
-    fn only_what_is_live_may_be_set() {
-        let name = |key, value| live_setting(key, value).map(|key| key.name);
-        assert_eq!(name("checkpoint.interval", "2s"), Ok("checkpoint.interval"));
-        assert!(name("checkpoint.interval", "2").is_err_and(|error| error.contains("a duration from 1ms")));
-        assert!(name("checkpoint.intervall", "2s").is_err_and(|error| error.contains("did you mean")));
-        let error = name("parallelism", "2").expect_err("it is not live");
-        assert!(
-            error.starts_with("`parallelism` cannot be set while a job runs, only checkpoint.interval, "),
-            "{error}"
-        );
     }
 }

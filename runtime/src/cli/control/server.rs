@@ -19,10 +19,11 @@ use tokio::net::{UnixListener, UnixStream};
 use tracing::{debug, warn};
 
 use super::{
+    job::JobControl,
     protocol::{self, REQUEST_BYTES_LIMIT, Request},
     socket::{self, Unbound},
 };
-use crate::{control::JobControl, env::Env, task::flag::Flag};
+use crate::{env::Env, task::flag::Flag};
 
 /// So many processes may be connected at a time; others are told so, and sent away.
 pub(super) const CONNECTIONS_LIMIT: usize = 16;
@@ -175,10 +176,7 @@ async fn respond<J: JobControl>(job: &J, status: &(impl Fn() -> Value + Sync), l
         Ok(Request::Status) => Ok(status()),
         Ok(Request::Checkpoint) => job.checkpoint().await.map(|checkpoint| json!({ "checkpoint": checkpoint })),
         Ok(Request::Stop) => job.stop().await.map(|checkpoint| json!({ "checkpoint": checkpoint })),
-        Ok(Request::Set { key, value }) => match protocol::live_setting(&key, &value) {
-            Ok(key) => job.set(key, &value).await.map(|()| json!({ "key": key.name, "value": value })),
-            Err(error) => Err(error),
-        },
+        Ok(Request::Set { key, value }) => job.set(&key, &value).await.map(|()| json!({ "key": key, "value": value })),
         Err(error) => Err(error),
     };
     protocol::answer(result)

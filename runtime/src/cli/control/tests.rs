@@ -19,14 +19,14 @@ use tokio::runtime::Runtime;
 
 use super::{
     Server, ask,
+    job::JobControl,
     protocol::{REQUEST_BYTES_LIMIT, Request},
     server::CONNECTIONS_LIMIT,
     socket::NAME,
 };
 use crate::{
-    control::{JobControl, Status},
     env::{Env, TokioEnv},
-    settings::Setting,
+    settings::Settings,
 };
 
 /// So often it is looked whether somebody answers.
@@ -35,15 +35,11 @@ const ATTEMPTS: usize = 1_000_000;
 /// Remembers what it was told. A stop is answered when the test says so.
 #[derive(Clone, Default)]
 struct Told {
-    set: Arc<Mutex<Vec<(&'static str, String)>>>,
+    set: Arc<Mutex<Vec<(String, String)>>>,
     stopping: Arc<Mutex<Option<oneshot::Receiver<()>>>>,
 }
 
 impl JobControl for Told {
-    fn status(&self) -> Status {
-        Status::default()
-    }
-
     async fn checkpoint(&self) -> Result<u64, String> {
         Ok(7)
     }
@@ -53,8 +49,9 @@ impl JobControl for Told {
         gate.await.map(|()| 8).map_err(|_| "out of luck".to_owned())
     }
 
-    async fn set(&self, key: &'static Setting, value: &str) -> Result<(), String> {
-        self.set.lock().expect("nobody panics").push((key.name, value.to_owned()));
+    async fn set(&self, key: &str, value: &str) -> Result<(), String> {
+        Settings::default().set_while_running(key, value)?;
+        self.set.lock().expect("nobody panics").push((key.to_owned(), value.to_owned()));
         Ok(())
     }
 }
@@ -128,8 +125,8 @@ fn a_job_answers_what_it_is_asked() {
     let answer = ask(dir.path(), &set("checkpoint.interval", "2s"));
     assert_eq!(answer, Ok(json!({ "key": "checkpoint.interval", "value": "2s" })));
     assert!(ask(dir.path(), &set("checkpoint.interval", "2")).is_err_and(|error| error.contains("a duration")));
-    assert!(ask(dir.path(), &set("memory", "1GiB")).is_err_and(|error| error.contains("cannot be set while")));
-    assert_eq!(*running.job.set.lock().expect("nobody panics"), [("checkpoint.interval", "2s".to_owned())]);
+    assert!(ask(dir.path(), &set("memory", "1GiB")).is_err_and(|error| error.contains("cannot change while")));
+    assert_eq!(*running.job.set.lock().expect("nobody panics"), [("checkpoint.interval".to_owned(), "2s".to_owned())]);
     running.close();
 }
 

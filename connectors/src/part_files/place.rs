@@ -252,7 +252,7 @@ pub(super) fn make_directories(files: &dyn Files, path: &Path) -> io::Result<Vec
 }
 
 /// A directory by a name that can be opened: a relative path of one name is in no directory that has a name.
-fn at_least_here(directory: &Path) -> &Path {
+pub(crate) fn at_least_here(directory: &Path) -> &Path {
     if directory.as_os_str().is_empty() { Path::new(".") } else { directory }
 }
 

@@ -1,5 +1,6 @@
 //! However a file is packed and cut, the same records come out, and the same ones are bad.
 
+use futures::FutureExt;
 use proptest::prelude::*;
 
 use super::*;
@@ -134,6 +135,33 @@ fn line_ends_byte_order_marks_and_empty_files_in_every_packing() {
             }
         }
     }
+}
+
+#[test]
+fn a_directory_that_is_watched_remembers_over_a_restart_what_it_has_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = TextFiles::read(directory.path()).watch(std::time::Duration::from_secs(1));
+    let add = |name: &str| file(directory.path(), name, "line\n");
+    block_on(async {
+        let cx = ConnectorContext::detached(TokioEnv::current(), "test");
+        let mut enumerator = source.enumerator(&cx).unwrap();
+        add("a.txt");
+        add("b.txt");
+        assert!(enumerator.discover().now_or_never().is_none()); // one that is given up has found nothing
+        assert_eq!(enumerator.state(), [""; 0]);
+        assert_eq!(enumerator.discover().await.unwrap().splits.len(), 2);
+        let state = enumerator.state();
+        assert_eq!(state, ["a.txt", "b.txt"].map(|name| directory.path().join(name).display().to_string()));
+
+        fs::remove_file(directory.path().join("a.txt")).unwrap();
+        add("c.txt");
+        let mut restored = source.enumerator(&cx).unwrap();
+        restored.restore(state).unwrap();
+        let found = restored.discover().await.unwrap().splits;
+        assert_eq!(found, [(directory.path().join("c.txt").display().to_string(), 0, 5)]);
+        // What has gone is forgotten: the memory is bounded by the files that are there.
+        assert_eq!(restored.state().len(), 2);
+    });
 }
 
 #[test]

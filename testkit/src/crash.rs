@@ -41,6 +41,9 @@ use millstream_runtime::env::{BoxFuture, Env, Files, Instant, Network};
 use self::files::WorldFiles;
 use crate::sim::SimEnv;
 
+/// What messages of failures have in them that are a [`Mishap`]'s.
+pub const MISHAP: &str = "a mishap";
+
 /// What goes wrong in a world. Steps and file operations are numbered from 1, those of each name on their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mishap {
@@ -206,7 +209,7 @@ impl World {
                 self.end();
                 self.stop();
             }
-            Mishap::PanicAtStep { name: at, nth } if (at, nth) == (name, count) => panic!("a mishap at {name}"),
+            Mishap::PanicAtStep { name: at, nth } if (at, nth) == (name, count) => panic!("{MISHAP} at {name}"),
             _ => {}
         }
     }

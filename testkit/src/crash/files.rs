@@ -8,7 +8,7 @@ use std::{
 
 use millstream_runtime::env::{Env, Files, ReadFile, WriteFile};
 
-use super::{Mishap, World};
+use super::{MISHAP, Mishap, World};
 use crate::sim::SimEnv;
 
 /// The files of a simulation, as long as the world lasts.
@@ -47,7 +47,7 @@ impl World {
                 self.end();
                 Err(io::Error::other("the world ends"))
             }
-            Mishap::FailFile { nth } if nth == count && may_fail => Err(io::Error::other("a mishap")),
+            Mishap::FailFile { nth } if nth == count && may_fail => Err(io::Error::other(MISHAP)),
             _ => Ok(()),
         }
     }

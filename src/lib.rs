@@ -80,9 +80,9 @@ pub use millstream_core::{
 pub use millstream_macros::{OperatorState, Record, State, aggregate, filter, filter_map, flat_map, job, key, map, process};
 #[doc(inline)]
 pub use millstream_runtime::{
-    env, event_time, failure, graph, launch, local, metrics,
+    checkpoint, env, event_time, failure, graph, launch, local, metrics,
     operator::{self, KeyFn, Operator, Push},
-    process, registry, settings, sink, source, stream,
+    process, registry, restart, settings, sink, source, stream,
     stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoTime, Stream},
     windows,
 };
@@ -167,7 +167,8 @@ pub mod __private {
     pub use millstream_runtime as runtime;
 }
 
-/// The `main` function of a binary with jobs: the commands `run`, `plan`, `jobs`, `config` and `completions`, with every job's own arguments.
+/// The `main` function of a binary with jobs: the commands `run`, `plan`, `jobs`, `config` and `completions`, with every job's own arguments; and `status`,
+/// `checkpoint`, `stop` and `set` for a job that runs with checkpoints in another process.
 ///
 /// ```no_run
 /// millstream::main!();

@@ -1,6 +1,7 @@
-//! The `millstream` binary. Jobs are binaries of their own (`millstream::main!()`); until there is a cluster, this one says where to find some.
+//! The `millstream` binary. Jobs are binaries of their own (`millstream::main!()`); until there is a cluster, this one watches and steers those that run, and says
+//! where to find some.
 
-use std::io::Write;
+use std::process::ExitCode;
 
 /// The examples, each with what it does: a new one is a row here.
 const EXAMPLES: &[(&str, &str)] = &[
@@ -12,7 +13,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("word_count", "how often each word occurs in a text"),
 ];
 
-fn main() {
+fn main() -> ExitCode {
     let version = env!("CARGO_PKG_VERSION");
     let width = EXAMPLES.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let examples: String = EXAMPLES
@@ -21,9 +22,10 @@ fn main() {
         .collect();
     let text = format!(
         "Millstream {version}: a job is a binary of its own, made by `millstream::main!()`.\n\
-         This one will be the node of a cluster; there is none yet.\n\n\
+         This one watches and steers a job that runs with checkpoints: `status`, `checkpoint`, `stop` and `set`; see --help.\n\
+         It will be the node of a cluster; there is none yet.\n\n\
          Examples to run:\n{examples}\n\
          Behind `--` an example takes the commands `run`, `plan`, `jobs`, `config` and `completions`, and `--help`.\n"
     );
-    let _ = std::io::stdout().write_all(text.as_bytes()); // that nobody reads on is no error
+    millstream::runtime::cli::tool_main(&text)
 }

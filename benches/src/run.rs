@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use millstream::{
-    Job,
+    ExactlyOnce, Job,
     env::{Env, TokioEnv},
-    local,
+    local::{self, JobHandle},
     settings::Settings,
 };
 
@@ -47,5 +47,22 @@ impl Machine {
         if let Err(failure) = self.0.block_on(local::run(graph, self.env())) {
             panic!("the bench's job failed: {failure}");
         }
+    }
+
+    /// Starts a job that may make checkpoints.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be built.
+    pub fn start(&self, settings: Settings, build: impl FnOnce(&mut Job<ExactlyOnce>)) -> JobHandle {
+        let mut job = Job::new("bench", settings);
+        build(&mut job);
+        let graph = job.build().unwrap_or_else(|error| panic!("the bench's job cannot be built: {error}"));
+        local::start(graph, self.env())
+    }
+
+    /// Waits for a future.
+    pub fn wait<F: Future>(&self, future: F) -> F::Output {
+        self.0.block_on(future)
     }
 }

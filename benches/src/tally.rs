@@ -2,6 +2,7 @@
 
 use std::{
     marker::PhantomData,
+    mem,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -57,7 +58,7 @@ where
 
     fn writer(&self, _: &SinkContext, _: Vec<()>) -> Result<TallyWriter<T, F>, Failure> {
         let (tally, number) = (self.tally.clone(), self.number.clone());
-        Ok(TallyWriter { tally, number, records: 0, sum: 0, record: PhantomData })
+        Ok(TallyWriter { tally, number, records: 0, told: 0, sum: 0, record: PhantomData })
     }
 
     fn committer(&self, _: &SinkContext) -> Result<NoCommit, Failure> {
@@ -70,6 +71,8 @@ pub struct TallyWriter<T, F> {
     tally: Tally,
     number: F,
     records: u64,
+    /// How many of them the tally knows of.
+    told: u64,
     sum: u64,
     record: PhantomData<fn(T)>,
 }
@@ -105,8 +108,8 @@ where
     }
 
     async fn prepare(&mut self, _: Prepare) -> Result<Prepared<()>, Failure> {
-        self.tally.0[0].fetch_add(self.records, Relaxed);
-        self.tally.0[1].fetch_add(self.sum, Relaxed);
+        self.tally.0[0].fetch_add(self.records - mem::replace(&mut self.told, self.records), Relaxed);
+        self.tally.0[1].fetch_add(mem::take(&mut self.sum), Relaxed);
         Ok(Prepared::closed(Vec::new()))
     }
 }

@@ -1,6 +1,6 @@
 //! [`generate()`]: a source of made-up records, the same ones for the same seed.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{collections::VecDeque, ops::Range, sync::Arc, time::Duration};
 
 use millstream_core::{record::Record, time::Timestamp};
 use millstream_runtime::{
@@ -35,6 +35,8 @@ where
 }
 
 /// Records without end, as by [`generate()`]. Unbounded.
+///
+/// Each subtask takes its turn with the indices. A job that goes on from a checkpoint makes each index that is missing once, also with another parallelism.
 pub fn generate_unbounded<T, F>(seed: u64, make: F) -> Generator<F>
 where
     T: Record,
@@ -121,7 +123,8 @@ where
 {
     type Out = T;
     type Time = C::Time;
-    type Split = Indices;
+    /// Sequences of indices, of which the next is always the lowest.
+    type Split = Vec<Indices>;
     type Enumerator = GeneratorEnumerator;
     type Reader = GeneratorReader<F, C>;
 
@@ -135,17 +138,17 @@ where
 
     fn enumerator(&self, cx: &SourceContext) -> Result<GeneratorEnumerator, Failure> {
         let ranges = self.rate.is_none();
-        Ok(GeneratorEnumerator { records: self.records, parallelism: cx.parallelism() as u64, ranges })
+        Ok(GeneratorEnumerator { records: self.records, parallelism: cx.parallelism(), given: 0, ranges })
     }
 
     fn reader(&self, cx: &SourceContext) -> Result<GeneratorReader<F, C>, Failure> {
-        let rate = self.rate.map(|rate| rate / cx.parallelism() as f64);
+        let pace = self.rate.map(|rate| Pace { env: Arc::clone(cx.env()), of_all: rate, rate, began: None, made: 0 });
         Ok(GeneratorReader {
             seed: self.seed,
             make: Arc::clone(&self.make),
             clock: self.clock.clone(),
-            indices: (0, 0, 1),
-            pace: rate.map(|rate| Pace { env: Arc::clone(cx.env()), rate, began: None, made: 0 }),
+            sequences: Vec::new(),
+            pace,
             allowed: 0,
         })
     }
@@ -163,28 +166,56 @@ where
 #[derive(Debug)]
 pub struct GeneratorEnumerator {
     records: Option<u64>,
-    parallelism: u64,
+    parallelism: usize,
+    /// How many splits have been given.
+    given: usize,
     /// Whether splits may be ranges.
     ranges: bool,
 }
 
+impl GeneratorEnumerator {
+    /// What never ends has no ranges, and what keeps to a rate comes in the order of time.
+    fn has_ranges(&self) -> bool {
+        self.records.is_some() && self.ranges
+    }
+}
+
 impl SplitEnumerator for GeneratorEnumerator {
-    type Split = Indices;
+    type Split = Vec<Indices>;
     type State = ();
 
-    async fn discover(&mut self) -> Result<Discovered<Indices>, Failure> {
-        let splits = match self.records {
-            Some(records) if self.ranges => {
-                let starts = (0..records.div_ceil(SPLIT_RECORDS)).map(|i| i * SPLIT_RECORDS);
-                starts.map(|from| (from, records.min(from.saturating_add(SPLIT_RECORDS)), 1)).collect()
-            }
-            // One for each subtask, who take turns: what never ends has no ranges, and what keeps to a rate comes in the order of time.
-            records => {
-                let end = records.unwrap_or(u64::MAX);
-                (0..self.parallelism).map(|first| (first, end, self.parallelism)).collect()
-            }
+    async fn discover(&mut self) -> Result<Discovered<Vec<Indices>>, Failure> {
+        let end = self.records.unwrap_or(u64::MAX);
+        let splits = if self.has_ranges() {
+            let starts = (0..end.div_ceil(SPLIT_RECORDS)).map(|i| i * SPLIT_RECORDS);
+            starts.map(|from| vec![(from, end.min(from.saturating_add(SPLIT_RECORDS)), 1)]).collect()
+        } else {
+            let step = self.parallelism as u64;
+            (0..step).map(|first| vec![(first, end, step)]).collect()
         };
         Ok(Discovered::all(splits))
+    }
+
+    /// Without ranges there is one split for each subtask. After a restore that may be another number than before: some then have several sequences, or
+    /// sequences are cut in two, each with every other index.
+    fn assign(&mut self, waiting: &mut VecDeque<Vec<Indices>>, _: usize) -> Option<Vec<Indices>> {
+        if self.has_ranges() {
+            return waiting.pop_front();
+        }
+        let mut sequences: VecDeque<_> = waiting.drain(..).flatten().collect();
+        let without = self.parallelism.saturating_sub(self.given).max(1);
+        while !sequences.is_empty() && sequences.len() < without {
+            let (next, end, step) = sequences.pop_front()?;
+            let twice = step.saturating_mul(2);
+            sequences.extend([(next, end, twice), (next.saturating_add(step), end, twice)]);
+        }
+        let split: Vec<_> = sequences.drain(..sequences.len().div_ceil(without)).collect();
+        waiting.extend(sequences.into_iter().map(|sequence| vec![sequence]));
+        if split.is_empty() {
+            return None;
+        }
+        self.given += 1;
+        Some(split)
     }
 
     fn state(&self) {}
@@ -199,7 +230,7 @@ pub struct GeneratorReader<F, C> {
     seed: u64,
     make: Arc<F>,
     clock: C,
-    indices: Indices,
+    sequences: Vec<Indices>,
     pace: Option<Pace>,
     /// How many records may be made before the next `fetch`.
     allowed: u64,
@@ -212,16 +243,20 @@ where
     F: Fn(&mut Random, u64) -> T + Send + Sync + 'static,
 {
     type Out = T;
-    type Split = Indices;
+    type Split = Vec<Indices>;
 
-    fn open(&mut self, split: Indices) -> Result<(), Failure> {
-        self.indices = split;
+    fn open(&mut self, split: Vec<Indices>) -> Result<(), Failure> {
+        if let Some(pace) = &mut self.pace {
+            // A subtask has its share of the rate: as many indices as it has of all.
+            let share: f64 = split.iter().map(|(.., step)| 1.0 / *step as f64).sum();
+            (pace.rate, pace.began, pace.made) = (pace.of_all * share, None, 0);
+        }
+        (self.sequences, self.allowed) = (split, 0);
         Ok(())
     }
 
     async fn fetch(&mut self) -> Result<Fetched, Failure> {
-        let (next, end, _) = self.indices;
-        if next >= end {
+        if self.lowest().is_none() {
             return Ok(Fetched::EndOfSplit);
         }
         if self.allowed == 0 {
@@ -234,35 +269,51 @@ where
     }
 
     fn emit<N: Push<T>>(&mut self, out: &mut Emit<'_, T, N>) -> Result<Emitted, Failure> {
-        let (mut next, end, step) = self.indices;
         let mut allowed = self.allowed;
-        let emitted = loop {
-            if next >= end || allowed == 0 {
-                break Emitted::All;
+        let mut emitted = Emitted::All;
+        while let Some((lowest, until)) = self.lowest() {
+            if allowed == 0 || emitted == Emitted::Some {
+                break;
             }
-            if out.is_full() {
-                break Emitted::Some;
+            let (mut next, end, step) = self.sequences[lowest];
+            while next < end && next <= until && allowed > 0 {
+                if out.is_full() {
+                    emitted = Emitted::Some;
+                    break;
+                }
+                let record = (self.make)(&mut Random::of(self.seed, next), next);
+                out.push(record.view(), self.clock.time(next));
+                allowed -= 1;
+                next = next.saturating_add(step);
             }
-            let record = (self.make)(&mut Random::of(self.seed, next), next);
-            out.push(record.view(), self.clock.time(next));
-            allowed -= 1;
-            next = next.saturating_add(step);
-        };
-        self.indices.0 = next;
+            self.sequences[lowest].0 = next;
+        }
         // Without a pace there is nothing to use up.
         self.allowed = if self.pace.is_some() { allowed } else { u64::MAX };
         Ok(emitted)
     }
 
-    fn position(&self) -> Indices {
-        self.indices
+    fn position(&self) -> Vec<Indices> {
+        self.sequences.clone()
+    }
+}
+
+impl<F, C> GeneratorReader<F, C> {
+    /// The sequence with the lowest index that is left, and how far it may be followed before another one has a lower one.
+    fn lowest(&self) -> Option<(usize, u64)> {
+        let left = || self.sequences.iter().enumerate().filter(|(_, (next, end, _))| next < end);
+        let (lowest, _) = left().min_by_key(|(_, (next, ..))| *next)?;
+        let until = left().filter(|(other, _)| *other != lowest).map(|(_, (next, ..))| *next).min();
+        Some((lowest, until.unwrap_or(u64::MAX)))
     }
 }
 
 /// Keeps to a rate.
 struct Pace {
     env: Arc<dyn Env>,
-    /// Records in a second.
+    /// Records in a second, of all subtasks.
+    of_all: f64,
+    /// And of this one.
     rate: f64,
     /// When the first record was due.
     began: Option<Instant>,
@@ -395,5 +446,46 @@ mod tests {
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), 10_000);
+    }
+
+    /// Assigns what waits, subtask after subtask, and follows every split so many indices far.
+    fn turn(waiting: Vec<Vec<Indices>>, parallelism: usize, far: usize, seen: &mut Vec<u64>) -> Vec<Vec<Indices>> {
+        let mut enumerator = GeneratorEnumerator { records: None, parallelism, given: 0, ranges: true };
+        let mut waiting = VecDeque::from(waiting);
+        let mut positions = Vec::new();
+        for subtask in 0..parallelism {
+            let sequences = enumerator.assign(&mut waiting, subtask).expect("there is one for each");
+            let make = Arc::new(());
+            let mut reader = GeneratorReader { seed: 0, make, clock: Untimed, sequences, pace: None, allowed: 0 };
+            let mut last = None;
+            for _ in 0..far {
+                let (lowest, until) = reader.lowest().expect("it never ends");
+                let (next, _, step) = reader.sequences[lowest];
+                assert!(last < Some(next) && next <= until, "in order");
+                last = Some(next);
+                seen.push(next);
+                reader.sequences[lowest].0 += step;
+            }
+            positions.push(reader.sequences);
+        }
+        assert!(waiting.is_empty() && enumerator.assign(&mut waiting, 0).is_none());
+        positions
+    }
+
+    #[test]
+    fn no_index_is_lost_or_made_twice_when_the_parallelism_changes() {
+        let (mut seen, mut positions) = (Vec::new(), (0..3).map(|first| vec![(first, u64::MAX, 3)]).collect());
+        for parallelism in [3, 1, 4, 7, 2, 5] {
+            positions = turn(positions, parallelism, 50, &mut seen);
+            let shares: f64 = positions.iter().flatten().map(|(.., step)| 1.0 / *step as f64).sum();
+            assert!((shares - 1.0).abs() < 1e-9, "{shares}");
+            assert!(positions.iter().flatten().count() <= 7);
+        }
+        seen.sort_unstable();
+        assert!(seen.windows(2).all(|pair| pair[0] < pair[1]));
+        // All that is missing is still to come.
+        let to_come =
+            |index: &u64| positions.iter().flatten().any(|(next, _, step)| index >= next && (index - next) % step == 0);
+        assert!((0..2_000).all(|index| to_come(&index) != seen.binary_search(&index).is_ok()));
     }
 }

@@ -112,15 +112,6 @@ impl Settings {
         self.memory_bytes / 8
     }
 
-    /// The restart strategy that holds: what was set, or else the default.
-    pub fn restart_strategy(&self) -> RestartStrategy {
-        let default = match self.checkpoints.dir {
-            Some(_) => RestartStrategy::EXPONENTIAL_DELAY,
-            None => RestartStrategy::None,
-        };
-        self.restart.clone().unwrap_or(default)
-    }
-
     /// Checks every bound.
     ///
     /// # Errors

@@ -129,6 +129,7 @@ Settings:
       --checkpoint-interval <TIME>  The time from the start of one checkpoint to that of the next [default: 10s]
   -D <KEY=VALUE>                    Set any of the settings; `config` lists them
       --config <FILE>               Read settings from a TOML file [default: millstream.toml, if there is one]
+      --fresh                       Start anew, though there is a checkpoint to go on from
 
 Output:
       --quiet                Show neither progress nor a summary
@@ -221,6 +222,10 @@ Commands:
   plan         Show what a job will run, without running it
   jobs         List the jobs of this binary
   config       Show the settings, where each comes from, and what they are for
+  status       Show how a running job is: its restarts and checkpoints
+  checkpoint   Let a running job make a checkpoint now, and wait for it
+  stop         Stop a running job with a checkpoint; started again, it goes on from there
+  set          Give a running job other settings, for as long as it runs
   completions  Write a completion script for a shell
 
 Options:

@@ -6,7 +6,9 @@
 
 pub mod backend;
 pub mod collections;
+pub mod conformance;
 pub mod groups;
+pub mod inspect;
 pub mod log;
 pub mod manifest;
 pub mod row;

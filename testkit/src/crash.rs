@@ -41,6 +41,9 @@ use millstream_runtime::env::{BoxFuture, Env, Files, Instant, Network};
 use self::files::WorldFiles;
 use crate::sim::SimEnv;
 
+/// What messages of failures have in them that are a [`Mishap`]'s.
+pub const MISHAP: &str = "a mishap";
+
 /// What goes wrong in a world. Steps and file operations are numbered from 1, those of each name on their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mishap {
@@ -97,7 +100,7 @@ struct World {
 struct IsOver;
 
 impl CrashEnv {
-    /// A world with the time, tasks and random numbers of this one.
+    /// A world with the time, tasks, random numbers and files of this one.
     pub fn new(sim: Arc<SimEnv>, mishap: Mishap) -> Arc<Self> {
         let world = Arc::new(World {
             mishap,
@@ -107,7 +110,8 @@ impl CrashEnv {
             file_operations: AtomicU64::new(0),
             main: Mutex::default(),
         });
-        Arc::new(Self { sim, files: WorldFiles::new(Arc::clone(&world)), world })
+        let files = WorldFiles::new(Arc::clone(&sim), Arc::clone(&world));
+        Arc::new(Self { sim, world, files })
     }
 
     /// Runs everything until the future is done, as [`SimEnv::block_on`] does, or the world is over: then all tasks are dropped and there is no result.
@@ -205,7 +209,7 @@ impl World {
                 self.end();
                 self.stop();
             }
-            Mishap::PanicAtStep { name: at, nth } if (at, nth) == (name, count) => panic!("a mishap at {name}"),
+            Mishap::PanicAtStep { name: at, nth } if (at, nth) == (name, count) => panic!("{MISHAP} at {name}"),
             _ => {}
         }
     }

@@ -203,7 +203,7 @@ fn placed<S: Stream<Out = u64, Time = NoTime>>(seed: u64, build: impl Fn(Numbers
     let results = collect();
     let operator = Subtask::new();
     let (opened, closed) = (Arc::clone(&operator.opened), Arc::clone(&operator.closed));
-    let job = run(seed, parallel(3), |job| build(numbers(job).global()).process(operator).sink(results.sink()));
+    let job = run(seed, parallel(3), |job| build(numbers(job).global()).operator(operator).sink(results.sink()));
     assert_eq!((opened.load(SeqCst), closed.load(SeqCst), job.counted("opened_here")), (3, 3, 3));
     let mut placed = BTreeMap::<u64, Vec<u64>>::new();
     for (subtask, number) in results.take() {

@@ -161,7 +161,7 @@ fn open_and_close_fail_the_job_in_their_operators_name() {
     for (hook, why) in hooks {
         let spy = Spy::new(Wrong::Nothing);
         let failure = fails(2, parallel(2), |job| {
-            job.source(records(vec![1_u64])).process(hook).sink(spy.clone());
+            job.source(records(vec![1_u64])).operator(hook).sink(spy.clone());
         });
         assert_eq!(failure.operator(), Some("hook"), "{failure}");
         assert!(failure.location().is_some() && failure.message().ends_with(why), "{failure}");

@@ -49,7 +49,12 @@ pub(crate) fn open(files: &dyn Files, path: &Path, at: u64) -> io::Result<Box<dy
         return Ok(Box::new(file));
     };
     let mut text = Box::new(Unpacked::new(file, compression)?);
-    io::copy(&mut (&mut text).take(at), &mut io::sink())?;
+    if io::copy(&mut (&mut text).take(at), &mut io::sink())? < at {
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "its text has become shorter since a part of it was read; leave files as they are until they are read to their end",
+        ));
+    }
     Ok(text)
 }
 

@@ -85,7 +85,9 @@ impl<F: ReadFormat> FileSource<F> {
     ///
     /// Each path is read once, in the length that it has when it is found: so write files elsewhere, or under a name that begins with `.` or
     /// `_`, and rename them into place when they are complete. An empty file is left until it has content. What is read may be removed; a
-    /// path that goes away and comes again is read again. At most [`FILES_LIMIT`](super::FILES_LIMIT) files may be there at a time.
+    /// path that goes away and comes again is read again. At most [`FILES_LIMIT`](super::FILES_LIMIT) files may be there at a time. Checkpoints
+    /// hold the paths that are there and have been found, so a job that goes on from one reads only those that are new, and the rest of those
+    /// that it had not read to their ends: leave files where they are until a checkpoint has been completed behind their last record.
     ///
     /// No watermark passes while a file that was found waits to be read. Between files the source is idle; records of a later file that
     /// are behind the watermark by then are late.

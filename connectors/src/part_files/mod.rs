@@ -3,18 +3,27 @@
 //!
 //! ```text
 //! out/                                    the directory of the sink
-//!   .staging-9f0c.../                     parts that are not committed yet; 9f0c... is the number of the run
+//!   .staging-9f0c.../                     of the run 9f0c..., until it has ended
+//!     00001-000000.csv.gz                 a part that is not committed yet
+//!     made-2                              the run has made two directories to get here
+//!     cleared                             it has removed the output of other runs
 //!   part-9f0c...-00001-000000.csv.gz      subtask 1, its part 0
 //!   north/part-9f0c...-00000-000003.csv   a part of the partition `north`
 //!   _SUCCESS                              the job has ended well: the output is complete
 //! ```
+//!
+//! In a job with checkpoints, where a run may have many attempts, parts are staged by writer instead of subtask, `1b2c...-000003.csv`, and committed with the
+//! number of the checkpoint, `part-9f0c...-00000007-1b2c...-000003.csv`. A commit is renames, each of which may be repeated: what is staged
+//! gets its name, what has it is done. A part is synced, and its name in the staging directory, before it is handed over; the way to its final
+//! directory before it is renamed; that directory before the commit is over. So at any time a part that a complete checkpoint knows of is in one of the
+//! two places.
 
 mod commit;
 mod compress;
 pub(crate) mod fault;
 mod partition;
 mod parts;
-mod place;
+pub(crate) mod place;
 mod sink;
 #[cfg(test)]
 mod tests;

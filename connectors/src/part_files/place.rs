@@ -113,13 +113,22 @@ impl Place {
     /// nothing comes of the run; it takes no space, so it can be left on a disk that is full.
     pub(super) fn make(&self, files: &dyn Files) -> Result<(), Failure> {
         let staging = self.staging();
-        let made = if files.is_dir(&staging) { self.made(files) } else { self.make_staging(files, &staging)? };
-        // Parts are to be found after a crash of the machine, so the way to them must be.
-        let mut way = self.directory.ancestors().take(made + 1).map(at_least_here);
-        way.try_for_each(|directory| files.sync_dir(directory)).map_err(|error| {
-            self.unmake(files);
-            cannot_write(&self.directory, &error)
-        })
+        let is_new = !files.is_dir(&staging);
+        let made = if is_new { self.make_staging(files, &staging)? } else { self.made(files) };
+        // Parts are to be found after a crash of the machine, so the way to them must be. All of it: an attempt that died may have made it.
+        for (height, directory) in self.directory.ancestors().enumerate() {
+            let synced = files.sync_dir(at_least_here(directory));
+            // What is above those that this attempt has made may be of others, who do not let it be opened.
+            if height <= made
+                && let Err(error) = synced
+            {
+                if is_new {
+                    self.unmake(files);
+                }
+                return Err(cannot_write(directory, &error));
+            }
+        }
+        Ok(())
     }
 
     /// Gives how many directories it has made to get there.
@@ -243,7 +252,7 @@ pub(super) fn make_directories(files: &dyn Files, path: &Path) -> io::Result<Vec
 }
 
 /// A directory by a name that can be opened: a relative path of one name is in no directory that has a name.
-fn at_least_here(directory: &Path) -> &Path {
+pub(crate) fn at_least_here(directory: &Path) -> &Path {
     if directory.as_os_str().is_empty() { Path::new(".") } else { directory }
 }
 

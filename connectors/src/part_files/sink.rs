@@ -28,12 +28,23 @@ pub const PART_BYTES: u64 = 128 * 1024 * 1024;
 ///
 /// # When output appears
 ///
-/// All parts appear when the job has ended well, followed by an empty file `_SUCCESS`; until then they are kept in a hidden directory inside
+/// All parts appear when the job has ended well, followed by a file `_SUCCESS` with the number of the run; until then they are kept in a hidden directory inside
 /// of it. With [`roll_every`](FileSink::roll_every) each part appears when it is complete, while the job runs; `_SUCCESS` follows
 /// when the job has ended well. Either way a part is there as a whole or not at all.
 ///
 /// If the job fails or is cancelled, what had not appeared goes away, and so do empty directories that this run has made. A subtask that gets
 /// no records writes no part, so a job without any result leaves `_SUCCESS` alone.
+///
+/// # With checkpoints
+///
+/// Parts appear when a checkpoint is complete, with the checkpoint's number in their names, and every record is in the parts that have appeared once, whatever
+/// becomes of the process or the machine meanwhile. `_SUCCESS` follows with the last checkpoint. It needs a file system whose renames are atomic and
+/// whose `fsync` is honest.
+///
+/// Each checkpoint closes the parts, however small they are, unless the sink rolls by age ([`roll_every`](FileSink::roll_every)) and does not compress:
+/// then a part is written on behind the checkpoint until it has its age or its size, and is cut off there if the job goes back. What has
+/// appeared must stay where it is until the next checkpoint is complete: after a failure the last one is committed again, and a part that is gone fails the
+/// job.
 #[derive(Debug, Clone)]
 #[must_use = "a sink writes nothing until `.sink(..)` takes it"]
 pub struct FileSink<F, P = Unpartitioned> {
@@ -76,8 +87,10 @@ impl<F: WriteFormat, P: Partitioning<F::In>> FileSink<F, P> {
     }
 
     /// At which age, counted from its first record, a part is closed, and lets parts appear as they are closed rather than all together at
-    /// the end: what a job that never ends needs. A job that fails then leaves the parts that have appeared, without `_SUCCESS`. (In a job
-    /// with checkpoints a part that is closed appears with the next checkpoint.)
+    /// the end: what a job that never ends needs. A job that fails then leaves the parts that have appeared, without `_SUCCESS`.
+    ///
+    /// In a job with checkpoints a part that is closed appears with the next one, and one that is not compressed stays open across those that come before it
+    /// has this age, counted by the clock on the wall through all restarts.
     ///
     /// # Panics
     ///

@@ -15,7 +15,7 @@ use millstream_runtime::{
 };
 
 use super::format::append_line;
-use crate::part_files::fault::cannot_write;
+use crate::part_files::{fault::cannot_write, place::at_least_here};
 
 /// How much text a subtask gathers before it must be written.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -92,9 +92,16 @@ impl File {
         written
     }
 
-    fn sync(&self) -> io::Result<()> {
+    /// Makes what was written survive a crash of the machine.
+    fn sync(&self, files: &dyn Files) -> io::Result<()> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.as_mut().map_or(Ok(()), |file| file.sync())
+        let Some(file) = &mut *open else { return Ok(()) };
+        file.sync()?;
+        // The file may be new, and so may be the way to it; what is above its directory may be of others, who do not let it be opened.
+        let mut way = self.path.ancestors().skip(1).map(at_least_here);
+        way.next().map_or(Ok(()), |directory| files.sync_dir(directory))?;
+        way.for_each(|directory| drop(files.sync_dir(directory)));
+        Ok(())
     }
 }
 
@@ -127,7 +134,7 @@ impl AppendWriter {
         let (lines, file, env) = (mem::take(&mut self.lines), Arc::clone(&self.file), Arc::clone(&self.env));
         let (mut lines, written) = blocking(&*self.env, move || {
             let written = if lines.is_empty() { Ok(()) } else { file.append(env.files(), &lines) };
-            let written = if sync { written.and_then(|()| file.sync()) } else { written };
+            let written = if sync { written.and_then(|()| file.sync(env.files())) } else { written };
             (lines, written)
         })
         .await;

@@ -47,7 +47,9 @@ impl TextFiles {
     /// come for now. Lines of several subtasks come in any order.
     ///
     /// Nothing is committed. Lines stay in the file whatever becomes of the job, and a job that starts again from a checkpoint appends
-    /// anew what came after it: each line is there once in a job that does not fail, and once or more in a job with checkpoints that does.
+    /// anew what came after it: each line is there once in a job that does not fail, and once or more in a job with checkpoints that does, so
+    /// `Job<ExactlyOnce>` does not take it. (It could not cut off what came after the checkpoint: others may append to the file, and its own subtasks
+    /// mix their lines in it.) If the process is killed while it writes, the beginning of a line may stay behind, on a line of its own.
     /// A record that holds a line feed fails the job.
     pub fn append(file: impl Into<PathBuf>) -> AppendSink {
         AppendSink::new(file.into())

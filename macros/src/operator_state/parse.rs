@@ -41,10 +41,8 @@ pub(crate) fn state(input: &DeriveInput, errors: &mut Errors) -> OperatorState {
             &input.ident,
             "operator state is a struct with named fields: `struct Batch { #[state(list)] waiting: Vec<Trade> }`",
         ),
-        Some(fields) if fields.is_empty() => errors.on(
-            &input.ident,
-            "this state has no fields, so there is nothing to keep: leave the parameter for it out",
-        ),
+        Some(fields) if fields.is_empty() => errors
+            .on(&input.ident, "this state has no fields, so there is nothing to keep: leave the parameter for it out"),
         Some(_) => {}
     }
     let fields: Vec<_> = named.into_iter().flatten().filter_map(|item| field(item, errors)).collect();

@@ -41,7 +41,19 @@ fn every_field_says_who_gets_it() {
 fn it_is_a_struct_with_named_fields_and_names() {
     const STRUCT: &str =
         "operator state is a struct with named fields: `struct Batch { #[state(list)] waiting: Vec<Trade> }`";
-    for input in [quote!(struct Batch(Vec<u64>);), quote!(enum Batch { On }), quote!(struct Batch;)] {
+    for input in [
+        quote!(
+            struct Batch(Vec<u64>);
+        ),
+        quote!(
+            enum Batch {
+                On,
+            }
+        ),
+        quote!(
+            struct Batch;
+        ),
+    ] {
         says(input, &[STRUCT]);
     }
     says(

@@ -20,7 +20,10 @@ pub(crate) fn attribute(arguments: TokenStream, item: TokenStream) -> TokenStrea
     let block = match syn::parse2(item.clone()) {
         Ok(block) => block,
         Err(_) => {
-            errors.on(&item, "`#[process]` stands on an `impl` block: `#[process] impl Alerts { fn on_record(..) { .. } }`");
+            errors.on(
+                &item,
+                "`#[process]` stands on an `impl` block: `#[process] impl Alerts { fn on_record(..) { .. } }`",
+            );
             let messages = errors.finish().err().map(|error| error.to_compile_error());
             return quote::quote!(#messages #item);
         }

@@ -127,8 +127,7 @@ fn result(kind: Kind, output: &ReturnType, errors: &mut Errors) -> Option<Type> 
 
 /// Reads the type of a context, and completes it: `KeyedContext<'_, '_, Key, Out, __N>`, `Context<'_, Out, __N>`.
 fn context(ty: &mut Type, errors: &mut Errors) -> Option<Context> {
-    const WANTED: &str =
-        "the last parameter is `cx: &mut KeyedContext<'_, Key, Out>`, or without timers and state per key `cx: &mut Context<'_, Out>`";
+    const WANTED: &str = "the last parameter is `cx: &mut KeyedContext<'_, Key, Out>`, or without timers and state per key `cx: &mut Context<'_, Out>`";
     let text = ty.clone();
     let mut wrong = |message: &str| {
         errors.on(&text, message);
@@ -143,7 +142,9 @@ fn context(ty: &mut Type, errors: &mut Errors) -> Option<Context> {
         }
         (Some("Context"), [out]) => Context { key: None, out: out.clone() },
         (Some("Context"), _) => {
-            return wrong("write what is put out: `&mut Context<'_, Out>`; with a key it is `&mut KeyedContext<'_, Key, Out>`");
+            return wrong(
+                "write what is put out: `&mut Context<'_, Out>`; with a key it is `&mut KeyedContext<'_, Key, Out>`",
+            );
         }
         _ => return wrong(WANTED),
     };

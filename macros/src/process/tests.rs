@@ -66,10 +66,7 @@ fn contexts_and_states_have_their_types() {
             quote!(cx: &mut Context<'_, String, Alert>),
             "write what is put out: `&mut Context<'_, Out>`; with a key it is `&mut KeyedContext<'_, Key, Out>`",
         ),
-        (
-            quote!(cx: &mut KeyedContext<'_, &str, Alert>),
-            "the type of a key is owned: `String` rather than `&str`",
-        ),
+        (quote!(cx: &mut KeyedContext<'_, &str, Alert>), "the type of a key is owned: `String` rather than `&str`"),
         (
             quote!(cx: &mut Context<'_, AlertView<'_>>),
             "what is put out is named by its record, `Alert` rather than `AlertView<'_>`",

@@ -8,11 +8,15 @@ use crate::errors::Errors;
 /// Checks a struct; whether its fields are records is checked where they are made one.
 pub(crate) fn state(state: &State, errors: &mut Errors) {
     if state.no_struct {
-        errors.on(&state.ident, "state is a struct with named fields: `struct Session { count: u64, pages: MapState<String, u64> }`");
+        errors.on(
+            &state.ident,
+            "state is a struct with named fields: `struct Session { count: u64, pages: MapState<String, u64> }`",
+        );
         return;
     }
     if state.plain.is_empty() && state.own.is_empty() {
-        errors.on(&state.ident, "this state has no fields, so there is nothing to keep: leave the parameter for it out");
+        errors
+            .on(&state.ident, "this state has no fields, so there is nothing to keep: leave the parameter for it out");
     }
     for param in &state.generics.params {
         errors.on(param, "state is found again by its schema, so its types are known: remove the parameter, and write a struct for each type");

@@ -7,8 +7,7 @@ use syn::{Attribute, Generics, Type, Visibility};
 use crate::paths::Paths;
 
 /// The fields that are states of their own, by the names of their types.
-pub(crate) const COLLECTIONS: [&str; 5] =
-    ["ValueState", "MapState", "ListState", "AggregatingState", "ReducingState"];
+pub(crate) const COLLECTIONS: [&str; 5] = ["ValueState", "MapState", "ListState", "AggregatingState", "ReducingState"];
 
 /// A struct that derives `State`.
 pub(crate) struct State {

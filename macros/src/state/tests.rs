@@ -13,9 +13,20 @@ fn says(input: TokenStream, wanted: &[&str]) {
 
 #[test]
 fn only_a_struct_with_named_fields_is_state() {
-    let message =
-        "state is a struct with named fields: `struct Session { count: u64, pages: MapState<String, u64> }`";
-    for input in [quote!(struct Session(u64);), quote!(struct Session;), quote!(enum Session { On { count: u64 } })] {
+    let message = "state is a struct with named fields: `struct Session { count: u64, pages: MapState<String, u64> }`";
+    for input in [
+        quote!(
+            struct Session(u64);
+        ),
+        quote!(
+            struct Session;
+        ),
+        quote!(
+            enum Session {
+                On { count: u64 },
+            }
+        ),
+    ] {
         says(input, &[message]);
     }
     says(

@@ -10,6 +10,7 @@ pub(crate) mod stats;
 pub(crate) mod subtask;
 pub(crate) mod values;
 
+pub use self::stats::{CheckpointHistory, CheckpointProgress, CheckpointStats, HISTORY_LIMIT, SubtaskReport};
 pub use millstream_state::manifest::CheckpointKind;
 
 /// What separates the records that a checkpoint covers from those behind it.

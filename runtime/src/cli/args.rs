@@ -1,6 +1,6 @@
 //! Decides what is to be done: reads the arguments, and gathers the settings that go with them.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{
     Arg, ArgMatches, Command,
@@ -9,7 +9,8 @@ use clap::{
 use clap_complete::Shell;
 
 use super::{
-    command::{self, DOT, MERMAID, QUIET, SHELL, wants_json},
+    command::{self, DIR, DOT, MERMAID, QUIET, SHELL, VALUES, wants_json},
+    control::verbs::{Steering, Verb},
     given,
     logs::LogOptions,
     plan::{self, Format},
@@ -27,6 +28,8 @@ pub(super) enum Invocation {
     Config(Configured, bool),
     /// List the jobs, as JSON if the flag says so.
     Jobs(bool),
+    /// Ask a job that runs in another process.
+    Steer(Steering),
     /// Write a completion script.
     Completions(Shell),
 }
@@ -116,8 +119,43 @@ pub(super) fn parse(jobs: &[&'static JobEntry], mut args: Vec<OsString>, world: 
             Ok(Invocation::Completions(*matches.get_one(SHELL).expect("clap requires the shell")))
         }
         Some(("jobs", matches)) => Ok(Invocation::Jobs(wants_json(matches))),
-        _ => Err(root.error(ErrorKind::MissingSubcommand, "say what is to be done").into()),
+        Some((name, matches)) => Ok(Invocation::Steer(steering(name, matches, &mut root)?)),
+        None => Err(root.error(ErrorKind::MissingSubcommand, "say what is to be done").into()),
     }
+}
+
+/// Reads the arguments of a binary without jobs.
+pub(super) fn parse_tool(args: &[OsString]) -> Result<Steering, Refusal> {
+    let mut root = command::tool(&bin(args));
+    let matches = root.try_get_matches_from_mut(args)?;
+    match matches.subcommand() {
+        Some((name, matches)) => steering(name, matches, &mut root),
+        None => Err(root.error(ErrorKind::MissingSubcommand, "say what is to be done").into()),
+    }
+}
+
+/// A command on a running job.
+fn steering(name: &str, matches: &ArgMatches, root: &mut Command) -> Result<Steering, Refusal> {
+    let verb = match name {
+        "status" => Verb::Status,
+        "checkpoint" => Verb::Checkpoint,
+        "stop" => Verb::Stop,
+        _ => Verb::Set(values(matches).map_err(|message| wrong(root, name, message))?),
+    };
+    let dir = matches.get_one::<PathBuf>(DIR).expect("clap requires the directory").clone();
+    Ok(Steering { verb, dir, json: wants_json(matches) })
+}
+
+/// What is to be set.
+fn values(matches: &ArgMatches) -> Result<Vec<(String, String)>, String> {
+    let values = matches.get_many::<String>(VALUES).into_iter().flatten();
+    let split = values.map(|text| match text.split_once('=') {
+        Some((key, value)) => Ok((key.trim().to_owned(), value.to_owned())),
+        None => Err(format!(
+            "invalid value '{text}' for '<KEY=VALUE>': a key and a value are expected, as in `checkpoint.interval=2s`"
+        )),
+    });
+    split.collect()
 }
 
 /// What the binary is called, for examples and completions.

@@ -1,6 +1,8 @@
 //! The command line as clap knows it: commands, options, each job's own arguments, and the texts around them. (By clap's builder, since jobs are known
 //! only when the binary is linked.)
 
+use std::path::PathBuf;
+
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
 
@@ -13,6 +15,9 @@ use crate::{
 // Ids that no argument of a job has by accident.
 pub(super) const DEFINE: &str = "millstream:define";
 pub(super) const CONFIG: &str = "millstream:config";
+pub(super) const FRESH: &str = "millstream:fresh";
+pub(super) const DIR: &str = "millstream:dir";
+pub(super) const VALUES: &str = "millstream:values";
 pub(super) const QUIET: &str = "millstream:quiet";
 pub(super) const JSON: &str = "millstream:json";
 pub(super) const OUTPUT: &str = "millstream:output";
@@ -60,8 +65,43 @@ pub(super) fn root(jobs: &[&'static JobEntry], bin: &str) -> Command {
         .subcommand(with_jobs(plan, jobs, bin, Jobs::Required, plan_options))
         .subcommand(with_output(Command::new("jobs").about("List the jobs of this binary").arg(json("As JSON"))))
         .subcommand(config)
+        .subcommands(steering(bin))
         .subcommand(completions)
         .after_help(root_examples(jobs, bin))
+}
+
+/// The commands on a job that runs in another process.
+pub(super) fn steering(bin: &str) -> [Command; 4] {
+    let command = |name: &'static str, about: &'static str| {
+        let dir = Arg::new(DIR).value_name("DIR").required(true).value_parser(value_parser!(PathBuf));
+        let dir = dir.help("The directory of the job's checkpoints: its --checkpoint-dir");
+        with_output(Command::new(name).about(about).disable_help_subcommand(true).arg(dir).arg(json("As JSON")))
+    };
+    let values = Arg::new(VALUES).value_name("KEY=VALUE").required(true).num_args(1..).action(ArgAction::Append);
+    let live: Vec<_> = KEYS.iter().filter(|key| key.live).map(|key| format!("  {}  {}", key.name, key.doc)).collect();
+    let set = command("set", "Give a running job other settings, for as long as it runs")
+        .arg(values.help("What is set, and to what"))
+        .after_help(format!(
+            "What may be set:\n{}\n\nExample:\n  {bin} set checkpoints checkpoint.interval=2s",
+            live.join("\n")
+        ));
+    [
+        command("status", "Show how a running job is: its restarts and checkpoints"),
+        command("checkpoint", "Let a running job make a checkpoint now, and wait for it"),
+        command("stop", "Stop a running job with a checkpoint; started again, it goes on from there"),
+        set,
+    ]
+}
+
+/// The command line of a binary without jobs.
+pub(super) fn tool(bin: &str) -> Command {
+    Command::new("millstream")
+        .about("Watches and steers Millstream jobs that run in other processes.")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .subcommands(steering(bin))
 }
 
 /// The long and short names that the commands have themselves, so that no job may have them.
@@ -169,7 +209,10 @@ fn run_options(command: Command) -> Command {
         .value_parser(["text", "json"])
         .hide_possible_values(true)
         .help("How it is logged: text or json, one line an event [default: text]");
+    let fresh = Arg::new(FRESH).long("fresh").action(ArgAction::SetTrue);
+    let fresh = fresh.help("Start anew, though there is a checkpoint to go on from");
     settings_options(command)
+        .arg(fresh.help_heading(SETTINGS_HEADING))
         .arg(quiet.help_heading(OUTPUT_HEADING))
         .arg(json("Report the end as one line of JSON, the last on standard output"))
         .arg(log.help_heading(OUTPUT_HEADING))
@@ -208,6 +251,11 @@ fn with_output(command: Command) -> Command {
 pub(super) fn wants_json(matches: &ArgMatches) -> bool {
     matches.get_flag(JSON)
         || matches.try_get_one::<String>(OUTPUT).is_ok_and(|format| format.is_some_and(|f| f == "json"))
+}
+
+/// True if a job is to start anew. Only `run` asks.
+pub(super) fn wants_fresh(matches: &ArgMatches) -> bool {
+    matches.try_get_one(FRESH).is_ok_and(|fresh| fresh == Some(&true))
 }
 
 fn json(help: &'static str) -> Arg {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::sample::LastCheckpoint;
+
 /// A count in full: `336,776`.
 pub(super) fn count(n: u64) -> String {
     let digits = n.to_string();
@@ -47,6 +49,23 @@ pub(super) fn span(span: Duration) -> String {
         10..60 => format!("{:.1} s", span.as_secs_f64()),
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// The checkpoint that ended last: `checkpoint 31 (120 ms, 1.20 MB)`, `checkpoint 31 failed`.
+pub(super) fn last_checkpoint(last: &LastCheckpoint) -> String {
+    match last.has_failed {
+        true => format!("checkpoint {} failed", last.number),
+        false => format!("checkpoint {} ({}, {})", last.number, span(last.took), bytes(last.bytes as f64)),
+    }
+}
+
+/// `1 restart`, `2 restarts`; `None` if there were none.
+pub(super) fn restarts(n: u64) -> Option<String> {
+    match n {
+        0 => None,
+        1 => Some("1 restart".to_owned()),
+        _ => Some(format!("{} restarts", count(n))),
     }
 }
 

@@ -2,37 +2,48 @@
 //!
 //! Times are in the unit that the name ends with (`_ms`, `_ns`), sizes in bytes, watermarks in milliseconds since the epoch. What is not known is `null`.
 
+use std::time::Duration;
+
 use clap::Arg;
 use serde_json::{Value, json};
 
 use super::{
-    sample::{Chain, Sample},
+    sample::{Chain, Checkpoints, Sample},
     summary::Ending,
 };
 use crate::{
+    checkpoint::{CheckpointKind, CheckpointProgress, CheckpointStats, SubtaskReport},
+    env::Instant,
     failure::{Failure, Location},
     graph::{Edge, JobGraph, OperatorInfo, VertexId},
+    local::JobStatus,
     registry::JobEntry,
     settings::{Given, KEYS, Outside, Setting, Settings},
 };
 
-/// How a job ended: `job`, `ending` (`done`, `drained`, `failed` or `cancelled`), `elapsed_ms`, `records_read`, `bytes_read`, `input_bytes`, `chains`,
-/// `counters`, and `failure` if it failed.
+/// Of so many subtasks it is told one by one what they reported of a checkpoint.
+const SUBTASKS_LIMIT: usize = 1_024;
+
+/// How a job ended: `job`, `ending` (`done`, `drained`, `stopped`, `failed` or `cancelled`), `elapsed_ms`, `records_read`, `bytes_read`, `input_bytes`,
+/// `chains`, `counters`, `restarts`, `checkpoints` if there were any, and `failure` if it failed.
 ///
 /// A chain: `name`, `subtasks`, `source`, `records_in`, `records_out`, `bytes_in`, `bytes_out`, `busy_ns`, `idle_ns`, `backpressured_ns`,
-/// `watermark_ms`. A counter: `operator`, `name`, `value`; those that are 0 are left out.
+/// `watermark_ms`. A counter: `operator`, `name`, `value`; those that are 0 are left out. Checkpoints:
+/// `completed` and `failed` (how many), `last` (the number of the last that ended), `last_ms` and `last_bytes`.
 pub(super) fn report(job: &str, ending: Ending, sample: &Sample, failed: Option<&Failure>) -> Value {
     let counter =
         |(operator, name, value): &(String, String, u64)| json!({ "operator": operator, "name": name, "value": value });
     json!({
         "job": job,
         "ending": ending.name(),
-        "elapsed_ms": u64::try_from(sample.elapsed.as_millis()).unwrap_or(u64::MAX),
+        "elapsed_ms": millis(sample.elapsed),
         "records_read": sample.records_read(),
         "bytes_read": sample.bytes_read(),
         "input_bytes": sample.input_bytes,
         "chains": sample.chains.iter().map(chain).collect::<Vec<_>>(),
         "counters": sample.counters.iter().map(counter).collect::<Vec<_>>(),
+        "restarts": sample.restarts,
+        "checkpoints": sample.checkpoints.as_ref().map(checkpoints),
         "failure": failed.filter(|_| ending == Ending::Failed).map(failure),
     })
 }
@@ -56,6 +67,102 @@ fn chain(chain: &Chain) -> Value {
         "backpressured_ns": chain.backpressured_nanos,
         "watermark_ms": chain.watermark.map(|at| at.millis()),
     })
+}
+
+fn checkpoints(checkpoints: &Checkpoints) -> Value {
+    json!({
+        "completed": checkpoints.completed,
+        "failed": checkpoints.failed,
+        "last": checkpoints.last.number,
+        "last_ms": millis(checkpoints.last.took),
+        "last_bytes": checkpoints.last.bytes,
+    })
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// How a running job is: `job`, `elapsed_ms`, `records_read`, `bytes_read`, `input_bytes` and `chains` as in its report; `at_ms` (since the epoch); `restored` (the checkpoint that it went
+/// on from), `restarts`, `restarting` (true while it waits for one), `last_failure`; `checkpoints`:
+/// `completed` and `failed` (how many), `present` and `last` (a list, the oldest first).
+///
+/// A checkpoint: `checkpoint` (its number), `kind` (`periodic`, `stop` or `final`), `progress` (`running`, `storing`, `committing`, `completed` or `failed`),
+/// `failure` (why), `started_ms` (since the epoch), `duration_ms`, `subtasks` and `acknowledged` (how many), `bytes` (what all wrote), `alignment_ns`, `sync_ns` and
+/// `background_ns` (the longest of a subtask). The present one and the last have `by_subtask`, too: what each of the first of them reported, by number.
+pub(super) fn status(job: &str, sample: &Sample, status: &JobStatus, now: Instant) -> Value {
+    let history = &status.checkpoints;
+    let last = history.last.iter().rev().enumerate();
+    let mut last: Vec<_> = last.map(|(age, stats)| checkpoint(stats, sample, now, age == 0)).collect();
+    last.reverse();
+    json!({
+        "job": job,
+        "elapsed_ms": millis(sample.elapsed),
+        "records_read": sample.records_read(),
+        "bytes_read": sample.bytes_read(),
+        "input_bytes": sample.input_bytes,
+        "chains": sample.chains.iter().map(chain).collect::<Vec<_>>(),
+        "at_ms": sample.wall.millis(),
+        "restored": status.restored,
+        "restarts": status.restarts(),
+        "restarting": status.is_waiting,
+        "last_failure": status.failures.back().map(ToString::to_string),
+        "checkpoints": {
+            "completed": history.completed,
+            "failed": history.failed,
+            "present": history.present.as_ref().map(|stats| checkpoint(stats, sample, now, true)),
+            "last": last,
+        },
+    })
+}
+
+fn checkpoint(stats: &CheckpointStats, sample: &Sample, now: Instant, in_full: bool) -> Value {
+    let (progress, failure) = match &stats.progress {
+        CheckpointProgress::Running => ("running", None),
+        CheckpointProgress::Storing => ("storing", None),
+        CheckpointProgress::Committing => ("committing", None),
+        CheckpointProgress::Completed => ("completed", None),
+        CheckpointProgress::Failed(reason) => ("failed", Some(reason)),
+    };
+    let kind = match stats.kind {
+        CheckpointKind::Periodic => "periodic",
+        CheckpointKind::Stop => "stop",
+        CheckpointKind::Final => "final",
+    };
+    let longest = stats.longest();
+    let ago = i64::try_from(millis(now.since(stats.started))).unwrap_or(i64::MAX);
+    let mut value = json!({
+        "checkpoint": stats.checkpoint,
+        "kind": kind,
+        "progress": progress,
+        "failure": failure,
+        "started_ms": sample.wall.millis().saturating_sub(ago),
+        "duration_ms": millis(stats.duration(now)),
+        "subtasks": stats.subtasks.len(),
+        "acknowledged": stats.acknowledged(),
+    });
+    put_phases(&mut value, &longest);
+    if in_full {
+        let reports = stats.subtasks.iter().enumerate().take(SUBTASKS_LIMIT);
+        let reports = reports.filter_map(|(subtask, report)| {
+            let mut value = json!({ "subtask": subtask });
+            put_phases(&mut value, report.as_ref()?);
+            Some(value)
+        });
+        value["by_subtask"] = reports.collect::<Vec<_>>().into();
+    }
+    value
+}
+
+fn put_phases(value: &mut Value, report: &SubtaskReport) {
+    value["bytes"] = report.bytes.into();
+    value["alignment_ns"] = nanos(report.alignment).into();
+    value["sync_ns"] = nanos(report.sync).into();
+    value["background_ns"] = nanos(report.background).into();
 }
 
 /// Why a job failed: `message`, `hint`, `operator`, and `file`, `line` and `column` of the operator.

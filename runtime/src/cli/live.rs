@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    format::{bytes, count, percent, short, span},
+    format::{bytes, count, last_checkpoint, percent, restarts, short, span},
     progress::{backpressured, busy, coarse},
     sample::{Chain, Sample},
     samples::View,
@@ -122,6 +122,10 @@ fn overall(job: &str, view: &View<'_>, limit: usize) -> String {
     if let Some((read, size)) = read {
         parts.push((4, format!("{} of {}", bytes(read as f64), bytes(size as f64))));
     }
+    if let Some(checkpoints) = &view.now.checkpoints {
+        parts.push((2, last_checkpoint(&checkpoints.last)));
+    }
+    parts.extend(restarts(view.now.restarts).map(|restarts| (4, restarts)));
     match view.left {
         Some(left) => parts.push((7, format!("{} left", coarse(left)))),
         None => parts.push((5, format!("after {}", span(view.now.elapsed)))),
@@ -146,7 +150,10 @@ mod tests {
     use millstream_core::time::Timestamp;
 
     use super::*;
-    use crate::cli::samples::Samples;
+    use crate::cli::{
+        sample::{Checkpoints, LastCheckpoint},
+        samples::Samples,
+    };
 
     const SECOND: u64 = 1_000_000_000;
 
@@ -251,6 +258,21 @@ chain                                                   records   per s  busy  b
 source csv(flights.csv) -> event_time -> filter       1,500,000   150 k   75%       12%  1 min 23 s
 window origin -> 平均 -> s…arget/flights/departures)     12,340  1.23 k   10%        0%  1 min 23 s",
         );
+    }
+
+    #[test]
+    fn checkpoints_and_restarts_are_told_where_there_is_room() {
+        let last = LastCheckpoint { number: 7, took: Duration::from_millis(120), bytes: 1_200_000, has_failed: false };
+        let checkpoints = Some(Checkpoints { completed: 7, failed: 0, last });
+        let mut samples = Samples::default();
+        samples.push(Sample { checkpoints, restarts: 1, ..sample(10, None) });
+        let view = samples.view().expect("there is a sample");
+        let first = |columns| lines("flights", &view, columns, 24, false).swap_remove(0);
+        assert_eq!(
+            first(100),
+            "flights  150 k records/s  12.0 MB/s  checkpoint 7 (120 ms, 1.20 MB)  1 restart  after 10.0 s"
+        );
+        assert_eq!(first(70), "flights  150 k records/s  12.0 MB/s  1 restart  after 10.0 s");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The command line of a binary with jobs: `run`, `plan`, `jobs`, `config` and `completions`. `millstream::main!()` is all that a binary says to have it.
+//! The command line of a binary with jobs: `run`, `plan`, `jobs`, `config` and `completions`, and `status`, `checkpoint`, `stop` and `set` for a job that runs in
+//! another process. `millstream::main!()` is all that a binary says to have it.
 //!
 //! What was asked for goes to standard output: plans, lists, help, and with `--json` the report of a run, on one line behind whatever the job printed
 //! there. Progress, logs, summaries and errors go to standard error.
@@ -9,6 +10,7 @@
 mod args;
 mod command;
 mod config;
+mod control;
 mod file;
 mod format;
 mod given;
@@ -79,6 +81,17 @@ impl Console<'_> {
 /// Does what the arguments of this process say with the jobs of this binary.
 pub fn main() -> ExitCode {
     let mut out = io::stdout();
+    ExitCode::from(run_with(&registry::jobs(), std::env::args_os(), &mut console(&mut out)))
+}
+
+/// Does what the arguments of this process say, in a binary without jobs: asks jobs that run elsewhere. Without arguments it writes `introduction`.
+pub fn tool_main(introduction: &str) -> ExitCode {
+    let mut out = io::stdout();
+    ExitCode::from(tool_with(introduction, std::env::args_os(), &mut console(&mut out)))
+}
+
+/// The console of this process.
+fn console(out: &mut io::Stdout) -> Console<'_> {
     let text = |text: OsString| text.to_string_lossy().into_owned();
     let world = World {
         variables: std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect(),
@@ -87,8 +100,20 @@ pub fn main() -> ExitCode {
         owns_process: true,
         ..World::default()
     };
-    let mut console = Console { out: &mut out, err: Screen::new(io::stderr()), world };
-    ExitCode::from(run_with(&registry::jobs(), std::env::args_os(), &mut console))
+    Console { out, err: Screen::new(io::stderr()), world }
+}
+
+/// Does what arguments (the name of the binary first) say in a binary without jobs, and returns the exit code.
+pub fn tool_with(introduction: &str, args: impl IntoIterator<Item = OsString>, console: &mut Console<'_>) -> u8 {
+    let args: Vec<_> = args.into_iter().collect();
+    if args.len() <= 1 {
+        console.say(introduction);
+        return EXIT_DONE;
+    }
+    match args::parse_tool(&args) {
+        Ok(steering) => control::verbs::steer(&steering, console),
+        Err(refusal) => refuse(refusal, console),
+    }
 }
 
 /// Does what arguments (the name of the binary first) say with these jobs, and returns the exit code.
@@ -99,6 +124,7 @@ pub fn run_with(jobs: &[&'static JobEntry], args: impl IntoIterator<Item = OsStr
         Ok(Invocation::Run(what, options)) => return run::run(&what, &options, console),
         Ok(Invocation::Plan(what, format)) => return plan::show(&what, format, console),
         Ok(Invocation::Config(what, json)) => return config::show(&what, json, console),
+        Ok(Invocation::Steer(steering)) => return control::verbs::steer(&steering, console),
         Ok(Invocation::Jobs(true)) => console.say_json(&json::jobs(jobs)),
         Ok(Invocation::Jobs(false)) => console.say(&plan::list(jobs)),
         Ok(Invocation::Completions(shell)) => {
@@ -106,17 +132,20 @@ pub fn run_with(jobs: &[&'static JobEntry], args: impl IntoIterator<Item = OsStr
             clap_complete::generate(shell, &mut command::root(jobs, &bin), bin, &mut script);
             console.say(&String::from_utf8_lossy(&script));
         }
-        Err(Refusal::Clap(error)) => return refuse(&error, console),
-        Err(Refusal::Jobs(message)) => {
-            console.error(&message);
-            return EXIT_USAGE;
-        }
+        Err(refusal) => return refuse(refusal, console),
     }
     EXIT_DONE
 }
 
-/// Shows what clap has to say: an error, or help.
-fn refuse(error: &clap::Error, console: &mut Console<'_>) -> u8 {
+/// Says why nothing is done, or shows the help that was asked for.
+fn refuse(refusal: Refusal, console: &mut Console<'_>) -> u8 {
+    let error = match refusal {
+        Refusal::Clap(error) => error,
+        Refusal::Jobs(message) => {
+            console.error(&message);
+            return EXIT_USAGE;
+        }
+    };
     let to_err = error.use_stderr();
     let colours = if to_err { console.world.colours_err() } else { console.world.colours_out() };
     let text = error.render();

@@ -3,7 +3,7 @@
 use super::{
     Console, EXIT_DONE, EXIT_USAGE,
     args::Chosen,
-    json,
+    command, json,
     table::{Align, aligned},
 };
 use crate::{
@@ -35,7 +35,8 @@ pub(super) fn show(what: &Chosen, format: Format, console: &mut Console<'_>) -> 
 
 /// Builds the graph of a job; otherwise says what is wrong with it, and returns that.
 pub(super) fn build(what: &Chosen, console: &Console<'_>) -> Result<JobGraph, Vec<String>> {
-    let options = BuildOptions { outside: what.outside.clone(), ..BuildOptions::default() };
+    let mut options = BuildOptions { outside: what.outside.clone(), ..BuildOptions::default() };
+    options.settings.checkpoints.fresh = command::wants_fresh(&what.matches);
     let name = what.job.name;
     let mistakes = match contain(|| (what.job.build)(&what.matches, options)) {
         Ok(Ok(graph)) => return Ok(graph),

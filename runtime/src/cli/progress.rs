@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    format::{bytes, count, percent, short, span},
+    format::{bytes, count, last_checkpoint, percent, restarts, short, span},
     live,
     sample::{Chain, Sample},
     samples::{Samples, View},
@@ -90,6 +90,8 @@ fn line(view: &View<'_>) -> String {
     if let Some(watermark) = now.watermark() {
         parts.push(format!("watermark {watermark}"));
     }
+    parts.extend(now.checkpoints.iter().map(|checkpoints| last_checkpoint(&checkpoints.last)));
+    parts.extend(restarts(now.restarts));
     for (what, nanos) in [("busiest", busy as fn(&Chain) -> u64), ("back-pressured", backpressured)] {
         if let Some((chain, percent)) = most(view, nanos) {
             parts.push(format!("{what}: {chain} {percent}%"));

@@ -1,6 +1,6 @@
 //! `run`: a job from its start to its exit code, with progress, logs, Ctrl-C, and a summary or a report.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::pending, path::Path, sync::Arc, time::Duration};
 
 use futures::{
     Stream, StreamExt,
@@ -11,6 +11,7 @@ use tracing::dispatcher::{has_been_set, set_default, set_global_default};
 use super::{
     Console, EXIT_DONE, EXIT_FAILED, EXIT_USAGE,
     args::{Chosen, RunOptions},
+    control::Server,
     json, plan,
     progress::Progress,
     sample::Sample,
@@ -18,10 +19,10 @@ use super::{
     summary::{self, Ending},
 };
 use crate::{
-    env::{Env, TokioEnv},
+    env::{BoxFuture, Env, Instant, TokioEnv},
     failure::Failure,
     graph::JobGraph,
-    local,
+    local::{self, JobHandle, JobReport, JobStatus},
     source::Boundedness,
 };
 
@@ -78,6 +79,8 @@ pub(super) fn run(what: &Chosen, options: &RunOptions, console: &mut Console<'_>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stop {
     NotAsked,
+    /// With a checkpoint.
+    Stopping,
     Draining,
     Cancelled,
 }
@@ -85,8 +88,16 @@ enum Stop {
 impl Stop {
     /// What a further interrupt does, and what is said of it. A job that ends by itself has nothing to gain from a drain: half of its input would be
     /// committed as if it were all.
-    fn interrupted(self, boundedness: Boundedness) -> (Self, &'static str) {
+    fn interrupted(self, boundedness: Boundedness, has_checkpoints: bool) -> (Self, &'static str) {
         match (self, boundedness) {
+            (Self::NotAsked, _) if has_checkpoints => (
+                Self::Stopping,
+                "interrupted: the job stops with a checkpoint, and goes on from there when it is started again; once more cancels it\n",
+            ),
+            (Self::Stopping, _) => (
+                Self::Cancelled,
+                "interrupted: the job is cancelled, and goes on from its last checkpoint when it is started again; once more leaves at once\n",
+            ),
             (Self::NotAsked, Boundedness::Unbounded) => (
                 Self::Draining,
                 "interrupted: the sources end here and what they read is committed; once more cancels the job\n",
@@ -97,6 +108,38 @@ impl Stop {
             ),
             (Self::Cancelled, _) => (Self::Cancelled, "interrupted again: leaving without cleaning up\n"),
         }
+    }
+}
+
+/// Looks at a running job, again and again.
+#[derive(Clone)]
+struct Look {
+    job: JobHandle,
+    env: Arc<dyn Env>,
+    began: Instant,
+    is_bounded: bool,
+}
+
+impl Look {
+    fn sample(&self) -> Sample {
+        self.look().0
+    }
+
+    fn look(&self) -> (Sample, JobStatus, Instant) {
+        let (now, status) = (self.env.now(), self.job.status());
+        let sample = Sample::new(now.since(self.began), self.job.chains(), &self.job.metrics().snapshot());
+        let sample = Sample { wall: self.env.wall(), is_bounded: self.is_bounded, ..sample }.with(&status, now);
+        (sample, status, now)
+    }
+
+    /// Begins to tell other processes.
+    fn serve(self, dir: &Path) -> Server {
+        let (job, env) = (self.job.clone(), Arc::clone(&self.env));
+        let status = move || {
+            let (sample, status, now) = self.look();
+            json::status(self.job.name(), &sample, &status, now)
+        };
+        Server::start(dir, job, status, env)
     }
 }
 
@@ -111,32 +154,53 @@ async fn attend(
     let boundedness = graph.boundedness();
     let mut progress = progress(&graph, options, console);
     let began = env.now();
+    let checkpoints = graph.settings.checkpoints.dir.clone().filter(|_| graph.has_checkpoints());
     let job = local::start(graph, Arc::clone(&env));
-    let sample = || {
-        let sample = Sample::new(env.now().since(began), job.chains(), &job.metrics().snapshot());
-        Sample { wall: env.wall(), is_bounded: boundedness == Boundedness::Bounded, ..sample }
-    };
+    let look = Look { job: job.clone(), env: Arc::clone(&env), began, is_bounded: boundedness == Boundedness::Bounded };
+    let server = checkpoints.as_ref().map(|dir| look.clone().serve(dir));
     let mut stop = Stop::NotAsked;
+    let mut stopping: BoxFuture<'_, Result<u64, String>> = Box::pin(pending());
     let mut done = std::pin::pin!(job.wait());
     let result = loop {
         let tick = env.sleep(progress.interval());
-        match select(&mut done, select(interrupts.next(), tick)).await {
-            Either::Left((result, _)) => break result.map(|_| ()),
-            Either::Right((Either::Left(_), _)) => {
-                let (next, message) = stop.interrupted(boundedness);
+        let asked = select(interrupts.next(), &mut stopping);
+        match select(&mut done, select(asked, tick)).await {
+            Either::Left((result, _)) => break result,
+            Either::Right((Either::Left((Either::Left(_), _)), _)) => {
+                let (next, message) = stop.interrupted(boundedness, checkpoints.is_some());
                 console.note(message);
                 match next {
                     Stop::Cancelled if stop == Stop::Cancelled => break Err(Failure::cancelled()),
                     Stop::Cancelled => job.cancel(),
+                    Stop::Stopping => stopping = Box::pin(job.stop()),
                     Stop::NotAsked | Stop::Draining => job.drain(),
                 }
                 stop = next;
             }
-            Either::Right((Either::Right(_), _)) => progress.show(job.name(), sample(), &console.err),
+            Either::Right((Either::Left((Either::Right((stopped, _)), _)), _)) => {
+                stopping = Box::pin(pending());
+                // A job that is cancelled has been told of already.
+                if let Err(why) = stopped
+                    && stop == Stop::Stopping
+                {
+                    console.note(&format!("the job was not stopped: {why}; interrupted once more it is cancelled\n"));
+                }
+            }
+            Either::Right((Either::Right(_), _)) => progress.show(job.name(), look.sample(), &console.err),
         }
     };
     console.err.clear();
-    conclude(job.name(), &sample(), &result, stop, options, console)
+    if let Some(server) = server {
+        server.close(&*env).await;
+    }
+    let ending = match &result {
+        Ok(JobReport { stopped: Some(_), .. }) => Ending::Stopped,
+        Ok(_) if stop == Stop::Draining => Ending::Drained,
+        Ok(_) => Ending::Done,
+        Err(failure) if failure.is_cancelled() => Ending::Cancelled,
+        Err(_) => Ending::Failed,
+    };
+    conclude(job.name(), &look.sample(), &result.map(|_| ()), ending, options, console)
 }
 
 /// How progress is shown. A table that is redrawn would be torn by records that are printed on the same terminal; and a program that wants the report
@@ -160,16 +224,10 @@ fn conclude(
     job: &str,
     sample: &Sample,
     result: &Result<(), Failure>,
-    stop: Stop,
+    ending: Ending,
     options: &RunOptions,
     console: &mut Console<'_>,
 ) -> u8 {
-    let ending = match result {
-        Ok(()) if stop == Stop::Draining => Ending::Drained,
-        Ok(()) => Ending::Done,
-        Err(failure) if failure.is_cancelled() => Ending::Cancelled,
-        Err(_) => Ending::Failed,
-    };
     // A job that was refused before it ran has nothing to sum up.
     if !options.quiet && !options.json && (ending != Ending::Failed || sample.records_read() > 0) {
         console.note(&summary::text(job, ending, sample, console.world.colours_err()));
@@ -198,13 +256,24 @@ mod tests {
 
     #[test]
     fn a_job_that_never_ends_is_drained_before_it_is_cancelled() {
-        let (first, _) = Stop::NotAsked.interrupted(Boundedness::Unbounded);
+        let (first, _) = Stop::NotAsked.interrupted(Boundedness::Unbounded, false);
         assert_eq!(first, Stop::Draining);
-        assert_eq!(first.interrupted(Boundedness::Unbounded).0, Stop::Cancelled);
+        assert_eq!(first.interrupted(Boundedness::Unbounded, false).0, Stop::Cancelled);
     }
 
     #[test]
     fn a_job_that_ends_by_itself_is_cancelled_at_once() {
-        assert_eq!(Stop::NotAsked.interrupted(Boundedness::Bounded).0, Stop::Cancelled);
+        assert_eq!(Stop::NotAsked.interrupted(Boundedness::Bounded, false).0, Stop::Cancelled);
+    }
+
+    #[test]
+    fn a_job_with_checkpoints_is_stopped_with_one_before_it_is_cancelled() {
+        for boundedness in [Boundedness::Bounded, Boundedness::Unbounded] {
+            let (first, said) = Stop::NotAsked.interrupted(boundedness, true);
+            assert!(first == Stop::Stopping && said.contains("stops with a checkpoint"), "{said}");
+            let (second, said) = first.interrupted(boundedness, true);
+            assert!(second == Stop::Cancelled && said.contains("goes on from its last checkpoint"), "{said}");
+            assert!(second.interrupted(boundedness, true).1.contains("leaving without cleaning up"));
+        }
     }
 }

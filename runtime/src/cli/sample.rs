@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use millstream_core::time::Timestamp;
 
 use crate::{
-    local::ChainSummary,
+    checkpoint::{CheckpointHistory, CheckpointProgress},
+    env::Instant,
+    local::{ChainSummary, JobStatus},
     metrics::{Metric, MetricId},
 };
 
@@ -22,8 +24,42 @@ pub(super) struct Sample {
     pub(super) wall: Timestamp,
     /// True if the job ends by itself.
     pub(super) is_bounded: bool,
+    /// How often the job was restarted.
+    pub(super) restarts: u64,
+    /// Its checkpoints, if one has ended.
+    pub(super) checkpoints: Option<Checkpoints>,
     /// What operators count themselves, by operator and name; without zeros.
     pub(super) counters: Vec<(String, String, u64)>,
+}
+
+/// The checkpoints of a job, in brief.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Checkpoints {
+    pub(super) completed: u64,
+    pub(super) failed: u64,
+    pub(super) last: LastCheckpoint,
+}
+
+/// The checkpoint that ended last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LastCheckpoint {
+    pub(super) number: u64,
+    pub(super) took: Duration,
+    pub(super) bytes: u64,
+    pub(super) has_failed: bool,
+}
+
+impl Checkpoints {
+    fn of(history: &CheckpointHistory, now: Instant) -> Option<Self> {
+        let last = history.last.back()?;
+        let last = LastCheckpoint {
+            number: last.checkpoint,
+            took: last.duration(now),
+            bytes: last.bytes(),
+            has_failed: matches!(last.progress, CheckpointProgress::Failed(_)),
+        };
+        Some(Self { completed: history.completed, failed: history.failed, last })
+    }
 }
 
 /// A chain, its subtasks added up.
@@ -98,6 +134,11 @@ impl Sample {
         sample.input_bytes =
             known.then(|| inputs.iter().map(|bytes| bytes.unsigned_abs()).sum()).filter(|bytes| *bytes > 0);
         sample
+    }
+
+    /// With how the job has fared.
+    pub(super) fn with(self, status: &JobStatus, now: Instant) -> Self {
+        Self { restarts: status.restarts(), checkpoints: Checkpoints::of(&status.checkpoints, now), ..self }
     }
 
     /// Records read by all sources.

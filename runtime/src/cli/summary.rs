@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    format::{bytes, count, percent, short, span},
+    format::{bytes, count, last_checkpoint, percent, restarts, short, span},
     sample::{Chain, Sample},
     table::{Align, aligned, shortened},
 };
@@ -14,6 +14,8 @@ pub(super) enum Ending {
     Done,
     /// Its sources were told to end.
     Drained,
+    /// With a checkpoint to go on from.
+    Stopped,
     Failed,
     Cancelled,
 }
@@ -24,6 +26,7 @@ impl Ending {
         match self {
             Self::Done => "done",
             Self::Drained => "drained",
+            Self::Stopped => "stopped",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
         }
@@ -40,6 +43,9 @@ const HEADER: [&str; 9] =
 pub(super) fn text(job: &str, ending: Ending, sample: &Sample, strong: bool) -> String {
     let bold = |text: &str| if strong { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() };
     let mut out = format!("{}\n", bold(&headline(job, ending, sample)));
+    if let Some(fared) = fared(sample) {
+        out.push_str(&format!("{fared}\n"));
+    }
     let rows = sample.chains.iter().map(|chain| row(chain, sample.elapsed));
     let rows: Vec<_> = std::iter::once(HEADER.map(str::to_owned)).chain(rows).collect();
     let columns = std::array::from_fn(|i| if i == 0 { Align::Left } else { Align::Right });
@@ -62,6 +68,7 @@ fn headline(job: &str, ending: Ending, sample: &Sample) -> String {
     let ended = match ending {
         Ending::Done => "done in",
         Ending::Drained => "drained after",
+        Ending::Stopped => "stopped after",
         Ending::Failed => "failed after",
         Ending::Cancelled => "cancelled after",
     };
@@ -77,6 +84,23 @@ fn headline(job: &str, ending: Ending, sample: &Sample) -> String {
         line.push_str(&format!(", {}, {}/s", bytes(read as f64), bytes(read as f64 / seconds)));
     }
     line
+}
+
+/// Checkpoints and restarts, on a line.
+fn fared(sample: &Sample) -> Option<String> {
+    let checkpoints = sample.checkpoints.as_ref().map(|checkpoints| {
+        let failed = match checkpoints.failed {
+            0 => String::new(),
+            failed => format!(", {} failed", count(failed)),
+        };
+        format!(
+            "checkpoints: {} completed{failed}, the last: {}",
+            count(checkpoints.completed),
+            last_checkpoint(&checkpoints.last)
+        )
+    });
+    let parts: Vec<_> = checkpoints.into_iter().chain(restarts(sample.restarts)).collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 fn row(chain: &Chain, elapsed: Duration) -> [String; HEADER.len()] {
@@ -100,6 +124,7 @@ fn row(chain: &Chain, elapsed: Duration) -> [String; HEADER.len()] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::sample::{Checkpoints, LastCheckpoint};
 
     fn flights() -> Sample {
         let second = 1_000_000_000;
@@ -145,6 +170,24 @@ window -> map -> sink csv                                2      22,222       19,
 late_records        12  in window
 records_skipped  1,234  in map parse
 "
+        );
+    }
+
+    #[test]
+    fn checkpoints_and_restarts_are_told_if_there_were_any() {
+        let last = LastCheckpoint { number: 7, took: Duration::from_millis(120), bytes: 1_200_000, has_failed: false };
+        let second = |checkpoints, restarts| {
+            let sample = Sample { checkpoints: Some(checkpoints), restarts, ..flights() };
+            text("flights", Ending::Stopped, &sample, false).lines().nth(1).unwrap_or_default().to_owned()
+        };
+        assert_eq!(
+            second(Checkpoints { completed: 7, failed: 0, last }, 0),
+            "checkpoints: 7 completed, the last: checkpoint 7 (120 ms, 1.20 MB)"
+        );
+        let last = LastCheckpoint { has_failed: true, ..last };
+        assert_eq!(
+            second(Checkpoints { completed: 4, failed: 3, last }, 2),
+            "checkpoints: 4 completed, 3 failed, the last: checkpoint 7 failed; 2 restarts"
         );
     }
 

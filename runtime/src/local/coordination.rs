@@ -34,7 +34,10 @@ use crate::{
     env::{BoxFuture, Env, Instant},
     failure::Failure,
     graph::{JobGraph, VertexId},
-    task::{contain::Contained, flag::Flag},
+    task::{
+        contain::{Contained, contain},
+        flag::Flag,
+    },
 };
 
 /// How an attempt ends if it does not fail.
@@ -354,8 +357,9 @@ impl Coordination {
     /// Lets the coordinator decide, and does what it says.
     fn input(&mut self, input: Input) {
         let Some((coordinator, _)) = &mut self.coordinator else { return };
+        let closes = matches!(input, Input::Closed { .. } | Input::Committed { .. });
         let commands = coordinator.handle(self.env.now(), input);
-        if !commands.is_empty() {
+        if !commands.is_empty() || closes {
             self.progress.checkpoints(coordinator.history());
         }
         for command in commands {
@@ -366,7 +370,9 @@ impl Coordination {
     fn command(&mut self, command: Command) {
         match command {
             Command::Trigger { checkpoint, kind } => {
-                self.env.step("checkpoint begins");
+                if let Err(failure) = contain(|| self.env.step("checkpoint begins")) {
+                    return self.fail(failure);
+                }
                 let barrier = Barrier { checkpoint, kind };
                 self.sources.iter().for_each(|source| self.inboxes[*source].send(Notice::Trigger(barrier)));
             }
@@ -403,11 +409,10 @@ impl Coordination {
         let at = self.env.wall().millis();
         self.committing.insert(checkpoint, (kind, operators.clone()));
         let manifest = Manifest { job: self.job.clone(), run: self.run, checkpoint, kind, at, operators };
-        let (store, env) = (Arc::clone(store), Arc::clone(&self.env));
+        let store = Arc::clone(store);
         self.work.push(Box::pin(async move {
-            env.step("checkpoint is entered");
-            let (result, deposed) = store.commit(manifest).await;
-            env.step("checkpoint was entered");
+            let commit = Contained::new(async { Ok(store.commit(manifest).await) }).await;
+            let (result, deposed) = commit.unwrap_or_else(|failure| (Err(failure), false));
             Done::Stored { checkpoint, result, deposed }
         }));
     }
@@ -418,9 +423,9 @@ impl Coordination {
         let Some((_, store)) = &self.coordinator else { return };
         let (mut sinks, env, store) = (std::mem::take(&mut self.sinks), Arc::clone(&self.env), Arc::clone(store));
         self.work.push(Box::pin(async move {
-            let result = commit_checkpoint(&mut sinks, &operators, kind == CheckpointKind::Final, &*env).await;
+            let mut result = commit_checkpoint(&mut sinks, &operators, kind == CheckpointKind::Final, &*env).await;
             if result.is_ok() {
-                store.retain().await;
+                result = Contained::new(async { Ok(store.retain().await) }).await;
             }
             Done::Committed { checkpoint, sinks, result }
         }));

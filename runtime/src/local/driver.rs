@@ -23,7 +23,10 @@ use crate::{
     graph::{JobGraph, OperatorInfo, VertexId},
     metrics::{Metric, Registry},
     restart::{Decision, RestartStrategy, Restarts},
-    task::{contain::contain, flag::Flag},
+    task::{
+        contain::{Contained, contain},
+        flag::Flag,
+    },
 };
 
 /// How many reports of a subtask have room on their way to the coordinator, besides the one that each always has.
@@ -81,7 +84,7 @@ impl Driver {
             warn!(job = graph.name, "the job promises best effort, so it makes no checkpoints and starts empty");
         }
         if graph.has_checkpoints() {
-            let store = JobStore::open(&graph.name, &graph.settings.checkpoints, &self.env).await?;
+            let store = Contained::new(JobStore::open(&graph.name, &graph.settings.checkpoints, &self.env)).await?;
             self.run = store.run();
             self.store = Some(Arc::new(store));
         }
@@ -128,9 +131,10 @@ impl Driver {
     /// One try to run the job to its end.
     async fn attempt(&mut self, graph: &mut JobGraph) -> Result<End, Failure> {
         let restored = match &self.store {
-            Some(store) => store.recover(&*self.env).await?,
+            Some(store) => Contained::new(store.recover(&*self.env)).await?,
             None => None,
         };
+        self.progress.restored(restored.as_ref().map(|manifest| manifest.checkpoint));
         if let Some(manifest) = &restored {
             self.run = manifest.run;
             let (job, checkpoint) = (&graph.name, manifest.checkpoint);

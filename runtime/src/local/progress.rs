@@ -17,8 +17,19 @@ pub struct JobStatus {
     pub attempts: u64,
     /// Why it failed, the last failures, oldest first.
     pub failures: VecDeque<Failure>,
+    /// The checkpoint that the present attempt went on from, if it did not start anew.
+    pub restored: Option<u64>,
+    /// True while it waits to be started again.
+    pub is_waiting: bool,
     /// Its checkpoints in this process.
     pub checkpoints: CheckpointHistory,
+}
+
+impl JobStatus {
+    /// How often it was started again.
+    pub fn restarts(&self) -> u64 {
+        self.attempts.saturating_sub(1)
+    }
 }
 
 /// Shared between a job's driver and its handles.
@@ -38,7 +49,12 @@ impl Progress {
     }
 
     pub(super) fn attempt_begins(&self, attempts: u64) {
-        self.lock().status.attempts = attempts;
+        let status = &mut self.lock().status;
+        (status.attempts, status.is_waiting) = (attempts, false);
+    }
+
+    pub(super) fn restored(&self, checkpoint: Option<u64>) {
+        self.lock().status.restored = checkpoint;
     }
 
     /// Its tasks are about to run: what fails from now on may be different the next time.
@@ -50,8 +66,11 @@ impl Progress {
         self.lock().has_run
     }
 
+    /// It has failed, and waits to be started again.
     pub(super) fn failed(&self, failure: &Failure) {
-        let failures = &mut self.lock().status.failures;
+        let status = &mut self.lock().status;
+        status.is_waiting = true;
+        let failures = &mut status.failures;
         if failures.len() == FAILURES_LIMIT {
             failures.pop_front();
         }

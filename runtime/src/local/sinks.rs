@@ -69,12 +69,17 @@ pub(super) async fn recover_all(
     env: &dyn Env,
 ) -> Result<(), Failure> {
     for sink in sinks {
-        env.step("sink recovers");
-        let recovered = Contained::new(sink.committer.recover(restored(&sink.id), last)).await;
+        let recover = sink.committer.recover(restored(&sink.id), last);
+        let recovered = Contained::new(async {
+            env.step("sink recovers");
+            recover.await?;
+            env.step("sink has recovered");
+            Ok(())
+        })
+        .await;
         recovered.map_err(|failure| sink.blame(failure))?;
         sink.committed = last;
     }
-    env.step("sinks have recovered");
     Ok(())
 }
 
@@ -88,12 +93,17 @@ pub(super) async fn commit_checkpoint(
     for sink in sinks {
         let Some(operator) = operators.iter().find(|operator| operator.id == sink.id) else { continue };
         let parts = operator.values.iter().filter(|part| part.state == COMMITTABLES_STATE).cloned().collect();
-        env.step("sink commits");
-        let committed = Contained::new(sink.committer.commit_parts(parts, last)).await;
+        let commit = sink.committer.commit_parts(parts, last);
+        let committed = Contained::new(async {
+            env.step("sink commits");
+            commit.await?;
+            env.step("sink has committed");
+            Ok(())
+        })
+        .await;
         committed.map_err(|failure| sink.blame(failure))?;
         sink.committed = last;
     }
-    env.step("sinks have committed");
     Ok(())
 }
 

@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use millstream_core::{buffer::Records, key::Key, record::Record, time::Timestamp};
 
 use super::{
-    Hashed, KeyedContext, KeyedProcessFunction, Opening, Spread, State, StateAccess, StateTable, StateTables, TimerDomain,
-    context::Moment, timers::KeyTimers,
+    Hashed, KeyedContext, KeyedProcessFunction, Opening, Spread, State, StateAccess, StateTable, StateTables,
+    TimerDomain, context::Moment, timers::KeyTimers,
 };
 use crate::{
     checkpoint::subtask::OperatorReport,

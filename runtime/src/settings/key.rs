@@ -203,7 +203,7 @@ pub static KEYS: &[Setting] = &[
     },
     Setting {
         name: "restart",
-        doc: "Whether a job that failed starts again: none, exponential-delay, fixed-delay(3, 10s), failure-rate(3 per 5min, 10s), or auto",
+        doc: "Whether a job that failed starts again: auto (with checkpoints), none, exponential-delay, fixed-delay(3, 10s), failure-rate(3 per 5min, 10s)",
         shorthand: false,
         live: false,
         default: Some("auto: exponential-delay with checkpoints, none without"),

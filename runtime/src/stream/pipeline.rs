@@ -309,13 +309,19 @@ pub trait Stream: Sized {
         then(self, function.make(), Location::caller())
     }
 
+    /// Puts in an [`Operator`] of one's own: with fields, and hooks for the beginning, the end and checkpoints.
+    #[track_caller]
+    fn operator<O>(self, operator: O) -> When<O::Error, Pipeline<Then<Self::Plan, O>, Self::Time>>
+    where
+        O: Operator<Self::Out>,
+    {
+        then(self, operator, Location::caller())
+    }
+
     /// Puts in a process function: a type with an impl block under `#[process]`. One whose functions take a `KeyedContext` keeps state and sets timers for each
     /// key, and stands behind `.key_by(..)` or `.key_with(..)`; one with a `Context` keeps state for each subtask, and takes any stream.
     #[track_caller]
-    fn process<F, Via>(
-        self,
-        function: F,
-    ) -> When<<Self as Feeds<F, Via>>::Proof, <Self as Feeds<F, Via>>::Processed>
+    fn process<F, Via>(self, function: F) -> When<<Self as Feeds<F, Via>>::Proof, <Self as Feeds<F, Via>>::Processed>
     where
         F: Processor<Via>,
         Self: Feeds<F, Via>,

@@ -77,7 +77,10 @@ where
     }
 
     /// Sends what the closure makes of a rejected record and its error to a stream of its own: a record type of yours.
-    pub fn divert_errors_with<M, R>(self, make: M) -> (Pipeline<ProcessPlan<T, K, F, Divert<M, R>>, Time>, Sealed<R, Time>)
+    pub fn divert_errors_with<M, R>(
+        self,
+        make: M,
+    ) -> (Pipeline<ProcessPlan<T, K, F, Divert<M, R>>, Time>, Sealed<R, Time>)
     where
         M: for<'a> Fn(T::View<'a>, F::Error) -> R,
         M: Shippable,

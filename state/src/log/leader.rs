@@ -31,7 +31,7 @@ pub struct Candidate {
     pub keep: usize,
     /// A random number: that of the job's run, if this begins a new one.
     pub run: u64,
-    /// A new run begins, whatever is there.
+    /// A new run begins, whatever is there. Older checkpoints are kept until they are too many, but are not gone on from.
     pub fresh: bool,
 }
 
@@ -58,9 +58,11 @@ pub enum CommitError {
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) entry: LiveEntry,
+    /// The run that it is of.
+    pub(super) run: u64,
     pub(super) segments: Vec<String>,
-    /// False if something of it is missing or damaged: then it is in nobody's way, but does not count either.
-    pub(super) usable: bool,
+    /// What is missing or damaged of it, if anything is known to be: then it is in nobody's way, but does not count either.
+    pub(super) damage: Option<String>,
 }
 
 impl Kept {
@@ -70,7 +72,7 @@ impl Kept {
         let mut segments: Vec<String> = segments.collect();
         segments.sort_unstable();
         segments.dedup();
-        Self { entry, segments, usable: true }
+        Self { entry, run: manifest.run, segments, damage: None }
     }
 }
 
@@ -80,12 +82,17 @@ pub struct Leader {
     pub(super) store: CheckpointStore,
     pub(super) job: String,
     owner: OwnerId,
-    run: u64,
+    at: i64,
+    pub(super) run: u64,
+    /// It does not go on from what was there before its claim.
+    pub(super) fresh: bool,
     pub(super) keep: usize,
     /// The number of its claim.
     pub(super) claim: u64,
     /// The number of its next entry.
     next: u64,
+    /// It is not known what is at that number: an entry of its own may be there, or come to be there later.
+    pub(super) unsettled: bool,
     /// How many entries it has made, or tried to.
     sequence: u64,
     /// The checkpoints that are kept, ascending.
@@ -100,16 +107,6 @@ pub struct Leader {
     deposed: Option<u64>,
 }
 
-/// What came of creating an entry.
-enum Created {
-    /// It is there.
-    Mine,
-    /// An earlier one of this leader's is, of which it was not known whether it was.
-    Earlier(Box<Entry>),
-    /// Another process's is.
-    Other,
-}
-
 impl CheckpointStore {
     /// Claims the log: from here on, whoever wrote it before is deposed.
     ///
@@ -118,17 +115,20 @@ impl CheckpointStore {
     /// Fails if the checkpoints are of another job, if the log has lost entries that nobody may delete, or is of a later version, if another process gets
     /// in at the same time, or if the store fails. It may fail after the claim was made; another one can then be made.
     pub async fn claim(&self, candidate: Candidate) -> Result<Leader, StoreError> {
-        let before = self.look_before_claiming(&candidate.job).await?;
+        let before = self.look_before_claiming(&candidate).await?;
         let Candidate { job, owner, at, keep, run, fresh } = candidate;
         let run = before.filter(|_| !fresh).unwrap_or(run);
         let mut leader = Leader {
             store: self.clone(),
             job: job.clone(),
             owner,
+            at,
             run,
+            fresh,
             keep: keep.max(1),
             claim: 0,
             next: 0,
+            unsettled: false,
             sequence: 0,
             kept: VecDeque::new(),
             damaged: Vec::new(),
@@ -140,17 +140,13 @@ impl CheckpointStore {
         for _ in 0..CLAIMS_LIMIT {
             leader.next = self.list_log().await?.highest().unwrap_or(0) + 1;
             let number = leader.next;
-            match leader.create(body.clone()).await {
-                Ok(Created::Mine | Created::Earlier(_)) => {
-                    leader.claim = number;
-                    let listing = leader.confirm(number).await.map_err(CommitError::into_store)?;
-                    leader.next = number + 1;
-                    leader.read_before(&listing).await?;
-                    return Ok(leader);
-                }
-                Ok(Created::Other) => {} // someone else was faster: next number
-                Err(error) => return Err(error.into_store()),
+            if leader.create(body.clone()).await.map_err(CommitError::into_store)?.is_none() {
+                continue; // someone else was faster: next number
             }
+            let listing = leader.confirm(number).await.map_err(CommitError::into_store)?;
+            (leader.claim, leader.next, leader.unsettled) = (number, number + 1, false);
+            leader.read_before(&listing).await?;
+            return Ok(leader);
         }
         Err(StoreError::Deposed { number: leader.next })
     }
@@ -162,7 +158,7 @@ impl Leader {
         self.claim
     }
 
-    /// The number of the job's run: as in the newest entry before the claim, or a new one.
+    /// The number of the job's run: that of the checkpoints before the claim, or a new one.
     pub fn run(&self) -> u64 {
         self.run
     }
@@ -173,33 +169,51 @@ impl Leader {
     /// # Errors
     ///
     /// See [`CommitError`]. Cancelled, it is as if the store had not answered.
+    ///
+    /// # Panics
+    ///
+    /// If the manifest is of another job or another run.
     pub async fn commit(&mut self, manifest: &Manifest) -> Result<u64, CommitError> {
+        let whose = (manifest.job.as_str(), manifest.run);
+        assert_eq!(whose, (self.job.as_str(), self.run), "a leader commits the checkpoints of its own run");
         loop {
-            if let Some(number) = self.deposed {
-                return Err(CommitError::Deposed { number });
-            }
-            let number = self.next;
-            let usable = self.kept.iter().filter(|kept| kept.usable).rev().take(self.keep - 1);
-            let mut live: Vec<LiveEntry> = usable.map(|kept| kept.entry).collect();
+            let whole = self.kept.iter().filter(|kept| kept.damage.is_none()).rev().take(self.keep - 1);
+            let mut live: Vec<LiveEntry> = whole.map(|kept| kept.entry).collect();
             live.reverse();
-            let created = self.create(Body::Checkpoint { claim: self.claim, live, manifest: manifest.clone() }).await?;
-            let (id, committed) = match &created {
-                Created::Mine => (self.id(self.sequence - 1), manifest),
-                Created::Earlier(entry) => match &entry.body {
-                    Body::Checkpoint { manifest, .. } => (entry.id, manifest),
-                    Body::Claim { .. } => return Err(self.depose(number)),
-                },
-                Created::Other => return Err(self.depose(number)),
-            };
-            self.confirm(number).await?;
-            self.next = number + 1;
-            self.last_checkpoint = self.last_checkpoint.max(committed.checkpoint);
-            self.kept.push_back(Kept::new(LiveEntry { number, id }, committed));
-            // An earlier one that turns out to be there may be this very checkpoint; otherwise this one comes behind it.
-            if matches!(created, Created::Mine) || committed.checkpoint == manifest.checkpoint {
-                return Ok(number);
+            let body = Body::Checkpoint { claim: self.claim, live, manifest: manifest.clone() };
+            // What is there may be an earlier checkpoint, of which it was not known what had become of it: then this one comes behind it.
+            if let Body::Checkpoint { manifest: committed, .. } = self.append(body).await?
+                && committed == *manifest
+            {
+                return Ok(self.last_number());
             }
         }
+    }
+
+    /// Finds out what became of the last entry if that is not known, and sees to it that nothing becomes of it later: whoever goes on from what is in the log
+    /// must know that this is all.
+    pub(super) async fn settle(&mut self) -> Result<(), CommitError> {
+        while self.unsettled {
+            // At the number that it would have: either it is there by now, or it never will be.
+            self.append(Body::Claim { job: self.job.clone(), at: self.at, run: self.run }).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts an entry at the next number. Gives what is there now: that entry, or an earlier one of its own, of which it was not known whether it was there.
+    async fn append(&mut self, body: Body) -> Result<Body, CommitError> {
+        if let Some(number) = self.deposed {
+            return Err(CommitError::Deposed { number });
+        }
+        let number = self.next;
+        let Some(Entry { id, body }) = self.create(body).await? else { return Err(self.depose(number)) };
+        self.confirm(number).await?;
+        (self.next, self.unsettled) = (number + 1, false);
+        if let Body::Checkpoint { manifest, .. } = &body {
+            self.last_checkpoint = self.last_checkpoint.max(manifest.checkpoint);
+            self.kept.push_back(Kept::new(LiveEntry { number, id }, manifest));
+        }
+        Ok(body)
     }
 
     /// The number of the newest entry that is known to be its own.
@@ -207,23 +221,22 @@ impl Leader {
         self.next - 1
     }
 
-    fn id(&self, sequence: u64) -> EntryId {
-        EntryId { owner: self.owner, sequence }
-    }
-
     fn depose(&mut self, number: u64) -> CommitError {
         self.deposed = Some(number);
         CommitError::Deposed { number }
     }
 
-    /// Creates an entry at the next number, and finds out what came of it.
-    async fn create(&mut self, body: Body) -> Result<Created, CommitError> {
-        let (number, id) = (self.next, self.id(self.sequence));
+    /// Creates an entry at the next number, and finds out what came of it: gives that entry, or an earlier one of its own, or none if another process's
+    /// is there.
+    async fn create(&mut self, body: Body) -> Result<Option<Entry>, CommitError> {
+        let (number, id) = (self.next, EntryId { owner: self.owner, sequence: self.sequence });
         self.sequence += 1;
         let entry = Entry { id, body };
-        let encoded = self.store.blocking(move || entry.encode()).await;
+        let encode = move || (entry.encode(), entry);
+        let (encoded, entry) = self.store.blocking(encode).await;
         let payload: PutPayload =
             encoded.map_err(|source| CommitError::Refused(StoreError::Entry { number, source }))?.into();
+        self.unsettled = true;
         let mut failed = None;
         for _ in 0..TRIES {
             self.store.step(steps::CREATE);
@@ -231,17 +244,16 @@ impl Leader {
             let put = self.store.objects().put_opts(&path(number), payload.clone(), options).await;
             self.store.step(steps::CREATE_DONE);
             let error = match put {
-                Ok(_) => return Ok(Created::Mine),
+                Ok(_) => return Ok(Some(entry)),
                 Err(error) => error,
             };
             let exists = matches!(error, object_store::Error::AlreadyExists { .. });
             // The answer may have been lost, so what is there decides.
             match self.store.entry(number).await {
-                Ok(found) if found.id == id => return Ok(Created::Mine),
-                Ok(found) if found.id.owner == self.owner => return Ok(Created::Earlier(Box::new(found))),
-                Ok(_) => return Ok(Created::Other),
+                Ok(found) if found.id.owner == self.owner => return Ok(Some(found)),
+                Ok(_) => return Ok(None),
                 // It was there, and its leader has already gone on and deleted it.
-                Err(StoreError::NoEntry { .. }) if exists => return Ok(Created::Other),
+                Err(StoreError::NoEntry { .. }) if exists => return Ok(None),
                 Err(StoreError::NoEntry { .. }) => {
                     failed = Some(StoreError::objects(format!("create entry {number} of the log"), error));
                 }
@@ -272,7 +284,7 @@ impl Leader {
 }
 
 impl CommitError {
-    fn into_store(self) -> StoreError {
+    pub(super) fn into_store(self) -> StoreError {
         match self {
             Self::Deposed { number } => StoreError::Deposed { number },
             Self::Unknown(error) | Self::Refused(error) => error,

@@ -37,7 +37,7 @@ impl Listing {
     }
 
     /// Every entry below a number, ascending, whether it counts or not.
-    pub(super) fn below(&self, number: u64) -> &[u64] {
+    pub fn below(&self, number: u64) -> &[u64] {
         &self.numbers[..self.numbers.partition_point(|n| *n < number)]
     }
 }

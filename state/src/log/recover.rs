@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 
-use super::{Body, Leader, LiveEntry, leader::Kept, read::Listing};
+use super::{Body, Candidate, CommitError, Leader, LiveEntry, leader::Kept, read::Listing};
 use crate::{
     manifest::{Manifest, SegmentRef},
     store::{CheckpointStore, SEGMENTS, StoreError},
@@ -27,16 +27,20 @@ pub struct Recovery {
 }
 
 impl CheckpointStore {
-    /// Refuses what would be refused after the claim as well, so that a job that does not belong here deposes nobody. Gives the number of the job's run.
-    pub(super) async fn look_before_claiming(&self, job: &str) -> Result<Option<u64>, StoreError> {
+    /// Refuses what would be refused after the claim as well, so that a job that does not belong here deposes nobody. Gives the number of the run of the
+    /// newest entry.
+    pub(super) async fn look_before_claiming(&self, candidate: &Candidate) -> Result<Option<u64>, StoreError> {
         let Some(highest) = self.list_log().await?.highest() else {
             let mut segments = self.objects().list(Some(&Path::from(SEGMENTS)));
             let any = segments.try_next().await.map_err(|source| StoreError::objects("list the segments", source))?;
-            let what = "there are segments, but no log".to_owned();
-            return if any.is_some() { Err(StoreError::Incomplete { what }) } else { Ok(None) };
+            // The log is looked at once more: the first claim, and segments under it, may have come in between.
+            if any.is_some() && !candidate.fresh && self.list_log().await?.highest().is_none() {
+                return Err(StoreError::Incomplete { what: "there are segments, but no log".to_owned() });
+            }
+            return Ok(None);
         };
         match self.entry(highest).await {
-            Ok(entry) => check_job(entry.body.job(), job).map(|()| Some(entry.body.run())),
+            Ok(entry) => check_job(entry.body.job(), &candidate.job).map(|()| Some(entry.body.run())),
             Err(error) if error.is_damage() => Ok(None), // told when it comes to recovery
             Err(error) => Err(error),
         }
@@ -60,26 +64,33 @@ impl CheckpointStore {
 }
 
 impl Leader {
-    /// Finds the newest checkpoint that can be used. One that is damaged, or names a segment that is, is left out, with an error in the log of the process.
+    /// Finds the newest checkpoint of the [run](Self::run) that can be used. One that is damaged, or names a segment that is, is left out, with an error in
+    /// the log of the process. A checkpoint of which it was [not known](super::CommitError::Unknown) whether it was committed either is this newest one, or will
+    /// never be there.
     ///
     /// # Errors
     ///
-    /// Fails if there are checkpoints and none can be used, if something is of a later version, or if the store fails.
+    /// Fails if there are checkpoints and none can be used, if something is of a later version, if another process has claimed the log and deleted what was
+    /// to be read, or if the store fails.
     pub async fn recover(&mut self) -> Result<Recovery, StoreError> {
+        self.settle().await.map_err(CommitError::into_store)?;
         let mut newest = None;
-        let mut skipped = self.damaged.clone();
-        for kept in self.kept.iter_mut().rev().filter(|kept| kept.usable) {
-            match self.store.usable(kept.entry).await {
-                Ok(manifest) => {
-                    newest = Some((kept.entry.number, manifest));
-                    break;
+        let mut skipped = if self.fresh { Vec::new() } else { self.damaged.clone() };
+        for kept in self.kept.iter_mut().rev().filter(|kept| kept.run == self.run) {
+            if kept.damage.is_none() {
+                match self.store.usable(kept.entry).await {
+                    Ok(manifest) => {
+                        newest = Some((kept.entry.number, manifest));
+                        break;
+                    }
+                    Err(error) if error.is_damage() => kept.damage = Some(error.to_string()),
+                    Err(error) => return Err(error),
                 }
-                Err(error) if error.is_damage() => {
-                    kept.usable = false;
-                    skipped.push((kept.entry.number, error.to_string()));
-                }
-                Err(error) => return Err(error),
             }
+            skipped.extend(kept.damage.clone().map(|damage| (kept.entry.number, damage)));
+        }
+        if !skipped.is_empty() {
+            self.ensure_leading().await?;
         }
         skipped.sort_by_key(|(number, _)| Reverse(*number));
         if let Some((number, _)) = &newest {
@@ -94,6 +105,14 @@ impl Leader {
         Ok(Recovery { newest, skipped, last_checkpoint: self.last_checkpoint })
     }
 
+    /// What is missing may have been deleted by someone who claimed the log meanwhile: that is no damage.
+    async fn ensure_leading(&self) -> Result<(), StoreError> {
+        match self.store.list_log().await?.highest() {
+            Some(number) if number != self.last_number() => Err(StoreError::Deposed { number }),
+            _ => Ok(()),
+        }
+    }
+
     /// Reads what counts of the entries before the claim: down to the newest checkpoint, and those that this one says were kept.
     pub(super) async fn read_before(&mut self, listing: &Listing) -> Result<(), StoreError> {
         let run = listing.run();
@@ -105,12 +124,15 @@ impl Leader {
                 break;
             }
         }
+        if let (false, Some(newest)) = (self.fresh, self.kept.back()) {
+            self.run = newest.run;
+        }
         for older in live.into_iter().rev() {
             self.read_one(older.number, Some(older)).await?;
         }
         self.damaged.sort_by_key(|(number, _)| Reverse(*number));
         match run.first() {
-            Some(&first) if first > 1 && self.kept.is_empty() && self.damaged.is_empty() => {
+            Some(&first) if first > 1 && self.kept.is_empty() && self.damaged.is_empty() && !self.fresh => {
                 let what = format!("entry {} is missing, and none of those behind it is a checkpoint", first - 1);
                 Err(StoreError::Incomplete { what })
             }

@@ -23,10 +23,10 @@ impl Leader {
     ///
     /// Fails if the store does. What is left is deleted the next time.
     pub async fn retain(&mut self) -> Result<(), StoreError> {
-        let mut usable = self.kept.iter().filter(|kept| kept.usable).count();
-        while usable > self.keep {
+        let mut whole = self.kept.iter().filter(|kept| kept.damage.is_none()).count();
+        while whole > self.keep {
             let Some(old) = self.kept.pop_front() else { break };
-            usable -= usize::from(old.usable);
+            whole -= usize::from(old.damage.is_none());
             self.garbage.extend(old.segments);
         }
         while self.garbage.len() > LIMIT_GARBAGE {

@@ -51,7 +51,7 @@ fn manifest(checkpoint: u64, segments: &[SegmentRef]) -> Manifest {
 }
 
 fn candidate(owner: u128, keep: usize) -> Candidate {
-    Candidate { job: "counts".to_owned(), owner: OwnerId(owner), at: 17, keep, run: 5, fresh: false }
+    Candidate { job: "counts".to_owned(), owner: OwnerId(owner), at: 17, keep, run: 4711, fresh: false }
 }
 
 /// Puts an empty segment into the store.
@@ -344,6 +344,53 @@ fn no_usable_checkpoint_is_an_error_and_not_a_fresh_start() {
         last.sweep().await.expect("the store works");
         let after = names(&memory).await;
         assert!(before.iter().all(|name| after.contains(name)), "what nobody can name is not swept");
+    });
+}
+
+#[test]
+fn a_fresh_run_does_not_go_on_from_what_is_there_and_never_falls_back_to_it() {
+    block_on(async {
+        let (memory, store) = memory();
+        let mut first = store.claim(Candidate { run: 4711, ..candidate(1, 3) }).await.expect("the store is empty");
+        assert_eq!(first.run(), 4711);
+        checkpoint(&store, &mut first, 1, &[]).await;
+
+        let fresh = |owner| Candidate { run: 4712, fresh: true, ..candidate(owner, 3) };
+        let mut second = store.claim(fresh(2)).await.expect("the log is whole");
+        assert_eq!(second.run(), 4712);
+        let nothing = Recovery { newest: None, skipped: vec![], last_checkpoint: 1 };
+        assert_eq!(second.recover().await.expect("nothing has to be usable"), nothing);
+        // It has come to nothing: what was there before is still what counts.
+        let mut third = store.claim(candidate(3, 3)).await.expect("the log is whole");
+        assert_eq!(third.run(), 4711);
+        assert_eq!(third.recover().await.expect("everything is there").newest.map(|newest| newest.0), Some(2));
+
+        let mut fourth = store.claim(fresh(4)).await.expect("the log is whole");
+        let new = segment(&store, &fourth, "new").await;
+        let in_new_run = Manifest { run: fourth.run(), ..manifest(2, std::slice::from_ref(&new)) };
+        let number = fourth.commit(&in_new_run).await.expect("nobody else leads");
+        assert_eq!(fourth.recover().await.expect("everything is there").newest, Some((number, in_new_run)));
+        memory.delete(&new.name.into()).await.expect("memory is writable");
+        let mut fifth = store.claim(candidate(5, 3)).await.expect("the log is whole");
+        assert_eq!(fifth.run(), 4712);
+        let error = fifth.recover().await.expect_err("the checkpoint of another run does not count");
+        assert!(matches!(&error, StoreError::NoneUsable { skipped } if skipped.len() == 1), "{error}");
+    });
+}
+
+#[test]
+fn what_was_skipped_is_told_at_every_restart() {
+    block_on(async {
+        let (memory, store) = memory();
+        let mut leader = store.claim(candidate(1, 3)).await.expect("the store is empty");
+        checkpoint(&store, &mut leader, 1, &[]).await;
+        let (_, second) = checkpoint(&store, &mut leader, 2, &[]).await;
+        memory.delete(&second.name.into()).await.expect("memory is writable");
+        let first = leader.recover().await.expect("one checkpoint is whole");
+        assert_eq!((first.newest.as_ref().map(|newest| newest.0), first.skipped.len()), (Some(2), 1));
+        assert_eq!(leader.recover().await.expect("one checkpoint is whole"), first);
+        checkpoint(&store, &mut leader, 3, &[]).await;
+        assert_eq!(leader.recover().await.expect("one checkpoint is whole").skipped, []);
     });
 }
 

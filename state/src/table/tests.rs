@@ -110,6 +110,29 @@ fn a_shard_that_splits_while_it_is_frozen_loses_nothing() {
 }
 
 #[test]
+fn the_walker_keeps_its_place_when_the_directory_doubles() {
+    let mut table = table();
+    let before = 2 * growth::SHARD_ROWS as u64 - 10_000;
+    (0..before).for_each(|key| put(&mut table, key, 1));
+    assert_eq!(table.directory.slots(), 2);
+    table.freeze(SnapshotKind::Full);
+    let mut ranges = Vec::new();
+    while ranges.is_empty() {
+        if let Walked::Range(frozen) = table.walk(10_000).expect("small rows are encoded") {
+            ranges.push(frozen);
+        }
+    }
+    assert!(matches!(table.walk(10_000), Ok(Walked::More)));
+    let upper = (before..).filter(|key| hash(*key) >> 63 == 1).take(20_000);
+    upper.for_each(|key| put(&mut table, key, 1)); // so that it is the upper shard that splits
+    assert_eq!((table.directory.slots(), table.shards.len()), (4, 3));
+    ranges.extend(walk_all(&mut table));
+    assert_eq!(ranges.len(), 2);
+    assert_in_order(&ranges);
+    assert_eq!(rows(&ranges), (0..before).map(|key| (key, 1)).collect());
+}
+
+#[test]
 fn removed_keys_follow_their_rows_when_a_shard_splits() {
     let mut table = table();
     let count = growth::SHARD_ROWS as u64 - 10;

@@ -6,30 +6,32 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
-use millstream_runtime::env::{Disk, Files, ReadFile, WriteFile};
+use millstream_runtime::env::{Env, Files, ReadFile, WriteFile};
 
-use super::{Mishap, World};
+use super::{MISHAP, Mishap, World};
+use crate::sim::SimEnv;
 
-/// The files of the machine, as long as the world lasts.
+/// The files of a simulation, as long as the world lasts.
 pub(super) struct WorldFiles {
+    sim: Arc<SimEnv>,
     world: Arc<World>,
 }
 
 impl WorldFiles {
-    pub(super) fn new(world: Arc<World>) -> Self {
-        Self { world }
+    pub(super) fn new(sim: Arc<SimEnv>, world: Arc<World>) -> Self {
+        Self { sim, world }
     }
 
     /// Does what has a result that somebody relies on.
-    fn work<T>(&self, path: &Path, work: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
+    fn work<T>(&self, work: impl FnOnce(&dyn Files) -> io::Result<T>) -> io::Result<T> {
         self.world.operation(true)?;
-        work(path)
+        work(self.sim.files())
     }
 
     /// Does what only tidies up: it ends with the world, but it does not fail by itself.
-    fn tidy<T>(&self, path: &Path, work: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
+    fn tidy<T>(&self, work: impl FnOnce(&dyn Files) -> io::Result<T>) -> io::Result<T> {
         self.world.operation(false)?;
-        work(path)
+        work(self.sim.files())
     }
 }
 
@@ -45,7 +47,7 @@ impl World {
                 self.end();
                 Err(io::Error::other("the world ends"))
             }
-            Mishap::FailFile { nth } if nth == count && may_fail => Err(io::Error::other("a mishap")),
+            Mishap::FailFile { nth } if nth == count && may_fail => Err(io::Error::other(MISHAP)),
             _ => Ok(()),
         }
     }
@@ -53,59 +55,59 @@ impl World {
 
 impl Files for WorldFiles {
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
-        let file = self.work(path, |path| Disk.open(path))?;
+        let file = self.work(|files| files.open(path))?;
         Ok(Box::new(Reading { world: Arc::clone(&self.world), file }))
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
-        let file = self.work(path, |path| Disk.create(path))?;
+        let file = self.work(|files| files.create(path))?;
         Ok(Box::new(Writing { world: Arc::clone(&self.world), file }))
     }
 
     fn append(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
-        let file = self.work(path, |path| Disk.append(path))?;
+        let file = self.work(|files| files.append(path))?;
         Ok(Box::new(Writing { world: Arc::clone(&self.world), file }))
     }
 
     fn truncate(&self, path: &Path, len: u64) -> io::Result<Box<dyn WriteFile>> {
-        let file = self.work(path, |path| Disk.truncate(path, len))?;
+        let file = self.work(|files| files.truncate(path, len))?;
         Ok(Box::new(Writing { world: Arc::clone(&self.world), file }))
     }
 
     fn len(&self, path: &Path) -> io::Result<u64> {
-        self.work(path, |path| Disk.len(path))
+        self.work(|files| files.len(path))
     }
 
     fn is_dir(&self, path: &Path) -> bool {
-        Disk.is_dir(path)
+        self.sim.files().is_dir(path)
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
-        self.work(path, |path| Disk.list(path))
+        self.work(|files| files.list(path))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        self.work(path, |path| Disk.create_dir(path))
+        self.work(|files| files.create_dir(path))
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.work(path, |path| Disk.sync_dir(path))
+        self.work(|files| files.sync_dir(path))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.work(from, |from| Disk.rename(from, to))
+        self.work(|files| files.rename(from, to))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.tidy(path, |path| Disk.remove(path))
+        self.tidy(|files| files.remove(path))
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        self.tidy(path, |path| Disk.remove_dir(path))
+        self.tidy(|files| files.remove_dir(path))
     }
 
     fn remove_empty_dir(&self, path: &Path) -> io::Result<()> {
-        self.tidy(path, |path| Disk.remove_empty_dir(path))
+        self.tidy(|files| files.remove_empty_dir(path))
     }
 }
 

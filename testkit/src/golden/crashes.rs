@@ -122,11 +122,11 @@ impl Golden {
         for life in lives {
             let lived = self.live(life, &scratch);
             committed = self.look_on(&scratch, committed);
-            if lived.ended.is_some() {
+            let has_ended = lived.ended.is_some() && !lived.failed_at_start();
+            if has_ended {
                 scratch.ended_well(lived.ended.as_ref());
                 self.compare(&scratch);
             }
-            let has_ended = lived.ended.is_some();
             all.push(lived);
             if has_ended {
                 break;

@@ -6,13 +6,15 @@ use millstream_runtime::{env::Env, failure::Failure, local, restart::RestartStra
 
 use super::{Golden, scratch::Scratch};
 use crate::{
-    crash::{CrashEnv, Mishap},
+    crash::{CrashEnv, MISHAP, Mishap},
     rng::Rng,
     sim::SimEnv,
 };
 
 /// How long the environment is watched after the job, for tasks that stay behind, in virtual time.
 const AFTERMATH: Duration = Duration::from_secs(1);
+/// The step with which the first checkpoint begins: by then the job runs.
+const FIRST_CHECKPOINT: &str = "checkpoint begins";
 /// How often a job starts again by itself, where that is what is tried.
 const RESTARTS: RestartStrategy = RestartStrategy::FixedDelay { attempts: 3, delay: Duration::from_millis(1) };
 
@@ -51,6 +53,14 @@ pub(super) struct Lived {
     pub(super) history: u64,
     pub(super) steps: BTreeMap<&'static str, u64>,
     pub(super) file_operations: u64,
+}
+
+impl Lived {
+    /// True if the job failed by its mishap before it had begun: then it does not start again by itself, as if it had a mistake.
+    pub(super) fn failed_at_start(&self) -> bool {
+        let by_mishap = |failure: &Failure| failure.message().contains(MISHAP);
+        !self.steps.contains_key(FIRST_CHECKPOINT) && matches!(&self.ended, Some(Err(failure)) if by_mishap(failure))
+    }
 }
 
 impl Golden {

@@ -9,6 +9,9 @@ use std::{
 use millstream_runtime::failure::Failure;
 use tempfile::TempDir;
 
+/// A file system in memory, where there is one: checkpoints sync many small files, which takes a disk most of the time of these tests.
+const MEMORY: &str = "/dev/shm";
+
 /// Output and checkpoints of a job, removed in the end. It says what is run there, for messages.
 pub(super) struct Scratch {
     directory: TempDir,
@@ -17,7 +20,11 @@ pub(super) struct Scratch {
 
 impl Scratch {
     pub(super) fn new(how: String) -> Self {
-        let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("{how}: no temporary directory: {error}"));
+        let directory = match Path::new(MEMORY) {
+            memory if memory.is_dir() => TempDir::new_in(memory),
+            _ => TempDir::new(),
+        };
+        let directory = directory.unwrap_or_else(|error| panic!("{how}: no temporary directory: {error}"));
         Self { directory, how }
     }
 

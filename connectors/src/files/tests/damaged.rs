@@ -222,3 +222,24 @@ fn only_what_may_grow_can_be_watched() {
             .to_owned())
     );
 }
+
+#[test]
+fn a_packed_file_that_is_shorter_than_what_was_read_of_it_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    for packing in [Packing::Gzip, Packing::Zstd] {
+        let name = packing.name("lines.txt");
+        file(directory.path(), &name, packing.pack(b"a\nb\n"));
+        let source = TextFiles::read(directory.path().join(&name));
+        let failure = block_on(async {
+            let mut reader = source.reader(&ConnectorContext::detached(TokioEnv::current(), "test")).unwrap();
+            reader.open((directory.path().join(&name).display().to_string(), 100, u64::MAX)).unwrap();
+            reader.fetch().await.unwrap_err()
+        });
+        assert_eq!(
+            message(&failure, directory.path()),
+            format!(
+                "cannot read {name}: its text has become shorter since a part of it was read; leave files as they are until they are read to their end"
+            )
+        );
+    }
+}

@@ -1,5 +1,6 @@
 //! However a file is packed and cut, the same records come out, and the same ones are bad.
 
+use futures::FutureExt;
 use proptest::prelude::*;
 
 use super::*;
@@ -64,35 +65,48 @@ proptest! {
     }
 
     #[test]
-    fn a_reader_goes_on_where_another_stopped_in_a_packed_file_too(
-        lines in prop::collection::vec("[a-c\u{e9}]{0,9}", 1..40),
-        packing in prop::sample::select(&PACKINGS[..]), stop_after in 1_usize..40,
+    fn readers_go_on_where_others_stopped_at_any_time(
+        text in text(), packing in prop::sample::select(&PACKINGS[..]), split_bytes in 1_u64..80,
+        stops in prop::collection::btree_set(0_usize..120, 1..12), chunk in 1_usize..40,
     ) {
         let directory = tempfile::tempdir().unwrap();
-        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-        file(directory.path(), &packing.name("lines.txt"), packing.pack(text.as_bytes()));
-        let read = block_on(async {
-            let source = TextFiles::read(directory.path());
+        file(directory.path(), &packing.name("lines.txt"), packing.pack(&text));
+        let (good, bad) = block_on(async {
+            let source = TextFiles::read(directory.path()).split_bytes(split_bytes);
             let cx = ConnectorContext::detached(TokioEnv::current(), "test");
-            let split = source.enumerator(&cx).unwrap().discover().await.unwrap().splits.remove(0);
-            let mut first = FileReader::new(Arc::clone(cx.env()), source.format, TINY);
-            first.open(split).unwrap();
-            let mut all = (Vec::new(), Vec::new());
-            while first.fetch().await.unwrap() == Fetched::Data {
-                let stop = first.records(|record| {
-                    all.0.push(record.to_owned());
-                    all.0.len() == stop_after
-                });
-                if stop == Stop::Full {
-                    break;
+            let sizes = [TINY, Sizes { chunk, ..TINY }, Sizes::DEFAULT];
+            let (mut all, mut events) = ((Vec::new(), Vec::new()), 0);
+            for split in source.enumerator(&cx).unwrap().discover().await.unwrap().splits {
+                let mut reader = FileReader::new(Arc::clone(cx.env()), source.format, TINY);
+                reader.open(split).unwrap();
+                loop {
+                    if stops.contains(&events) {
+                        let position = reader.position();
+                        reader = FileReader::new(Arc::clone(cx.env()), source.format, sizes[events % 3]);
+                        reader.open(position).unwrap();
+                    }
+                    events += 1;
+                    // An event is a fetch, a record, or a bad line.
+                    let stop = reader.records(|record| {
+                        all.0.push(record.to_owned());
+                        true
+                    });
+                    let fetches = match stop {
+                        Stop::Full => false,
+                        Stop::Empty => true,
+                        Stop::Fault => !reader.reject(true, |bad| {
+                            all.1.push(bad.line);
+                            Ok(())
+                        }).unwrap(),
+                    };
+                    if fetches && reader.fetch().await.unwrap() == Fetched::EndOfSplit {
+                        break;
+                    }
                 }
             }
-            let mut second = source.reader(&cx).unwrap();
-            second.open(first.position()).unwrap();
-            drain(&mut second, &mut all).await.unwrap();
             all
         });
-        prop_assert_eq!(read, (lines, vec![]));
+        prop_assert_eq!((good, bad), reference(&text));
     }
 }
 
@@ -121,6 +135,33 @@ fn line_ends_byte_order_marks_and_empty_files_in_every_packing() {
             }
         }
     }
+}
+
+#[test]
+fn a_directory_that_is_watched_remembers_over_a_restart_what_it_has_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = TextFiles::read(directory.path()).watch(std::time::Duration::from_secs(1));
+    let add = |name: &str| file(directory.path(), name, "line\n");
+    block_on(async {
+        let cx = ConnectorContext::detached(TokioEnv::current(), "test");
+        let mut enumerator = source.enumerator(&cx).unwrap();
+        add("a.txt");
+        add("b.txt");
+        assert!(enumerator.discover().now_or_never().is_none()); // one that is given up has found nothing
+        assert_eq!(enumerator.state(), [""; 0]);
+        assert_eq!(enumerator.discover().await.unwrap().splits.len(), 2);
+        let state = enumerator.state();
+        assert_eq!(state, ["a.txt", "b.txt"].map(|name| directory.path().join(name).display().to_string()));
+
+        fs::remove_file(directory.path().join("a.txt")).unwrap();
+        add("c.txt");
+        let mut restored = source.enumerator(&cx).unwrap();
+        restored.restore(state).unwrap();
+        let found = restored.discover().await.unwrap().splits;
+        assert_eq!(found, [(directory.path().join("c.txt").display().to_string(), 0, 5)]);
+        // What has gone is forgotten: the memory is bounded by the files that are there.
+        assert_eq!(restored.state().len(), 2);
+    });
 }
 
 #[test]

@@ -190,10 +190,10 @@ fn run(make: &dyn Fn() -> Partitioned, seed: u64, stop_after: Option<u64>) -> u6
 
 /// Stops in every step, or in some of them, for some seeds.
 fn survives(make: impl Fn() -> Partitioned) {
-    for seed in 0..budget::choose(3, 30) {
+    for seed in 0..budget::choose(2, 30) {
         let steps = run(&make, seed, None);
         assert!(steps > 60, "a job of {steps} steps shows little");
-        for stop_after in (seed..steps).step_by(budget::choose(7, 1)) {
+        for stop_after in (seed..steps).step_by(budget::choose(9, 1)) {
             run(&make, seed, Some(stop_after));
         }
     }

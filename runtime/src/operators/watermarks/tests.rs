@@ -41,7 +41,7 @@ impl Stage for Probe {
             Signal::Idle => Out::Idle,
             Signal::Active => Out::Active,
             Signal::End => Out::End,
-            Signal::Tick(_) => return,
+            Signal::Tick(_) | Signal::Barrier(_) | Signal::Completed(_) | Signal::Aborted(_) => return,
             Signal::Split(split) => panic!("splits are of no concern behind their watermarks: {split:?}"),
         });
     }

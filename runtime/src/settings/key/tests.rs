@@ -62,12 +62,6 @@ fn a_default_in_words_is_true() {
     let words: Vec<_> = KEYS.iter().filter_map(|key| Some((key.name, key.default?))).collect();
     let restart = ("restart", "auto: exponential-delay with checkpoints, none without");
     assert_eq!(words, [("parallelism", "the number of processors, at most 128"), restart]);
-    let with = |dir: Option<&str>| {
-        let mut settings = Settings::default();
-        settings.checkpoints.dir = dir.map(Into::into);
-        settings.restart_strategy()
-    };
-    assert_eq!((with(Some("a")), with(None)), (RestartStrategy::EXPONENTIAL_DELAY, RestartStrategy::None));
     assert_eq!(DEFAULT_MAX_PARALLELISM, 128);
 }
 

@@ -1,0 +1,72 @@
+//! `status`, `checkpoint`, `stop` and `set`: commands on a job that runs in another process.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::{ask, protocol::Request, shown};
+use crate::cli::{Console, EXIT_DONE, EXIT_FAILED};
+
+/// What is to be done with a running job.
+pub(in crate::cli) enum Verb {
+    Status,
+    Checkpoint,
+    Stop,
+    /// Keys and their values.
+    Set(Vec<(String, String)>),
+}
+
+/// A verb, and the directory of the job's checkpoints.
+pub(in crate::cli) struct Steering {
+    pub(in crate::cli) verb: Verb,
+    pub(in crate::cli) dir: PathBuf,
+    pub(in crate::cli) json: bool,
+}
+
+/// Does what was asked for.
+pub(in crate::cli) fn steer(steering: &Steering, console: &mut Console<'_>) -> u8 {
+    let Steering { verb, dir, json } = steering;
+    let done = match verb {
+        Verb::Status => tell(dir, &Request::Status, *json, shown::status, console),
+        Verb::Checkpoint => {
+            let text = |answer: &Value| format!("checkpoint {} is complete\n", answer["checkpoint"]);
+            tell(dir, &Request::Checkpoint, *json, text, console)
+        }
+        Verb::Stop => {
+            let text = |answer: &Value| {
+                format!(
+                    "the job has stopped with checkpoint {}; started again, it goes on from there\n",
+                    answer["checkpoint"]
+                )
+            };
+            tell(dir, &Request::Stop, *json, text, console)
+        }
+        Verb::Set(settings) => settings.iter().try_for_each(|(key, value)| {
+            let request = Request::Set { key: key.clone(), value: value.clone() };
+            tell(dir, &request, *json, |_| format!("{key} = {value}\n"), console)
+        }),
+    };
+    match done {
+        Ok(()) => EXIT_DONE,
+        Err(message) => {
+            console.error(&message);
+            EXIT_FAILED
+        }
+    }
+}
+
+/// Asks, and writes the answer.
+fn tell(
+    dir: &Path,
+    request: &Request,
+    json: bool,
+    text: impl Fn(&Value) -> String,
+    console: &mut Console<'_>,
+) -> Result<(), String> {
+    let answer = ask(dir, request)?;
+    match json {
+        true => console.say_json(&answer),
+        false => console.say(&text(&answer)),
+    }
+    Ok(())
+}

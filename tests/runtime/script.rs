@@ -14,6 +14,7 @@ use millstream::{
     failure::Failure,
     prelude::*,
     source::{Boundedness, Discovered, Emit, Emitted, Fetched, Source, SourceContext, SplitEnumerator, SplitReader},
+    stream::Replayable,
 };
 
 /// What a split does next.
@@ -78,6 +79,8 @@ impl<T> Script<T> {
         self
     }
 }
+
+impl<T: Record + Sync> Replayable for Script<T> {}
 
 /// The number of the split and of the step in it.
 type At = (u64, u64);

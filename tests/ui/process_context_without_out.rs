@@ -26,7 +26,7 @@ impl Inactivity {
 #[job]
 fn alerts(job: &mut Job) {
     let logins = job.source(records(Vec::<Login>::new()));
-    logins.key_by(|login| login.user.to_owned()).process(Inactivity).map(|alert| alert.user.len() as u64).sink(print());
+    logins.key_by(|login| login.user.to_owned()).process(Inactivity).sink(print());
 }
 
 fn main() {}

@@ -105,3 +105,99 @@ impl Part {
         access.share(self.state).map(Some)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, sync::Arc};
+
+    use millstream_macros::OperatorState;
+    use millstream_state::manifest::{CheckpointKind, Manifest, OperatorState as Kept};
+
+    use super::*;
+    use crate::checkpoint::restored::Restored;
+
+    /// Where emitted code finds the crates.
+    mod root {
+        pub(super) mod __private {
+            pub(crate) use crate as runtime;
+        }
+    }
+
+    #[derive(OperatorState, Debug, PartialEq)]
+    #[state(crate = root)]
+    struct Everything {
+        #[state(list)]
+        waiting: Vec<String>,
+        #[state(union, name = "offsets")]
+        read: Vec<(u32, u64)>,
+        #[state(broadcast)]
+        rules: BTreeMap<String, i64>,
+    }
+
+    impl Default for Everything {
+        fn default() -> Self {
+            Self { waiting: vec!["nothing yet".into()], read: Vec::new(), rules: BTreeMap::from([("limit".into(), 3)]) }
+        }
+    }
+
+    fn access(subtask: usize, parallelism: usize, values: &[ValuePart]) -> StateAccess {
+        let operators = vec![Kept { id: "x".into(), parallelism: 1, keyed: Vec::new(), values: values.to_vec() }];
+        let kind = CheckpointKind::Periodic;
+        let manifest = Manifest { job: "job".into(), run: 1, checkpoint: 1, kind, at: 0, operators };
+        let restored = Restored::of(Some(&Arc::new(manifest)), "x");
+        StateAccess::new("x".into(), (subtask, parallelism), 1 << 20, restored, None)
+    }
+
+    fn begun(subtask: usize, parallelism: usize, values: &[ValuePart]) -> Everything {
+        let mut state = Everything::begin();
+        state.restore(&access(subtask, parallelism, values)).expect("nothing is damaged");
+        state
+    }
+
+    #[test]
+    fn each_field_goes_to_who_should_have_it() {
+        let rules = BTreeMap::from([("limit".to_owned(), 7), ("least".to_owned(), 1)]);
+        let of = |subtask: usize, waiting: &[&str]| {
+            let waiting = waiting.iter().map(|text| (*text).to_owned()).collect();
+            let state = Everything { waiting, read: vec![(subtask as u32, 100)], rules: rules.clone() };
+            state.snapshot(&access(subtask, 2, &[])).expect("it is small")
+        };
+        let kept: Vec<_> = [of(1, &["c"]), of(0, &["a", "b"])].into_iter().flatten().collect();
+        let names: Vec<_> = kept.iter().map(|part| (part.state.as_str(), part.subtask, part.spread)).collect();
+        assert_eq!(
+            names[..3],
+            [("waiting", 1, Spread::List), ("offsets", 1, Spread::Union), ("rules", 1, Spread::Broadcast)]
+        );
+        for (subtask, waiting) in [(0, vec!["a".to_owned(), "c".to_owned()]), (1, vec!["b".to_owned()])] {
+            let expected = Everything { waiting, read: vec![(0, 100), (1, 100)], rules: rules.clone() };
+            assert_eq!(begun(subtask, 2, &kept), expected);
+        }
+        assert_eq!(begun(3, 4, &kept).waiting, [""; 0], "there is none left, and it is not as at the beginning");
+    }
+
+    #[test]
+    fn what_a_checkpoint_does_not_know_is_as_at_the_beginning() {
+        assert_eq!(begun(0, 1, &[]), Everything::default());
+        let only = Part::new("offsets", Spread::Union).snapshot(&access(0, 1, &[]), &[(5_u32, 6_u64)]);
+        let expected = Everything { read: vec![(5, 6)], ..Everything::default() };
+        assert_eq!(begun(0, 1, &[only.expect("it is small")]), expected);
+    }
+
+    #[test]
+    fn another_type_is_refused() {
+        let other = Part::new("waiting", Spread::List).snapshot(&access(0, 1, &[]), &[5_u64]).expect("it is small");
+        let failure = Everything::begin().restore(&access(0, 1, &[other])).expect_err("a number is no text");
+        assert!(failure.to_string().contains("state `waiting` is of type u64 in the checkpoint"), "{failure}");
+    }
+
+    #[test]
+    fn it_says_what_it_consists_of() {
+        let described: Vec<_> = Everything::describe().iter().map(ToString::to_string).collect();
+        let expected = [
+            "waiting (operator list String)",
+            "offsets (operator union (u32, u64))",
+            "rules (broadcast Map<String, i64>)",
+        ];
+        assert_eq!(described, expected);
+    }
+}

@@ -321,7 +321,7 @@ pub trait Stream: Sized {
     /// Puts in a process function: a type with an impl block under `#[process]`. One whose functions take a `KeyedContext` keeps state and sets timers for each
     /// key, and stands behind `.key_by(..)` or `.key_with(..)`; one with a `Context` keeps state for each subtask, and takes any stream.
     #[track_caller]
-    fn process<F, Via>(self, function: F) -> When<<Self as Feeds<F, Via>>::Proof, <Self as Feeds<F, Via>>::Processed>
+    fn process<F, Via>(self, function: F) -> <Self as Feeds<F, Via>>::Processed
     where
         F: Processor<Via>,
         Self: Feeds<F, Via>,

@@ -44,14 +44,12 @@ impl<F: ProcessFunction> Processor<WithoutKey> for F {}
 
 /// The check that a function fits its stream.
 #[diagnostic::on_unimplemented(
-    message = "`{F}` has a `KeyedContext`, and this stream has no key",
-    label = "this stream is not keyed",
-    note = "insert `.key_by(|record| ..)` or `.key_with(my_key)` in front of `.process(..)`",
-    note = "a function that needs neither timers nor state for each key takes `cx: &mut Context<'_, Out>`, and any stream"
+    message = "this stream has no key that `{F}` could process it by",
+    label = "not on this stream",
+    note = "a function with a `KeyedContext` stands behind `.key_by(|record| ..)` or `.key_with(my_key)`",
+    note = "one that needs neither timers nor state for each key takes `cx: &mut Context<'_, Out>`, and any stream"
 )]
 pub trait Feeds<F, Via>: Sized {
-    #[doc(hidden)]
-    type Proof;
     /// The stream behind the function.
     type Processed;
     #[doc(hidden)]
@@ -64,14 +62,9 @@ pub trait Feeds<F, Via>: Sized {
     label = "takes `{T}`",
     note = "the record type of a process function is that of the view which its `on_record` takes"
 )]
-pub trait SameRecord<T> {
-    #[doc(hidden)]
-    type Proof;
-}
+pub trait SameRecord<T> {}
 #[diagnostic::do_not_recommend]
-impl<T> SameRecord<T> for T {
-    type Proof = ();
-}
+impl<T> SameRecord<T> for T {}
 
 /// The check of the key's type.
 #[diagnostic::on_unimplemented(
@@ -79,14 +72,9 @@ impl<T> SameRecord<T> for T {
     label = "keyed by `{Self}`",
     note = "the first type in `KeyedContext<'_, Key, Out>` is what `.key_by(..)` or the `#[key]` function gives, as an owned type: `String` for `&str`"
 )]
-pub trait SameKey<K> {
-    #[doc(hidden)]
-    type Proof;
-}
+pub trait SameKey<K> {}
 #[diagnostic::do_not_recommend]
-impl<K> SameKey<K> for K {
-    type Proof = ();
-}
+impl<K> SameKey<K> for K {}
 
 impl<P, K, Time, F> Feeds<F, WithKey> for Keyed<P, K, Time>
 where
@@ -97,7 +85,6 @@ where
     P::Out: SameRecord<F::In>,
     K::Key: SameKey<F::Key>,
 {
-    type Proof = ();
     type Processed = Pipeline<ProcessPlan<P::Out, K, F>, Time>;
 
     fn feed(self, function: F, location: Location) -> Self::Processed {
@@ -115,7 +102,6 @@ impl<S: Stream, F: ProcessFunction> Feeds<F, WithoutKey> for S
 where
     S::Out: SameRecord<F::In>,
 {
-    type Proof = ();
     type Processed = Pipeline<Then<S::Plan, Unkeyed<F>>, S::Time>;
 
     fn feed(self, function: F, location: Location) -> Self::Processed {
@@ -128,8 +114,8 @@ where
 }
 
 /// After a mistake that `#[process]` has told of, there is nothing more to say of the stream.
+#[diagnostic::do_not_recommend]
 impl<S: Stream, F: Processor<Mistaken<Out>>, Out: Record> Feeds<F, Mistaken<Out>> for S {
-    type Proof = ();
     type Processed = Sealed<Out, S::Time>;
 
     fn feed(self, _: F, _: Location) -> Self::Processed {

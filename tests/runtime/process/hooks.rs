@@ -1,17 +1,20 @@
 //! Hooks: each subtask opens and closes a function of its own, and what they return may fail the job; the trait may be implemented by hand.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use millstream::{
     failure::Failure,
+    local,
     metrics::Counter,
     prelude::*,
     process::{KeyedProcessFunction, Timer},
 };
 
+use millstream_testkit::SimEnv;
+
 use crate::{
-    script::Script,
-    support::{fails, parallel, run, seeds, sorted},
+    script::{Script, Step},
+    support::{Simulated, fails, parallel, run, seeds, sorted},
 };
 
 /// Counts by a metric that is opened once, and fails where it is told to.
@@ -128,4 +131,92 @@ fn the_trait_may_be_implemented_by_hand() {
     });
     let expected = [(-2, Some(-1)), (-1, None), (0, Some(-2)), (0, Some(2)), (1, None), (2, Some(1))];
     assert_eq!(sorted(results.take()), expected);
+}
+
+/// Tells of checkpoints by metrics; without key it also keeps how many there were.
+#[derive(Clone, Default)]
+struct Watching {
+    snapshots: Counter,
+    complete: Counter,
+}
+
+#[derive(OperatorState, Default)]
+struct Snapshots {
+    #[state(list)]
+    taken: Vec<u64>,
+}
+
+#[process]
+impl Watching {
+    fn open(&mut self, _: &mut Snapshots, cx: &OpenContext<'_>) {
+        (self.snapshots, self.complete) = (cx.counter("unkeyed_snapshots"), cx.counter("unkeyed_complete"));
+    }
+
+    fn on_record(&mut self, number: u64, _: &mut Snapshots, cx: &mut Context<'_, u64>) {
+        cx.emit(number);
+    }
+
+    fn on_snapshot(&mut self, snapshots: &mut Snapshots, checkpoint: u64) {
+        assert!(snapshots.taken.iter().all(|taken| *taken < checkpoint));
+        snapshots.taken.push(checkpoint);
+        self.snapshots.add(1);
+    }
+
+    fn on_complete(&mut self, _: u64) {
+        self.complete.add(1);
+    }
+}
+
+#[derive(Clone, Default)]
+struct WatchingKeys(Watching);
+
+#[process]
+impl WatchingKeys {
+    fn open(&mut self, cx: &OpenContext<'_>) {
+        (self.0.snapshots, self.0.complete) = (cx.counter("keyed_snapshots"), cx.counter("keyed_complete"));
+    }
+
+    fn on_record(&mut self, number: u64, before: &mut StateOf<Before>, cx: &mut KeyedContext<'_, u64, u64>) {
+        before.before = Some(number as i64);
+        cx.emit(number);
+    }
+
+    fn on_snapshot(&mut self, _: u64) {
+        self.0.snapshots.add(1);
+    }
+
+    fn on_complete(&mut self, _: u64) {
+        self.0.complete.add(1);
+    }
+}
+
+#[test]
+fn they_learn_of_checkpoints() {
+    for seed in seeds() {
+        let dir = tempfile::tempdir().expect("there is room");
+        let mut settings = parallel(2);
+        settings.checkpoints.dir = Some(dir.path().to_str().expect("a path in letters").into());
+        settings.checkpoints.interval = Duration::from_millis(20);
+        let mut job = Job::<ExactlyOnce>::new("test", settings);
+        let results = collect();
+        let split = || (0..50).flat_map(|n| [Step::Record(n), Step::Wait(Duration::from_millis(10))]).collect();
+        job.source(Script::steps(vec![split(), split()]))
+            .process(Watching::default())
+            .key_by(|number| number % 7)
+            .process(WatchingKeys::default())
+            .sink(results.sink());
+        let sim = SimEnv::new(seed);
+        let handle = local::start(job.build().expect("it is well formed"), sim.clone());
+        let job = Simulated { sim, job: handle };
+        job.wait().expect("it ends well");
+        assert_eq!(results.take().len(), 100);
+        let counted = |name: &str| job.counted(name);
+        assert!(counted("unkeyed_snapshots") >= 2 * 10, "seed {seed}: {}", counted("unkeyed_snapshots"));
+        assert_eq!(counted("unkeyed_snapshots"), counted("keyed_snapshots"), "seed {seed}");
+        for (complete, snapshots) in [("unkeyed_complete", "unkeyed_snapshots"), ("keyed_complete", "keyed_snapshots")]
+        {
+            let (complete, snapshots) = (counted(complete), counted(snapshots));
+            assert!(complete > 0 && complete <= snapshots, "seed {seed}: {complete} of {snapshots}");
+        }
+    }
 }

@@ -308,9 +308,14 @@ impl<R: RowKey, V: Record> Snapshots<R, V> {
         self.env.step("state is read back");
         for part in &parts {
             let loaded = store.checkpoints().load::<R, V>(part, self.groups, |_, block| each(block)).await;
-            loaded.map_err(|error| {
-                Failure::from_error(error).with_hint("begin anew with `--fresh` if nothing else helps")
-            })?;
+            if let Err(error) = loaded {
+                let is_damage = error.is_damage();
+                let failure = Failure::from_error(error).with_hint("begin anew with `--fresh` if nothing else helps");
+                if is_damage {
+                    store.reject(failure.message()).await;
+                }
+                return Err(failure);
+            }
         }
         // What a subtask with the same groups had stored goes on to count; what others had is written anew.
         if let [part] = &parts[..]

@@ -7,7 +7,7 @@ use futures::{
     future::{Either, select},
 };
 use millstream_state::manifest::{CheckpointKind, Manifest};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{
     JobReport, RECORDS_SKIPPED, Request,
@@ -100,6 +100,11 @@ impl Driver {
                 Err(failure) if failure.is_cancelled() => return Err(failure),
                 Err(failure) => failure,
             };
+            if self.store.as_ref().is_some_and(|store| store.take_rejected()) {
+                // Not for the restart strategy to decide: each checkpoint that is kept is tried once at most.
+                error!(job = graph.name, error = %failure, "the checkpoint cannot be read: the one before is tried");
+                continue;
+            }
             if self.progress.completed() > completed {
                 restarts.on_stable();
             }

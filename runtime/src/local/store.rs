@@ -24,6 +24,9 @@ pub(crate) struct JobStore {
     segments: AtomicU64,
     next_checkpoint: AtomicU64,
     run: u64,
+    /// The entry of the checkpoint that the attempt goes on from, and why that cannot be read after all.
+    entry: AtomicU64,
+    rejected: AtomicBool,
     /// What is there already is not gone on from, until there is a checkpoint of this process.
     fresh: AtomicBool,
     wants_full: AtomicBool,
@@ -55,6 +58,8 @@ impl JobStore {
             segments: AtomicU64::new(0),
             next_checkpoint: AtomicU64::new(1),
             run,
+            entry: AtomicU64::new(0),
+            rejected: AtomicBool::new(false),
             wants_full: AtomicBool::new(false),
             fresh: AtomicBool::new(settings.fresh),
         })
@@ -99,7 +104,21 @@ impl JobStore {
             warn!(%error, "what earlier attempts have left could not be removed");
         }
         env.step("checkpoints were read");
-        Ok(recovery.newest.map(|(_, manifest)| Arc::new(manifest)))
+        Ok(recovery.newest.map(|(entry, manifest)| {
+            self.entry.store(entry, Ordering::Relaxed);
+            Arc::new(manifest)
+        }))
+    }
+
+    /// The checkpoint that the attempt goes on from is damaged where nobody had looked: the next goes on from the one before.
+    pub(crate) async fn reject(&self, reason: &str) {
+        self.leader.lock().await.reject(self.entry.load(Ordering::Relaxed), reason);
+        self.rejected.store(true, Ordering::Relaxed);
+    }
+
+    /// True, once, if the attempt has failed by a damaged checkpoint.
+    pub(super) fn take_rejected(&self) -> bool {
+        self.rejected.swap(false, Ordering::Relaxed)
     }
 
     /// Enters a checkpoint in the log: from then on it counts. Also says whether another process has taken the job over.

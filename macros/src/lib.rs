@@ -149,7 +149,8 @@ pub fn aggregate(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// Fields of record types are kept together, one row for each key. A field that is a `MapState`, a `ListState`, an `AggregatingState`, a `ReducingState` or a
 /// `ValueState` is a state of its own, which is stored entry by entry. Functions get `&mut StateOf<Session>`, a handle with the same fields: `state.logins += 1`,
 /// `state.pages.insert("/", 1)`. Reading costs nothing; a use as `&mut` keeps the row from then on. Before that the plain fields read as those of the
-/// struct's [`Default`]. `state.clear()` removes what is stored for the key, `state.is_absent()` says whether there is anything.
+/// struct's [`Default`]. `state.clear()` removes what is stored for the key, `state.clear_fields()` the plain fields only, and `state.is_absent()` says whether
+/// there is anything.
 ///
 /// A struct of plain fields only is what the handle derefs to, so its methods work. It is made a record, with a view, and must not derive
 /// [`Record`](macro@Record) besides. Of others the plain fields become a struct `SessionFields`, and the handle is a struct `SessionHandle`.

@@ -90,6 +90,19 @@ def main():
         [(s, len(of), sum(n for _, n in of), max(p or 0.0 for p, _ in of)) for s, of in sorted(of_symbol.items())],
     )
 
+    bursts = []
+    for symbol in sorted(of_symbol):
+        burst = []
+        for at, shares in sorted((at, shares) for s, _, shares, at in rows if s == symbol) + [(datetime.max.replace(tzinfo=timezone.utc), 0)]:
+            if burst and at - burst[-1][0] >= timedelta(seconds=20):
+                listed = [n for _, n in burst]
+                number = 1 + sum(1 for b in bursts if b[0] == symbol)
+                bursts.append((symbol, number, text(burst[0][0]), text(burst[-1][0]), len(burst), sum(listed), max(listed), " ".join(map(str, listed))))
+                burst = []
+            burst.append((at, shares))
+    write("process/expected/bursts.csv", ["symbol", "number", "first", "last", "trades", "shares", "largest", "listed"], bursts)
+    write("process/expected/batches.csv", columns, [(s, cell(p), n, text(at)) for s, p, n, at in rows])
+
     counts = Counter()
     for number in range(3):
         lines = [" ".join(DRAW.choice(WORDS) for _ in range(DRAW.randrange(12))) for _ in range(150)]

@@ -10,13 +10,13 @@ use crate::record;
 /// Everything the derive defines.
 pub(crate) fn state(state: &State) -> TokenStream {
     let (row, handle) = (row(state), handle(state));
-    let implementation = implementation(state);
+    let (implementation, used) = (implementation(state), used(state));
     quote! {
         #row
         #handle
 
         #[allow(unreachable_pub, private_interfaces)]
-        const _: () = { #implementation };
+        const _: () = { #implementation #used };
     }
 }
 
@@ -100,8 +100,8 @@ fn implementation(state: &State) -> TokenStream {
         let (name, field) = (&field.name, as_field(state, field));
         quote!(#field::open::<K>(#name, cx))
     });
-    let (handle_type, handle, impls) = if state.own.is_empty() {
-        (quote!(#process::Fields<'a, 'k, K, #ident>), quote!(tables.at(key)), TokenStream::new())
+    let (tables, open, handle_type, handle, impls) = if state.own.is_empty() {
+        (tables, open, quote!(#process::Fields<'a, 'k, K, #ident>), quote!(tables.at(key)), TokenStream::new())
     } else {
         let handle = state.handle();
         let bound = |i: usize| format_ident!("__table{i}", span = proc_macro2::Span::mixed_site());
@@ -115,8 +115,10 @@ fn implementation(state: &State) -> TokenStream {
             let (table, name, field) = (bound(i), &field.ident, as_field(state, field));
             quote!(#name: #field::at(#table, key))
         });
-        let make = quote!({ let #pattern = tables; #handle { #fields #(#own,)* } });
-        (quote!(#handle<'a, 'k, K>), make, methods(state, &handle, row.as_ref()))
+        let make = quote!({ let __Tables(#pattern) = tables; #handle { #fields #(#own,)* } });
+        let (definition, methods) = (definition(state, &tables), methods(state, &handle, row.as_ref()));
+        let impls = quote!(#definition #methods);
+        (quote!(__Tables<K>), quote!(__Tables(#open)), quote!(#handle<'a, 'k, K>), make, impls)
     };
     quote! {
         impl #process::State for #ident {
@@ -127,7 +129,7 @@ fn implementation(state: &State) -> TokenStream {
                 #describe
             }
 
-            fn open<#key>(cx: &#runtime::OpenContext<'_>) -> Self::Tables<K> {
+            fn open<#key>(cx: &#process::Opening<'_>) -> Self::Tables<K> {
                 #open
             }
 
@@ -142,6 +144,39 @@ fn implementation(state: &State) -> TokenStream {
 
         #impls
     }
+}
+
+/// The tables as a type of their own, whose field may have types that are private where the state is not.
+fn definition(state: &State, tables: &TokenStream) -> TokenStream {
+    let (core, process) = (state.paths.core(), state.paths.process());
+    quote! {
+        pub struct __Tables<K: #core::key::Key>(#tables);
+
+        impl<K: #core::key::Key> #process::StateTables for __Tables<K> {
+            #[inline(always)]
+            fn prefetch(&self, hash: u64) {
+                self.0.prefetch(hash);
+            }
+
+            fn for_each<'a>(&'a mut self, visit: &mut dyn ::core::ops::FnMut(&'a mut dyn #process::StateTable)) {
+                self.0.for_each(visit);
+            }
+        }
+    }
+}
+
+/// Takes the fields in hand that stand for collections: they hold nothing, and rustc would say that they are never read.
+fn used(state: &State) -> Option<TokenStream> {
+    if state.own.is_empty() {
+        return None;
+    }
+    let (ident, own) = (&state.ident, state.own.iter().map(|field| &field.ident));
+    Some(quote! {
+        #[allow(dead_code)]
+        fn __used(state: &#ident) {
+            #(let _ = &state.#own;)*
+        }
+    })
 }
 
 /// `(row, (first, (second, ())))`; of a row alone the row itself.
@@ -172,7 +207,7 @@ fn absent(state: &State, row: &Ident) -> TokenStream {
     }
 }
 
-/// `Deref`, `clear` and `is_absent` of the handle.
+/// `Deref`, `is_absent`, `clear` and `clear_fields` of the handle.
 fn methods(state: &State, handle: &Ident, row: Option<&Ident>) -> TokenStream {
     let (core, process) = (state.paths.core(), state.paths.process());
     let generics = quote!(<'a, 'k, K: #core::key::Key>);
@@ -203,6 +238,14 @@ fn methods(state: &State, handle: &Ident, row: Option<&Ident>) -> TokenStream {
             quote!(#ident)
         }))
         .collect();
+    let clear_fields = row.map(|_| {
+        quote! {
+            /// Removes the plain fields of the key, which then read as their defaults, and leaves the others as they are.
+            pub fn clear_fields(&mut self) {
+                self.__fields.clear();
+            }
+        }
+    });
     quote! {
         #deref
 
@@ -217,6 +260,8 @@ fn methods(state: &State, handle: &Ident, row: Option<&Ident>) -> TokenStream {
             pub fn clear(&mut self) {
                 #(#process::StateRef::clear(&mut self.#all);)*
             }
+
+            #clear_fields
         }
     }
 }

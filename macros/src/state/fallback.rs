@@ -46,7 +46,7 @@ pub(crate) fn state(state: &State, error: &syn::Error) -> TokenStream {
                 type Tables<K: #core::key::Key> = ();
                 type Handle<'a, 'k, K: #core::key::Key> = #handle_type;
                 fn describe<K: #core::key::Key>() -> ::std::vec::Vec<#runtime::graph::StateInfo> { ::core::unreachable!() }
-                fn open<K: #core::key::Key>(_: &#runtime::OpenContext<'_>) {}
+                fn open<K: #core::key::Key>(_: &#process::Opening<'_>) {}
                 fn handle<'a, 'k, K: #core::key::Key>(
                     _: &'a mut (),
                     _: #process::Hashed<'k, K>,

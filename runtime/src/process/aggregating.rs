@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use millstream_core::{aggregate::Aggregate, key::Key, record::Record, schema::Schema, time::Timestamp};
 use millstream_state::{row::ByKey, table::Table};
 
-use super::{Hashed, Opening, StateField, StateRef, StateTable, StateTables, tables::Stored};
+use super::{state::field_marker, Hashed, Opening, StateField, StateRef, StateTable, StateTables, tables::Stored};
 use crate::graph::StateKind;
 
 /// A row for each key.
@@ -14,6 +14,8 @@ type Rows<K, V> = Stored<Table<ByKey<K>, V>>;
 /// What an [`Aggregate`] makes of the records of type `T` that are added for a key: a field of a [`State`](super::State). The aggregate is a type of its own
 /// that has a [`Default`], as one made by `#[aggregate]`.
 pub struct AggregatingState<T, A>(PhantomData<fn() -> (T, A)>);
+
+field_marker!(AggregatingState<T, A>);
 
 impl<T: Record, A: Aggregate<T> + Default> StateField for AggregatingState<T, A> {
     const KIND: StateKind = StateKind::Aggregating;
@@ -106,6 +108,8 @@ pub trait Reducer: 'static {
 
 /// What a [`Reducer`] makes of the records that are added for a key: a field of a [`State`](super::State).
 pub struct ReducingState<R>(PhantomData<fn() -> R>);
+
+field_marker!(ReducingState<R>);
 
 impl<R: Reducer> StateField for ReducingState<R> {
     const KIND: StateKind = StateKind::Reducing;

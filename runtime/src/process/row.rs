@@ -9,7 +9,7 @@ use std::{
 use millstream_core::{key::Key, record::Record, schema::Schema};
 use millstream_state::{row::ByKey, table::Table};
 
-use super::{Absent, Hashed, Opening, StateField, StateRef, StateTable, StateTables, tables::Stored};
+use super::{state::field_marker, Absent, Hashed, Opening, StateField, StateRef, StateTable, StateTables, tables::Stored};
 use crate::graph::{StateInfo, StateKind};
 
 /// The name of the state that has a struct's plain fields; no field can be called so.
@@ -108,6 +108,8 @@ impl<K: Key, V: Record + fmt::Debug> fmt::Debug for Fields<'_, '_, K, V> {
 /// A value for each key in a row of its own: a field of a [`State`](super::State) that is large, or written at other times than the fields beside it, which
 /// would be copied with it at a snapshot.
 pub struct ValueState<T>(PhantomData<fn() -> T>);
+
+field_marker!(ValueState<T>);
 
 /// The value of a key; see [`Fields`].
 pub type ValueRef<'a, 'k, K, T> = Fields<'a, 'k, K, T>;

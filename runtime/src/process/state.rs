@@ -91,6 +91,32 @@ pub trait StateField: 'static {
     fn at<'a, 'k, K: Key>(table: &'a mut Self::Table<K>, key: Hashed<'k, K>) -> Self::Ref<'a, 'k, K>;
 }
 
+/// A field's type holds nothing: what it has is behind the handle. So a struct with such a field may derive what others do.
+macro_rules! field_marker {
+    ($name:ident<$($param:ident),+>) => {
+        impl<$($param),+> Default for $name<$($param),+> {
+            fn default() -> Self {
+                Self(PhantomData)
+            }
+        }
+
+        impl<$($param),+> Clone for $name<$($param),+> {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+
+        impl<$($param),+> Copy for $name<$($param),+> {}
+
+        impl<$($param),+> ::std::fmt::Debug for $name<$($param),+> {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.write_str(stringify!($name))
+            }
+        }
+    };
+}
+pub(super) use field_marker;
+
 /// What the handles of all fields have in common.
 pub trait StateRef {
     /// True if nothing is stored for the key.

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests stand outside of the engine")]
 
 mod chains;
+mod checkpoints;
 mod errors;
 mod event_time;
 mod failures;

@@ -9,6 +9,6 @@ mod ratio;
 mod run;
 mod tally;
 
-pub use ratio::{Ratio, print_ratio};
+pub use ratio::{Ratio, print_ratio, wanted};
 pub use run::{Machine, settings};
 pub use tally::{Tally, tally};

@@ -37,7 +37,7 @@ pub fn print_ratio<R: PartialEq + Debug>(ratio: Ratio<'_>, mut hand: impl FnMut(
 }
 
 /// True unless the command line has a filter that the name lacks.
-fn wanted(name: &str) -> bool {
+pub fn wanted(name: &str) -> bool {
     std::env::args().skip(1).find(|argument| !argument.starts_with('-')).is_none_or(|filter| name.contains(&filter))
 }
 

@@ -77,7 +77,9 @@ pub use millstream_core::{
     time::{DurationExt, Timestamp, Window},
     view::View,
 };
-pub use millstream_macros::{OperatorState, Record, State, aggregate, filter, filter_map, flat_map, job, key, map, process};
+pub use millstream_macros::{
+    OperatorState, Record, State, aggregate, filter, filter_map, flat_map, job, key, map, process,
+};
 #[doc(inline)]
 pub use millstream_runtime::{
     checkpoint, env, event_time, failure, graph, launch, local, metrics,

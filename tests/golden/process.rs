@@ -104,10 +104,7 @@ impl FindBursts {
 }
 
 impl FindBursts {
-    fn end<N: Push<Burst>>(
-        bursts: &mut BurstsHandle<'_, '_, String>,
-        cx: &mut KeyedContext<'_, '_, String, Burst, N>,
-    ) {
+    fn end<N: Push<Burst>>(bursts: &mut BurstsHandle<'_, '_, String>, cx: &mut KeyedContext<'_, '_, String, Burst, N>) {
         *bursts.so_far += 1;
         let listed: Vec<_> = bursts.listed.iter().map(u32::to_string).collect();
         cx.emit(BurstView {
@@ -169,6 +166,7 @@ fn of_a_file_in_many_splits() {
 
 #[test]
 fn of_two_slow_splits() {
-    let job = |job: &mut Job<ExactlyOnce>, input: &Path, output: &Path| processed(job.source(trickle(input, 2)), output);
+    let job =
+        |job: &mut Job<ExactlyOnce>, input: &Path, output: &Path| processed(job.source(trickle(input, 2)), output);
     golden("process", job).input(path("trades.csv")).tolerance("price", 0.0).check();
 }

@@ -1,8 +1,9 @@
 //! A job from start to end: attempt after attempt, as its restart strategy allows, each from the last complete checkpoint.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 
 use futures::{
+    StreamExt,
     channel::mpsc,
     future::{Either, select},
 };
@@ -124,11 +125,29 @@ impl Driver {
                     let delay_ms = delay.as_millis() as u64;
                     warn!(job = graph.name, error = %failure, delay_ms, "the job has failed and is started again");
                     self.progress.failed(&failure);
-                    let sleep = self.env.sleep(delay);
-                    if let Either::Right(_) = select(sleep, std::pin::pin!(self.cancel.wait())).await {
-                        return Err(Failure::cancelled());
-                    }
+                    self.pause(delay).await?;
                 }
+            }
+        }
+    }
+
+    /// Waits until the job is to be started again.
+    async fn pause(&mut self, delay: Duration) -> Result<(), Failure> {
+        let mut sleep = self.env.sleep(delay);
+        let cancel = self.cancel.clone();
+        let mut cancelled = pin!(cancel.wait());
+        loop {
+            let waits = select(&mut sleep, &mut cancelled);
+            match select(waits, self.requests.next()).await {
+                Either::Left((Either::Left(_), _)) => return Ok(()),
+                Either::Left((Either::Right(_), _)) => return Err(Failure::cancelled()),
+                Either::Right((Some(request), _)) => {
+                    request.refuse("the job has failed and is about to be started again: ask again then")
+                }
+                Either::Right((None, waits)) => match waits.await {
+                    Either::Left(_) => return Ok(()),
+                    Either::Right(_) => return Err(Failure::cancelled()),
+                },
             }
         }
     }
@@ -183,8 +202,9 @@ impl Driver {
         self.progress.deployed();
         info!(job = graph.name, tasks = deployed.tasks.len(), "job is deployed");
         let coordination = Coordination::new(self, graph, deployed, attempt, events, std::mem::take(sinks));
-        let (end, returned) = coordination.run(&mut self.requests).await;
+        let (end, returned, settings) = coordination.run(&mut self.requests).await;
         *sinks = returned;
+        graph.settings = settings; // what was set while it ran goes on to hold
         if self.store.is_none() {
             let end = end?;
             commit_all(&graph.name, sinks).await?;

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use millstream_core::{aggregate::Aggregate, key::Key, record::Record, schema::Schema, time::Timestamp};
 use millstream_state::{row::ByKey, table::Table};
 
-use super::{state::field_marker, Hashed, Opening, StateField, StateRef, StateTable, StateTables, tables::Stored};
+use super::{Hashed, Opening, StateField, StateRef, StateTable, StateTables, state::field_marker, tables::Stored};
 use crate::graph::StateKind;
 
 /// A row for each key.

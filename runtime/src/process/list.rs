@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use millstream_core::{key::Key, record::Record, schema::Schema};
 use millstream_state::collections::ListRows;
 
-use super::{state::field_marker, Hashed, Opening, StateField, StateRef, StateTable, StateTables, tables::Stored};
+use super::{Hashed, Opening, StateField, StateRef, StateTable, StateTables, state::field_marker, tables::Stored};
 use crate::graph::StateKind;
 
 /// A list for each key: a field of a [`State`](super::State). Each element is a row of its own, so a list may be long: what is written at a snapshot is what has been

@@ -5,7 +5,7 @@ use std::{marker::PhantomData, ops::RangeBounds};
 use millstream_core::{key::Key, record::Record, schema::Schema};
 use millstream_state::collections::MapRows;
 
-use super::{state::field_marker, Hashed, Opening, StateField, StateRef, StateTable, StateTables, tables::Stored};
+use super::{Hashed, Opening, StateField, StateRef, StateTable, StateTables, state::field_marker, tables::Stored};
 use crate::graph::StateKind;
 
 /// A map for each key, in the order of `E`: a field of a [`State`](super::State). Each entry is a row of its own, so a map may be large: what is written at a

@@ -9,7 +9,9 @@ use std::{
 use millstream_core::{key::Key, record::Record, schema::Schema};
 use millstream_state::{row::ByKey, table::Table};
 
-use super::{state::field_marker, Absent, Hashed, Opening, StateField, StateRef, StateTable, StateTables, tables::Stored};
+use super::{
+    Absent, Hashed, Opening, StateField, StateRef, StateTable, StateTables, state::field_marker, tables::Stored,
+};
 use crate::graph::{StateInfo, StateKind};
 
 /// The name of the state that has a struct's plain fields; no field can be called so.

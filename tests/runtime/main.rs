@@ -10,6 +10,7 @@ mod graphs;
 mod heads;
 mod keyed;
 mod memory;
+mod process;
 mod resources;
 mod script;
 mod spy;

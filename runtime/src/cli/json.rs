@@ -15,7 +15,7 @@ use crate::{
     checkpoint::{CheckpointKind, CheckpointProgress, CheckpointStats, SubtaskReport},
     env::Instant,
     failure::{Failure, Location},
-    graph::{Edge, JobGraph, OperatorInfo, VertexId},
+    graph::{Edge, JobGraph, OperatorInfo, StateInfo, VertexId},
     local::JobStatus,
     registry::JobEntry,
     settings::{Given, KEYS, Outside, Setting, Settings},
@@ -181,7 +181,8 @@ fn put_location(value: &mut Value, at: Option<Location>) {
 /// A plan: `job`, `guarantee`, `settings` (by key, as they may be written), `vertices` and `edges`.
 ///
 /// A vertex: `id`, `name`, `subtasks`, `max_parallelism`, `bounded` (of a source; otherwise `null`), `operators` from the head on. An operator: `name`,
-/// `kind`, `detail`, `uid`, `stateful`, `file`, `line`, `column`. An edge: `from` and `to` (ids of vertices), `kind`, `record`, `port`.
+/// `kind`, `detail`, `uid`, `stateful`, `states`, `file`, `line`, `column`. A state: `name`, `kind`, and as types one would write `key` (of the stream; `null` for what each
+/// subtask keeps for itself), `entry` (the keys of a map, otherwise `null`) and `value`. An edge: `from` and `to` (ids of vertices), `kind`, `record`, `port`.
 pub(super) fn plan(graph: &JobGraph) -> Value {
     let vertices = graph.vertices.iter().enumerate().map(|(id, vertex)| {
         json!({
@@ -219,9 +220,20 @@ fn operator(operator: &OperatorInfo) -> Value {
         "detail": operator.detail,
         "uid": operator.uid,
         "stateful": operator.stateful,
+        "states": operator.states.iter().map(state).collect::<Vec<_>>(),
     });
     put_location(&mut value, Some(operator.location));
     value
+}
+
+fn state(state: &StateInfo) -> Value {
+    json!({
+        "name": state.name,
+        "kind": state.kind.to_string(),
+        "key": state.key.map(ToString::to_string),
+        "entry": state.entry.map(ToString::to_string),
+        "value": state.value.to_string(),
+    })
 }
 
 /// A list of jobs, each with `name`, `doc`, `file`, `line`, `column` and `arguments`. An argument: `name`, `long` and `short` (`null` for positional

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{Edge, JobGraph, VertexId};
 
-/// A tree, sources first, each chain below the chain it reads from.
+/// A tree, sources first, each chain below the chain it reads from, with what its operators keep.
 pub fn tree(graph: &JobGraph) -> String {
     let mut out = format!("job {} ({})\n", graph.name, graph.guarantee);
     let mut shown = vec![false; graph.vertices.len()];
@@ -37,6 +37,11 @@ fn branch(
         return;
     }
     let edges: Vec<_> = graph.edges.iter().filter(|edge| edge.from == id).collect();
+    let bar = if edges.is_empty() { "   " } else { "│  " };
+    for operator in graph.vertices[id.0].operators.iter().filter(|operator| !operator.states.is_empty()) {
+        let states: Vec<_> = operator.states.iter().map(ToString::to_string).collect();
+        writeln!(out, "{indent}{below}{bar}{operator} keeps {}", states.join(", ")).expect("a string takes all");
+    }
     for (i, edge) in edges.iter().enumerate() {
         branch(graph, edge.to, Some(edge), &format!("{indent}{below}"), i + 1 == edges.len(), shown, out);
     }

@@ -61,15 +61,15 @@ impl fmt::Display for StateKind {
     }
 }
 
-/// `pages: map String -> u64`.
+/// `pages (map String -> u64)`.
 impl fmt::Display for StateInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, kind, entry, value, .. } = self;
-        write!(f, "{name}: {kind}")?;
         match (kind, entry) {
-            (StateKind::Timers, _) => Ok(()),
-            (_, Some(entry)) => write!(f, " {entry} -> {value}"),
-            (_, None) => write!(f, " {value}"),
+            (StateKind::Timers, _) => f.write_str(name),
+            (StateKind::Fields, _) => write!(f, "{name} ({value})"),
+            (_, Some(entry)) => write!(f, "{name} ({kind} {entry} -> {value})"),
+            (_, None) => write!(f, "{name} ({kind} {value})"),
         }
     }
 }

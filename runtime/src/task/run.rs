@@ -148,6 +148,9 @@ impl Subtask {
                     if let Some(read) = held.take() {
                         gate_of(&self.gate).release(read.channel, &read.buffer);
                     }
+                    if self.head.is_full() {
+                        continue; // a watermark may be answered with records
+                    }
                     let event = match gate_of(&self.gate).try_next() {
                         Some(event) => Some(event),
                         None if self.wants_flush() => None,

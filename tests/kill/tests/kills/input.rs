@@ -10,7 +10,7 @@ use millstream_testkit::rng::Rng;
 use tempfile::TempDir;
 
 /// How many events there are.
-const EVENTS: u64 = 24_000;
+const EVENTS: u64 = 16_000;
 /// How many users have them.
 const USERS: u64 = 40;
 /// How many files each side has.

@@ -136,9 +136,16 @@ pub(crate) fn events(job: &mut Job<ExactlyOnce>, paths: Paths) {
 #[job]
 pub(crate) fn large(job: &mut Job<ExactlyOnce>, paths: Paths) {
     job.source(read(&paths, "left"))
-        .key_by(|event| format!("{:0128x}", event.id / 4))
+        .key_by(|event| long_name(event.id / 4))
         .rolling(|of| of.count())
         .uid("large")
         .map(|(key, Rolling(nth))| format!("{key} {nth}"))
         .sink(TextFiles::write(paths.output.join("large")).part_bytes(PART_BYTES));
+}
+
+/// A name of 128 letters that packs badly.
+fn long_name(number: u64) -> String {
+    (0..8)
+        .map(|i| format!("{:016x}", (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(2 * i + 1))))
+        .collect()
 }

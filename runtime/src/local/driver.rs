@@ -85,7 +85,8 @@ impl Driver {
             warn!(job = graph.name, "the job promises best effort, so it makes no checkpoints and starts empty");
         }
         if graph.has_checkpoints() {
-            let store = Contained::new(JobStore::open(&graph.name, &graph.settings.checkpoints, &self.env)).await?;
+            let opened = JobStore::open(&graph.name, graph.guarantee, &graph.settings.checkpoints, &self.env);
+            let store = Contained::new(opened).await?;
             self.run = store.run();
             self.store = Some(Arc::new(store));
         }

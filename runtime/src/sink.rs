@@ -191,6 +191,23 @@ pub trait Committer: Send + 'static {
         states: &[Self::State],
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 
+    /// The job goes on from an older checkpoint than its last one, which cannot be read any more: takes back what was made visible by checkpoints after the
+    /// one of this number, so that it does not become visible twice. What `committables` and `states` name is needed again. Called before
+    /// [`Committer::recover`]; must be idempotent. False if the sink cannot: then a job that promises exactly once does not go back.
+    ///
+    /// # Errors
+    ///
+    /// A failure fails the attempt.
+    fn take_back(
+        &mut self,
+        after: u64,
+        committables: &[Self::Committable],
+        states: &[Self::State],
+    ) -> impl Future<Output = Result<bool, Failure>> + Send {
+        let _ = (after, committables, states);
+        std::future::ready(Ok(false))
+    }
+
     /// Makes it visible. `last` is true if the job has ended well and nothing will follow. Must be idempotent: after a crash the same
     /// committables come again, and what is visible already is done. What is neither there to be made visible nor visible is an error.
     /// Several committers of a run without checkpoints may commit at the same time, each its own.

@@ -56,6 +56,18 @@ impl Committer for FileCommitter {
         recovered.await
     }
 
+    async fn take_back(&mut self, after: u64, parts: &[FilePart], open: &[OpenPart]) -> Result<bool, Failure> {
+        let kept = parts.iter().map(|(staged, _)| staged).chain(open.iter().map(|(staged, ..)| staged));
+        let kept: HashSet<String> = kept.cloned().collect();
+        self.under_way.ended().await;
+        let (env, place) = (Arc::clone(&self.env), self.place.clone());
+        let taken = self.under_way.start(&*self.env, move || {
+            place.make(env.files())?;
+            place.take_back(env.files(), after, &kept)
+        });
+        taken.await.map(|()| true)
+    }
+
     async fn commit(&mut self, parts: Vec<FilePart>, last: bool) -> Result<(), Failure> {
         if parts.is_empty() && !last {
             return Ok(());

@@ -197,36 +197,77 @@ impl Place {
             let mut entries = 0;
             let there = list(files, &self.directory, &mut entries)?;
             found.extend(there.iter().filter(|path| name_of(path) == SUCCESS && !self.is_complete(files)).cloned());
-            self.parts_of_others(files, there, PARTITION_DEPTH_LIMIT, &mut entries, &mut found)?;
+            let own = self.own_prefix();
+            let is_others = |name: &str| !name.starts_with(&own);
+            parts(files, there, PARTITION_DEPTH_LIMIT, &is_others, &mut entries, &mut found)?;
         }
         Ok(found)
     }
 
-    fn parts_of_others(
-        &self,
-        files: &dyn Files,
-        there: Vec<PathBuf>,
-        depth: usize,
-        entries: &mut usize,
-        found: &mut Vec<PathBuf>,
-    ) -> Result<(), Failure> {
-        let own = format!("{PART_PREFIX}{:016x}-", self.run);
-        for path in there {
-            let name = name_of(&path);
-            if is_part(name) {
-                if !name.starts_with(&own) {
-                    found.push(path);
-                }
-            } else if depth > 0 && !name.starts_with('.') && files.is_dir(&path) {
-                let inner = list(files, &path, entries)?;
-                // A directory with a marker or a staging directory of its own is that of another sink.
-                if !inner.iter().any(|path| name_of(path) == SUCCESS || name_of(path).starts_with(STAGING_PREFIX)) {
-                    self.parts_of_others(files, inner, depth - 1, entries, found)?;
-                }
+    /// How the names of this run's parts begin.
+    fn own_prefix(&self) -> String {
+        format!("{PART_PREFIX}{:016x}-", self.run)
+    }
+
+    /// Takes back what this run has committed by checkpoints after this one: parts go back to where they were staged, or are removed, unless they are kept.
+    pub(super) fn take_back(&self, files: &dyn Files, after: u64, kept: &HashSet<String>) -> Result<(), Failure> {
+        if !files.is_dir(&self.directory) {
+            return Ok(());
+        }
+        let mut found = Vec::new();
+        let prefix = self.own_prefix();
+        let is_later = |name: &str| split_name(&prefix, name).is_some_and(|(checkpoint, _)| checkpoint > after);
+        let there = list(files, &self.directory, &mut 0)?;
+        parts(files, there, PARTITION_DEPTH_LIMIT, &is_later, &mut 0, &mut found)?;
+        if self.is_complete(files) {
+            files.remove(&self.success()).map_err(|error| cannot_write(&self.success(), &error))?;
+        }
+        for path in found {
+            let Some((_, own)) = split_name(&prefix, name_of(&path)) else { continue };
+            let staged = format!("{}/{own}", self.staging_name());
+            let taken = match kept.contains(&staged) {
+                true => files.rename(&path, &self.directory.join(&staged)),
+                false => files.remove(&path),
+            };
+            taken.map_err(|error| cannot_write(&path, &error))?;
+            if let Some(directory) = path.parent() {
+                files.sync_dir(directory).map_err(|error| cannot_write(directory, &error))?;
             }
         }
         Ok(())
     }
+}
+
+/// The checkpoint in the name of a part, and what it was called when it was staged.
+fn split_name<'n>(prefix: &str, name: &'n str) -> Option<(u64, &'n str)> {
+    let (checkpoint, own) = name.strip_prefix(prefix)?.split_once('-')?;
+    Some((checkpoint.parse().ok()?, own))
+}
+
+/// The parts of sinks that are wanted, by their names, below a directory.
+fn parts(
+    files: &dyn Files,
+    there: Vec<PathBuf>,
+    depth: usize,
+    wanted: &dyn Fn(&str) -> bool,
+    entries: &mut usize,
+    found: &mut Vec<PathBuf>,
+) -> Result<(), Failure> {
+    for path in there {
+        let name = name_of(&path);
+        if is_part(name) {
+            if wanted(name) {
+                found.push(path);
+            }
+        } else if depth > 0 && !name.starts_with('.') && files.is_dir(&path) {
+            let inner = list(files, &path, entries)?;
+            // A directory with a marker or a staging directory of its own is that of another sink.
+            if !inner.iter().any(|path| name_of(path) == SUCCESS || name_of(path).starts_with(STAGING_PREFIX)) {
+                parts(files, inner, depth - 1, wanted, entries, found)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn list(files: &dyn Files, directory: &Path, entries: &mut usize) -> Result<Vec<PathBuf>, Failure> {

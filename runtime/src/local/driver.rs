@@ -14,7 +14,7 @@ use super::{
     JobReport, RECORDS_SKIPPED, Request,
     coordination::{Coordination, End},
     deploy::Attempt,
-    sinks::{JobSink, abort_all, commit_all, recover_all},
+    sinks::{From, GoneBack, JobSink, abort_all, commit_all, recover_all},
     store::JobStore,
 };
 use crate::{
@@ -85,7 +85,7 @@ impl Driver {
             warn!(job = graph.name, "the job promises best effort, so it makes no checkpoints and starts empty");
         }
         if graph.has_checkpoints() {
-            let opened = JobStore::open(&graph.name, graph.guarantee, &graph.settings.checkpoints, &self.env);
+            let opened = JobStore::open(&graph.name, &graph.settings.checkpoints, &self.env);
             let store = Contained::new(opened).await?;
             self.run = store.run();
             self.store = Some(Arc::new(store));
@@ -190,7 +190,10 @@ impl Driver {
         }
         if self.store.is_some() {
             let of = |id: &str| Restored::of(restored.as_ref(), id);
-            recover_all(sinks, of, is_final, &*self.env).await?;
+            let to = restored.as_ref().map_or(0, |manifest| manifest.checkpoint);
+            let gone_back = self.store.as_ref().is_some_and(|store| store.wants_full());
+            let gone_back = gone_back.then_some(GoneBack { to, may_repeat: !graph.exactly_once });
+            recover_all(sinks, of, From { last: is_final, gone_back }, &*self.env).await?;
         }
         if is_final {
             info!(job = graph.name, "the job had ended before: its output is complete");

@@ -17,19 +17,12 @@ use millstream_state::{
 };
 use tracing::warn;
 
-use crate::{
-    env::Env,
-    failure::Failure,
-    settings::CheckpointSettings,
-    stream::{ExactlyOnce, Guarantee},
-};
+use crate::{env::Env, failure::Failure, settings::CheckpointSettings};
 
 /// The checkpoints of a running job. The job is their only writer, until another process claims them.
 pub(crate) struct JobStore {
     checkpoints: CheckpointStore,
     dir: PathBuf,
-    /// Whether output may be committed again: if not, a job that has lost its newest checkpoint does not go on from an older one.
-    may_repeat: bool,
     leader: Mutex<Leader>,
     claim: u64,
     /// Numbers segments, so that no two of this claim have one name.
@@ -46,12 +39,7 @@ pub(crate) struct JobStore {
 
 impl JobStore {
     /// Claims the checkpoints of a job.
-    pub(super) async fn open(
-        job: &str,
-        guarantee: &str,
-        settings: &CheckpointSettings,
-        env: &Arc<dyn Env>,
-    ) -> Result<Self, Failure> {
+    pub(super) async fn open(job: &str, settings: &CheckpointSettings, env: &Arc<dyn Env>) -> Result<Self, Failure> {
         let dir = settings.dir.clone().unwrap_or_default();
         let (spawner, hook) = (Arc::clone(env), Arc::clone(env));
         let checkpoints = CheckpointStore::directory(&dir)
@@ -71,7 +59,6 @@ impl JobStore {
         Ok(Self {
             checkpoints,
             dir,
-            may_repeat: guarantee != ExactlyOnce::NAME,
             leader: Mutex::new(leader),
             claim,
             segments: AtomicU64::new(0),
@@ -117,11 +104,6 @@ impl JobStore {
         let recovery = leader.recover().await.map_err(|error| {
             self.failure(error).with_hint("`--fresh` begins anew, without what is in the checkpoints")
         })?;
-        if let (false, Some((entry, reason))) = (self.may_repeat, recovery.skipped.first()) {
-            return Err(
-                self.no_way_back(format!("the checkpoint in entry {entry} of the log cannot be used: {reason}"))
-            );
-        }
         self.next_checkpoint.store(recovery.last_checkpoint + 1, Ordering::Relaxed);
         self.wants_full.store(!recovery.skipped.is_empty(), Ordering::Relaxed);
         if let Err(error) = leader.sweep().await {
@@ -134,12 +116,9 @@ impl JobStore {
         }))
     }
 
-    /// The checkpoint that the attempt goes on from is damaged where nobody had looked: the next goes on from the one before, if output may be repeated.
+    /// The checkpoint that the attempt goes on from is damaged where nobody had looked: the next goes on from the one before.
     pub(crate) async fn reject(&self, error: impl Error) -> Failure {
         let failure = self.failure(error);
-        if !self.may_repeat {
-            return self.no_way_back(failure.message().to_owned());
-        }
         let reason = failure.message();
         self.leader.lock().await.reject(self.entry.load(Ordering::Relaxed), reason);
         self.rejected.store(true, Ordering::Relaxed);
@@ -149,18 +128,6 @@ impl JobStore {
     /// A failure of the store, with the place.
     pub(crate) fn failure(&self, error: impl Error) -> Failure {
         in_dir(&self.dir, error)
-    }
-
-    /// What the newest checkpoint has suffered, in a job that cannot go on from an older one.
-    fn no_way_back(&self, damage: String) -> Failure {
-        let dir = self.dir.display();
-        Failure::new(format!(
-            "{damage} (in {dir}); from an older checkpoint, output that was committed since would be committed again"
-        ))
-        .with_hint(
-            "restore it from a backup; or begin anew with `--fresh`, and with other directories for the output; or let the job be `Job<AtLeastOnce>`, which \
-             may go on from the older one",
-        )
     }
 
     /// True, once, if the attempt has failed by a damaged checkpoint.

@@ -66,7 +66,34 @@ def log():
     write("service.log", lines)
 
 
+def activity():
+    """What users did, in bursts with pauses between them."""
+    users = ["ada", "bert", "cleo", "dora", "edgar", "fay", "gil", "hugo", "ida", "jon"]
+    start, rows = datetime(2024, 3, 4, 8, 0, tzinfo=timezone.utc), []
+    for user in users:
+        at = start + timedelta(seconds=random.uniform(0, 1800))
+        for _ in range(random.randrange(3, 7)):
+            for _ in range(random.randrange(1, 25)):
+                rows.append((at, f"{user},{random.choice(['open', 'read', 'search', 'edit', 'save'])},{iso(at)}"))
+                at += timedelta(milliseconds=round(random.expovariate(1 / 90_000)))
+            at += timedelta(minutes=random.uniform(5, 40))
+    write("activity.csv", ["user,action,at"] + disordered(rows, 5))
+
+
+def deliveries():
+    """Payments, each delivered once or more within half a minute."""
+    start, rows = datetime(2024, 3, 4, 12, 0, tzinfo=timezone.utc), []
+    for number in range(1500):
+        at = start + timedelta(milliseconds=random.randrange(3_600_000))
+        customer = random.choice(["Abel", "Bree", "Cobb", "Dunn", "Ekre", "Finn"])
+        line = f"{10_000 + number},{customer},{random.randint(100, 50_000)},{iso(at)}"
+        rows += [(at, line)] * random.choices([1, 2, 3], [8, 2, 1])[0]
+    write("deliveries.csv", ["id,customer,cents,at"] + disordered(rows, 29))
+
+
 random.seed(20240304)
 trades()
 sales()
 log()
+activity()
+deliveries()

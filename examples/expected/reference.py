@@ -8,7 +8,7 @@ import math
 import os
 import re
 from collections import Counter, defaultdict
-from datetime import datetime
+from datetime import datetime, timedelta
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DATA = os.path.join(HERE, "..", "data")
@@ -123,9 +123,39 @@ def word_count():
     write("word_count.csv", ["word", "count"], counts.items())
 
 
+def inactivity_alert():
+    of_user = defaultdict(list)
+    for row in read("activity.csv"):
+        of_user[row["user"]].append(utc(row["at"]))
+    rows = []
+    for user, times in of_user.items():
+        times.sort()
+        session = [times[0]]
+        for at in times[1:] + [None]:
+            if at is None or at - session[-1] > timedelta(minutes=10):
+                rows.append((user, precise(session[0]), precise(session[-1]), len(session)))
+                session = []
+            session.append(at)
+    write("inactivity_alert.csv", ["user", "began", "last", "actions"], rows)
+
+
+def precise(at):
+    millis = at.microsecond // 1000
+    return at.strftime("%Y-%m-%dT%H:%M:%S") + (f".{millis:03}Z" if millis else "Z")
+
+
+def dedup():
+    payments = {row["id"]: row for row in read("deliveries.csv")}
+    columns = ["id", "customer", "cents"]
+    rows = [[row[column] for column in columns] + [precise(utc(row["at"]))] for row in payments.values()]
+    write("dedup.csv", columns + ["at"], rows)
+
+
 flights()
 flights_weather()
 stock_trades()
 log_errors()
 sale_windows()
 word_count()
+inactivity_alert()
+dedup()

@@ -24,6 +24,11 @@ struct Output {
 
 const EXAMPLES: &[Example] = &[
     Example {
+        name: "dedup",
+        arguments: &["run", "--output", "{out}"],
+        outputs: &[Output { directory: "", expected: "examples/expected/dedup.csv" }],
+    },
+    Example {
         name: "flights",
         arguments: &["run", "--output", "{out}"],
         outputs: &[
@@ -35,6 +40,11 @@ const EXAMPLES: &[Example] = &[
         name: "flights_weather",
         arguments: &["run", "--output", "{out}"],
         outputs: &[Output { directory: "", expected: "examples/expected/flights_weather.csv" }],
+    },
+    Example {
+        name: "inactivity_alert",
+        arguments: &["run", "--output", "{out}"],
+        outputs: &[Output { directory: "", expected: "examples/expected/inactivity_alert.csv" }],
     },
     Example {
         name: "log_errors",

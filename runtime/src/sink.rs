@@ -5,7 +5,7 @@ use std::future::Future;
 use millstream_core::{record::Record, time::Timestamp};
 
 pub use crate::source::ConnectorContext as SinkContext;
-use crate::{env::Instant, failure::Failure};
+use crate::{env::Instant, failure::Failure, stream::Guarantee};
 
 /// Where records go.
 #[diagnostic::on_unimplemented(
@@ -16,6 +16,11 @@ use crate::{env::Instant, failure::Failure};
 pub trait Sink: Send + Sync + 'static {
     /// What it takes.
     type In: Record;
+    /// What it can promise in a job with checkpoints: [`ExactlyOnce`](crate::stream::ExactlyOnce) if it is *transactional*, so that what it writes can be seen
+    /// when it is committed and not before, or *idempotent*, so that what is written again takes the place of what was there;
+    /// [`AtLeastOnce`](crate::stream::AtLeastOnce) if it is only sure that every record has been written when [`SinkWriter::prepare`] is done;
+    /// [`BestEffort`](crate::stream::BestEffort) if it is not.
+    type Guarantee: Guarantee;
     /// What a writer hands over to be committed: a record, since it becomes part of checkpoints.
     type Committable: Record;
     /// Writes; one per subtask.

@@ -7,6 +7,7 @@ mod errors;
 mod event_time;
 mod failures;
 mod graphs;
+mod guarantees;
 mod heads;
 mod keyed;
 mod memory;

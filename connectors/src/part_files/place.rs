@@ -40,11 +40,13 @@ pub(super) struct Place {
     directory: PathBuf,
     /// Tells this run of a job from all others; the same after a restart from a checkpoint.
     run: u64,
+    /// The run may be restarted from a checkpoint, and then find what it has left.
+    restarts: bool,
 }
 
 impl Place {
-    pub(super) fn new(directory: PathBuf, run: u64) -> Self {
-        Self { directory, run }
+    pub(super) fn new(directory: PathBuf, run: u64, restarts: bool) -> Self {
+        Self { directory, run, restarts }
     }
 
     /// Where the parts go.
@@ -68,6 +70,9 @@ impl Place {
 
     /// True if the marker says that the output of this very run is complete.
     pub(super) fn is_complete(&self, files: &dyn Files) -> bool {
+        if !self.restarts {
+            return false;
+        }
         let mut marked = String::new();
         let read = files.open(&self.success()).map(|file| file.take(MARKER_BYTES).read_to_string(&mut marked));
         matches!(read, Ok(Ok(_))) && marked == self.mark()
@@ -165,7 +170,7 @@ impl Place {
 
     /// True if this run, which may be a job that has been restarted, has been here before.
     pub(super) fn is_own(&self, files: &dyn Files) -> bool {
-        files.is_dir(&self.staging()) || self.is_complete(files)
+        self.restarts && (files.is_dir(&self.staging()) || self.is_complete(files))
     }
 
     /// True if this run has removed the output of others.
@@ -331,7 +336,7 @@ mod tests {
 
     #[test]
     fn parts_are_known_by_their_names() {
-        let place = Place::new("out".into(), 0x2a);
+        let place = Place::new("out".into(), 0x2a, true);
         let (staged, name) = place.part(place.staged("00001", 7, "csv.gz"), "a/b", 0);
         assert_eq!(staged, ".staging-000000000000002a/00001-000007.csv.gz");
         assert_eq!(name, "a/b/part-000000000000002a-00001-000007.csv.gz");

@@ -7,6 +7,7 @@ use millstream_runtime::{
     failure::Failure,
     operator::{Annotated, KeyFn},
     sink::{Sink, SinkContext},
+    stream::ExactlyOnce,
 };
 
 use super::{
@@ -160,12 +161,13 @@ impl<F: WriteFormat, P: Partitioning<F::In>> FileSink<F, P> {
     }
 
     fn place(&self, cx: &SinkContext) -> Place {
-        Place::new(self.directory.clone(), cx.run())
+        Place::new(self.directory.clone(), cx.run(), cx.checkpoints())
     }
 }
 
 impl<F: WriteFormat, P: Partitioning<F::In>> Sink for FileSink<F, P> {
     type In = F::In;
+    type Guarantee = ExactlyOnce;
     type Committable = FilePart;
     type Writer = FileWriter<F, P>;
     type Committer = FileCommitter;

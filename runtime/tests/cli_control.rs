@@ -16,7 +16,7 @@ use console::{Called, HERE, call};
 use millstream_runtime::{
     cli::{self, Console, Screen, World},
     registry::{JobEntry, augment_none, build_without},
-    stream::{ExactlyOnce, Job, Replayable, Stream},
+    stream::{AtLeastOnce, Job, Replayable, Stream},
 };
 use serde_json::Value;
 use support::{Count, Numbers};
@@ -25,7 +25,7 @@ static COUNTED: AtomicU64 = AtomicU64::new(0);
 
 impl Replayable for Numbers {}
 
-fn endless(job: &mut Job<ExactlyOnce>) {
+fn endless(job: &mut Job<AtLeastOnce>) {
     job.source(Numbers(None)).sink(Count { records: &COUNTED, fail_at: None });
 }
 

@@ -33,7 +33,7 @@ fn settings(dir: &Path, parallelism: usize, interval: Duration) -> Settings {
 fn counts(settings: Settings, results: &collect::Collect<(u64, u64)>) -> millstream::graph::JobGraph {
     let mut job = Job::<ExactlyOnce>::new("counts", settings);
     job.source(generate(RECORDS, 1, |_, index| index).rate(20_000.0))
-        .key_by(|index| key_of(index))
+        .key_by(key_of)
         .rolling(|of| of.count())
         .uid("counts")
         .map(|(key, Rolling(count))| (key, count))

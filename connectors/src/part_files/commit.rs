@@ -169,7 +169,10 @@ fn name_part(
         });
         attempts += 1;
         match moved {
-            Ok(true) => return Ok(appeared.push(to.to_path_buf())),
+            Ok(true) => {
+                appeared.push(to.to_path_buf());
+                return Ok(());
+            }
             Ok(false) => return Ok(()),
             // The committer of another subtask has removed the directory, which the parts of an earlier run had left empty.
             Err(error)

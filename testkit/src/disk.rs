@@ -467,6 +467,6 @@ mod tests {
         assert_eq!(disk.remove_empty_dir(path("/a/b")).unwrap_err().kind(), io::ErrorKind::DirectoryNotEmpty);
         assert_eq!(disk.tree(path("/")), [path("/a/b/file")]);
         disk.remove_dir(path("/a")).unwrap();
-        assert_eq!(disk.tree(path("/")), [path(""); 0]);
+        assert!(disk.tree(path("/")).is_empty());
     }
 }

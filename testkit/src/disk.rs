@@ -146,10 +146,15 @@ impl SimDisk {
 
 fn apply(names: &mut BTreeMap<PathBuf, usize>, changes: &[(PathBuf, Option<usize>)]) {
     for (path, node) in changes {
-        match node {
-            Some(node) => names.insert(path.clone(), *node),
-            None => names.remove(path),
-        };
+        if let Some(node) = node {
+            names.insert(path.clone(), *node);
+            continue;
+        }
+        // With a directory goes what is in it: one that is made in its place is another one.
+        let below = names.range(path.clone()..).map(|(name, _)| name).take_while(|name| name.starts_with(path));
+        for name in below.cloned().collect::<Vec<_>>() {
+            names.remove(&name);
+        }
     }
 }
 

@@ -196,15 +196,15 @@ impl Place {
     }
 
     /// What other runs left: first the marker, then parts. What this run left before a restart is its own.
-    pub(super) fn output_of_others(&self, files: &dyn Files) -> Result<Vec<PathBuf>, Failure> {
-        let mut found = Vec::new();
+    pub(super) fn output_of_others(&self, files: &dyn Files) -> Result<Found, Failure> {
+        let mut found = Found::default();
         if files.is_dir(&self.directory) {
-            let mut entries = 0;
-            let there = list(files, &self.directory, &mut entries)?;
-            found.extend(there.iter().filter(|path| name_of(path) == SUCCESS && !self.is_complete(files)).cloned());
+            let there = list(files, &self.directory, &mut found.entries)?;
+            let marker = there.iter().filter(|path| name_of(path) == SUCCESS && !self.is_complete(files));
+            found.output.extend(marker.cloned());
+            found.directories.push(self.directory.clone());
             let own = self.own_prefix();
-            let is_others = |name: &str| !name.starts_with(&own);
-            parts(files, there, PARTITION_DEPTH_LIMIT, &is_others, &mut entries, &mut found)?;
+            find(files, there, PARTITION_DEPTH_LIMIT, &|name: &str| !name.starts_with(&own), &mut found)?;
         }
         Ok(found)
     }
@@ -219,15 +219,15 @@ impl Place {
         if !files.is_dir(&self.directory) {
             return Ok(());
         }
-        let mut found = Vec::new();
         let prefix = self.own_prefix();
         let is_later = |name: &str| split_name(&prefix, name).is_some_and(|(checkpoint, _)| checkpoint > after);
-        let there = list(files, &self.directory, &mut 0)?;
-        parts(files, there, PARTITION_DEPTH_LIMIT, &is_later, &mut 0, &mut found)?;
+        let mut found = Found { directories: vec![self.directory.clone()], ..Found::default() };
+        let there = list(files, &self.directory, &mut found.entries)?;
+        find(files, there, PARTITION_DEPTH_LIMIT, &is_later, &mut found)?;
         if self.is_complete(files) {
             files.remove(&self.success()).map_err(|error| cannot_write(&self.success(), &error))?;
         }
-        for path in found {
+        for path in found.output {
             let Some((_, own)) = split_name(&prefix, name_of(&path)) else { continue };
             let staged = format!("{}/{own}", self.staging_name());
             let taken = match kept.contains(&staged) {
@@ -235,11 +235,12 @@ impl Place {
                 false => files.remove(&path),
             };
             taken.map_err(|error| cannot_write(&path, &error))?;
-            if let Some(directory) = path.parent() {
-                files.sync_dir(directory).map_err(|error| cannot_write(directory, &error))?;
-            }
         }
-        Ok(())
+        // All of them: an attempt that died in here may have taken back what this one does not find.
+        found
+            .directories
+            .iter()
+            .try_for_each(|directory| files.sync_dir(directory).map_err(|error| cannot_write(directory, &error)))
     }
 }
 
@@ -249,26 +250,36 @@ fn split_name<'n>(prefix: &str, name: &'n str) -> Option<(u64, &'n str)> {
     Some((checkpoint.parse().ok()?, own))
 }
 
-/// The parts of sinks that are wanted, by their names, below a directory.
-fn parts(
+/// What was looked for below the directory of a sink.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) output: Vec<PathBuf>,
+    /// The directories that may hold output, whether they do or not.
+    pub(super) directories: Vec<PathBuf>,
+    /// How many files and directories were looked at.
+    entries: usize,
+}
+
+/// Finds the parts whose names are wanted.
+fn find(
     files: &dyn Files,
     there: Vec<PathBuf>,
     depth: usize,
     wanted: &dyn Fn(&str) -> bool,
-    entries: &mut usize,
-    found: &mut Vec<PathBuf>,
+    found: &mut Found,
 ) -> Result<(), Failure> {
     for path in there {
         let name = name_of(&path);
         if is_part(name) {
             if wanted(name) {
-                found.push(path);
+                found.output.push(path);
             }
         } else if depth > 0 && !name.starts_with('.') && files.is_dir(&path) {
-            let inner = list(files, &path, entries)?;
+            let inner = list(files, &path, &mut found.entries)?;
             // A directory with a marker or a staging directory of its own is that of another sink.
             if !inner.iter().any(|path| name_of(path) == SUCCESS || name_of(path).starts_with(STAGING_PREFIX)) {
-                parts(files, inner, depth - 1, wanted, entries, found)?;
+                find(files, inner, depth - 1, wanted, found)?;
+                found.directories.push(path);
             }
         }
     }

@@ -181,7 +181,7 @@ impl<F: WriteFormat, P: Partitioning<F::In>> Sink for FileSink<F, P> {
         if place.is_own(files) {
             return place.make(files); // a job that goes on has been checked before, and what is there is its own
         }
-        if let Some(old) = place.output_of_others(files)?.first()
+        if let Some(old) = place.output_of_others(files)?.output.first()
             && !self.overwrite
         {
             return Err(Failure::new(format!(

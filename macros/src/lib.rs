@@ -152,8 +152,8 @@ pub fn aggregate(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// struct's [`Default`]. `state.clear()` removes what is stored for the key, `state.clear_fields()` the plain fields only, and `state.is_absent()` says whether
 /// there is anything.
 ///
-/// A struct of plain fields only is what the handle derefs to, so its methods work. It is made a record, with a view, and must not derive
-/// [`Record`](macro@Record) besides. Of others the plain fields become a struct `SessionFields`, and the handle is a struct `SessionHandle`.
+/// A struct of plain fields only is what the handle derefs to, so its methods work. (It may derive [`Record`](macro@Record), too, to be put out.) Of others the
+/// plain fields become a struct `SessionFields`, and the handle is a struct `SessionHandle`.
 ///
 /// | attribute | on | meaning |
 /// |---|---|---|

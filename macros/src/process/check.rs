@@ -12,7 +12,7 @@ pub(crate) fn process(process: &Process, errors: &mut Errors) {
     if process.function(Kind::OnRecord).is_none() && !process.mistaken {
         errors.on(&block.self_ty, format!("a process function needs `on_record`: `{}`", Kind::OnRecord.example()));
     }
-    let Some(context) = process.context() else { return };
+    let Some(context) = process.context().filter(|_| !process.mistaken) else { return };
     let (owned, instead) = ("is owned: `String` rather than `&str`", "`Alert` rather than `AlertView<'_>`");
     if let Some(key) = context.key.as_ref().filter(|key| types::borrows(key)) {
         errors.on(key, format!("the type of a key {owned}"));

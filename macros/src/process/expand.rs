@@ -45,14 +45,14 @@ fn implementation(process: &Process, on_record: &Function, context: &Context) ->
             Some(key) => (
                 quote_spanned!(ty.span()=> #module::KeyedProcessFunction),
                 Some(quote!(type Key = #key;)),
-                quote!(#module::StateOf<'_, '_, Self::State, Self::Key>),
-                quote!(#module::KeyedContext<'_, '_, Self::Key, Self::Out, __N>),
+                quote!(#module::StateOf<'_, '_, #state, #key>),
+                quote!(#module::KeyedContext<'_, '_, #key, #out, __N>),
             ),
             None => (
                 quote_spanned!(ty.span()=> #module::ProcessFunction),
                 None,
-                quote!(Self::State),
-                quote!(#module::Context<'_, Self::Out, __N>),
+                state.clone(),
+                quote!(#module::Context<'_, #out, __N>),
             ),
         }
     };
@@ -62,7 +62,7 @@ fn implementation(process: &Process, on_record: &Function, context: &Context) ->
         let has = process.function(Kind::OnTimer).is_some();
         quote!(const HAS_ON_TIMER: bool = #has;)
     });
-    let push = quote!(__N: #runtime::operator::Push<Self::Out>);
+    let push = quote!(__N: #runtime::operator::Push<#out>);
     let call = |function: &Function, first: Option<TokenStream>, last: Option<TokenStream>| {
         let name = syn::Ident::new(function.kind.name(), proc_macro2::Span::call_site());
         let receiver = function.on_self.then(|| quote!(self));
@@ -93,14 +93,14 @@ fn implementation(process: &Process, on_record: &Function, context: &Context) ->
         Kind::OnEnd => {
             let call = call(function, None, Some(quote!(__cx)));
             quote! {
-                fn on_end<#push>(&mut self, __state: &mut Self::State, __cx: &mut #context_type) -> #failure {
+                fn on_end<#push>(&mut self, __state: &mut #state_type, __cx: &mut #context_type) -> #failure {
                     #module::hook(#call)
                 }
             }
         }
         Kind::Open => {
             let call = call(function, None, Some(quote!(__cx)));
-            let state = (!keyed).then(|| quote!(__state: &mut Self::State,));
+            let state = (!keyed).then(|| quote!(__state: &mut #state_type,));
             quote! {
                 fn open(&mut self, #state __cx: &#runtime::OpenContext<'_>) -> #failure {
                     #module::hook(#call)
@@ -117,7 +117,7 @@ fn implementation(process: &Process, on_record: &Function, context: &Context) ->
         }
         Kind::OnSnapshot => {
             let call = call(function, None, Some(quote!(__checkpoint)));
-            let state = (!keyed).then(|| quote!(__state: &mut Self::State,));
+            let state = (!keyed).then(|| quote!(__state: &mut #state_type,));
             quote! {
                 fn on_snapshot(&mut self, #state __checkpoint: u64) {
                     #call
@@ -159,7 +159,7 @@ fn implementation(process: &Process, on_record: &Function, context: &Context) ->
                 __record: <#record as #core::record::Record>::View<'_>,
                 __state: &mut #state_type,
                 __cx: &mut #context_type,
-            ) -> ::core::result::Result<(), Self::Error> {
+            ) -> ::core::result::Result<(), #error> {
                 #on_record_body
             }
 

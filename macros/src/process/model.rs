@@ -66,9 +66,9 @@ pub(crate) struct Process {
     pub(crate) paths: Paths,
     /// With the types of state and context completed; without the functions that are not understood, if there are any.
     pub(crate) block: ItemImpl,
-    /// The functions that are understood.
+    /// What is understood of the functions.
     pub(crate) functions: Vec<Function>,
-    /// True if one is not.
+    /// True if one is not understood.
     pub(crate) mistaken: bool,
 }
 

@@ -19,16 +19,10 @@ pub(crate) fn process(paths: Paths, mut block: ItemImpl, errors: &mut Errors) ->
             errors.on(&function.sig.ident, unknown(&function.sig.ident.to_string()));
             return true;
         };
-        match self::function(kind, &paths, function, errors) {
-            Some(function) => {
-                functions.push(function);
-                true
-            }
-            None => {
-                mistaken = true;
-                false
-            }
-        }
+        let (function, understood) = self::function(kind, &paths, function, errors);
+        functions.extend(function);
+        mistaken |= !understood;
+        understood
     });
     Process { paths, block, functions, mistaken }
 }
@@ -41,8 +35,8 @@ fn unknown(name: &str) -> String {
     )
 }
 
-/// Reads a function; `None` if its signature is not understood, which is then said.
-fn function(kind: Kind, paths: &Paths, function: &mut ImplItemFn, errors: &mut Errors) -> Option<Function> {
+/// Reads a function: what of it is understood, and whether that is all. What is not is said.
+fn function(kind: Kind, paths: &Paths, function: &mut ImplItemFn, errors: &mut Errors) -> (Option<Function>, bool) {
     let ident = function.sig.ident.clone();
     if let Some(token) = &function.sig.asyncness {
         errors.on(token, "a process function never waits: remove `async`");
@@ -52,7 +46,7 @@ fn function(kind: Kind, paths: &Paths, function: &mut ImplItemFn, errors: &mut E
             &function.sig.generics,
             "`#[process]` adds the parameter for what takes the records that are put out; others belong to the `impl` block",
         );
-        return None;
+        return (None, false);
     }
     let mut on_self = false;
     let mut inputs = Vec::new();
@@ -83,7 +77,7 @@ fn function(kind: Kind, paths: &Paths, function: &mut ImplItemFn, errors: &mut E
         (Kind::Close, []) => (None, None, None),
         _ => {
             errors.on(&ident, wrong());
-            return None;
+            return (None, false);
         }
     };
     if kind == Kind::OnTimer
@@ -92,20 +86,23 @@ fn function(kind: Kind, paths: &Paths, function: &mut ImplItemFn, errors: &mut E
     {
         errors.on(first, "the first parameter of `on_timer` is the timer that has fired: `timer: Timer`");
     }
-    let context = match context {
-        Some(cx) => Some(self::context(cx, errors)?),
-        None => None,
-    };
+    let mut understood = true;
+    let context = context.and_then(|cx| {
+        let (context, whole) = self::context(cx, errors);
+        understood &= whole;
+        context
+    });
     let key = context.as_ref().and_then(|context| context.key.as_ref());
-    let state = match state {
-        Some(state) => Some(self::state(state, key, errors)?),
-        None => None,
-    };
+    let state = state.filter(|_| understood).and_then(|state| {
+        let state = self::state(state, key, errors);
+        understood &= state.is_some();
+        state
+    });
     if let Some(Context { out, .. }) = &context {
         let runtime = paths.runtime_at(out.span());
         function.sig.generics.params.push(parse_quote!(__N: #runtime::operator::Push<#out>));
     }
-    Some(Function { kind, on_self, first, state, context, error })
+    (Some(Function { kind, on_self, first, state, context, error }), understood)
 }
 
 /// The error type of a function that may reject a record. What hooks return is checked where it is used.
@@ -125,16 +122,20 @@ fn result(kind: Kind, output: &ReturnType, errors: &mut Errors) -> Option<Type> 
     }
 }
 
-/// Reads the type of a context, and completes it: `KeyedContext<'_, '_, Key, Out, __N>`, `Context<'_, Out, __N>`.
-fn context(ty: &mut Type, errors: &mut Errors) -> Option<Context> {
+/// Reads the type of a context, and completes it: `KeyedContext<'_, '_, Key, Out, __N>`, `Context<'_, Out, __N>`. False if something is wrong with it; what it says
+/// of the records that are put out may be known all the same.
+fn context(ty: &mut Type, errors: &mut Errors) -> (Option<Context>, bool) {
     const WANTED: &str = "the last parameter is `cx: &mut KeyedContext<'_, Key, Out>`, or without timers and state per key `cx: &mut Context<'_, Out>`";
     let text = ty.clone();
+    let Some(path) = behind_mut(ty) else {
+        errors.on(&text, WANTED);
+        return (None, false);
+    };
+    let (name, arguments) = last(path);
     let mut wrong = |message: &str| {
         errors.on(&text, message);
-        None
+        (arguments.last().map(|out| Context { key: None, out: out.clone() }), false)
     };
-    let Some(path) = behind_mut(ty) else { return wrong(WANTED) };
-    let (name, arguments) = last(path);
     let context = match (name.as_deref(), arguments.as_slice()) {
         (Some("KeyedContext"), [key, out]) => Context { key: Some(key.clone()), out: out.clone() },
         (Some("KeyedContext"), _) => {
@@ -149,12 +150,12 @@ fn context(ty: &mut Type, errors: &mut Errors) -> Option<Context> {
         _ => return wrong(WANTED),
     };
     let out = &context.out;
-    let arguments = match &context.key {
+    let completed = match &context.key {
         Some(key) => quote!(<'_, '_, #key, #out, __N>),
         None => quote!(<'_, #out, __N>),
     };
-    set_arguments(path, arguments);
-    Some(context)
+    set_arguments(path, completed);
+    (Some(context), true)
 }
 
 /// Reads the type of a state, and completes it: `StateOf<'_, '_, Session, Key>` where there is a key.

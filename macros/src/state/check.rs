@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::model::State;
-use crate::errors::Errors;
+use crate::{errors::Errors, record::Record};
 
 /// Checks a struct; whether its fields are records is checked where they are made one.
 pub(crate) fn state(state: &State, errors: &mut Errors) {
@@ -14,12 +14,17 @@ pub(crate) fn state(state: &State, errors: &mut Errors) {
         );
         return;
     }
-    if state.plain.is_empty() && state.own.is_empty() {
+    if state.row.is_none() && state.own.is_empty() && state.generics.params.is_empty() {
         errors
             .on(&state.ident, "this state has no fields, so there is nothing to keep: leave the parameter for it out");
     }
     for param in &state.generics.params {
         errors.on(param, "state is found again by its schema, so its types are known: remove the parameter, and write a struct for each type");
+    }
+    for field in state.row.iter().flat_map(Record::shapes).flat_map(|shape| &shape.fields) {
+        if let Some(span) = field.skip {
+            errors.at(span, "a field that is not stored would be lost when the job goes on from a checkpoint: keep it in the function, outside of the state");
+        }
     }
     let mut seen = HashMap::new();
     for field in &state.own {

@@ -1,68 +1,158 @@
 //! Emits the row as a record, the handle, and the impl.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
-use syn::{DeriveInput, Ident, parse_quote, spanned::Spanned as _};
+use syn::{WhereClause, parse_quote_spanned, spanned::Spanned as _};
 
 use super::model::{Own, State};
-use crate::record;
+use crate::record::{self, Field, Record};
 
-/// Everything the derive defines.
+/// Everything the derive defines: what users name stands in their scope, the rest in a block of its own.
 pub(crate) fn state(state: &State) -> TokenStream {
-    let (row, handle) = (row(state), handle(state));
+    let process = state.paths.process();
+    let (visible, hidden) = match &state.row {
+        None => (TokenStream::new(), TokenStream::new()),
+        Some(row) if state.own.is_empty() => (TokenStream::new(), hidden_row(state, row)),
+        Some(row) => (visible_row(state, row), visible_row_impls(state, row)),
+    };
+    let fields = state.row.as_ref().map(|row| {
+        let row = &row.ident;
+        quote!(__fields: #process::Fields<'a, 'k, K, #row>,)
+    });
+    let handle = handle(state, fields);
     let (implementation, used) = (implementation(state), used(state));
     quote! {
-        #row
+        #visible
         #handle
 
-        #[allow(unreachable_pub, private_interfaces)]
-        const _: () = { #implementation #used };
+        #[allow(unsafe_code, unreachable_pub, private_bounds, private_interfaces)]
+        const _: () = {
+            #hidden
+            #implementation
+            #used
+        };
     }
 }
 
-/// The struct of the plain fields, unless it is the user's own, and that it is a record.
-pub(super) fn row(state: &State) -> TokenStream {
-    let Some(row) = state.row() else { return TokenStream::new() };
-    let (vis, root, own) = (&state.vis, state.paths.root(), state.ident.to_string());
-    let fields = state.plain.iter().map(|field| {
-        let (attributes, vis, ident, ty) = (&field.attributes, &field.vis, &field.ident, &field.ty);
-        quote!(#(#attributes)* #vis #ident: #ty)
-    });
-    let attributes = &state.record;
-    let rename = (!state.own.is_empty()).then(|| quote!(#[record(rename = #own)]));
-    let record: DeriveInput = parse_quote! {
-        #[record(crate = #root)]
-        #rename
-        #(#attributes)*
-        #vis struct #row { #(#fields,)* }
-    };
-    let derived = record::derive(&record);
-    if state.own.is_empty() {
-        return derived;
-    }
-    let fields = state.plain.iter().map(|field| {
-        let docs = field.attributes.iter().filter(|attribute| attribute.path().is_ident("doc"));
-        let (vis, ident, ty) = (&field.vis, &field.ident, &field.ty);
-        quote!(#(#docs)* #vis #ident: #ty)
-    });
-    let doc = format!("The fields of [`{own}`] that lie together, as one row for each key.");
+/// The struct of the plain fields, where there are others beside them: what the handle derefs to.
+pub(super) fn visible_row(state: &State, row: &Record) -> TokenStream {
+    let (vis, ident) = (&state.vis, &row.ident);
+    let fields = fields(row).map(|Field { docs, vis, member, ty, .. }| quote!(#(#docs)* #vis #member: #ty));
+    let doc = format!("The fields of [`{}`] that lie together, as one row for each key.", state.ident);
     quote! {
         #[doc = #doc]
         #[allow(missing_docs)]
-        #vis struct #row { #(#fields,)* }
-
-        #derived
+        #vis struct #ident { #(#fields,)* }
     }
 }
 
-/// What functions get, where there are collections.
-pub(super) fn handle(state: &State) -> TokenStream {
+/// What makes a row of that struct.
+fn visible_row_impls(state: &State, row: &Record) -> TokenStream {
+    let (process, ident, stored) = (state.paths.process(), &row.ident, record::stored(row));
+    let where_clause = where_clause(state);
+    quote! {
+        #stored
+
+        impl #process::Row for #ident #where_clause {
+            type Struct = Self;
+
+            #[inline(always)]
+            fn get(&self) -> &Self {
+                self
+            }
+
+            #[inline(always)]
+            fn get_mut(&mut self) -> &mut Self {
+                self
+            }
+        }
+    }
+}
+
+/// A row around the user's own struct, stored as a struct with the same fields. (It is not the user's struct that is made a record: so that may be made one
+/// besides.)
+fn hidden_row(state: &State, row: &Record) -> TokenStream {
+    let (core, process, rkyv) = (state.paths.core(), state.paths.process(), state.paths.rkyv());
+    let (vis, ident, stored) = (&state.vis, &state.ident, record::stored(row));
+    let (fields_ident, view) = (&row.ident, row.view_ident());
+    let definition = {
+        let fields = fields(row).map(|Field { member, ty, .. }| quote!(#member: #ty));
+        quote!(#vis struct #fields_ident { #(#fields,)* })
+    };
+    let members: Vec<_> = fields(row).map(|field| &field.member).collect();
+    let bindings: Vec<_> = (0..members.len()).map(|i| format_ident!("__f{i}", span = Span::mixed_site())).collect();
+    let views = fields(row).zip(&bindings).map(|(field, binding)| field.convert(&row.paths, "view", binding));
+    let record = quote!(<#fields_ident as #core::record::Record>);
+    let where_clause = where_clause(state);
+    quote! {
+        #definition
+        #stored
+
+        #vis struct __Row(#ident);
+
+        // SAFETY: archive and resolver are those of the struct with the same fields, which vouches for them.
+        unsafe impl #core::record::Record for __Row #where_clause {
+            type Archived = #record::Archived;
+            type Resolver = #record::Resolver;
+            type View<'a> = #record::View<'a>;
+
+            const SCHEMA: &'static #core::schema::Schema = #record::SCHEMA;
+            const PLAIN: bool = #record::PLAIN;
+
+            #[inline]
+            fn view(&self) -> Self::View<'_> {
+                let #ident { #(#members: #bindings,)* } = &self.0;
+                #view { #(#members: #views,)* }
+            }
+
+            #[inline]
+            fn view_archived(__archived: &Self::Archived) -> Self::View<'_> {
+                #record::view_archived(__archived)
+            }
+
+            #[inline]
+            fn from_view(__view: Self::View<'_>) -> Self {
+                let #fields_ident { #(#members: #bindings,)* } = #record::from_view(__view);
+                Self(#ident { #(#members: #bindings,)* })
+            }
+
+            #[inline]
+            fn write(
+                __view: Self::View<'_>,
+                __out: &mut #core::record::Encoder<'_>,
+            ) -> ::core::result::Result<Self::Resolver, #core::record::EncodeError> {
+                #record::write(__view, __out)
+            }
+
+            #[inline]
+            fn finish(__view: Self::View<'_>, __resolver: Self::Resolver, __out: #rkyv::Place<Self::Archived>) {
+                #record::finish(__view, __resolver, __out)
+            }
+        }
+
+        impl #process::Row for __Row #where_clause {
+            type Struct = #ident;
+
+            #[inline(always)]
+            fn get(&self) -> &#ident {
+                &self.0
+            }
+
+            #[inline(always)]
+            fn get_mut(&mut self) -> &mut #ident {
+                &mut self.0
+            }
+        }
+    }
+}
+
+/// What functions get, where there are collections. `fields` is the field for the plain ones.
+pub(super) fn handle(state: &State, fields: Option<TokenStream>) -> TokenStream {
     if state.own.is_empty() {
         return TokenStream::new();
     }
-    let (core, process) = (state.paths.core(), state.paths.process());
-    let (vis, handle) = (&state.vis, state.handle());
-    let fields = state.row().map(|row| quote!(__fields: #process::Fields<'a, 'k, K, #row>,));
+    let core = state.paths.core();
+    let (vis, handle, where_clause) = (&state.vis, state.handle(), where_clause(state));
     let own = state.own.iter().map(|field| {
         let (docs, vis, ident, ty) = (&field.docs, &field.vis, &field.ident, as_field(state, field));
         quote!(#(#docs)* #vis #ident: #ty::Ref<'a, 'k, K>)
@@ -70,8 +160,8 @@ pub(super) fn handle(state: &State) -> TokenStream {
     let doc = format!("The state of one key: what functions get of [`{}`].", state.ident);
     quote! {
         #[doc = #doc]
-        #[allow(missing_docs, dead_code)]
-        #vis struct #handle<'a, 'k, K: #core::key::Key> { #fields #(#own,)* }
+        #[allow(missing_docs, dead_code, private_bounds, private_interfaces)]
+        #vis struct #handle<'a, 'k, K: #core::key::Key> #where_clause { #fields #(#own,)* }
     }
 }
 
@@ -80,7 +170,11 @@ fn implementation(state: &State) -> TokenStream {
     let ident = &state.ident;
     let key = quote!(K: #core::key::Key);
     let info = quote!(#runtime::graph::StateInfo);
-    let row = state.row();
+    let where_clause = where_clause(state);
+    let row = state.row.as_ref().map(|row| match state.own.is_empty() {
+        true => Ident::new("__Row", Span::mixed_site()),
+        false => row.ident.clone(),
+    });
 
     let rows = row.as_ref().map(|row| quote!(#process::FieldsTable<K, #row>));
     let tables = list(state, rows.clone(), |field| {
@@ -95,16 +189,16 @@ fn implementation(state: &State) -> TokenStream {
         });
         quote!(::std::vec![#rows #(#own,)*])
     };
-    let absent = row.as_ref().map(|row| absent(state, row));
-    let open = list(state, absent.map(|absent| quote!(#process::FieldsTable::open(cx, #absent))), |field| {
+    let absent = state.row.as_ref().map(|row| absent(state, row));
+    let open = list(state, absent.map(|absent| quote!(#process::FieldsTable::open(cx, || #absent))), |field| {
         let (name, field) = (&field.name, as_field(state, field));
         quote!(#field::open::<K>(#name, cx))
     });
     let (tables, open, handle_type, handle, impls) = if state.own.is_empty() {
-        (tables, open, quote!(#process::Fields<'a, 'k, K, #ident>), quote!(tables.at(key)), TokenStream::new())
+        (tables, open, quote!(#process::Fields<'a, 'k, K, #row>), quote!(tables.at(key)), TokenStream::new())
     } else {
         let handle = state.handle();
-        let bound = |i: usize| format_ident!("__table{i}", span = proc_macro2::Span::mixed_site());
+        let bound = |i: usize| format_ident!("__table{i}", span = Span::mixed_site());
         let mut numbers = 0..state.own.len();
         let pattern = list(state, row.as_ref().map(|_| quote!(__rows)), |_| {
             let table = bound(numbers.next().unwrap_or_default());
@@ -116,12 +210,12 @@ fn implementation(state: &State) -> TokenStream {
             quote!(#name: #field::at(#table, key))
         });
         let make = quote!({ let __Tables(#pattern) = tables; #handle { #fields #(#own,)* } });
-        let (definition, methods) = (definition(state, &tables), methods(state, &handle, row.as_ref()));
+        let (definition, methods) = (definition(state, &tables), methods(state, &handle));
         let impls = quote!(#definition #methods);
         (quote!(__Tables<K>), quote!(__Tables(#open)), quote!(#handle<'a, 'k, K>), make, impls)
     };
     quote! {
-        impl #process::State for #ident {
+        impl #process::State for #ident #where_clause {
             type Tables<#key> = #tables;
             type Handle<'a, 'k, #key> = #handle_type;
 
@@ -148,11 +242,11 @@ fn implementation(state: &State) -> TokenStream {
 
 /// The tables as a type of their own, whose field may have types that are private where the state is not.
 fn definition(state: &State, tables: &TokenStream) -> TokenStream {
-    let (core, process) = (state.paths.core(), state.paths.process());
+    let (core, process, where_clause) = (state.paths.core(), state.paths.process(), where_clause(state));
     quote! {
-        pub struct __Tables<K: #core::key::Key>(#tables);
+        pub struct __Tables<K: #core::key::Key>(#tables) #where_clause;
 
-        impl<K: #core::key::Key> #process::StateTables for __Tables<K> {
+        impl<K: #core::key::Key> #process::StateTables for __Tables<K> #where_clause {
             #[inline(always)]
             fn prefetch(&self, hash: u64) {
                 self.0.prefetch(hash);
@@ -190,30 +284,29 @@ fn list(state: &State, row: Option<TokenStream>, own: impl FnMut(&Own) -> TokenS
     }
 }
 
-/// What makes the row of a key of which nothing is stored: the struct's default, or the plain fields of it.
-fn absent(state: &State, row: &Ident) -> TokenStream {
+/// The row of a key of which nothing is stored: the struct's default, or the plain fields of it.
+fn absent(state: &State, row: &Record) -> TokenStream {
     let (process, ident) = (state.paths.process_at(state.ident.span()), &state.ident);
-    let absent = quote_spanned!(ident.span()=> <#ident as #process::Absent>::absent);
+    let absent = quote_spanned!(ident.span()=> <#ident as #process::Absent>::absent());
     if state.own.is_empty() {
-        return absent;
+        return quote!(__Row(#absent));
     }
-    let plain: Vec<_> = state.plain.iter().map(|field| &field.ident).collect();
-    let own = state.own.iter().map(|field| &field.ident);
-    quote! {
-        || {
-            let #ident { #(#plain,)* #(#own: _,)* } = #absent();
-            #row { #(#plain,)* }
-        }
-    }
+    let (row_ident, plain) = (&row.ident, fields(row).map(|field| &field.member).collect::<Vec<_>>());
+    let bindings: Vec<_> = (0..plain.len()).map(|i| format_ident!("__f{i}", span = Span::mixed_site())).collect();
+    quote! {{
+        let #ident { #(#plain: #bindings,)* .. } = #absent;
+        #row_ident { #(#plain: #bindings,)* }
+    }}
 }
 
 /// `Deref`, `is_absent`, `clear` and `clear_fields` of the handle.
-fn methods(state: &State, handle: &Ident, row: Option<&Ident>) -> TokenStream {
-    let (core, process) = (state.paths.core(), state.paths.process());
+fn methods(state: &State, handle: &Ident) -> TokenStream {
+    let (core, process, where_clause) = (state.paths.core(), state.paths.process(), where_clause(state));
     let generics = quote!(<'a, 'k, K: #core::key::Key>);
-    let deref = row.map(|row| {
+    let deref = state.row.as_ref().map(|row| {
+        let row = &row.ident;
         quote! {
-            impl #generics ::core::ops::Deref for #handle<'a, 'k, K> {
+            impl #generics ::core::ops::Deref for #handle<'a, 'k, K> #where_clause {
                 type Target = #row;
 
                 #[inline(always)]
@@ -222,7 +315,7 @@ fn methods(state: &State, handle: &Ident, row: Option<&Ident>) -> TokenStream {
                 }
             }
 
-            impl #generics ::core::ops::DerefMut for #handle<'a, 'k, K> {
+            impl #generics ::core::ops::DerefMut for #handle<'a, 'k, K> #where_clause {
                 #[inline(always)]
                 fn deref_mut(&mut self) -> &mut #row {
                     &mut self.__fields
@@ -230,19 +323,13 @@ fn methods(state: &State, handle: &Ident, row: Option<&Ident>) -> TokenStream {
             }
         }
     });
-    let all: Vec<_> = row
-        .map(|_| quote!(__fields))
-        .into_iter()
-        .chain(state.own.iter().map(|field| {
-            let ident = &field.ident;
-            quote!(#ident)
-        }))
-        .collect();
-    let clear_fields = row.map(|_| {
+    let fields = state.row.as_ref().map(|_| Ident::new("__fields", Span::call_site()));
+    let all: Vec<_> = fields.iter().chain(state.own.iter().map(|field| &field.ident)).collect();
+    let clear_fields = fields.as_ref().map(|fields| {
         quote! {
             /// Removes the plain fields of the key, which then read as their defaults, and leaves the others as they are.
             pub fn clear_fields(&mut self) {
-                self.__fields.clear();
+                #process::StateRef::clear(&mut self.#fields);
             }
         }
     });
@@ -250,7 +337,7 @@ fn methods(state: &State, handle: &Ident, row: Option<&Ident>) -> TokenStream {
         #deref
 
         #[allow(dead_code)]
-        impl #generics #handle<'a, 'k, K> {
+        impl #generics #handle<'a, 'k, K> #where_clause {
             /// True if there is nothing stored for the key.
             pub fn is_absent(&self) -> bool {
                 #(#process::StateRef::is_absent(&self.#all))&&*
@@ -264,6 +351,23 @@ fn methods(state: &State, handle: &Ident, row: Option<&Ident>) -> TokenStream {
             #clear_fields
         }
     }
+}
+
+/// That every field is what it has to be. It is true or an error; saying it keeps that error to one place, the field.
+pub(super) fn where_clause(state: &State) -> Option<WhereClause> {
+    let plain = state.row.iter().flat_map(|row| fields(row).filter_map(|field| field.predicate(row)));
+    let own = state.own.iter().map(|Own { ty, .. }| {
+        let process = state.paths.process_at(ty.span());
+        parse_quote_spanned!(ty.span()=> #ty: #process::StateField)
+    });
+    let mut generics = syn::Generics::default();
+    generics.make_where_clause().predicates.extend(plain.chain(own));
+    generics.where_clause
+}
+
+/// The plain fields.
+fn fields(row: &Record) -> impl Iterator<Item = &Field> {
+    row.shapes().flat_map(|shape| &shape.fields)
 }
 
 /// `<MapState<..> as StateField>`, so placed that the compiler complains on the field's type.

@@ -4,58 +4,70 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::{
-    expand::{handle, row},
+    expand::{handle, visible_row},
     model::State,
 };
 
 /// The messages and the stub.
 pub(crate) fn state(state: &State, error: &syn::Error) -> TokenStream {
     let messages = error.to_compile_error();
-    if state.no_struct || !state.generics.params.is_empty() || (state.plain.is_empty() && state.own.is_empty()) {
+    if state.no_struct || (state.row.is_none() && state.own.is_empty()) {
         return messages;
     }
     let (core, process, runtime) = (state.paths.core(), state.paths.process(), state.paths.runtime());
-    let (row, handle, ident) = (row(state), handle(state), &state.ident);
-    let handle_type = if state.own.is_empty() {
-        quote!(#process::Fields<'a, 'k, K, #ident>)
-    } else {
-        let handle = state.handle();
-        quote!(#handle<'a, 'k, K>)
+    let ident = &state.ident;
+    let key = quote!(K: #core::key::Key);
+    let marker = quote!(::core::marker::PhantomData<(&'a (), &'k (), K)>);
+    let (visible, handle, target) = match &state.row {
+        Some(_) if state.own.is_empty() => {
+            let handle = quote!(pub struct __Handle<'a, 'k, #key>(#marker););
+            (handle, quote!(__Handle), Some(ident))
+        }
+        row => {
+            let visible = row.as_ref().map(|row| visible_row(state, row));
+            let (definition, name) = (handle(state, Some(quote!(__fields: #marker,))), state.handle());
+            (quote!(#visible #definition), quote!(#name), row.as_ref().map(|row| &row.ident))
+        }
     };
-    let deref = state.row().filter(|_| !state.own.is_empty()).map(|row| {
-        let handle = state.handle();
+    let deref = target.map(|target| {
         quote! {
-            impl<K: #core::key::Key> ::core::ops::Deref for #handle<'_, '_, K> {
-                type Target = #row;
-                fn deref(&self) -> &#row { ::core::unreachable!() }
+            impl<#key> ::core::ops::Deref for #handle<'_, '_, K> {
+                type Target = #target;
+                fn deref(&self) -> &#target { ::core::unreachable!() }
             }
-            impl<K: #core::key::Key> ::core::ops::DerefMut for #handle<'_, '_, K> {
-                fn deref_mut(&mut self) -> &mut #row { ::core::unreachable!() }
+            impl<#key> ::core::ops::DerefMut for #handle<'_, '_, K> {
+                fn deref_mut(&mut self) -> &mut #target { ::core::unreachable!() }
             }
         }
     });
+    let (outside, inside) = if state.own.is_empty() { (None, Some(visible)) } else { (Some(visible), None) };
     quote! {
         #messages
 
-        #row
-        #handle
+        #outside
 
-        #[allow(private_interfaces)]
+        #[allow(private_interfaces, unreachable_pub)]
         const _: () = {
+            #inside
+
             impl #process::State for #ident {
-                type Tables<K: #core::key::Key> = ();
-                type Handle<'a, 'k, K: #core::key::Key> = #handle_type;
-                fn describe<K: #core::key::Key>() -> ::std::vec::Vec<#runtime::graph::StateInfo> { ::core::unreachable!() }
-                fn open<K: #core::key::Key>(_: &#process::Opening<'_>) {}
-                fn handle<'a, 'k, K: #core::key::Key>(
-                    _: &'a mut (),
-                    _: #process::Hashed<'k, K>,
-                ) -> Self::Handle<'a, 'k, K> {
+                type Tables<#key> = ();
+                type Handle<'a, 'k, #key> = #handle<'a, 'k, K>;
+                fn describe<#key>() -> ::std::vec::Vec<#runtime::graph::StateInfo> { ::core::unreachable!() }
+                fn open<#key>(_: &#process::Opening<'_>) {}
+                fn handle<'a, 'k, #key>(_: &'a mut (), _: #process::Hashed<'k, K>) -> Self::Handle<'a, 'k, K> {
                     ::core::unreachable!()
                 }
             }
 
             #deref
+
+            #[allow(dead_code)]
+            impl<#key> #handle<'_, '_, K> {
+                pub fn is_absent(&self) -> bool { ::core::unreachable!() }
+                pub fn clear(&mut self) {}
+                pub fn clear_fields(&mut self) {}
+            }
         };
     }
 }

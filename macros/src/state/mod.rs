@@ -1,7 +1,7 @@
 //! `#[derive(State)]`: a struct as state that is kept for each key.
 //!
-//! A struct of plain fields is the row of a key, and is made a record; what functions get derefs to it. If some fields are collections, the plain ones get a struct
-//! of their own, and what functions get has the collections as fields beside it.
+//! A struct of plain fields is the row of a key, and what functions get derefs to it. If some fields are collections, the plain ones get a struct of their own, and
+//! what functions get has the collections as fields beside it.
 
 mod check;
 mod expand;

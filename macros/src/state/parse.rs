@@ -1,10 +1,10 @@
 //! Reads the struct and its attributes.
 
-use quote::ToTokens;
-use syn::{Attribute, Data, DeriveInput, Fields, LitStr, Path, ext::IdentExt as _};
+use quote::{ToTokens, quote};
+use syn::{Attribute, Data, DeriveInput, Fields, LitStr, Path, ext::IdentExt as _, parse_quote};
 
-use super::model::{COLLECTIONS, Own, Plain, State};
-use crate::{errors::Errors, paths::Paths, types};
+use super::model::{COLLECTIONS, Own, State};
+use crate::{errors::Errors, paths::Paths, record, types};
 
 const ON_TYPES: &str = "on a struct of state this is known: `crate = path`";
 const ON_FIELDS: &str = "on a field of state this is known: `name = \"..\"`";
@@ -12,6 +12,7 @@ const ON_FIELDS: &str = "on a field of state this is known: `name = \"..\"`";
 /// Reads a struct. What is wrong goes to `errors`; the model then has the rest.
 pub(crate) fn state(input: &DeriveInput, errors: &mut Errors) -> State {
     let krate = options(&input.attrs, "crate", ON_TYPES, errors, |value| value.call(Path::parse_mod_style));
+    let paths = krate.map(Paths::new).unwrap_or_default();
     let (mut plain, mut own) = (Vec::new(), Vec::new());
     let fields = match &input.data {
         Data::Struct(data) => match &data.fields {
@@ -37,18 +38,27 @@ pub(crate) fn state(input: &DeriveInput, errors: &mut Errors) -> State {
                 "plain fields are one state together, and only a state has a name: rename the field by `#[record(rename = \"..\")]`, or make it a `ValueState` of its own",
             );
         }
-        let mut attributes = only(&field.attrs, "doc");
-        attributes.extend(only(&field.attrs, "record"));
-        plain.push(Plain { vis, ident, ty, attributes });
+        let mut field = field.clone();
+        field.attrs.retain(|attribute| attribute.path().is_ident("doc") || attribute.path().is_ident("record"));
+        plain.push(field);
     }
+    let row = (!plain.is_empty() && input.generics.params.is_empty()).then(|| {
+        let (root, vis, name) = (paths.root(), &input.vis, input.ident.unraw().to_string());
+        let fields = State::fields(&input.ident);
+        let attributes = only(&input.attrs, "record");
+        // Another name of the struct is another state, so it has the user's, whatever becomes of the fields beside the plain ones.
+        let rename = attributes.is_empty().then(|| quote!(#[record(rename = #name)]));
+        let input: DeriveInput =
+            parse_quote!(#[record(crate = #root)] #rename #(#attributes)* #vis struct #fields { #(#plain,)* });
+        record::read(&input, errors)
+    });
     State {
-        paths: krate.map(Paths::new).unwrap_or_default(),
-        record: only(&input.attrs, "record"),
+        paths,
         vis: input.vis.clone(),
         ident: input.ident.clone(),
         generics: input.generics.clone(),
         no_struct: fields.is_none(),
-        plain,
+        row,
         own,
     }
 }

@@ -89,6 +89,28 @@ fn attributes_are_known_ones() {
 }
 
 #[test]
+fn what_is_kept_is_a_record() {
+    says(
+        quote!(
+            struct Session {
+                last: &'static str,
+                count: usize,
+                #[record(skip)]
+                seen: u64,
+                #[record(rename = "count")]
+                twice: u64,
+            }
+        ),
+        &[
+            "two fields are called `count` in the schema: rename one",
+            "a record owns its data: use `String` instead of `&str`",
+            "the width of `usize` differs between machines: use `u64`",
+            "a field that is not stored would be lost when the job goes on from a checkpoint: keep it in the function, outside of the state",
+        ],
+    );
+}
+
+#[test]
 fn a_correct_struct_has_nothing_to_say() {
     says(
         quote!(

@@ -146,14 +146,22 @@ impl<Out: Record, N: Push<Out>> Context<'_, Out, N> {
 pub trait NeedsKey {}
 
 /// What one would call on a [`KeyedContext`], to say why it cannot be called here.
-#[doc(hidden)]
-impl<Out: Record, N> Context<'_, Out, N>
-where
-    Self: NeedsKey,
-{
-    pub fn key(&self) {}
-    pub fn event_timer(&mut self, _: Timestamp) {}
-    pub fn processing_timer(&mut self, _: Timestamp) {}
-    pub fn delete_event_timer(&mut self, _: Timestamp) {}
-    pub fn delete_processing_timer(&mut self, _: Timestamp) {}
+macro_rules! needs_key {
+    ($($method:ident($($argument:ty),*))*) => {
+        #[doc(hidden)]
+        impl<Out: Record, N> Context<'_, Out, N> {
+            $(pub fn $method(&mut self $(, _: $argument)*)
+            where
+                Self: NeedsKey,
+            {
+            })*
+        }
+    };
+}
+needs_key! {
+    key()
+    event_timer(Timestamp)
+    processing_timer(Timestamp)
+    delete_event_timer(Timestamp)
+    delete_processing_timer(Timestamp)
 }

@@ -36,7 +36,7 @@ pub fn hook(returned: impl HookResult) -> Result<(), Failure> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no default, which this state would read as before it is first written",
     label = "no default",
-    note = "put `#[derive(Default)]` on the type, say which value is meant by `#[state(default = value)]` on the field, or make it an `Option`"
+    note = "put `#[derive(Default)]` on the type, or write `impl Default` if the value is not that of its parts"
 )]
 pub trait Absent {
     /// The value.

@@ -26,7 +26,7 @@ pub use hooks::{Absent, HookResult, hook};
 pub use list::{ListRef, ListState};
 pub use map::{MapRef, MapState};
 pub use operator_state::{OperatorState, Part, Spread, StateAccess, ValuePart};
-pub use row::{Fields, FieldsTable, ValueRef, ValueState};
+pub use row::{Fields, FieldsTable, Row, ValueRef, ValueState};
 pub use state::{Hashed, State, StateField, StateOf, StateRef, StateTable, StateTables};
 pub use tables::Opening;
 pub use timers::{Timer, TimerDomain};

@@ -17,6 +17,17 @@ use crate::graph::{StateInfo, StateKind};
 /// The name of the state that has a struct's plain fields; no field can be called so.
 const PLAIN_FIELDS: &str = "plain-fields";
 
+/// What is stored as a row, and read and written as a struct.
+pub trait Row: Record {
+    /// The struct: that which derives [`State`](super::State), or one of its plain fields.
+    type Struct;
+
+    /// The struct in the row.
+    fn get(&self) -> &Self::Struct;
+    /// The struct in the row.
+    fn get_mut(&mut self) -> &mut Self::Struct;
+}
+
 /// A row for each key, and what an absent one reads as.
 pub struct FieldsTable<K: Key, V: Record> {
     rows: Stored<Table<ByKey<K>, V>>,
@@ -73,6 +84,16 @@ impl<K: Key, V: Record> Fields<'_, '_, K, V> {
     pub fn clear(&mut self) {
         self.table.rows.remove(self.key.hash, self.key.key);
     }
+
+    #[inline(always)]
+    fn row(&self) -> &V {
+        self.table.rows.get(self.key.hash, self.key.key).unwrap_or(&self.table.absent)
+    }
+
+    #[inline(always)]
+    fn row_mut(&mut self) -> &mut V {
+        self.table.rows.entry(self.key.hash, self.key.key, self.table.make)
+    }
 }
 
 impl<K: Key, V: Record> StateRef for Fields<'_, '_, K, V> {
@@ -85,23 +106,23 @@ impl<K: Key, V: Record> StateRef for Fields<'_, '_, K, V> {
     }
 }
 
-impl<K: Key, V: Record> Deref for Fields<'_, '_, K, V> {
-    type Target = V;
+impl<K: Key, V: Row> Deref for Fields<'_, '_, K, V> {
+    type Target = V::Struct;
 
     #[inline(always)]
-    fn deref(&self) -> &V {
-        self.table.rows.get(self.key.hash, self.key.key).unwrap_or(&self.table.absent)
+    fn deref(&self) -> &V::Struct {
+        self.row().get()
     }
 }
 
-impl<K: Key, V: Record> DerefMut for Fields<'_, '_, K, V> {
+impl<K: Key, V: Row> DerefMut for Fields<'_, '_, K, V> {
     #[inline(always)]
-    fn deref_mut(&mut self) -> &mut V {
-        self.table.rows.entry(self.key.hash, self.key.key, self.table.make)
+    fn deref_mut(&mut self) -> &mut V::Struct {
+        self.row_mut().get_mut()
     }
 }
 
-impl<K: Key, V: Record + fmt::Debug> fmt::Debug for Fields<'_, '_, K, V> {
+impl<K: Key, V: Row<Struct: fmt::Debug>> fmt::Debug for Fields<'_, '_, K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }
@@ -113,8 +134,52 @@ pub struct ValueState<T>(PhantomData<fn() -> T>);
 
 field_marker!(ValueState<T>);
 
-/// The value of a key; see [`Fields`].
-pub type ValueRef<'a, 'k, K, T> = Fields<'a, 'k, K, T>;
+/// The value of a key: it reads as its [`Default`] before it is first written. Writing to it (any use as `&mut`) keeps it.
+pub struct ValueRef<'a, 'k, K: Key, T: Record>(Fields<'a, 'k, K, T>);
+
+impl<K: Key, T: Record> ValueRef<'_, '_, K, T> {
+    /// True if there is nothing stored for the key.
+    pub fn is_absent(&self) -> bool {
+        self.0.is_absent()
+    }
+
+    /// Removes what is stored for the key: it then reads as its default again.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl<K: Key, T: Record> StateRef for ValueRef<'_, '_, K, T> {
+    fn is_absent(&self) -> bool {
+        self.0.is_absent()
+    }
+
+    fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl<K: Key, T: Record> Deref for ValueRef<'_, '_, K, T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        self.0.row()
+    }
+}
+
+impl<K: Key, T: Record> DerefMut for ValueRef<'_, '_, K, T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.row_mut()
+    }
+}
+
+impl<K: Key, T: Record + fmt::Debug> fmt::Debug for ValueRef<'_, '_, K, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
 
 impl<T: Record + Absent> StateField for ValueState<T> {
     const KIND: StateKind = StateKind::Value;
@@ -130,6 +195,6 @@ impl<T: Record + Absent> StateField for ValueState<T> {
 
     #[inline(always)]
     fn at<'a, 'k, K: Key>(table: &'a mut FieldsTable<K, T>, key: Hashed<'k, K>) -> ValueRef<'a, 'k, K, T> {
-        table.at(key)
+        ValueRef(table.at(key))
     }
 }

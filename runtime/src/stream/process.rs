@@ -129,7 +129,7 @@ where
 }
 
 /// After a mistake that `#[process]` has told of, there is nothing more to say of the stream.
-impl<S: Stream, F, Out: Record> Feeds<F, Mistaken<Out>> for S {
+impl<S: Stream, F: Processor<Mistaken<Out>>, Out: Record> Feeds<F, Mistaken<Out>> for S {
     type Proof = ();
     type Processed = Sealed<Out, S::Time, S::Guarantee>;
 

@@ -76,7 +76,8 @@ fn open_and_close_may_fail_the_job() {
 #[derive(Clone)]
 struct ByHand;
 
-#[derive(State, Default)]
+/// A record besides.
+#[derive(State, Record, Default, Debug)]
 struct Before {
     before: Option<i64>,
 }
@@ -100,7 +101,8 @@ impl KeyedProcessFunction for ByHand {
         state: &mut StateOf<'_, '_, Before, bool>,
         cx: &mut KeyedContext<'_, '_, bool, Self::Out, N>,
     ) -> Result<(), Infallible> {
-        cx.emit((number, state.before));
+        let seen: BeforeView<'_> = state.view();
+        cx.emit((number, seen.before));
         state.before = Some(number);
         cx.event_timer(Timestamp::from_millis(1));
         Ok(())

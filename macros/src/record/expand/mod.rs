@@ -18,6 +18,21 @@ pub(super) use view::{definition as view_definition, impls as view_traits};
 
 /// Everything the derive defines: the view where the user can name it, the rest in a block of its own.
 pub(super) fn record(record: &Record) -> TokenStream {
+    let further = [
+        key::implementation(record).unwrap_or_default(),
+        event_time::implementation(record).unwrap_or_default(),
+        row::implementation(record).unwrap_or_default(),
+        document::implementation(record),
+    ];
+    with(record, &further)
+}
+
+/// The view, and the impls that storing takes.
+pub(super) fn stored(record: &Record) -> TokenStream {
+    with(record, &[])
+}
+
+fn with(record: &Record, further: &[TokenStream]) -> TokenStream {
     let view = view_definition(record);
     let parts = [
         view::impls(record),
@@ -25,17 +40,13 @@ pub(super) fn record(record: &Record) -> TokenStream {
         archive::definition(record),
         archive::check(record),
         record::implementation(record),
-        key::implementation(record).unwrap_or_default(),
-        event_time::implementation(record).unwrap_or_default(),
-        row::implementation(record).unwrap_or_default(),
-        document::implementation(record),
     ];
     quote! {
         #view
 
         #[allow(unsafe_code, unreachable_pub, unreachable_patterns, private_bounds, private_interfaces)]
         #[allow(clippy::all, clippy::pedantic, clippy::undocumented_unsafe_blocks)]
-        const _: () = { #(#parts)* };
+        const _: () = { #(#parts)* #(#further)* };
     }
 }
 

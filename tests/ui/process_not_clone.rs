@@ -1,0 +1,31 @@
+//! A function that subtasks cannot have one each of.
+
+use millstream::prelude::*;
+
+#[derive(Record)]
+struct Login {
+    user: String,
+    at: u64,
+}
+
+#[derive(Record)]
+struct Alert {
+    user: String,
+}
+
+struct Inactivity;
+
+#[process]
+impl Inactivity {
+    fn on_record(&mut self, login: LoginView<'_>, cx: &mut KeyedContext<'_, String, Alert>) {
+        cx.emit(AlertView { user: login.user });
+    }
+}
+
+#[job]
+fn alerts(job: &mut Job) {
+    let logins = job.source(records(Vec::<Login>::new()));
+    logins.key_by(|login| login.user.to_owned()).process(Inactivity).map(|alert| alert.user.len() as u64).sink(print());
+}
+
+fn main() {}

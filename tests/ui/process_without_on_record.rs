@@ -1,0 +1,33 @@
+//! A process function without its function.
+
+use millstream::prelude::*;
+
+#[derive(Record)]
+struct Login {
+    user: String,
+    at: u64,
+}
+
+#[derive(Record)]
+struct Alert {
+    user: String,
+}
+
+#[derive(Clone)]
+struct Inactivity;
+
+#[process]
+impl Inactivity {
+    fn on_timer(&mut self, timer: Timer, cx: &mut KeyedContext<'_, String, Alert>) {
+        let _ = timer;
+        cx.emit(AlertView { user: cx.key() });
+    }
+}
+
+#[job]
+fn alerts(job: &mut Job) {
+    let logins = job.source(records(Vec::<Login>::new()));
+    logins.key_by(|login| login.user.to_owned()).process(Inactivity).map(|alert| alert.user.len() as u64).sink(print());
+}
+
+fn main() {}

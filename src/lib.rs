@@ -245,3 +245,71 @@ mod pages {
     #[doc = include_str!("../docs/guide/running.md")]
     struct Running;
 }
+
+/// Which sinks a job takes whose streams have gone through helpers, which hide its guarantee.
+#[cfg(doctest)]
+mod hidden_guarantees {
+    /// ```compile_fail
+    /// use millstream::prelude::*;
+    ///
+    /// fn words(lines: impl Stream<Out = String>) -> impl Stream<Out = String> {
+    ///     lines.filter(|line| !line.is_empty())
+    /// }
+    ///
+    /// #[job]
+    /// fn printed(job: &mut Job<ExactlyOnce>) {
+    ///     words(job.source(TextFiles::read("in"))).map(|word| word.to_owned()).sink(print());
+    /// }
+    /// ```
+    struct SinkBehindHelper;
+
+    /// ```compile_fail
+    /// use millstream::prelude::*;
+    ///
+    /// fn print_words(lines: impl Stream<Out = String>) {
+    ///     lines.filter(|line| !line.is_empty()).sink(print());
+    /// }
+    ///
+    /// #[job]
+    /// fn printed(job: &mut Job<ExactlyOnce>) {
+    ///     print_words(job.source(TextFiles::read("in")));
+    /// }
+    /// ```
+    struct SinkInHelper;
+
+    /// ```
+    /// use millstream::prelude::*;
+    ///
+    /// fn words(lines: impl Stream<Out = String>) -> impl Stream<Out = String> {
+    ///     lines.filter(|line| !line.is_empty())
+    /// }
+    ///
+    /// fn print_words(lines: impl Stream<Out = String>) {
+    ///     lines.filter(|line| !line.is_empty()).sink(print());
+    /// }
+    ///
+    /// fn write_words(lines: impl Stream<Out = String>) {
+    ///     lines.filter(|line| !line.is_empty()).sink(TextFiles::write("out"));
+    /// }
+    ///
+    /// #[job]
+    /// fn exactly_once(job: &mut Job<ExactlyOnce>) {
+    ///     words(job.source(TextFiles::read("in"))).map(|word| word.to_owned()).sink(TextFiles::write("out"));
+    ///     write_words(job.source(TextFiles::read("in")));
+    /// }
+    ///
+    /// #[job]
+    /// fn at_least_once(job: &mut Job<AtLeastOnce>) {
+    ///     words(job.source(TextFiles::read("in"))).map(|word| word.to_owned()).sink(print());
+    ///     print_words(job.source(TextFiles::read("in")));
+    /// }
+    ///
+    /// #[job]
+    /// fn best_effort(job: &mut Job) {
+    ///     words(job.source(TextFiles::read("in"))).map(|word| word.to_owned()).sink(print());
+    ///     print_words(job.source(TextFiles::read("in")));
+    ///     write_words(job.source(TextFiles::read("in")));
+    /// }
+    /// ```
+    struct SinksThatFit;
+}

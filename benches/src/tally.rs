@@ -12,6 +12,7 @@ use std::{
 use millstream::{
     Record, Timestamp,
     failure::Failure,
+    prelude::BestEffort,
     sink::{NoCommit, Prepare, Prepared, Sink, SinkContext, SinkWriter},
 };
 
@@ -48,6 +49,7 @@ where
     F: for<'a> Fn(T::View<'a>) -> u64 + Clone + Send + Sync + 'static,
 {
     type In = T;
+    type Guarantee = BestEffort;
     type Committable = ();
     type Writer = TallyWriter<T, F>;
     type Committer = NoCommit;

@@ -10,6 +10,7 @@ use millstream_core::{record::Record, time::Timestamp};
 use millstream_runtime::{
     failure::Failure,
     sink::{Committer, Prepare, Prepared, Sink, SinkContext, SinkWriter},
+    stream::ExactlyOnce,
 };
 
 /// How many records are kept unless [`Collect::limit`] says otherwise.
@@ -116,6 +117,7 @@ pub struct CollectSink<T>(Collect<T>);
 
 impl<T: Record> Sink for CollectSink<T> {
     type In = T;
+    type Guarantee = ExactlyOnce;
     type Committable = Batch<T>;
     type Writer = CollectWriter<T>;
     type Committer = CollectCommitter<T>;

@@ -484,8 +484,9 @@ mod tests {
         seen.sort_unstable();
         assert!(seen.windows(2).all(|pair| pair[0] < pair[1]));
         // All that is missing is still to come.
-        let to_come =
-            |index: &u64| positions.iter().flatten().any(|(next, _, step)| index >= next && (index - next) % step == 0);
+        let to_come = |index: &u64| {
+            positions.iter().flatten().any(|(next, _, step)| index >= next && (index - next).is_multiple_of(*step))
+        };
         assert!((0..2_000).all(|index| to_come(&index) != seen.binary_search(&index).is_ok()));
     }
 }

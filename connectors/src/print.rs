@@ -15,6 +15,7 @@ use millstream_runtime::{
     env::{Env, blocking},
     failure::Failure,
     sink::{NoCommit, Prepare, Prepared, Sink, SinkContext, SinkWriter},
+    stream::AtLeastOnce,
 };
 
 /// How much text a subtask gathers before it must be written.
@@ -49,6 +50,7 @@ impl<T: Record> Print<T> {
 
 impl<T: Record> Sink for Print<T> {
     type In = T;
+    type Guarantee = AtLeastOnce;
     type Committable = ();
     type Writer = PrintWriter<T>;
     type Committer = NoCommit;

@@ -49,13 +49,16 @@ impl Failure {
         Self { message: message.into(), hint: None, operator: None, location: None, cancelled: false }
     }
 
-    /// An error of the outside world, with all its causes.
+    /// An error of the outside world, with all its causes; those that an error has told itself are not told again.
     pub fn from_error(error: impl Error) -> Self {
         let mut message = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
-            message.push_str(": ");
-            message.push_str(&cause.to_string());
+            let told = cause.to_string();
+            if !message.contains(&told) {
+                message.push_str(": ");
+                message.push_str(&told);
+            }
             source = cause.source();
         }
         Self::new(message)

@@ -5,7 +5,7 @@ use std::future::Future;
 use millstream_core::{record::Record, time::Timestamp};
 
 pub use crate::source::ConnectorContext as SinkContext;
-use crate::{env::Instant, failure::Failure};
+use crate::{env::Instant, failure::Failure, stream::Guarantee};
 
 /// Where records go.
 #[diagnostic::on_unimplemented(
@@ -16,6 +16,11 @@ use crate::{env::Instant, failure::Failure};
 pub trait Sink: Send + Sync + 'static {
     /// What it takes.
     type In: Record;
+    /// What it can promise in a job with checkpoints: [`ExactlyOnce`](crate::stream::ExactlyOnce) if it is *transactional*, so that what it writes can be seen
+    /// when it is committed and not before, or *idempotent*, so that what is written again takes the place of what was there;
+    /// [`AtLeastOnce`](crate::stream::AtLeastOnce) if it is only sure that every record has been written when [`SinkWriter::prepare`] is done;
+    /// [`BestEffort`](crate::stream::BestEffort) if it is not.
+    type Guarantee: Guarantee;
     /// What a writer hands over to be committed: a record, since it becomes part of checkpoints.
     type Committable: Record;
     /// Writes; one per subtask.
@@ -190,6 +195,23 @@ pub trait Committer: Send + 'static {
         committables: &[Self::Committable],
         states: &[Self::State],
     ) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// The job goes on from an older checkpoint than its last one, which cannot be read any more: takes back what was made visible by checkpoints after the
+    /// one of this number, so that it does not become visible twice. What `committables` and `states` name is needed again. Called before
+    /// [`Committer::recover`]; must be idempotent. False if the sink cannot: then a job that promises exactly once does not go back.
+    ///
+    /// # Errors
+    ///
+    /// A failure fails the attempt.
+    fn take_back(
+        &mut self,
+        after: u64,
+        committables: &[Self::Committable],
+        states: &[Self::State],
+    ) -> impl Future<Output = Result<bool, Failure>> + Send {
+        let _ = (after, committables, states);
+        std::future::ready(Ok(false))
+    }
 
     /// Makes it visible. `last` is true if the job has ended well and nothing will follow. Must be idempotent: after a crash the same
     /// committables come again, and what is visible already is done. What is neither there to be made visible nor visible is an error.

@@ -16,7 +16,7 @@ use console::{Called, HERE, call};
 use millstream_runtime::{
     cli::{self, Console, Screen, World},
     registry::{JobEntry, augment_none, build_without},
-    stream::{ExactlyOnce, Job, Replayable, Stream},
+    stream::{AtLeastOnce, Job, Replayable, Stream},
 };
 use serde_json::Value;
 use support::{Count, Numbers};
@@ -25,7 +25,7 @@ static COUNTED: AtomicU64 = AtomicU64::new(0);
 
 impl Replayable for Numbers {}
 
-fn endless(job: &mut Job<ExactlyOnce>) {
+fn endless(job: &mut Job<AtLeastOnce>) {
     job.source(Numbers(None)).sink(Count { records: &COUNTED, fail_at: None });
 }
 
@@ -97,8 +97,8 @@ fn a_running_job_is_watched_and_steered() {
     assert!(status["records_read"].is_u64() && status["chains"][0]["source"] == true, "{status}");
 
     done(
-        &on(checkpoints, &["set", "checkpoint.timeout=20s", "checkpoint.retained=5"]),
-        "checkpoint.timeout = 20s\ncheckpoint.retained = 5\n",
+        &on(checkpoints, &["set", "checkpoint.timeout=20s", "checkpoint.min-pause=5ms"]),
+        "checkpoint.timeout = 20s\ncheckpoint.min-pause = 5ms\n",
     );
     failed(
         &on(checkpoints, &["set", "memory=1GiB"]),
@@ -111,6 +111,16 @@ fn a_running_job_is_watched_and_steered() {
     let report = json(&ended);
     assert_eq!((ended.code, &report["ending"], &report["checkpoints"]["completed"]), (0, &"stopped".into(), &2.into()));
     failed(&on(checkpoints, &["status"]), "there is no `control.sock`");
+
+    let inspect = |more: &[&str]| {
+        let dir = checkpoints.to_str().expect("the path is text");
+        call(&[&ENDLESS], &[&["checkpoint", "inspect", dir], more].concat())
+    };
+    let seen = inspect(&[]);
+    assert!(seen.code == 0 && seen.out.starts_with("checkpoints of the job `endless`\n"), "{}{}", seen.out, seen.err);
+    let seen = json(&inspect(&["--json"]));
+    let checkpoint = seen["entries"].as_array().and_then(|entries| entries.last()).expect("there are entries");
+    assert_eq!((&checkpoint["entry"], &checkpoint["checkpoint"]), (&seen["newest"], &2.into()));
 
     let again = run(checkpoints, &[]);
     assert_eq!(json(&on(checkpoints, &["status", "--json"]))["restored"], 2);
@@ -134,11 +144,21 @@ fn without_a_job_every_command_says_so() {
 }
 
 #[test]
+fn a_directory_without_checkpoints_is_inspected_too() {
+    let dir = tempfile::tempdir().expect("there is a directory for temporary files");
+    let inspect = |dir: &Path| call(&[&ENDLESS], &["checkpoint", "inspect", dir.to_str().expect("the path is text")]);
+    done(&inspect(dir.path()), "there are no checkpoints\n");
+    failed(&inspect(&dir.path().join("missing")), "missing");
+}
+
+#[test]
 fn wrong_usage_is_refused_before_anybody_is_asked() {
     for (args, says) in [
         (["status"].as_slice(), "<DIR>"),
         (&["set", "dir"], "<KEY=VALUE>..."),
         (&["set", "dir", "checkpoint.interval"], "a key and a value are expected, as in `checkpoint.interval=2s`"),
+        (&["checkpoint", "inspect"], "<DIR>"),
+        (&["checkpoint", "a", "inspect"], "the subcommand 'inspect' cannot be used with"),
         (&["stop", "a", "b"], "unexpected argument 'b'"),
     ] {
         let called = call(&[&ENDLESS], args);

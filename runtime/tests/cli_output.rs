@@ -223,7 +223,7 @@ Commands:
   jobs         List the jobs of this binary
   config       Show the settings, where each comes from, and what they are for
   status       Show how a running job is: its restarts and checkpoints
-  checkpoint   Let a running job make a checkpoint now, and wait for it
+  checkpoint   Let a running job make a checkpoint now, and wait for it; or inspect those there are
   stop         Stop a running job with a checkpoint; started again, it goes on from there
   set          Give a running job other settings, for as long as it runs
   completions  Write a completion script for a shell

@@ -16,7 +16,7 @@ use std::{
 use console::{Called, HERE, call};
 use millstream_runtime::{
     registry::{JobEntry, augment_none, build_without},
-    stream::{ExactlyOnce, Job, Replayable, Stream},
+    stream::{AtLeastOnce, Job, Replayable, Stream},
 };
 use support::{Count, Numbers};
 
@@ -32,7 +32,7 @@ fn long(job: &mut Job) {
 
 impl Replayable for Numbers {}
 
-fn kept(job: &mut Job<ExactlyOnce>) {
+fn kept(job: &mut Job<AtLeastOnce>) {
     job.source(Numbers(Some(u64::MAX))).sink(Count { records: &COUNTED, fail_at: None });
 }
 

@@ -565,7 +565,7 @@ async fn last_start(memory: &InMemory) -> Led {
 #[test]
 fn committed_checkpoints_form_one_line() {
     let full = std::env::var_os("MILLSTREAM_TEST_BUDGET").is_some_and(|budget| budget == "full");
-    let seeds = if full { 30_000 } else { 600 };
+    let seeds = if full { 30_000 } else { 400 };
     let mut tally = Tally::default();
     for seed in 0..seeds {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| simulate(seed, &mut tally))) {

@@ -146,10 +146,15 @@ impl SimDisk {
 
 fn apply(names: &mut BTreeMap<PathBuf, usize>, changes: &[(PathBuf, Option<usize>)]) {
     for (path, node) in changes {
-        match node {
-            Some(node) => names.insert(path.clone(), *node),
-            None => names.remove(path),
-        };
+        if let Some(node) = node {
+            names.insert(path.clone(), *node);
+            continue;
+        }
+        // With a directory goes what is in it: one that is made in its place is another one.
+        let below = names.range(path.clone()..).map(|(name, _)| name).take_while(|name| name.starts_with(path));
+        for name in below.cloned().collect::<Vec<_>>() {
+            names.remove(&name);
+        }
     }
 }
 
@@ -467,6 +472,6 @@ mod tests {
         assert_eq!(disk.remove_empty_dir(path("/a/b")).unwrap_err().kind(), io::ErrorKind::DirectoryNotEmpty);
         assert_eq!(disk.tree(path("/")), [path("/a/b/file")]);
         disk.remove_dir(path("/a")).unwrap();
-        assert_eq!(disk.tree(path("/")), [path(""); 0]);
+        assert!(disk.tree(path("/")).is_empty());
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     support::{fails, parallel, run, seeds, sorted},
 };
 
-type Numbers = Sealed<u64, NoTime>;
+type Numbers = Sealed<u64, NoTime, BestEffort>;
 
 /// Numbers 0 to 999, in eight splits.
 fn numbers(job: &mut Job) -> Numbers {

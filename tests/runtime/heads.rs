@@ -21,8 +21,8 @@ use crate::{
 const STEP_RECORDS: usize = 3;
 
 /// Tags what comes from the left with `l`, from the right with `r`. It takes a whole batch, waits a while, then pushes a few records in each step.
-struct Tagging {
-    panics: bool,
+pub(crate) struct Tagging {
+    pub(crate) panics: bool,
 }
 
 impl Plan for Tagging {
@@ -47,7 +47,7 @@ impl Plan for Tagging {
     }
 }
 
-struct TaggingHead<N> {
+pub(crate) struct TaggingHead<N> {
     env: Arc<dyn Env>,
     batches: Counter,
     /// How often all inputs were idle.

@@ -2,10 +2,12 @@
 #![allow(clippy::disallowed_methods, reason = "tests stand outside of the engine")]
 
 mod chains;
+mod checkpoints;
 mod errors;
 mod event_time;
 mod failures;
 mod graphs;
+mod guarantees;
 mod heads;
 mod keyed;
 mod memory;

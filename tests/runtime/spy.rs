@@ -66,6 +66,7 @@ impl Spy {
 
 impl Sink for Spy {
     type In = u64;
+    type Guarantee = ExactlyOnce;
     type Committable = u64;
     type Writer = SpyWriter;
     type Committer = SpyCommitter;

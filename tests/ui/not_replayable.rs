@@ -34,7 +34,7 @@ impl Source for Noise {
 
 #[job]
 fn exact(job: &mut Job<ExactlyOnce>) {
-    job.source(Noise).sink(print());
+    job.source(Noise).sink(collect().sink());
 }
 
 fn main() {}

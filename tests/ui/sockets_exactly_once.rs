@@ -4,7 +4,7 @@ use millstream::prelude::*;
 
 #[job]
 fn exact(job: &mut Job<ExactlyOnce>) {
-    job.source(SocketLines::connect("127.0.0.1:9181")).sink(print());
+    job.source(SocketLines::connect("127.0.0.1:9181")).sink(TextFiles::write("out"));
 }
 
 fn main() {}

@@ -56,6 +56,18 @@ impl Committer for FileCommitter {
         recovered.await
     }
 
+    async fn take_back(&mut self, after: u64, parts: &[FilePart], open: &[OpenPart]) -> Result<bool, Failure> {
+        let kept = parts.iter().map(|(staged, _)| staged).chain(open.iter().map(|(staged, ..)| staged));
+        let kept: HashSet<String> = kept.cloned().collect();
+        self.under_way.ended().await;
+        let (env, place) = (Arc::clone(&self.env), self.place.clone());
+        let taken = self.under_way.start(&*self.env, move || {
+            place.make(env.files())?;
+            place.take_back(env.files(), after, &kept)
+        });
+        taken.await.map(|()| true)
+    }
+
     async fn commit(&mut self, parts: Vec<FilePart>, last: bool) -> Result<(), Failure> {
         if parts.is_empty() && !last {
             return Ok(());
@@ -110,12 +122,7 @@ fn commit(
         appeared.extend(make_directories(files, directory).unwrap_or_default().into_iter().rev());
     }
     let ways: BTreeSet<_> = directories.iter().flat_map(|directory| way(place, directory)).collect();
-    for directory in ways {
-        match files.sync_dir(directory) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {} // another committer has removed it: it will be made again
-            synced => synced.map_err(|error| cannot_write(directory, &error))?,
-        }
-    }
+    ways.into_iter().try_for_each(|directory| sync_if_there(files, directory))?;
     for (from, to) in &renames {
         name_part(files, place, from, to, appeared)?;
     }
@@ -131,9 +138,10 @@ fn commit(
     Ok(())
 }
 
-/// The directories that lead to one of a part. They are synced before anything is in there: a part that has its name and is in no directory is lost.
-fn way<'a>(place: &'a Place, directory: &'a Path) -> impl Iterator<Item = &'a Path> {
-    directory.ancestors().skip(1).take_while(|above| above.starts_with(place.directory()))
+/// The directories of the sink that lead to something. Those that lead to the directory of a part are synced before the part is in there: one that has its
+/// name and is in no directory is lost.
+fn way<'a>(place: &'a Place, to: &'a Path) -> impl Iterator<Item = &'a Path> {
+    to.ancestors().skip(1).take_while(|above| above.starts_with(place.directory()))
 }
 
 /// Gives a part its final name, unless it has it.
@@ -157,7 +165,10 @@ fn name_part(
         });
         attempts += 1;
         match moved {
-            Ok(true) => return Ok(appeared.push(to.to_path_buf())),
+            Ok(true) => {
+                appeared.push(to.to_path_buf());
+                return Ok(());
+            }
             Ok(false) => return Ok(()),
             // The committer of another subtask has removed the directory, which the parts of an earlier run had left empty.
             Err(error)
@@ -183,15 +194,17 @@ fn mark(files: &dyn Files, place: &Place) -> io::Result<()> {
 
 /// Removes the output of other runs: first what says that it is complete. Other committers may be at it, too.
 fn remove_others(files: &dyn Files, place: &Place) -> Result<(), Failure> {
-    for path in place.output_of_others(files)? {
-        match files.remove(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(cannot_write(&path, &error)),
+    let others = place.output_of_others(files)?;
+    for path in &others.output {
+        match files.remove(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(cannot_write(path, &error)),
             _ => {}
         }
         let partition = path.ancestors().skip(1).take_while(|directory| *directory != place.directory());
         remove_empty(files, partition);
     }
-    Ok(())
+    // What is gone, be it by an attempt that died in here, must not come back beside parts that have appeared.
+    others.directories.iter().try_for_each(|directory| sync_if_there(files, directory))
 }
 
 /// Gives a part its final name. False if that was done before.
@@ -218,6 +231,14 @@ fn gone(from: &Path, to: &Path) -> Failure {
         "put it back and resume the job, or begin anew without its checkpoints. Leave the parts of a job that runs where they are until its next \
          checkpoint is complete: after a failure it commits those of the last one again",
     )
+}
+
+/// One that is missing was removed, by this committer or by another: it will be made again if it is needed.
+fn sync_if_there(files: &dyn Files, directory: &Path) -> Result<(), Failure> {
+    match files.sync_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        synced => synced.map_err(|error| cannot_write(directory, &error)),
+    }
 }
 
 fn sync(files: &dyn Files, directory: &Path) -> Result<(), Failure> {

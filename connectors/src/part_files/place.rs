@@ -40,11 +40,13 @@ pub(super) struct Place {
     directory: PathBuf,
     /// Tells this run of a job from all others; the same after a restart from a checkpoint.
     run: u64,
+    /// The run may be restarted from a checkpoint, and then find what it has left.
+    restarts: bool,
 }
 
 impl Place {
-    pub(super) fn new(directory: PathBuf, run: u64) -> Self {
-        Self { directory, run }
+    pub(super) fn new(directory: PathBuf, run: u64, restarts: bool) -> Self {
+        Self { directory, run, restarts }
     }
 
     /// Where the parts go.
@@ -68,6 +70,9 @@ impl Place {
 
     /// True if the marker says that the output of this very run is complete.
     pub(super) fn is_complete(&self, files: &dyn Files) -> bool {
+        if !self.restarts {
+            return false;
+        }
         let mut marked = String::new();
         let read = files.open(&self.success()).map(|file| file.take(MARKER_BYTES).read_to_string(&mut marked));
         matches!(read, Ok(Ok(_))) && marked == self.mark()
@@ -165,7 +170,7 @@ impl Place {
 
     /// True if this run, which may be a job that has been restarted, has been here before.
     pub(super) fn is_own(&self, files: &dyn Files) -> bool {
-        files.is_dir(&self.staging()) || self.is_complete(files)
+        self.restarts && (files.is_dir(&self.staging()) || self.is_complete(files))
     }
 
     /// True if this run has removed the output of others.
@@ -191,42 +196,94 @@ impl Place {
     }
 
     /// What other runs left: first the marker, then parts. What this run left before a restart is its own.
-    pub(super) fn output_of_others(&self, files: &dyn Files) -> Result<Vec<PathBuf>, Failure> {
-        let mut found = Vec::new();
+    pub(super) fn output_of_others(&self, files: &dyn Files) -> Result<Found, Failure> {
+        let mut found = Found::default();
         if files.is_dir(&self.directory) {
-            let mut entries = 0;
-            let there = list(files, &self.directory, &mut entries)?;
-            found.extend(there.iter().filter(|path| name_of(path) == SUCCESS && !self.is_complete(files)).cloned());
-            self.parts_of_others(files, there, PARTITION_DEPTH_LIMIT, &mut entries, &mut found)?;
+            let there = list(files, &self.directory, &mut found.entries)?;
+            let marker = there.iter().filter(|path| name_of(path) == SUCCESS && !self.is_complete(files));
+            found.output.extend(marker.cloned());
+            found.directories.push(self.directory.clone());
+            let own = self.own_prefix();
+            find(files, there, PARTITION_DEPTH_LIMIT, &|name: &str| !name.starts_with(&own), &mut found)?;
         }
         Ok(found)
     }
 
-    fn parts_of_others(
-        &self,
-        files: &dyn Files,
-        there: Vec<PathBuf>,
-        depth: usize,
-        entries: &mut usize,
-        found: &mut Vec<PathBuf>,
-    ) -> Result<(), Failure> {
-        let own = format!("{PART_PREFIX}{:016x}-", self.run);
-        for path in there {
-            let name = name_of(&path);
-            if is_part(name) {
-                if !name.starts_with(&own) {
-                    found.push(path);
-                }
-            } else if depth > 0 && !name.starts_with('.') && files.is_dir(&path) {
-                let inner = list(files, &path, entries)?;
-                // A directory with a marker or a staging directory of its own is that of another sink.
-                if !inner.iter().any(|path| name_of(path) == SUCCESS || name_of(path).starts_with(STAGING_PREFIX)) {
-                    self.parts_of_others(files, inner, depth - 1, entries, found)?;
-                }
+    /// How the names of this run's parts begin.
+    fn own_prefix(&self) -> String {
+        format!("{PART_PREFIX}{:016x}-", self.run)
+    }
+
+    /// Takes back what this run has committed by checkpoints after this one: parts go back to where they were staged, or are removed, unless they are kept.
+    pub(super) fn take_back(&self, files: &dyn Files, after: u64, kept: &HashSet<String>) -> Result<(), Failure> {
+        if !files.is_dir(&self.directory) {
+            return Ok(());
+        }
+        let prefix = self.own_prefix();
+        let is_later = |name: &str| split_name(&prefix, name).is_some_and(|(checkpoint, _)| checkpoint > after);
+        let mut found = Found { directories: vec![self.directory.clone()], ..Found::default() };
+        let there = list(files, &self.directory, &mut found.entries)?;
+        find(files, there, PARTITION_DEPTH_LIMIT, &is_later, &mut found)?;
+        if self.is_complete(files) {
+            files.remove(&self.success()).map_err(|error| cannot_write(&self.success(), &error))?;
+        }
+        for path in found.output {
+            let Some((_, own)) = split_name(&prefix, name_of(&path)) else { continue };
+            let staged = format!("{}/{own}", self.staging_name());
+            let taken = match kept.contains(&staged) {
+                true => files.rename(&path, &self.directory.join(&staged)),
+                false => files.remove(&path),
+            };
+            taken.map_err(|error| cannot_write(&path, &error))?;
+        }
+        // All of them: an attempt that died in here may have taken back what this one does not find.
+        found
+            .directories
+            .iter()
+            .try_for_each(|directory| files.sync_dir(directory).map_err(|error| cannot_write(directory, &error)))
+    }
+}
+
+/// The checkpoint in the name of a part, and what it was called when it was staged.
+fn split_name<'n>(prefix: &str, name: &'n str) -> Option<(u64, &'n str)> {
+    let (checkpoint, own) = name.strip_prefix(prefix)?.split_once('-')?;
+    Some((checkpoint.parse().ok()?, own))
+}
+
+/// What was looked for below the directory of a sink.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) output: Vec<PathBuf>,
+    /// The directories that may hold output, whether they do or not.
+    pub(super) directories: Vec<PathBuf>,
+    /// How many files and directories were looked at.
+    entries: usize,
+}
+
+/// Finds the parts whose names are wanted.
+fn find(
+    files: &dyn Files,
+    there: Vec<PathBuf>,
+    depth: usize,
+    wanted: &dyn Fn(&str) -> bool,
+    found: &mut Found,
+) -> Result<(), Failure> {
+    for path in there {
+        let name = name_of(&path);
+        if is_part(name) {
+            if wanted(name) {
+                found.output.push(path);
+            }
+        } else if depth > 0 && !name.starts_with('.') && files.is_dir(&path) {
+            let inner = list(files, &path, &mut found.entries)?;
+            // A directory with a marker or a staging directory of its own is that of another sink.
+            if !inner.iter().any(|path| name_of(path) == SUCCESS || name_of(path).starts_with(STAGING_PREFIX)) {
+                find(files, inner, depth - 1, wanted, found)?;
+                found.directories.push(path);
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 fn list(files: &dyn Files, directory: &Path, entries: &mut usize) -> Result<Vec<PathBuf>, Failure> {
@@ -290,7 +347,7 @@ mod tests {
 
     #[test]
     fn parts_are_known_by_their_names() {
-        let place = Place::new("out".into(), 0x2a);
+        let place = Place::new("out".into(), 0x2a, true);
         let (staged, name) = place.part(place.staged("00001", 7, "csv.gz"), "a/b", 0);
         assert_eq!(staged, ".staging-000000000000002a/00001-000007.csv.gz");
         assert_eq!(name, "a/b/part-000000000000002a-00001-000007.csv.gz");

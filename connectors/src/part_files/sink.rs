@@ -7,6 +7,7 @@ use millstream_runtime::{
     failure::Failure,
     operator::{Annotated, KeyFn},
     sink::{Sink, SinkContext},
+    stream::ExactlyOnce,
 };
 
 use super::{
@@ -160,12 +161,13 @@ impl<F: WriteFormat, P: Partitioning<F::In>> FileSink<F, P> {
     }
 
     fn place(&self, cx: &SinkContext) -> Place {
-        Place::new(self.directory.clone(), cx.run())
+        Place::new(self.directory.clone(), cx.run(), cx.checkpoints())
     }
 }
 
 impl<F: WriteFormat, P: Partitioning<F::In>> Sink for FileSink<F, P> {
     type In = F::In;
+    type Guarantee = ExactlyOnce;
     type Committable = FilePart;
     type Writer = FileWriter<F, P>;
     type Committer = FileCommitter;
@@ -179,7 +181,7 @@ impl<F: WriteFormat, P: Partitioning<F::In>> Sink for FileSink<F, P> {
         if place.is_own(files) {
             return place.make(files); // a job that goes on has been checked before, and what is there is its own
         }
-        if let Some(old) = place.output_of_others(files)?.first()
+        if let Some(old) = place.output_of_others(files)?.output.first()
             && !self.overwrite
         {
             return Err(Failure::new(format!(

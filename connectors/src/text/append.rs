@@ -12,6 +12,7 @@ use millstream_runtime::{
     env::{Env, Files, WriteFile, blocking},
     failure::Failure,
     sink::{NoCommit, Prepare, Prepared, Sink, SinkContext, SinkWriter},
+    stream::AtLeastOnce,
 };
 
 use super::format::append_line;
@@ -41,6 +42,7 @@ impl AppendSink {
 
 impl Sink for AppendSink {
     type In = String;
+    type Guarantee = AtLeastOnce;
     type Committable = ();
     type Writer = AppendWriter;
     type Committer = NoCommit;

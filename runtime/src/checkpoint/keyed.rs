@@ -308,9 +308,9 @@ impl<R: RowKey, V: Record> Snapshots<R, V> {
         self.env.step("state is read back");
         for part in &parts {
             let loaded = store.checkpoints().load::<R, V>(part, self.groups, |_, block| each(block)).await;
-            loaded.map_err(|error| {
-                Failure::from_error(error).with_hint("begin anew with `--fresh` if nothing else helps")
-            })?;
+            if let Err(error) = loaded {
+                return Err(if error.is_damage() { store.reject(error).await } else { store.failure(error) });
+            }
         }
         // What a subtask with the same groups had stored goes on to count; what others had is written anew.
         if let [part] = &parts[..]
@@ -400,9 +400,9 @@ async fn write<R: RowKey, V: Record>(
                     });
                     let result;
                     (writer, out, result) = encoded.await;
-                    result.map_err(Failure::from_error)?;
+                    result.map_err(|error| store.failure(error))?;
                     for piece in out.drain(..) {
-                        upload.push(piece).await.map_err(Failure::from_error)?;
+                        upload.push(piece).await.map_err(|error| store.failure(error))?;
                     }
                 }
                 Some(Piece::End) => break,
@@ -414,7 +414,7 @@ async fn write<R: RowKey, V: Record>(
             return Ok(None);
         }
         for piece in out {
-            upload.push(piece).await.map_err(Failure::from_error)?;
+            upload.push(piece).await.map_err(|error| store.failure(error))?;
         }
         Ok(Some(summary))
     }
@@ -426,7 +426,7 @@ async fn write<R: RowKey, V: Record>(
         }
         Ok(Some(summary)) => {
             let name = upload.name().to_owned();
-            let bytes = upload.finish().await.map_err(Failure::from_error)?;
+            let bytes = upload.finish().await.map_err(|error| store.failure(error))?;
             let rows = summary.rows + summary.tombstones;
             Ok(Some(SegmentRef { name, bytes, rows, full: kind == SnapshotKind::Full }))
         }

@@ -136,11 +136,12 @@ pub(super) fn parse_tool(args: &[OsString]) -> Result<Steering, Refusal> {
 
 /// A command on a running job.
 fn steering(name: &str, matches: &ArgMatches, root: &mut Command) -> Result<Steering, Refusal> {
-    let verb = match name {
-        "status" => Verb::Status,
-        "checkpoint" => Verb::Checkpoint,
-        "stop" => Verb::Stop,
-        _ => Verb::Set(values(matches).map_err(|message| wrong(root, name, message))?),
+    let (verb, matches) = match (name, matches.subcommand()) {
+        ("checkpoint", Some((_, matches))) => (Verb::Inspect, matches),
+        ("checkpoint", None) => (Verb::Checkpoint, matches),
+        ("status", _) => (Verb::Status, matches),
+        ("stop", _) => (Verb::Stop, matches),
+        _ => (Verb::Set(values(matches).map_err(|message| wrong(root, name, message))?), matches),
     };
     let dir = matches.get_one::<PathBuf>(DIR).expect("clap requires the directory").clone();
     Ok(Steering { verb, dir, json: wants_json(matches) })

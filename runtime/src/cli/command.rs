@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
 
-use super::plan::first_paragraph;
+use super::{
+    plan::first_paragraph,
+    table::{Align, aligned},
+};
 use crate::{
     registry::JobEntry,
     settings::{KEYS, Setting},
@@ -78,16 +81,23 @@ pub(super) fn steering(bin: &str) -> [Command; 4] {
         with_output(Command::new(name).about(about).disable_help_subcommand(true).arg(dir).arg(json("As JSON")))
     };
     let values = Arg::new(VALUES).value_name("KEY=VALUE").required(true).num_args(1..).action(ArgAction::Append);
-    let live: Vec<_> = KEYS.iter().filter(|key| key.live).map(|key| format!("  {}  {}", key.name, key.doc)).collect();
+    let live = KEYS.iter().filter(|key| key.live).map(|key| [format!("  {}", key.name), key.doc.to_owned()]);
+    let live = aligned([Align::Left; 2], &live.collect::<Vec<_>>());
     let set = command("set", "Give a running job other settings, for as long as it runs")
         .arg(values.help("What is set, and to what"))
         .after_help(format!(
             "What may be set:\n{}\n\nExample:\n  {bin} set checkpoints checkpoint.interval=2s",
             live.join("\n")
         ));
+    let inspect = command("inspect", "Show what is in a directory of checkpoints, whether or not a job runs there");
+    let checkpoint =
+        command("checkpoint", "Let a running job make a checkpoint now, and wait for it; or inspect those there are")
+            .args_conflicts_with_subcommands(true)
+            .subcommand_negates_reqs(true)
+            .subcommand(inspect);
     [
         command("status", "Show how a running job is: its restarts and checkpoints"),
-        command("checkpoint", "Let a running job make a checkpoint now, and wait for it"),
+        checkpoint,
         command("stop", "Stop a running job with a checkpoint; started again, it goes on from there"),
         set,
     ]

@@ -14,6 +14,7 @@ mod control;
 mod file;
 mod format;
 mod given;
+mod inspect;
 mod json;
 mod live;
 mod logs;

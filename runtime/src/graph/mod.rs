@@ -16,6 +16,7 @@ use crate::{
     checkpoint::restored::Restored,
     env::BoxFuture,
     failure::{Failure, Location},
+    local::sinks::From,
     operator::Operator,
     settings::Settings,
     source::{Boundedness, ConnectorContext},
@@ -260,7 +261,7 @@ pub(crate) trait DynCommitter: Send {
     fn commit(&mut self, what: Vec<Box<dyn Any + Send>>) -> BoxFuture<'_, Result<(), Failure>>;
     fn abort(&mut self) -> BoxFuture<'_, ()>;
     /// Clears up after dead attempts, and commits what the checkpoint holds that the job goes on from.
-    fn recover(&mut self, restored: Restored, last: bool) -> BoxFuture<'_, Result<(), Failure>>;
+    fn recover(&mut self, restored: Restored, from: &From) -> BoxFuture<'_, Result<(), Failure>>;
     /// Commits what the writers handed over at a checkpoint.
     fn commit_parts(&mut self, parts: Vec<ValuePart>, last: bool) -> BoxFuture<'_, Result<(), Failure>>;
 }

@@ -34,6 +34,7 @@ use crate::{
     env::{BoxFuture, Env, Instant},
     failure::Failure,
     graph::{JobGraph, VertexId},
+    settings::Settings,
     task::{
         contain::{Contained, contain},
         flag::Flag,
@@ -103,7 +104,7 @@ pub(super) struct Coordination {
     /// `None` without checkpoints.
     coordinator: Option<(Coordinator, Arc<JobStore>)>,
     progress: Progress,
-    settings: crate::settings::Settings,
+    settings: Settings,
     /// The reports to the checkpoint under way.
     gathered: BTreeMap<u64, BTreeMap<String, OperatorState>>,
     /// What is complete and has to be committed.
@@ -167,7 +168,10 @@ impl Coordination {
     }
 
     /// Runs the tasks; when one fails the others are stopped. The first failure is the job's.
-    pub(super) async fn run(mut self, requests: &mut mpsc::Receiver<Request>) -> (Result<End, Failure>, Vec<JobSink>) {
+    pub(super) async fn run(
+        mut self,
+        requests: &mut mpsc::Receiver<Request>,
+    ) -> (Result<End, Failure>, Vec<JobSink>, Settings) {
         let mut running = self.spawn();
         self.input(Input::Timer);
         while !running.is_empty() {
@@ -361,6 +365,8 @@ impl Coordination {
         let commands = coordinator.handle(self.env.now(), input);
         if !commands.is_empty() || closes {
             self.progress.checkpoints(coordinator.history());
+        } else {
+            self.progress.present(coordinator.history());
         }
         for command in commands {
             self.command(command);
@@ -425,14 +431,18 @@ impl Coordination {
         self.work.push(Box::pin(async move {
             let mut result = commit_checkpoint(&mut sinks, &operators, kind == CheckpointKind::Final, &*env).await;
             if result.is_ok() {
-                result = Contained::new(async { Ok(store.retain().await) }).await;
+                let retained = async {
+                    store.retain().await;
+                    Ok(())
+                };
+                result = Contained::new(retained).await;
             }
             Done::Committed { checkpoint, sinks, result }
         }));
     }
 
     /// What is under way when all tasks have ended: what may have been entered in the log has to be known, and commits must not be left in the middle.
-    async fn settle(mut self) -> (Result<End, Failure>, Vec<JobSink>) {
+    async fn settle(mut self) -> (Result<End, Failure>, Vec<JobSink>, Settings) {
         self.input(Input::Closed { reason: "the attempt has ended".to_owned() });
         self.coordinator = None;
         let mut unfinished = std::mem::take(&mut self.work);
@@ -444,7 +454,7 @@ impl Coordination {
                 }
             }
         }
-        (self.end.unwrap_or(Ok(End::Finished)), self.sinks)
+        (self.end.unwrap_or(Ok(End::Finished)), self.sinks, self.settings)
     }
 }
 

@@ -1,19 +1,20 @@
 //! A job from start to end: attempt after attempt, as its restart strategy allows, each from the last complete checkpoint.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 
 use futures::{
+    StreamExt,
     channel::mpsc,
     future::{Either, select},
 };
 use millstream_state::manifest::{CheckpointKind, Manifest};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{
     JobReport, RECORDS_SKIPPED, Request,
     coordination::{Coordination, End},
     deploy::Attempt,
-    sinks::{JobSink, abort_all, commit_all, recover_all},
+    sinks::{From, GoneBack, JobSink, abort_all, commit_all, recover_all},
     store::JobStore,
 };
 use crate::{
@@ -84,7 +85,8 @@ impl Driver {
             warn!(job = graph.name, "the job promises best effort, so it makes no checkpoints and starts empty");
         }
         if graph.has_checkpoints() {
-            let store = Contained::new(JobStore::open(&graph.name, &graph.settings.checkpoints, &self.env)).await?;
+            let opened = JobStore::open(&graph.name, &graph.settings.checkpoints, &self.env);
+            let store = Contained::new(opened).await?;
             self.run = store.run();
             self.store = Some(Arc::new(store));
         }
@@ -100,6 +102,11 @@ impl Driver {
                 Err(failure) if failure.is_cancelled() => return Err(failure),
                 Err(failure) => failure,
             };
+            if self.store.as_ref().is_some_and(|store| store.take_rejected()) {
+                // Not for the restart strategy to decide: each checkpoint that is kept is tried once at most.
+                error!(job = graph.name, error = %failure, "the checkpoint cannot be read: the one before is tried");
+                continue;
+            }
             if self.progress.completed() > completed {
                 restarts.on_stable();
             }
@@ -119,11 +126,29 @@ impl Driver {
                     let delay_ms = delay.as_millis() as u64;
                     warn!(job = graph.name, error = %failure, delay_ms, "the job has failed and is started again");
                     self.progress.failed(&failure);
-                    let sleep = self.env.sleep(delay);
-                    if let Either::Right(_) = select(sleep, std::pin::pin!(self.cancel.wait())).await {
-                        return Err(Failure::cancelled());
-                    }
+                    self.pause(delay).await?;
                 }
+            }
+        }
+    }
+
+    /// Waits until the job is to be started again.
+    async fn pause(&mut self, delay: Duration) -> Result<(), Failure> {
+        let mut sleep = self.env.sleep(delay);
+        let cancel = self.cancel.clone();
+        let mut cancelled = pin!(cancel.wait());
+        loop {
+            let waits = select(&mut sleep, &mut cancelled);
+            match select(waits, self.requests.next()).await {
+                Either::Left((Either::Left(_), _)) => return Ok(()),
+                Either::Left((Either::Right(_), _)) => return Err(Failure::cancelled()),
+                Either::Right((Some(request), _)) => {
+                    request.refuse("the job has failed and is about to be started again: ask again then")
+                }
+                Either::Right((None, waits)) => match waits.await {
+                    Either::Left(_) => return Ok(()),
+                    Either::Right(_) => return Err(Failure::cancelled()),
+                },
             }
         }
     }
@@ -165,7 +190,10 @@ impl Driver {
         }
         if self.store.is_some() {
             let of = |id: &str| Restored::of(restored.as_ref(), id);
-            recover_all(sinks, of, is_final, &*self.env).await?;
+            let to = restored.as_ref().map_or(0, |manifest| manifest.checkpoint);
+            let gone_back = self.store.as_ref().is_some_and(|store| store.wants_full());
+            let gone_back = gone_back.then_some(GoneBack { to, may_repeat: !graph.exactly_once });
+            recover_all(sinks, of, From { last: is_final, gone_back }, &*self.env).await?;
         }
         if is_final {
             info!(job = graph.name, "the job had ended before: its output is complete");
@@ -178,8 +206,9 @@ impl Driver {
         self.progress.deployed();
         info!(job = graph.name, tasks = deployed.tasks.len(), "job is deployed");
         let coordination = Coordination::new(self, graph, deployed, attempt, events, std::mem::take(sinks));
-        let (end, returned) = coordination.run(&mut self.requests).await;
+        let (end, returned, settings) = coordination.run(&mut self.requests).await;
         *sinks = returned;
+        graph.settings = settings; // what was set while it ran goes on to hold
         if self.store.is_none() {
             let end = end?;
             commit_all(&graph.name, sinks).await?;

@@ -75,6 +75,16 @@ enum Request {
     Set { key: String, value: String, answer: oneshot::Sender<Result<(), String>> },
 }
 
+impl Request {
+    fn refuse(self, why: &str) {
+        // Nobody may be waiting any more.
+        let _ = match self {
+            Self::Checkpoint(answer) | Self::Stop(answer) => answer.send(Err(why.to_owned())).is_ok(),
+            Self::Set { answer, .. } => answer.send(Err(why.to_owned())).is_ok(),
+        };
+    }
+}
+
 impl fmt::Debug for JobHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JobHandle").field("name", &self.name).finish_non_exhaustive()

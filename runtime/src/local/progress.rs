@@ -90,6 +90,11 @@ impl Progress {
         self.lock().status.checkpoints = stats.clone();
     }
 
+    /// Subtasks have acknowledged the checkpoint that is being made.
+    pub(super) fn present(&self, history: &CheckpointHistory) {
+        self.lock().status.checkpoints.present.clone_from(&history.present);
+    }
+
     pub(super) fn status(&self) -> JobStatus {
         self.lock().status.clone()
     }

@@ -61,15 +61,33 @@ pub(super) async fn abort_all(sinks: &mut [JobSink]) {
     }
 }
 
+/// What a job goes on from, as sinks have to know it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct From {
+    /// The job had come to its end.
+    pub(crate) last: bool,
+    /// There were newer checkpoints, which cannot be read.
+    pub(crate) gone_back: Option<GoneBack>,
+}
+
+/// A job goes on from an older checkpoint than its last one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct GoneBack {
+    /// The checkpoint's number; 0 if it begins anew.
+    pub(crate) to: u64,
+    /// It promises no more than that each record counts at least once.
+    pub(crate) may_repeat: bool,
+}
+
 /// Clears up what dead attempts have left, and commits what the checkpoint that the job goes on from holds: that may not have been done, or only in part.
 pub(super) async fn recover_all(
     sinks: &mut [JobSink],
     restored: impl Fn(&str) -> Restored,
-    last: bool,
+    from: From,
     env: &dyn Env,
 ) -> Result<(), Failure> {
     for sink in sinks {
-        let recover = sink.committer.recover(restored(&sink.id), last);
+        let recover = sink.committer.recover(restored(&sink.id), &from);
         let recovered = Contained::new(async {
             env.step("sink recovers");
             recover.await?;
@@ -78,7 +96,7 @@ pub(super) async fn recover_all(
         })
         .await;
         recovered.map_err(|failure| sink.blame(failure))?;
-        sink.committed = last;
+        sink.committed = from.last;
     }
     Ok(())
 }

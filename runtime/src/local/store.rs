@@ -1,8 +1,12 @@
 //! The store of a job's checkpoints, as the job's driver and its subtasks use it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use futures::lock::Mutex;
@@ -18,12 +22,16 @@ use crate::{env::Env, failure::Failure, settings::CheckpointSettings};
 /// The checkpoints of a running job. The job is their only writer, until another process claims them.
 pub(crate) struct JobStore {
     checkpoints: CheckpointStore,
+    dir: PathBuf,
     leader: Mutex<Leader>,
     claim: u64,
     /// Numbers segments, so that no two of this claim have one name.
     segments: AtomicU64,
     next_checkpoint: AtomicU64,
     run: u64,
+    /// The entry of the checkpoint that the attempt goes on from, and why that cannot be read after all.
+    entry: AtomicU64,
+    rejected: AtomicBool,
     /// What is there already is not gone on from, until there is a checkpoint of this process.
     fresh: AtomicBool,
     wants_full: AtomicBool,
@@ -46,15 +54,18 @@ impl JobStore {
             run: env.random(),
             fresh: settings.fresh,
         };
-        let leader = checkpoints.claim(candidate).await.map_err(Failure::from_error)?;
+        let leader = checkpoints.claim(candidate).await.map_err(|error| in_dir(&dir, error))?;
         let (claim, run) = (leader.claim_number(), leader.run());
         Ok(Self {
             checkpoints,
+            dir,
             leader: Mutex::new(leader),
             claim,
             segments: AtomicU64::new(0),
             next_checkpoint: AtomicU64::new(1),
             run,
+            entry: AtomicU64::new(0),
+            rejected: AtomicBool::new(false),
             wants_full: AtomicBool::new(false),
             fresh: AtomicBool::new(settings.fresh),
         })
@@ -91,7 +102,7 @@ impl JobStore {
             return Ok(None);
         }
         let recovery = leader.recover().await.map_err(|error| {
-            Failure::from_error(error).with_hint("`--fresh` begins anew, without what is in the checkpoints")
+            self.failure(error).with_hint("`--fresh` begins anew, without what is in the checkpoints")
         })?;
         self.next_checkpoint.store(recovery.last_checkpoint + 1, Ordering::Relaxed);
         self.wants_full.store(!recovery.skipped.is_empty(), Ordering::Relaxed);
@@ -99,7 +110,29 @@ impl JobStore {
             warn!(%error, "what earlier attempts have left could not be removed");
         }
         env.step("checkpoints were read");
-        Ok(recovery.newest.map(|(_, manifest)| Arc::new(manifest)))
+        Ok(recovery.newest.map(|(entry, manifest)| {
+            self.entry.store(entry, Ordering::Relaxed);
+            Arc::new(manifest)
+        }))
+    }
+
+    /// The checkpoint that the attempt goes on from is damaged where nobody had looked: the next goes on from the one before.
+    pub(crate) async fn reject(&self, error: impl Error) -> Failure {
+        let failure = self.failure(error);
+        let reason = failure.message();
+        self.leader.lock().await.reject(self.entry.load(Ordering::Relaxed), reason);
+        self.rejected.store(true, Ordering::Relaxed);
+        failure
+    }
+
+    /// A failure of the store, with the place.
+    pub(crate) fn failure(&self, error: impl Error) -> Failure {
+        in_dir(&self.dir, error)
+    }
+
+    /// True, once, if the attempt has failed by a damaged checkpoint.
+    pub(super) fn take_rejected(&self) -> bool {
+        self.rejected.swap(false, Ordering::Relaxed)
     }
 
     /// Enters a checkpoint in the log: from then on it counts. Also says whether another process has taken the job over.
@@ -112,7 +145,7 @@ impl JobStore {
             }
             Err(error) => {
                 let deposed = matches!(error, CommitError::Deposed { .. });
-                (Err(Failure::from_error(error)), deposed)
+                (Err(self.failure(error)), deposed)
             }
         }
     }
@@ -128,4 +161,8 @@ impl JobStore {
     pub(super) fn next_checkpoint(&self) -> u64 {
         self.next_checkpoint.load(Ordering::Relaxed)
     }
+}
+
+fn in_dir(dir: &Path, error: impl Error) -> Failure {
+    Failure::new(format!("{} (in the checkpoints in {})", Failure::from_error(error).message(), dir.display()))
 }

@@ -20,7 +20,7 @@ use crate::{
     exchange::output::fail,
     failure::Failure,
     graph::{DynCommitter, OperatorInfo, SinkDriver},
-    local::sinks::{COMMITTABLES_STATE, WRITERS_STATE},
+    local::sinks::{COMMITTABLES_STATE, From, GoneBack, WRITERS_STATE},
     metrics::TaskMetrics,
     operator::{Push, Signal, Stage, Wait},
     sink::{Committer, Prepare, Prepared, Sink, SinkContext, SinkWriter, StateOf},
@@ -232,10 +232,17 @@ impl<C: Committer> DynCommitter for Erased<C> {
         Box::pin(self.0.abort())
     }
 
-    fn recover(&mut self, restored: Restored, last: bool) -> BoxFuture<'_, Result<(), Failure>> {
+    fn recover(&mut self, restored: Restored, from: &From) -> BoxFuture<'_, Result<(), Failure>> {
+        let From { last, gone_back } = *from;
         Box::pin(async move {
             let committables = restored.all::<C::Committable>(COMMITTABLES_STATE)?;
             let states = restored.all::<C::State>(WRITERS_STATE)?;
+            if let Some(GoneBack { to, may_repeat }) = gone_back
+                && !self.0.take_back(to, &committables, &states).await?
+                && !may_repeat
+            {
+                return Err(no_way_back(to));
+            }
             self.0.recover(&committables, &states).await?;
             if committables.is_empty() && !last {
                 return Ok(());
@@ -256,4 +263,15 @@ impl<C: Committer> DynCommitter for Erased<C> {
             self.0.commit(committables, last).await
         })
     }
+}
+
+/// Why a job that promises exactly once does not go on.
+fn no_way_back(to: u64) -> Failure {
+    Failure::new(format!(
+        "the newest checkpoint cannot be read, and the sink cannot take back what it has committed since checkpoint {to}: it would be written twice"
+    ))
+    .with_hint(
+        "restore the newest checkpoint from a backup; or begin anew with `--fresh`, and with other directories for the output; or let the job be \
+         `Job<AtLeastOnce>`, which may write it twice",
+    )
 }

@@ -16,7 +16,7 @@ pub struct CheckpointSettings {
     pub timeout: Duration,
     /// So many checkpoints in a row may fail; one more fails the job. Default 3, so that a disk that is full for a moment ends nothing.
     pub tolerated_failures: u32,
-    /// How many checkpoints are kept; older ones are removed. Default 3.
+    /// How many checkpoints are kept; older ones are removed. Default 3. Fixed while a job runs.
     pub retained: u32,
     /// Start anew though there is a checkpoint. What is there already is left until it falls out of those that are kept.
     pub fresh: bool,

@@ -192,7 +192,7 @@ pub static KEYS: &[Setting] = &[
         name: "checkpoint.retained",
         doc: "How many checkpoints are kept",
         shorthand: false,
-        live: true,
+        live: false,
         default: None,
         value: Value::Count(Field {
             from: 1,

@@ -35,7 +35,7 @@ impl<G: Guarantee> Job<G> {
 
     /// Begins a stream with a source.
     #[track_caller]
-    pub fn source<S>(&mut self, source: S) -> When<S::Split, Pipeline<From<S>, S::Time>>
+    pub fn source<S>(&mut self, source: S) -> When<S::Split, Pipeline<From<S>, S::Time, G>>
     where
         S: Source,
         S: SuitsGuarantee<G>,

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use millstream_core::{key::Key, record::Record};
 
-use super::{Chain, Plan, Sealed, Stream, TimeDomain};
+use super::{Chain, Guarantee, Plan, Sealed, Stream, TimeDomain};
 use crate::{
     exchange::partition::ByKey,
     failure::Location,
@@ -15,31 +15,33 @@ use crate::{
 
 /// A stream with a key. Windows and aggregates use it; any other operator takes it as a stream whose records are where their key is.
 #[must_use = "a stream that reaches no sink does nothing: end it with `.sink(..)`"]
-pub struct Keyed<P, K, Time> {
+pub struct Keyed<P, K, Time, G> {
     chain: Chain<P>,
     key: K,
     location: Location,
-    time: PhantomData<fn() -> Time>,
+    time: PhantomData<fn() -> (Time, G)>,
 }
 
-impl<P, K, Time> Keyed<P, K, Time> {
+impl<P, K, Time, G> Keyed<P, K, Time, G> {
     pub(crate) fn new(chain: Chain<P>, key: K, location: Location) -> Self {
         Self { chain, key, location, time: PhantomData }
     }
 }
 
-impl<P, K, Time> Stream for Keyed<P, K, Time>
+impl<P, K, Time, G> Stream for Keyed<P, K, Time, G>
 where
     P: Plan,
     K: KeyFn<P::Out>,
     Time: TimeDomain,
+    G: Guarantee,
 {
     type Out = P::Out;
     type Time = Time;
+    type Guarantee = G;
     type Plan = Input<P::Out>;
 
     fn into_chain(self) -> Chain<Input<P::Out>> {
-        let keyed: Sealed<P::Out, Time> = self.chain.partition(ByKey(self.key), self.location);
+        let keyed: Sealed<P::Out, Time, G> = self.chain.partition(ByKey(self.key), self.location);
         keyed.chain
     }
 
@@ -62,7 +64,7 @@ pub trait IsKeyed {
     #[doc(hidden)]
     type Proof;
 }
-impl<P, K, Time> IsKeyed for Keyed<P, K, Time> {
+impl<P, K, Time, G> IsKeyed for Keyed<P, K, Time, G> {
     type Proof = ();
 }
 
@@ -76,11 +78,12 @@ pub trait KeyedStream: Stream {
     fn into_keyed(self) -> (Chain<Self::Before>, Self::KeyFn);
 }
 
-impl<P, K, Time> KeyedStream for Keyed<P, K, Time>
+impl<P, K, Time, G> KeyedStream for Keyed<P, K, Time, G>
 where
     P: Plan,
     K: KeyFn<P::Out>,
     Time: TimeDomain,
+    G: Guarantee,
 {
     type Before = P;
     type KeyFn = K;

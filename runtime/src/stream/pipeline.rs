@@ -11,11 +11,12 @@ use millstream_core::{
 };
 
 use super::{
-    ByTime, EventTime, GivenTime, HasTimes, OwnTime, Plan, TimeDomain,
+    ByTime, EventTime, GivenTime, Guarantee, HasTimes, OwnTime, Plan, TimeDomain,
     keyed::{IsKeyed, KeyBy, Keyed},
     process::{Feeds, Processor},
     rejects::Rejects,
     rolling::{AtEndStream, RollingStream},
+    sink::check,
     windowed::Windowed,
 };
 use crate::{
@@ -48,13 +49,19 @@ pub struct Chain<P> {
 
 /// A stream: a chain under construction whose records may have event time.
 #[must_use = "a stream that reaches no sink does nothing: end it with `.sink(..)`"]
-pub struct Pipeline<P, Time> {
+pub struct Pipeline<P, Time, G> {
     pub(crate) chain: Chain<P>,
-    pub(crate) time: PhantomData<fn() -> Time>,
+    pub(crate) time: PhantomData<fn() -> (Time, G)>,
 }
 
 /// A stream whose type can be named: it begins behind an exchange. See [`Stream::sealed`].
-pub type Sealed<T, Time> = Pipeline<Input<T>, Time>;
+pub type Sealed<T, Time, G> = Pipeline<Input<T>, Time, G>;
+
+/// The stream of the same records behind an exchange.
+pub type Behind<S> = Sealed<<S as Stream>::Out, <S as Stream>::Time, <S as Stream>::Guarantee>;
+
+/// A stream of the same job and the same kind of time with another plan.
+pub type Planned<S, P> = Pipeline<P, <S as Stream>::Time, <S as Stream>::Guarantee>;
 
 /// Never implemented. A stream has one consumer: to use it twice call [`Stream::fork`].
 ///
@@ -63,7 +70,7 @@ pub trait ForkToUseAStreamTwice {}
 
 /// A stream cannot be cloned; rustc reads the name of the bound to whoever tries.
 #[diagnostic::do_not_recommend]
-impl<P: ForkToUseAStreamTwice, Time> Clone for Pipeline<P, Time> {
+impl<P: ForkToUseAStreamTwice, Time, G> Clone for Pipeline<P, Time, G> {
     fn clone(&self) -> Self {
         unreachable!("no plan implements this bound")
     }
@@ -80,22 +87,23 @@ pub trait SameStream<S> {}
 #[diagnostic::do_not_recommend]
 impl<A: Stream, B: Stream<Out = A::Out, Time = A::Time>> SameStream<A> for B {}
 
-impl<P: Plan, Time: TimeDomain> Pipeline<P, Time> {
+impl<P: Plan, Time: TimeDomain, G: Guarantee> Pipeline<P, Time, G> {
     pub(crate) fn new(plan: P, draft: Draft) -> Self {
         Self { chain: Chain { plan, draft }, time: PhantomData }
     }
 }
 
-impl<T: Record, Time: TimeDomain> Sealed<T, Time> {
+impl<T: Record, Time: TimeDomain, G: Guarantee> Sealed<T, Time, G> {
     /// The stream that a draft with inputs reads.
     pub(crate) fn reading(draft: Draft) -> Self {
         Self::new(Input(PhantomData), draft)
     }
 }
 
-impl<P: Plan, Time: TimeDomain> Stream for Pipeline<P, Time> {
+impl<P: Plan, Time: TimeDomain, G: Guarantee> Stream for Pipeline<P, Time, G> {
     type Out = P::Out;
     type Time = Time;
+    type Guarantee = G;
     type Plan = P;
 
     fn into_chain(self) -> Chain<P> {
@@ -109,11 +117,11 @@ impl<P: Plan, Time: TimeDomain> Stream for Pipeline<P, Time> {
 
 impl<P: Plan> Chain<P> {
     /// Ends the chain with an exchange that looks at every record; the stream behind it.
-    pub(crate) fn partition<Time: TimeDomain>(
+    pub(crate) fn partition<Time: TimeDomain, G: Guarantee>(
         self,
         partition: impl Partition<P::Out>,
         location: Location,
-    ) -> Sealed<P::Out, Time> {
+    ) -> Sealed<P::Out, Time, G> {
         let reader = Draft::new(self.draft.graph());
         self.partition_to::<Time>(partition, location, &reader, 0);
         Sealed::reading(reader)
@@ -144,7 +152,7 @@ impl<P: Plan> Chain<P> {
     }
 
     /// Ends the chain with one output for all of `readers`, spread by whole buffers.
-    pub(crate) fn share<Time: TimeDomain>(self, kinds: &[EdgeKind]) -> Vec<Sealed<P::Out, Time>> {
+    pub(crate) fn share<Time: TimeDomain, G: Guarantee>(self, kinds: &[EdgeKind]) -> Vec<Sealed<P::Out, Time, G>> {
         let Self { plan, mut draft } = self;
         let output = draft.output();
         let readers = kinds.iter().map(|kind| draft.reader::<P::Out>(output, kind.clone())).collect::<Vec<_>>();
@@ -156,16 +164,17 @@ impl<P: Plan> Chain<P> {
         readers.into_iter().map(Sealed::reading).collect()
     }
 
-    fn share_once<Time: TimeDomain>(self, kind: EdgeKind) -> Sealed<P::Out, Time> {
+    fn share_once<Time: TimeDomain, G: Guarantee>(self, kind: EdgeKind) -> Sealed<P::Out, Time, G> {
         self.share(&[kind]).pop().expect("one kind makes one reader")
     }
 
     /// Ends the chain with two outputs, by a predicate.
-    fn split<F, Time>(self, predicate: F, location: Location) -> (Sealed<P::Out, Time>, Sealed<P::Out, Time>)
+    fn split<F, Time, G>(self, predicate: F, location: Location) -> (Sealed<P::Out, Time, G>, Sealed<P::Out, Time, G>)
     where
         F: for<'a> Fn(<P::Out as Record>::View<'a>) -> bool,
         F: Shippable,
         Time: TimeDomain,
+        G: Guarantee,
     {
         let Self { plan, mut draft } = self;
         let index = draft.operator(OperatorInfo::new("split", "", location));
@@ -231,6 +240,8 @@ pub trait Stream: Sized {
     type Out: Record;
     /// [`EventTime`] or [`NoTime`](super::NoTime).
     type Time: TimeDomain;
+    /// What the job promises that it belongs to.
+    type Guarantee: Guarantee;
     #[doc(hidden)]
     type Plan: Plan<Out = Self::Out>;
     #[doc(hidden)]
@@ -246,7 +257,7 @@ pub trait Stream: Sized {
 
     /// One record becomes one. The closure returns an owned record, or a `Result` of one.
     #[track_caller]
-    fn map<F, R>(self, call: F) -> When<R::Proof, Pipeline<Then<Self::Plan, Map<F, R>>, Self::Time>>
+    fn map<F, R>(self, call: F) -> When<R::Proof, Planned<Self, Then<Self::Plan, Map<F, R>>>>
     where
         F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> R,
         F: Shippable,
@@ -257,7 +268,7 @@ pub trait Stream: Sized {
 
     /// Keeps the records for which the closure returns true (or `Ok(true)`).
     #[track_caller]
-    fn filter<F, R>(self, call: F) -> When<R::Error, Pipeline<Then<Self::Plan, Filter<F, R>>, Self::Time>>
+    fn filter<F, R>(self, call: F) -> When<R::Error, Planned<Self, Then<Self::Plan, Filter<F, R>>>>
     where
         F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> R,
         F: Shippable,
@@ -268,7 +279,7 @@ pub trait Stream: Sized {
 
     /// One record becomes one or none.
     #[track_caller]
-    fn filter_map<F, R>(self, call: F) -> When<R::Proof, Pipeline<Then<Self::Plan, FilterMap<F, R>>, Self::Time>>
+    fn filter_map<F, R>(self, call: F) -> When<R::Proof, Planned<Self, Then<Self::Plan, FilterMap<F, R>>>>
     where
         F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> R,
         F: Shippable,
@@ -279,7 +290,7 @@ pub trait Stream: Sized {
 
     /// One record becomes any number: a `Vec`, an array, an `Option`, or [`each`](crate::operator::each) of an iterator.
     #[track_caller]
-    fn flat_map<F, R>(self, call: F) -> When<R::Proof, Pipeline<Then<Self::Plan, FlatMap<F, R>>, Self::Time>>
+    fn flat_map<F, R>(self, call: F) -> When<R::Proof, Planned<Self, Then<Self::Plan, FlatMap<F, R>>>>
     where
         F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> R,
         F: Shippable,
@@ -290,7 +301,7 @@ pub trait Stream: Sized {
 
     /// Looks at each record as it passes.
     #[track_caller]
-    fn inspect<F>(self, call: F) -> Pipeline<Then<Self::Plan, Inspect<F>>, Self::Time>
+    fn inspect<F>(self, call: F) -> Planned<Self, Then<Self::Plan, Inspect<F>>>
     where
         F: for<'a> Fn(<Self::Out as Record>::View<'a>),
         F: Shippable,
@@ -301,7 +312,7 @@ pub trait Stream: Sized {
     /// Puts in a function annotated with `#[map]`, `#[filter]`, `#[flat_map]` or `#[filter_map]`: `.then(clean)`. Unlike a closure it may return what borrows
     /// from its record.
     #[track_caller]
-    fn then<F, O, Via>(self, function: F) -> When<O::Error, Pipeline<Then<Self::Plan, O>, Self::Time>>
+    fn then<F, O, Via>(self, function: F) -> When<O::Error, Planned<Self, Then<Self::Plan, O>>>
     where
         F: Annotated<O, Via>,
         O: Operator<Self::Out>,
@@ -311,7 +322,7 @@ pub trait Stream: Sized {
 
     /// Puts in an [`Operator`] of one's own: with fields, and hooks for the beginning, the end and checkpoints.
     #[track_caller]
-    fn operator<O>(self, operator: O) -> When<O::Error, Pipeline<Then<Self::Plan, O>, Self::Time>>
+    fn operator<O>(self, operator: O) -> When<O::Error, Planned<Self, Then<Self::Plan, O>>>
     where
         O: Operator<Self::Out>,
     {
@@ -332,7 +343,7 @@ pub trait Stream: Sized {
     /// Groups by a key; the closure returns an owned one (an integer, a `String`, a tuple of these). To key by a part of the record without copying it
     /// use [`Stream::key_with`].
     #[track_caller]
-    fn key_by<F, K>(self, key: F) -> When<K::KeyProof, Keyed<Self::Plan, KeyBy<F, K>, Self::Time>>
+    fn key_by<F, K>(self, key: F) -> When<K::KeyProof, Keyed<Self::Plan, KeyBy<F, K>, Self::Time, Self::Guarantee>>
     where
         F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> K,
         F: Shippable,
@@ -343,7 +354,7 @@ pub trait Stream: Sized {
 
     /// Groups by a key that a function annotated with `#[key]` selects; it may borrow from the record: `.key_with(industry)`.
     #[track_caller]
-    fn key_with<F, K, Via>(self, key: F) -> When<K::Key, Keyed<Self::Plan, K, Self::Time>>
+    fn key_with<F, K, Via>(self, key: F) -> When<K::Key, Keyed<Self::Plan, K, Self::Time, Self::Guarantee>>
     where
         F: Annotated<K, Via>,
         K: KeyFn<Self::Out>,
@@ -411,7 +422,7 @@ pub trait Stream: Sized {
 
     /// Records of several streams of one type, in no order among them.
     #[track_caller]
-    fn union<S>(self, other: S) -> Sealed<Self::Out, Self::Time>
+    fn union<S>(self, other: S) -> Behind<Self>
     where
         S: SameStream<Self>,
         S: Stream,
@@ -423,20 +434,20 @@ pub trait Stream: Sized {
     }
 
     /// Two streams of the same records. Each buffer is built once and shared by reference.
-    fn fork(self) -> (Sealed<Self::Out, Self::Time>, Sealed<Self::Out, Self::Time>) {
+    fn fork(self) -> (Behind<Self>, Behind<Self>) {
         let [first, second] = self.forks();
         (first, second)
     }
 
     /// Any number of streams of the same records: `let [a, b, c] = stream.forks();`.
-    fn forks<const N: usize>(self) -> [Sealed<Self::Out, Self::Time>; N] {
+    fn forks<const N: usize>(self) -> [Behind<Self>; N] {
         let streams = self.into_chain().share(&[const { EdgeKind::Forward }; N]);
         streams.try_into().unwrap_or_else(|_| unreachable!("as many readers as kinds"))
     }
 
     /// Two streams: the records for which the predicate holds, and the rest.
     #[track_caller]
-    fn split<F>(self, predicate: F) -> (Sealed<Self::Out, Self::Time>, Sealed<Self::Out, Self::Time>)
+    fn split<F>(self, predicate: F) -> (Behind<Self>, Behind<Self>)
     where
         F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> bool,
         F: Shippable,
@@ -453,7 +464,10 @@ pub trait Stream: Sized {
     fn event_time<S>(
         self,
         strategy: S,
-    ) -> When<<Self::Out as HasEventTime>::Proof, Pipeline<WithEventTime<Self::Plan, OwnTime, S>, EventTime>>
+    ) -> When<
+        <Self::Out as HasEventTime>::Proof,
+        Pipeline<WithEventTime<Self::Plan, OwnTime, S>, EventTime, Self::Guarantee>,
+    >
     where
         Self::Out: HasEventTime,
         S: WatermarkStrategy<Self::Out>,
@@ -463,7 +477,7 @@ pub trait Stream: Sized {
 
     /// Makes watermarks for a stream whose source gives its records their times, such as `generate(..).event_time(..)`.
     #[track_caller]
-    fn watermarks<S>(self, strategy: S) -> Pipeline<WithEventTime<Self::Plan, GivenTime, S>, EventTime>
+    fn watermarks<S>(self, strategy: S) -> Pipeline<WithEventTime<Self::Plan, GivenTime, S>, EventTime, Self::Guarantee>
     where
         Self::Time: HasTimes,
         S: WatermarkStrategy<Self::Out>,
@@ -477,7 +491,7 @@ pub trait Stream: Sized {
         self,
         time_of: F,
         strategy: S,
-    ) -> Pipeline<WithEventTime<Self::Plan, ByTime<F>, S>, EventTime>
+    ) -> Pipeline<WithEventTime<Self::Plan, ByTime<F>, S>, EventTime, Self::Guarantee>
     where
         F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> Timestamp,
         F: Shippable,
@@ -490,17 +504,17 @@ pub trait Stream: Sized {
     }
 
     /// Ends the chain and gives the stream a type that can be named: for branches of an `if`, and for a union in a loop.
-    fn sealed(self) -> Sealed<Self::Out, Self::Time> {
+    fn sealed(self) -> Behind<Self> {
         self.into_chain().share_once(EdgeKind::Forward)
     }
 
     /// The operators that follow run in tasks of their own, subtask to subtask.
-    fn new_chain(self) -> Sealed<Self::Out, Self::Time> {
+    fn new_chain(self) -> Behind<Self> {
         self.sealed()
     }
 
     /// Runs operators in a chain of their own, apart from those before and behind: `.unchained(|stream| stream.map(slow))`.
-    fn unchained<S>(self, operators: impl FnOnce(Sealed<Self::Out, Self::Time>) -> S) -> Sealed<S::Out, S::Time>
+    fn unchained<S>(self, operators: impl FnOnce(Behind<Self>) -> S) -> Behind<S>
     where
         S: Stream,
     {
@@ -509,39 +523,39 @@ pub trait Stream: Sized {
 
     /// Spreads records evenly, in turn.
     #[track_caller]
-    fn rebalance(self) -> Sealed<Self::Out, Self::Time> {
+    fn rebalance(self) -> Behind<Self> {
         self.into_chain().partition(Rebalance, Location::caller())
     }
 
     /// Spreads buffers in turn among the subtasks nearest by number, which saves connections where one parallelism is a multiple of the other.
-    fn rescale(self) -> Sealed<Self::Out, Self::Time> {
+    fn rescale(self) -> Behind<Self> {
         self.into_chain().share_once(EdgeKind::Rescale)
     }
 
     /// Spreads records at random.
     #[track_caller]
-    fn shuffle(self) -> Sealed<Self::Out, Self::Time> {
+    fn shuffle(self) -> Behind<Self> {
         self.into_chain().partition(Shuffle, Location::caller())
     }
 
     /// Sends every record to every subtask.
-    fn broadcast(self) -> Sealed<Self::Out, Self::Time> {
+    fn broadcast(self) -> Behind<Self> {
         self.into_chain().share_once(EdgeKind::Broadcast)
     }
 
     /// Sends all records to the first subtask.
-    fn global(self) -> Sealed<Self::Out, Self::Time> {
+    fn global(self) -> Behind<Self> {
         self.into_chain().share_once(EdgeKind::Global)
     }
 
     /// Sends each subtask's records to the subtask of the same number.
-    fn forward(self) -> Sealed<Self::Out, Self::Time> {
+    fn forward(self) -> Behind<Self> {
         self.sealed()
     }
 
     /// Chooses the subtask of every record: the closure gets the record and the number of subtasks.
     #[track_caller]
-    fn partition_by<F>(self, choose: F) -> Sealed<Self::Out, Self::Time>
+    fn partition_by<F>(self, choose: F) -> Behind<Self>
     where
         F: for<'a> Fn(<Self::Out as Record>::View<'a>, usize) -> usize,
         F: Shippable,
@@ -549,12 +563,14 @@ pub trait Stream: Sized {
         self.into_chain().partition(Custom(choose), Location::caller())
     }
 
-    /// Writes the stream out. Every stream of a job has to end so.
+    /// Writes the stream out. Every stream of a job has to end so. What the job promises the sink must keep ([`Sink::Guarantee`]), or the job does not
+    /// compile.
     #[track_caller]
     fn sink<S>(self, sink: S)
     where
         S: Sink<In = Self::Out>,
     {
+        const { check::<S::Guarantee, Self::Guarantee>() };
         let Chain { plan, mut draft } = self.into_chain();
         let info = OperatorInfo::new("sink", &sink.name(), Location::caller()).stateful();
         let index = draft.operator(info);
@@ -586,7 +602,7 @@ pub trait Stream: Sized {
     }
 
     /// Names the last operator, for plans, metrics and messages. A stateful operator's state is found again by its `uid` or else by this name.
-    fn name(self, name: &str) -> Pipeline<Self::Plan, Self::Time> {
+    fn name(self, name: &str) -> Planned<Self, Self::Plan> {
         adjust(self, |draft| {
             if let Some(operator) = draft.last() {
                 name.clone_into(&mut operator.name);
@@ -595,7 +611,7 @@ pub trait Stream: Sized {
     }
 
     /// The id under which the last operator's state is kept, whatever becomes of names and structure.
-    fn uid(self, uid: &str) -> Pipeline<Self::Plan, Self::Time> {
+    fn uid(self, uid: &str) -> Planned<Self, Self::Plan> {
         adjust(self, |draft| {
             if let Some(operator) = draft.last() {
                 operator.uid = Some(uid.to_owned());
@@ -605,28 +621,24 @@ pub trait Stream: Sized {
 
     /// How many key groups this chain's key is sorted into, and with it the bound of its parallelism for ever; otherwise that of the job.
     #[track_caller]
-    fn max_parallelism(self, max_parallelism: u32) -> Pipeline<Self::Plan, Self::Time> {
+    fn max_parallelism(self, max_parallelism: u32) -> Planned<Self, Self::Plan> {
         adjust(self, |draft| draft.max_parallelism(max_parallelism))
     }
 
     /// How many subtasks this chain has. All operators of a chain have the same: `.rebalance()` begins another.
     #[track_caller]
-    fn parallelism(self, parallelism: usize) -> Pipeline<Self::Plan, Self::Time> {
+    fn parallelism(self, parallelism: usize) -> Planned<Self, Self::Plan> {
         let location = Location::caller();
         adjust(self, |draft| draft.parallelism(parallelism, location))
     }
 }
 
 /// Puts an operator on single records behind a stream.
-fn then<S: Stream, O: Operator<S::Out>>(
-    stream: S,
-    operator: O,
-    location: Location,
-) -> Pipeline<Then<S::Plan, O>, S::Time> {
+fn then<S: Stream, O: Operator<S::Out>>(stream: S, operator: O, location: Location) -> Planned<S, Then<S::Plan, O>> {
     Pipeline { chain: stream.into_chain().then(operator, location), time: PhantomData }
 }
 
-fn adjust<S: Stream>(stream: S, change: impl FnOnce(&mut Draft)) -> Pipeline<S::Plan, S::Time> {
+fn adjust<S: Stream>(stream: S, change: impl FnOnce(&mut Draft)) -> Planned<S, S::Plan> {
     let mut chain = stream.into_chain();
     change(&mut chain.draft);
     Pipeline { chain, time: PhantomData }

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use millstream_core::record::Record;
 
-use super::{Chain, Keyed, KeyedStream, Pipeline, Plan, Sealed, Stream, TimeDomain};
+use super::{Chain, Guarantee, Keyed, KeyedStream, Pipeline, Plan, Planned, Sealed, Stream, TimeDomain};
 use crate::{
     exchange::partition::ByKey,
     failure::Location,
@@ -76,20 +76,21 @@ pub trait SameKey<K> {}
 #[diagnostic::do_not_recommend]
 impl<K> SameKey<K> for K {}
 
-impl<P, K, Time, F> Feeds<F, WithKey> for Keyed<P, K, Time>
+impl<P, K, Time, G, F> Feeds<F, WithKey> for Keyed<P, K, Time, G>
 where
     P: Plan,
     K: KeyFn<P::Out>,
     Time: TimeDomain,
+    G: Guarantee,
     F: KeyedProcessFunction,
     P::Out: SameRecord<F::In>,
     K::Key: SameKey<F::Key>,
 {
-    type Processed = Pipeline<ProcessPlan<P::Out, K, F>, Time>;
+    type Processed = Pipeline<ProcessPlan<P::Out, K, F>, Time, G>;
 
     fn feed(self, function: F, location: Location) -> Self::Processed {
         let (before, key) = self.into_keyed();
-        let mut draft = before.partition::<Time>(ByKey(key.clone()), location).chain.draft;
+        let mut draft = before.partition::<Time, G>(ByKey(key.clone()), location).chain.draft;
         let location = function.location().unwrap_or(location);
         let info = OperatorInfo::new("process", function.name(), location).stateful().states(describe::<F>());
         let index = draft.operator(info);
@@ -102,7 +103,7 @@ impl<S: Stream, F: ProcessFunction> Feeds<F, WithoutKey> for S
 where
     S::Out: SameRecord<F::In>,
 {
-    type Processed = Pipeline<Then<S::Plan, Unkeyed<F>>, S::Time>;
+    type Processed = Planned<S, Then<S::Plan, Unkeyed<F>>>;
 
     fn feed(self, function: F, location: Location) -> Self::Processed {
         let Chain { plan: before, mut draft } = self.into_chain();
@@ -116,7 +117,7 @@ where
 /// After a mistake that `#[process]` has told of, there is nothing more to say of the stream.
 #[diagnostic::do_not_recommend]
 impl<S: Stream, F: Processor<Mistaken<Out>>, Out: Record> Feeds<F, Mistaken<Out>> for S {
-    type Processed = Sealed<Out, S::Time>;
+    type Processed = Sealed<Out, S::Time, S::Guarantee>;
 
     fn feed(self, _: F, _: Location) -> Self::Processed {
         unreachable!("a mistake stands above")

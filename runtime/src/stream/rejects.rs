@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use millstream_core::record::Record;
 
-use super::{Chain, NoTime, Pipeline, Plan, Sealed, TimeDomain};
+use super::{Chain, Guarantee, NoTime, Pipeline, Plan, Sealed, TimeDomain};
 use crate::{
     graph::EdgeKind,
     operator::{KeyFn, Operator, Shippable},
@@ -16,14 +16,15 @@ use crate::{
     source::{BadRecord, BadRecordView, RejectsRecords, Source},
 };
 
-impl<P, O, Time> Pipeline<Then<P, O, Fail>, Time>
+impl<P, O, Time, G> Pipeline<Then<P, O, Fail>, Time, G>
 where
     P: Plan,
     O: Operator<P::Out>,
     Time: TimeDomain,
+    G: Guarantee,
 {
     /// Leaves out records that the operator before this rejects, and counts them by the metric `records_skipped`. (Otherwise the job fails.)
-    pub fn skip_errors(self) -> Pipeline<Then<P, O, Skip>, Time> {
+    pub fn skip_errors(self) -> Pipeline<Then<P, O, Skip>, Time, G> {
         let Chain { plan: Then { before, operator, index, .. }, draft } = self.chain;
         Pipeline::new(Then { before, operator, on_error: Skip, index }, draft)
     }
@@ -31,14 +32,16 @@ where
     /// Sends records that the operator before this rejects to a stream of their own, each with its error as text: `(record, error)`.
     pub fn divert_errors(
         self,
-    ) -> (Pipeline<Then<P, O, Divert<ToPair<P::Out, O::Error>, (P::Out, String)>>, Time>, Sealed<(P::Out, String), Time>)
-    {
+    ) -> (
+        Pipeline<Then<P, O, Divert<ToPair<P::Out, O::Error>, (P::Out, String)>>, Time, G>,
+        Sealed<(P::Out, String), Time, G>,
+    ) {
         let pair: ToPair<P::Out, O::Error> = |record, error| (P::Out::from_view(record), error.to_string());
         self.divert_errors_with(pair)
     }
 
     /// Sends what the closure makes of a rejected record and its error to a stream of its own: a record type of yours.
-    pub fn divert_errors_with<F, R>(self, make: F) -> (Pipeline<Then<P, O, Divert<F, R>>, Time>, Sealed<R, Time>)
+    pub fn divert_errors_with<F, R>(self, make: F) -> (Pipeline<Then<P, O, Divert<F, R>>, Time, G>, Sealed<R, Time, G>)
     where
         F: for<'a> Fn(<P::Out as Record>::View<'a>, O::Error) -> R,
         F: Shippable,
@@ -52,16 +55,17 @@ where
     }
 }
 
-impl<T, K, F, Time> Pipeline<ProcessPlan<T, K, F>, Time>
+impl<T, K, F, Time, G> Pipeline<ProcessPlan<T, K, F>, Time, G>
 where
     T: Record,
     K: KeyFn<T>,
     F: KeyedProcessFunction<In = T, Key = K::Key>,
     Time: TimeDomain,
+    G: Guarantee,
 {
     /// Leaves out records that `on_record` rejects, and counts them by the metric `records_skipped`. (Otherwise the job fails.) An error of `on_timer` fails
     /// the job all the same.
-    pub fn skip_errors(self) -> Pipeline<ProcessPlan<T, K, F, Skip>, Time> {
+    pub fn skip_errors(self) -> Pipeline<ProcessPlan<T, K, F, Skip>, Time, G> {
         let Chain { plan: ProcessPlan { key, function, index, record, .. }, draft } = self.chain;
         Pipeline::new(ProcessPlan { key, function, on_error: Skip, index, record }, draft)
     }
@@ -70,7 +74,7 @@ where
     /// all the same.
     pub fn divert_errors(
         self,
-    ) -> (Pipeline<ProcessPlan<T, K, F, Divert<ToPair<T, F::Error>, (T, String)>>, Time>, Sealed<(T, String), Time>)
+    ) -> (Pipeline<ProcessPlan<T, K, F, Divert<ToPair<T, F::Error>, (T, String)>>, Time, G>, Sealed<(T, String), Time, G>)
     {
         let pair: ToPair<T, F::Error> = |record, error| (T::from_view(record), error.to_string());
         self.divert_errors_with(pair)
@@ -80,7 +84,7 @@ where
     pub fn divert_errors_with<M, R>(
         self,
         make: M,
-    ) -> (Pipeline<ProcessPlan<T, K, F, Divert<M, R>>, Time>, Sealed<R, Time>)
+    ) -> (Pipeline<ProcessPlan<T, K, F, Divert<M, R>>, Time, G>, Sealed<R, Time, G>)
     where
         M: for<'a> Fn(T::View<'a>, F::Error) -> R,
         M: Shippable,
@@ -94,9 +98,9 @@ where
     }
 }
 
-impl<S: Source, Time: TimeDomain> Pipeline<From<S>, Time> {
+impl<S: Source, Time: TimeDomain, G: Guarantee> Pipeline<From<S>, Time, G> {
     /// Leaves out what the source cannot read as a record, and counts it by the metric `records_skipped`. (Otherwise the job fails.)
-    pub fn skip_errors(self) -> Pipeline<From<S, Skip>, Time>
+    pub fn skip_errors(self) -> Pipeline<From<S, Skip>, Time, G>
     where
         S: RejectsRecords,
     {
@@ -106,7 +110,9 @@ impl<S: Source, Time: TimeDomain> Pipeline<From<S>, Time> {
 
     /// Sends what the source cannot read as a record to a stream of its own, as [`BadRecord`]s: with `bad.sink(CsvFiles::write("bad"))` they
     /// are kept to be looked at. They are counted by the metric `records_diverted`.
-    pub fn divert_errors(self) -> (Pipeline<From<S, Divert<ToBadRecord, BadRecord>>, Time>, Sealed<BadRecord, NoTime>)
+    pub fn divert_errors(
+        self,
+    ) -> (Pipeline<From<S, Divert<ToBadRecord, BadRecord>>, Time, G>, Sealed<BadRecord, NoTime, G>)
     where
         S: RejectsRecords,
     {

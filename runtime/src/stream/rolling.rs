@@ -33,13 +33,14 @@ impl<S: IsKeyed, A> RollingStream<S, A> {
 impl<S: KeyedStream, A: Aggregate<S::Out>> Stream for RollingStream<S, A> {
     type Out = (<S::KeyFn as KeyFn<S::Out>>::Key, Rolling<A::Out>);
     type Time = S::Time;
+    type Guarantee = S::Guarantee;
     type Plan = RollingPlan<S::Out, S::KeyFn, A>;
 
     fn into_chain(self) -> Chain<Self::Plan> {
         let Self { stream, aggregate, kind, location } = self;
         let (before, key) = stream.into_keyed();
         let info = OperatorInfo::new(kind, key.name(), location).stateful();
-        let mut draft = before.partition::<S::Time>(ByKey(key.clone()), location).chain.draft;
+        let mut draft = before.partition::<S::Time, S::Guarantee>(ByKey(key.clone()), location).chain.draft;
         let index = draft.operator(info);
         Chain { plan: RollingPlan { key, aggregate, index, record: PhantomData }, draft }
     }
@@ -66,6 +67,7 @@ impl<S: IsKeyed, A> AtEndStream<S, A> {
 impl<S: KeyedStream, A: Aggregate<S::Out>> Stream for AtEndStream<S, A> {
     type Out = (<S::KeyFn as KeyFn<S::Out>>::Key, A::Out);
     type Time = S::Time;
+    type Guarantee = S::Guarantee;
     type Plan = AtEndPlan<S::Out, S::KeyFn, A>;
 
     fn into_chain(self) -> Chain<Self::Plan> {

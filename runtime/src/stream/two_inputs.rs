@@ -2,7 +2,7 @@
 
 use millstream_core::record::Record;
 
-use super::{Pipeline, Plan, Stream};
+use super::{Pipeline, Plan, Planned, Stream};
 use crate::{failure::Location, graph::OperatorInfo, task::head::Two};
 
 /// Puts a plan whose head has two ports behind two streams: `left` arrives on port 0, `right` on port 1. What joins and connected streams are made of;
@@ -25,7 +25,7 @@ use crate::{failure::Location, graph::OperatorInfo, task::head::Two};
 /// }
 /// ```
 #[track_caller]
-pub fn two_inputs<L, R, P>(kind: &'static str, left: L, right: R, plan: P) -> Pipeline<P, L::Time>
+pub fn two_inputs<L, R, P>(kind: &'static str, left: L, right: R, plan: P) -> Planned<L, P>
 where
     L: Stream<Out: Record>,
     R: Stream<Time = L::Time>,

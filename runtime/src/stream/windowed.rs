@@ -8,7 +8,7 @@ use millstream_core::{
     record::Record,
 };
 
-use super::{Chain, KeyedStream, Pipeline, Plan, Sealed, Stream, TimeDomain};
+use super::{Behind, Chain, KeyedStream, Pipeline, Plan, Planned, Sealed, Stream, TimeDomain};
 use crate::{
     failure::Location,
     graph::{Draft, EdgeKind, OperatorInfo, OutputId},
@@ -106,7 +106,7 @@ impl<S: KeyedStream, W: Assigner> Windowed<S, W> {
     /// Hands out the late records as a stream: those that come after their window has fired.
     ///
     /// `let (windows, late) = trades.key_with(industry).window(tumbling(1.minutes())).with_late();`
-    pub fn with_late(mut self) -> (Self, Sealed<S::Out, S::Time>) {
+    pub fn with_late(mut self) -> (Self, Behind<S>) {
         let mut draft = self.stream.new_draft();
         let output = draft.output();
         let late = draft.reader::<S::Out>(output, EdgeKind::Forward);
@@ -119,10 +119,7 @@ impl<S: KeyedStream, W: Assigner> Windowed<S, W> {
     ///
     /// Records that come after their window has fired are late: they are counted by the metric `late_records` and left out; see [`Windowed::with_late`].
     #[track_caller]
-    pub fn aggregate<A>(
-        self,
-        aggregate: impl FnOnce(Of<S::Out>) -> A,
-    ) -> When<A::Out, Pipeline<Aggregated<S, W, A>, S::Time>>
+    pub fn aggregate<A>(self, aggregate: impl FnOnce(Of<S::Out>) -> A) -> When<A::Out, Planned<S, Aggregated<S, W, A>>>
     where
         A: Aggregate<S::Out>,
     {
@@ -135,7 +132,7 @@ impl<S: KeyedStream, W: Assigner> Windowed<S, W> {
 
     /// Combines the records of each key and window two by two. The results are `(key, window, record)`.
     #[track_caller]
-    pub fn reduce<F>(self, combine: F) -> Pipeline<Aggregated<S, W, Reduce<F>>, S::Time>
+    pub fn reduce<F>(self, combine: F) -> Planned<S, Aggregated<S, W, Reduce<F>>>
     where
         F: for<'a, 'b> Fn(<S::Out as Record>::View<'a>, <S::Out as Record>::View<'b>) -> S::Out,
         F: Clone + Send + 'static,

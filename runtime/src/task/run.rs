@@ -65,10 +65,10 @@ impl Subtask {
         let mut ended = false;
         let mut steps = 0;
         let mut ticked = self.env.now();
-        if self.gate.as_ref().is_some_and(Gate::is_unconnected) {
-            // Nothing is sent here, as to all but the first subtask behind `global()`.
+        // Nothing is sent here, as to all but the first subtask behind `global()`. It takes part in checkpoints as a source does that has read everything.
+        let unconnected = self.gate.as_ref().is_some_and(Gate::is_unconnected);
+        if unconnected {
             self.watermark(Timestamp::MAX);
-            ended = true;
         }
         loop {
             if self.cancel.is_set() {
@@ -93,7 +93,10 @@ impl Subtask {
             }
 
             let progress = match source {
-                SourceState::Reading => self.step(held.as_mut())?,
+                SourceState::Reading => match self.step(held.as_mut())? {
+                    Progress::Consumed if unconnected => Progress::Finished,
+                    progress => progress,
+                },
                 _ => Progress::Finished,
             };
             let background = self.head.background();

@@ -8,7 +8,7 @@ use millstream_runtime::{
     operator::Push,
     sink::{NoCommit, Prepare, Prepared, Sink, SinkContext, SinkWriter},
     source::{Boundedness, Discovered, Emit, Emitted, Fetched, Source, SourceContext, SplitEnumerator, SplitReader},
-    stream::NoTime,
+    stream::{AtLeastOnce, NoTime},
 };
 
 /// The numbers below a bound, or all of them.
@@ -87,6 +87,7 @@ pub struct Count {
 
 impl Sink for Count {
     type In = u64;
+    type Guarantee = AtLeastOnce;
     type Committable = ();
     type Writer = CountWriter;
     type Committer = NoCommit;

@@ -105,6 +105,14 @@ impl Leader {
         Ok(Recovery { newest, skipped, last_checkpoint: self.last_checkpoint })
     }
 
+    /// Says that a checkpoint which looked whole is not: a block of a segment is damaged, which is only seen when it is read. From then on
+    /// [`recover`](Self::recover) leaves it out. Takes the number of its entry.
+    pub fn reject(&mut self, number: u64, reason: &str) {
+        if let Some(kept) = self.kept.iter_mut().find(|kept| kept.entry.number == number) {
+            kept.damage.get_or_insert_with(|| reason.to_owned());
+        }
+    }
+
     /// What is missing may have been deleted by someone who claimed the log meanwhile: that is no damage.
     async fn ensure_leading(&self) -> Result<(), StoreError> {
         match self.store.list_log().await?.highest() {

@@ -28,7 +28,7 @@ pub struct SegmentUpload {
 }
 
 impl CheckpointStore {
-    /// Begins to upload a segment. Its name is made of the number of the [claim](crate::log::Leader::claim) that it is written under and of `unique`, which
+    /// Begins to upload a segment. Its name is made of the number of the [claim](crate::log::Leader::claim_number) that it is written under and of `unique`, which
     /// must be used only once under this claim: two segments of one name would overwrite each other.
     pub fn upload(&self, claim: u64, unique: &str) -> SegmentUpload {
         let file = format!("{claim:020}-{unique}");

@@ -4,22 +4,19 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
-    thread,
     time::Duration,
 };
 
-use millstream::prelude::*;
+use millstream::{connectors::csv::CsvSource, prelude::*};
+
+use crate::slow::{Slow, slow};
 
 /// Makes the job wrong, so that the tests can show that they would notice: `closure` keeps counts in a closure, where no checkpoint sees them.
 const WRONG: &str = "KILL_WRONG";
 
 /// How large the parts of files and the ranges of input are: so small that each process has many.
-const PART_BYTES: u64 = 2000;
-const SPLIT_BYTES: u64 = 20_000;
-/// How many events of a side pass before a subtask rests.
-const EVENTS_BETWEEN_RESTS: u64 = 16;
-/// The sides have every other event each.
-const SIDES: u64 = 2;
+const PART_BYTES: u64 = 10_000;
+const SPLIT_BYTES: u64 = 4_000;
 
 #[derive(clap::Args)]
 pub(crate) struct Paths {
@@ -29,7 +26,7 @@ pub(crate) struct Paths {
     /// The directory for all output.
     #[arg(long)]
     output: PathBuf,
-    /// How long a subtask of the inputs rests after each few events, in microseconds: a job that is over at once cannot be killed.
+    /// How long a subtask of the inputs rests before it reads on, in microseconds: a job that is over at once cannot be killed.
     #[arg(long, default_value_t = 0)]
     rest: u64,
 }
@@ -68,18 +65,18 @@ struct Total {
     amount: i128,
 }
 
+/// The events of a side.
+fn read(paths: &Paths, side: &str) -> Slow<CsvSource<Event>> {
+    let files = CsvFiles::read(paths.input.join(side)).split_bytes(SPLIT_BYTES);
+    slow(files, Duration::from_micros(paths.rest))
+}
+
 /// Writes every event as a line, counts each user's as they come, adds them up by user and ten seconds, and in the end by user.
 #[job]
 pub(crate) fn events(job: &mut Job<ExactlyOnce>, paths: Paths) {
     let side = |job: &mut Job<ExactlyOnce>, side: &str| {
-        let rest = Duration::from_micros(paths.rest);
-        let files = CsvFiles::<Event>::read(paths.input.join(side)).split_bytes(SPLIT_BYTES);
         // Directly behind the source, where watermarks are made by split.
-        job.source(files).event_time(out_of_order(5.seconds())).inspect(move |event| {
-            if !rest.is_zero() && (event.id / SIDES).is_multiple_of(EVENTS_BETWEEN_RESTS) {
-                thread::sleep(rest);
-            }
-        })
+        job.source(read(&paths, side)).event_time(out_of_order(5.seconds()))
     };
     let (left, right) = (side(job, "left"), side(job, "right"));
     let (lines, counted) = left.union(right).fork();
@@ -138,17 +135,17 @@ pub(crate) fn events(job: &mut Job<ExactlyOnce>, paths: Paths) {
 /// Counts the events of each key of a large number of them, which have long names: large state.
 #[job]
 pub(crate) fn large(job: &mut Job<ExactlyOnce>, paths: Paths) {
-    let rest = Duration::from_micros(paths.rest);
-    let files = CsvFiles::<Event>::read(paths.input.join("left")).split_bytes(SPLIT_BYTES);
-    job.source(files)
-        .inspect(move |event| {
-            if !rest.is_zero() && (event.id / SIDES).is_multiple_of(EVENTS_BETWEEN_RESTS) {
-                thread::sleep(rest);
-            }
-        })
-        .key_by(|event| format!("{:0128x}", event.id / (2 * SIDES)))
+    job.source(read(&paths, "left"))
+        .key_by(|event| long_name(event.id / 4))
         .rolling(|of| of.count())
         .uid("large")
         .map(|(key, Rolling(nth))| format!("{key} {nth}"))
         .sink(TextFiles::write(paths.output.join("large")).part_bytes(PART_BYTES));
+}
+
+/// A name of 128 letters that packs badly.
+fn long_name(number: u64) -> String {
+    (0..8)
+        .map(|i| format!("{:016x}", (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(2 * i + 1))))
+        .collect()
 }

@@ -12,7 +12,7 @@ use millstream_testkit::{SimDisk, SimEnv, budget, rng::Rng};
 use super::*;
 use crate::{
     TextFiles,
-    part_files::{OpenPart, PartitionBy, Unpartitioned},
+    part_files::{OpenPart, PartitionBy, Unpartitioned, place::name_of},
 };
 
 const OUT: &str = "/somewhere/out";
@@ -31,8 +31,22 @@ struct Stored {
     committables: Vec<FilePart>,
     states: Vec<OpenPart>,
     last: bool,
-    /// Checkpoints that were given up are numbers that were used.
+    /// Checkpoints that were given up, or cannot be read any more, are numbers that were used.
     given_up: u64,
+    /// What is to be gone back to if this one cannot be read.
+    before: Option<Box<Stored>>,
+    /// The job has gone back to it from a later one.
+    gone_back: bool,
+}
+
+impl Stored {
+    /// The checkpoint before this one, which cannot be read any more.
+    fn go_back(self) -> Option<Self> {
+        let mut before = *self.before?;
+        before.given_up = self.number + self.given_up - before.number;
+        before.gone_back = true;
+        Some(before)
+    }
 }
 
 /// How the job ends an attempt by itself, now and then, in a process that goes on.
@@ -57,6 +71,9 @@ async fn attempt(
     let cx = SinkContext::detached(Arc::clone(env) as Arc<dyn Env>, "text").in_attempt_of(RUN);
     sink.check(&cx)?;
     let mut committer = sink.committer(&cx)?;
+    if stored.gone_back {
+        assert!(committer.take_back(stored.number, &stored.committables, &stored.states).await?);
+    }
     committer.recover(&stored.committables, &stored.states).await?;
     committer.commit(stored.committables.clone(), stored.last).await?;
     if stored.last {
@@ -103,13 +120,15 @@ async fn attempt(
             continue; // what was handed over is committed with the next one
         }
         let committables = std::mem::take(&mut pending);
+        let before = Some(Box::new(Stored { before: None, ..stored.clone() }));
         *stored = Stored {
             number: at.checkpoint,
             position,
             committables: committables.clone(),
             states,
             last: at.last,
-            given_up: 0,
+            before,
+            ..Stored::default()
         };
         committer.commit(committables, at.last).await?;
         if at.last {
@@ -124,7 +143,7 @@ fn visible(disk: &SimDisk) -> Vec<u64> {
     let mut numbers = Vec::new();
     for path in disk.tree(Path::new(OUT)) {
         let hidden = path.components().any(|name| name.as_os_str().to_str().unwrap().starts_with('.'));
-        if hidden || path.ends_with("_SUCCESS") {
+        if hidden || !name_of(&path).starts_with(&format!("part-{RUN:016x}-")) {
             continue;
         }
         let Some(bytes) = disk.read(&path) else { continue }; // an empty directory
@@ -144,9 +163,26 @@ fn visible(disk: &SimDisk) -> Vec<u64> {
     numbers
 }
 
+/// A disk with the output of another run, and something else beside it.
+fn earlier_run() -> SimDisk {
+    let disk = SimDisk::new();
+    let directories = [OUT, "/somewhere/out/of/8", "/somewhere/out/of/old"].map(Path::new);
+    for directory in directories {
+        disk.create_dir(directory).unwrap();
+        let part = directory.join("part-00000000000000aa-00000-000000.txt");
+        disk.create(&part).unwrap().sync().unwrap();
+    }
+    for name in ["_SUCCESS", "of/old/notes"] {
+        disk.create(&Path::new(OUT).join(name)).unwrap().sync().unwrap();
+    }
+    let made = directories.iter().flat_map(|directory| directory.ancestors());
+    made.for_each(|directory| disk.sync_dir(directory).unwrap());
+    disk
+}
+
 /// Runs the job until it is done. The machine stops after so many steps: it is killed, or loses its power. Gives how many steps it took.
 fn run(make: &dyn Fn() -> Partitioned, seed: u64, stop_after: Option<u64>) -> u64 {
-    let disk = SimDisk::new();
+    let disk = earlier_run();
     let (mut rng, mut stored) = (Rng::new(seed), Stored::default());
     let mut stops = stop_after.into_iter().chain((0..2).map(|n| 17 * (n + seed % 5 + 1)));
     let told = format!("seed {seed}, stopped after {stop_after:?}");
@@ -166,7 +202,9 @@ fn run(make: &dyn Fn() -> Partitioned, seed: u64, stop_after: Option<u64>) -> u6
             }
             let seen = visible(&disk);
             assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "{told}: twice in {seen:?}");
-            assert!(seen.last().is_none_or(|last| *last < stored.position), "{told}: {seen:?} of {}", stored.position);
+            let before_take_back = stored.gone_back && disk.has_stopped();
+            let hidden = seen.last().is_none_or(|last| *last < stored.position);
+            assert!(hidden || before_take_back, "{told}: {seen:?} of {}", stored.position);
             if disk.has_stopped() {
                 break;
             }
@@ -185,6 +223,9 @@ fn run(make: &dyn Fn() -> Partitioned, seed: u64, stop_after: Option<u64>) -> u6
     let left = disk.tree(Path::new(OUT));
     assert!(left.iter().any(|path| *path == Path::new(OUT).join("_SUCCESS")), "{told}: {left:?}");
     assert!(!left.iter().any(|path| path.display().to_string().contains("/.")), "{told}: {left:?}");
+    let others = left.iter().filter(|path| !name_of(path).starts_with(&format!("part-{RUN:016x}-")));
+    assert_eq!(others.map(|path| name_of(path)).collect::<Vec<_>>(), ["_SUCCESS", "notes"], "{told}: {left:?}");
+    assert!(disk.read(&Path::new(OUT).join("_SUCCESS")).is_some_and(|mark| mark == format!("{RUN:016x}\n").as_bytes()));
     disk.steps()
 }
 
@@ -201,7 +242,7 @@ fn survives(make: impl Fn() -> Partitioned) {
 
 fn sink() -> Partitioned {
     let by: fn(&str) -> String = partition;
-    TextFiles::write(OUT).part_bytes(200).partition_by(by)
+    TextFiles::write(OUT).part_bytes(200).overwrite().partition_by(by)
 }
 
 #[test]
@@ -275,6 +316,7 @@ fn names_tell_run_checkpoint_and_writer() {
         assert_eq!(
             names(&disk),
             [
+                ".staging-0000000000005eed/cleared".to_owned(),
                 ".staging-0000000000005eed/made-2".to_owned(),
                 format!("of/1/part-0000000000005eed-00000007-{writer:016x}-000000.txt"),
                 format!("of/2/part-0000000000005eed-00000007-{writer:016x}-000001.txt"),
@@ -422,7 +464,8 @@ fn a_run_that_goes_on_knows_its_own_output_from_that_of_others() {
         Solo::begin(&env, sink()).await.unwrap();
 
         let other = SinkContext::detached(Arc::clone(&env) as Arc<dyn Env>, "text").in_attempt_of(RUN << 32);
-        let failure = sink().check(&other).unwrap_err();
+        let cautious = TextFiles::write(OUT);
+        let failure = cautious.check(&other).unwrap_err();
         assert!(failure.message().contains(" holds the output of an earlier run (part-"), "{failure}");
         let before: BTreeSet<_> = names(&disk).into_iter().collect();
         let overwriting = sink().overwrite();

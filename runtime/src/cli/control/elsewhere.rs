@@ -23,6 +23,6 @@ impl Server {
     pub(in crate::cli) async fn close(self, _: &dyn Env) {}
 }
 
-pub(super) fn ask(_: &Path, _: &Request) -> Result<Value, String> {
+pub(in crate::cli) fn ask(_: &Path, _: &Request) -> Result<Value, String> {
     Err("a running job can be asked on Unix only; Ctrl-C in its own terminal stops it".to_owned())
 }

@@ -220,11 +220,11 @@ fn a_process_that_answers_keeps_its_socket() {
     let first = running(dir.path());
     let second = running(dir.path());
     let counts = |running: &Running| running.job.set.lock().expect("nobody panics").len();
-    assert!(ask(dir.path(), &set("checkpoint.retained", "5")).is_ok());
+    assert!(ask(dir.path(), &set("checkpoint.timeout", "5s")).is_ok());
     assert_eq!((counts(&first), counts(&second)), (1, 0));
     first.close();
     is_answered(dir.path()); // by the other, which has waited for its turn
-    assert!(ask(dir.path(), &set("checkpoint.retained", "5")).is_ok());
+    assert!(ask(dir.path(), &set("checkpoint.timeout", "5s")).is_ok());
     assert_eq!(counts(&second), 1);
     second.close();
 }

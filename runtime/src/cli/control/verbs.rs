@@ -1,16 +1,17 @@
-//! `status`, `checkpoint`, `stop` and `set`: commands on a job that runs in another process.
+//! `status`, `checkpoint`, `stop` and `set`: commands on a job that runs in another process; and `checkpoint inspect`, which needs none.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::{ask, protocol::Request, shown};
-use crate::cli::{Console, EXIT_DONE, EXIT_FAILED};
+use crate::cli::{Console, EXIT_DONE, EXIT_FAILED, inspect};
 
-/// What is to be done with a running job.
+/// What is to be done with a running job, or with what it has left.
 pub(in crate::cli) enum Verb {
     Status,
     Checkpoint,
+    Inspect,
     Stop,
     /// Keys and their values.
     Set(Vec<(String, String)>),
@@ -32,6 +33,7 @@ pub(in crate::cli) fn steer(steering: &Steering, console: &mut Console<'_>) -> u
             let text = |answer: &Value| format!("checkpoint {} is complete\n", answer["checkpoint"]);
             tell(dir, &Request::Checkpoint, *json, text, console)
         }
+        Verb::Inspect => inspect::show(dir, *json, console),
         Verb::Stop => {
             let text = |answer: &Value| {
                 format!(

@@ -40,6 +40,8 @@ pub trait Checkpointed: Send {
     }
     /// What it takes in memory, in bytes.
     fn size_bytes(&self) -> usize;
+    /// Makes room for so many rows, ahead of their restoration.
+    fn reserve(&mut self, rows: usize);
     /// Puts in rows, as a snapshot had them. Segments are restored in the order in which they were made, and of each first the removed
     /// keys. Rows of key groups that are not the state's are passed over.
     ///
@@ -117,6 +119,9 @@ impl<R: RowKey, V: Record> Checkpointed for Table<R, V> {
     }
     fn size_bytes(&self) -> usize {
         Table::size_bytes(self)
+    }
+    fn reserve(&mut self, rows: usize) {
+        Table::reserve(self, rows);
     }
     fn restore_rows(&mut self, rows: &Buffer) {
         Table::restore_rows(self, rows);

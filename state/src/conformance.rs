@@ -312,6 +312,7 @@ impl<'b, B: Backend, R: RowKey, V: Record> Trial<'b, B, R, V> {
     /// A table restored from the chain, for the key groups of `range`.
     fn restored(&self, range: GroupRange) -> B::Table<R, V> {
         let mut table = self.backend.table::<R, V>(range, Tracking::Changes);
+        table.reserve(self.model.len());
         for frozen in self.chain.iter().flat_map(|segment| &segment.ranges) {
             frozen.removed.iter().for_each(|buffer| table.restore_removals(buffer));
             frozen.rows.iter().for_each(|buffer| table.restore_rows(buffer));

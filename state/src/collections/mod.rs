@@ -39,6 +39,9 @@ macro_rules! checkpointed_by_rows {
             let $index = &self.$index;
             self.rows.size_bytes() + $size
         }
+        fn reserve(&mut self, rows: usize) {
+            self.rows.reserve(rows);
+        }
     };
 }
 use checkpointed_by_rows;

@@ -71,7 +71,7 @@ impl Directory {
 
     /// Takes in the first shard.
     pub(super) fn begin(&mut self) {
-        self.slots.push(0);
+        self.slots = vec![0];
     }
 
     /// Gives the upper half of the slots of a shard of this depth, to which `slot` belongs, to the shard `upper`; true if there had to be twice as many

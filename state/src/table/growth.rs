@@ -1,12 +1,14 @@
 //! How a table grows and shrinks: shard by shard, and one that is full splits in two.
 
-use millstream_core::record::Record;
+use millstream_core::{key::mix, record::Record};
 
 use super::{Table, directory::DEPTH_LIMIT, rows::Rows, shard::Shard};
 use crate::row::RowKey;
 
-/// How many rows a shard holds before it splits: as many as fit into 128 Ki buckets. Moving them takes a few milliseconds.
-pub(super) const SHARD_ROWS: usize = 112 << 10;
+/// How many rows a shard holds at most before it splits: as many as fit into 64 Ki buckets. Moving them takes some milliseconds.
+pub(super) const SHARD_ROWS: usize = 56 << 10;
+/// Shards fill alike, so those of a large table would all split at once; each does so when it lacks up to this share of its rows.
+const STAGGER_SHARE: u64 = 8;
 /// Room for so many rows is made at first.
 const FIRST_ROWS: usize = 7;
 /// A shard is split only if both parts get at least this share of its rows; otherwise it grows.
@@ -25,29 +27,34 @@ impl<R: RowKey, V: Record> Table<R, V> {
     #[cold]
     #[inline(never)]
     pub(super) fn make_room(&mut self, hash: u64) -> usize {
+        debug_assert!(self.range.holds(hash), "the hashes of rows are of the table's range");
         if self.shards.is_empty() {
             self.begin();
         }
         loop {
             let shard = self.directory.find(hash).expect("the hashes of rows are of the table's range");
             self.enter(shard);
-            let Shard { rows, .. } = &self.shards[shard];
-            let (len, full) = (rows.table.len(), rows.full_capacity());
-            if rows.has_room() {
+            let of = &self.shards[shard];
+            let (len, full) = (of.rows.table.len(), of.rows.full_capacity());
+            if of.has_room() {
                 return shard;
             }
             let large = full >= SHARD_ROWS;
-            if (full > 0 && len * 2 <= full) || (large && len <= full - full / 8) {
+            if len < of.limit && full > 0 && (len * 2 <= full || (large && len <= full - full / 8)) {
                 self.rebuild(shard, full); // what removed rows left behind is all that is in the way
             } else if !large || !self.split(shard, hash) {
-                self.rebuild(shard, (full * 2).max(FIRST_ROWS));
+                let of = &mut self.shards[shard];
+                if of.rows.has_room() { of.limit = usize::MAX } else { self.rebuild(shard, (full * 2).max(FIRST_ROWS)) }
             }
         }
     }
 
+    /// Makes the first shard.
     fn begin(&mut self) {
         self.directory.begin();
-        self.shards.push(Shard::new(Rows::with_capacity(0, self.is_tracked()), self.epoch, 0));
+        self.shards.reserve_exact(1); // many tables have no other
+        self.shards.push(Shard::new(Rows::with_capacity(FIRST_ROWS, self.is_tracked()), self.epoch, 0));
+        self.resized(0);
     }
 
     /// Makes the shard smaller if most of it is empty.
@@ -64,10 +71,9 @@ impl<R: RowKey, V: Record> Table<R, V> {
     #[inline(never)]
     fn rebuild(&mut self, shard: usize, capacity: usize) {
         let tracked = self.is_tracked();
-        let shard = &mut self.shards[shard];
-        self.row_bytes -= shard.rows.table.allocation_size();
-        shard.rebuild(capacity, tracked);
-        self.row_bytes += shard.rows.table.allocation_size();
+        self.row_bytes -= self.shards[shard].rows.table.allocation_size();
+        self.shards[shard].rebuild(capacity, tracked);
+        self.resized(shard);
         self.moved();
     }
 
@@ -100,9 +106,10 @@ impl<R: RowKey, V: Record> Table<R, V> {
         let capacity = capacity.max(upper).max(hashes.len() - upper);
         self.row_bytes -= self.shards[at].rows.table.allocation_size();
         let upper = self.shards[at].split(hashes, capacity, tracked, |hash| directory.is_upper(hash, depth));
-        self.row_bytes += self.shards[at].rows.table.allocation_size() + upper.rows.table.allocation_size();
         let doubled = self.directory.split(slot, depth, self.shards.len());
         self.shards.push(upper);
+        self.resized(at);
+        self.resized(self.shards.len() - 1);
         if doubled && let Some(freeze) = &mut self.freeze {
             freeze.slot *= 2;
         }
@@ -130,6 +137,14 @@ impl<R: RowKey, V: Record> Table<R, V> {
             }
             slot += self.directory.slots_of(self.shards[at].depth);
         }
+    }
+
+    /// Notes that a shard has other buckets.
+    fn resized(&mut self, at: usize) {
+        let shard = &mut self.shards[at];
+        self.row_bytes += shard.rows.table.allocation_size();
+        let early = mix(at as u64) % (SHARD_ROWS as u64 / STAGGER_SHARE);
+        shard.limit = if shard.rows.full_capacity() == SHARD_ROWS { SHARD_ROWS - early as usize } else { usize::MAX };
     }
 
     /// Rows are in other buckets now, so the walker begins its shard anew; what it has copied is not pending any more.

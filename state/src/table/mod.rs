@@ -28,8 +28,9 @@ pub use self::{drain::Drain, snapshot::Walked};
 
 /// Below this many bytes of rows a table is taken to lie in the processor's caches, where prefetching only costs.
 const CACHED_BYTES: usize = 512 << 10;
-/// How many rows of a buffer are prefetched before they are restored.
-const RESTORE_PREFETCH_ROWS: usize = 64;
+/// How many rows should be prefetched before the first of them is touched: the more the better their misses overlap, but what is loaded must still be in
+/// the nearest cache then.
+pub const PREFETCH_ROWS: usize = 64;
 
 /// Whether a table can be frozen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +99,7 @@ impl<R: RowKey, V: Record> Table<R, V> {
         self.row_bytes > CACHED_BYTES
     }
 
-    /// Asks the processor to load the row of a hash, ahead of its look-up.
+    /// Asks the processor to load the row of a hash, ahead of its look-up: for [`PREFETCH_ROWS`] records at a time.
     #[inline(always)]
     pub fn prefetch(&self, hash: u64) {
         if let Some(shard) = self.directory.find(hash) {
@@ -245,10 +246,10 @@ impl<R: RowKey, V: Record> Table<R, V> {
     ) {
         let records = rows.records::<(R::Key, V)>(0);
         let hash = |i: usize| records.hash(i).unwrap_or_else(|| R::hash(records.get(i).0));
-        let mut hashes = Vec::with_capacity(RESTORE_PREFETCH_ROWS);
-        for start in (0..rows.len()).step_by(RESTORE_PREFETCH_ROWS) {
+        let mut hashes = Vec::with_capacity(PREFETCH_ROWS);
+        for start in (0..rows.len()).step_by(PREFETCH_ROWS) {
             hashes.clear();
-            hashes.extend((start..rows.len()).take(RESTORE_PREFETCH_ROWS).map(hash));
+            hashes.extend((start..rows.len()).take(PREFETCH_ROWS).map(hash));
             hashes.iter().for_each(|hash| self.prefetch(*hash));
             for (i, hash) in hashes.iter().enumerate() {
                 if self.range.holds(*hash) {
@@ -300,7 +301,7 @@ impl<R: RowKey, V: Record> Table<R, V> {
     #[inline(always)]
     fn with_room(&mut self, hash: u64) -> usize {
         match self.directory.find(hash) {
-            Some(at) if self.shards[at].epoch == self.epoch && self.shards[at].rows.has_room() => at,
+            Some(at) if self.shards[at].epoch == self.epoch && self.shards[at].has_room() => at,
             _ => self.make_room(hash),
         }
     }

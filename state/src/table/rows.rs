@@ -94,11 +94,10 @@ impl<R: RowKey, V: Record> Rows<R, V> {
     /// Asks the processor to load the row of a hash and what is known of its bucket.
     #[inline(always)]
     pub(super) fn prefetch(&self, hash: u64) {
-        if let Some(bucket) = self.table.find_bucket_index(own(hash), |_| true) {
-            if let Some(row) = self.table.get_bucket(bucket) {
-                prefetch(row);
-            }
-            self.marks.prefetch(bucket);
+        let own = own(hash);
+        self.marks.prefetch(own as usize & (self.table.num_buckets() - 1)); // where the row is sought first; most lie near
+        if let Some(row) = self.table.find(own, |_| true) {
+            prefetch(row);
         }
     }
 

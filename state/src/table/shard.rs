@@ -32,6 +32,8 @@ pub(super) struct Shard<R: RowKey, V: Record> {
     /// The last epoch of the table that the shard has taken notice of.
     pub(super) epoch: u64,
     pub(super) depth: u32,
+    /// With so many rows it is split, though there may be room for more.
+    pub(super) limit: usize,
     /// Made when the first row or key leaves.
     leaving: Option<Box<Leaving<R, V>>>,
 }
@@ -49,7 +51,13 @@ pub(super) enum Notice {
 
 impl<R: RowKey, V: Record> Shard<R, V> {
     pub(super) fn new(rows: Rows<R, V>, epoch: u64, depth: u32) -> Self {
-        Self { rows, epoch, depth, leaving: None }
+        Self { rows, epoch, depth, limit: usize::MAX, leaving: None }
+    }
+
+    /// True if a row can be inserted without more ado.
+    #[inline(always)]
+    pub(super) fn has_room(&self) -> bool {
+        self.rows.has_room() && self.rows.table.len() < self.limit
     }
 
     /// Takes notice of an epoch.

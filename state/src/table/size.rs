@@ -16,7 +16,7 @@ const SAMPLE_BYTES: usize = 64 << 10;
 const SAMPLE_SHARDS: usize = 16;
 const SAMPLE_WORDS: usize = 64;
 /// What an allocator adds to an allocation, about, in bytes.
-const ALLOCATION_BYTES: usize = 16;
+const ALLOCATION_BYTES: usize = 8;
 
 impl<R: RowKey, V: Record> Table<R, V> {
     /// What it takes in memory, in bytes. What keys and values own on the heap is estimated: that of a row is taken to be as large as the archives of
@@ -97,6 +97,6 @@ impl<R: RowKey, V: Record> Table<R, V> {
 }
 
 /// Shards made in advance are filled to this share at most, so that not all of them split soon after.
-const RESERVED_SHARE: f64 = 0.9;
+const RESERVED_SHARE: f64 = 0.8;
 /// Shards get room for so many times the rows expected: some have more than others.
 const RESERVED_SLACK: f64 = 1.05;

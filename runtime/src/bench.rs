@@ -8,7 +8,7 @@ use millstream_core::buffer::Buffer;
 use crate::{
     env::Env,
     failure::{Failure, Location},
-    graph::OperatorInfo,
+    graph::{OperatorInfo, VertexId},
     metrics::{Registry, TaskMetrics},
     operator::Signal,
     operators::sink::SinkTail,
@@ -47,6 +47,7 @@ where
         parallelism: 1,
         max_parallelism: 128,
         run: env.random(),
+        vertex: VertexId(0),
         attempt: 0,
         settings: Settings::default(),
         registry: Registry::default(),

@@ -87,12 +87,13 @@
 
 use std::{collections::VecDeque, future::Future, marker::PhantomData, sync::Arc, time::Duration};
 
-use millstream_core::{record::Record, time::Timestamp};
+use millstream_core::{key::Key, record::Record, time::Timestamp};
 
 pub use crate::bad_record::{BadRecord, BadRecordView, RejectsRecords};
 use crate::{
     env::Env,
     failure::Failure,
+    graph::{OperatorInfo, VertexId},
     metrics::{Counter, Gauge, Histogram, MetricId, Registry},
     operator::Push,
     stream::TimeDomain,
@@ -172,6 +173,16 @@ pub struct ConnectorContext {
     pub(crate) registry: Registry,
 }
 
+/// What [`ConnectorContext::run`] says of an operator: its own number in a run. With checkpoints it comes from the operator's id, which is unique then and
+/// stays when the job changes; otherwise from that of its vertex.
+pub(crate) fn run_of(run: u64, operator: Option<&OperatorInfo>, vertex: VertexId, checkpoints: bool) -> u64 {
+    let own = match operator {
+        Some(operator) if checkpoints => String::hash(&operator.id_or_name()) as u32,
+        _ => vertex.0 as u32,
+    };
+    (run & !u64::from(u32::MAX)) | u64::from(own)
+}
+
 /// What a source may know of where it runs.
 pub type SourceContext = ConnectorContext;
 
@@ -223,9 +234,10 @@ impl ConnectorContext {
 
     /// A number drawn for this operator in this run of the job: the same for its check, its subtasks and its committer, another one for every
     /// other operator and every other run, be it of the same graph. What must not collide with what they leave is named by it. The numbers of the
-    /// operators of a run are one behind the other, so that they are told from those of other runs.
+    /// operators of a run have their upper 32 bits in common, so that they are told from those of other runs.
     ///
-    /// A job with checkpoints keeps it over all restarts, in this process and in others: what it has written before is its own.
+    /// A job with checkpoints keeps it over all restarts, in this process and in others, and follows the operator's id when the job changes: what it has
+    /// written before is its own.
     pub fn run(&self) -> u64 {
         self.run
     }

@@ -27,8 +27,8 @@ const STAGING_PREFIX: &str = ".staging-";
 const MADE_PREFIX: &str = "made-";
 /// The name in a staging directory that says that the output of other runs was removed.
 const CLEARED: &str = "cleared";
-/// How far the numbers of two sinks may lie apart for them to be of one run of a job.
-const SINKS_APART: u64 = 1 << 16;
+/// The bits of a sink's number that all sinks of a run of a job have in common.
+const RUN_BITS: u64 = !0 << 32;
 /// How many entries of a directory are looked at for the output of an earlier run.
 const ENTRIES_LIMIT: usize = 1_000_000;
 /// How much of a marker is looked at: more than the number of a run is.
@@ -109,8 +109,7 @@ impl Place {
         let there = files.list(&self.directory).map_err(|error| cannot_write(&self.directory, &error))?;
         Ok(there.iter().any(|path| {
             let run = name_of(path).strip_prefix(STAGING_PREFIX).and_then(|run| u64::from_str_radix(run, 16).ok());
-            let apart = run.map(|run| run.wrapping_sub(self.run).min(self.run.wrapping_sub(run)));
-            apart.is_some_and(|apart| (1..SINKS_APART).contains(&apart))
+            run.is_some_and(|run| run != self.run && run & RUN_BITS == self.run & RUN_BITS)
         }))
     }
 

@@ -18,9 +18,9 @@ use crate::{
     },
     env::BoxFuture,
     failure::Failure,
-    graph::{JobGraph, Vertex, VertexId},
+    graph::{JobGraph, OperatorInfo, Vertex, VertexId},
     metrics::TaskMetrics,
-    source::ConnectorContext,
+    source::{ConnectorContext, run_of},
     task::{
         contain::contain,
         context::{ChainContext, TaskInfo},
@@ -64,25 +64,20 @@ pub(super) struct Deployed {
 }
 
 impl Driver {
-    /// What [`ConnectorContext::run`] says of a vertex: it has one source or one sink at most.
-    fn run_of(&self, vertex: VertexId) -> u64 {
-        self.run.wrapping_add(vertex.0 as u64)
-    }
-
     /// What the source or the sink of a vertex is told.
     pub(super) fn connector(
         &self,
         graph: &JobGraph,
         vertex: VertexId,
-        operator: &str,
+        operator: Option<&OperatorInfo>,
         attempt: u64,
     ) -> ConnectorContext {
         ConnectorContext {
             env: Arc::clone(&self.env),
-            operator: operator.to_owned(),
+            operator: operator.map_or(String::new(), ToString::to_string),
             subtask: 0,
             parallelism: graph.parallelism(vertex),
-            run: self.run_of(vertex),
+            run: run_of(self.run, operator, vertex, graph.has_checkpoints()),
             attempt,
             checkpoints: graph.has_checkpoints(),
             registry: self.registry.clone(),
@@ -111,7 +106,8 @@ impl Driver {
                     subtask,
                     parallelism,
                     max_parallelism: graph.max_parallelism(id),
-                    run: self.run_of(id),
+                    run: self.run,
+                    vertex: id,
                     attempt: attempt.number,
                     settings: graph.settings.clone(),
                     registry: self.registry.clone(),
@@ -182,7 +178,7 @@ impl Driver {
         let (info, name) = (vertex.operators.first(), &self.names[id.0]);
         let operator = info.map_or(String::new(), ToString::to_string);
         let location = info.map(|operator| operator.location);
-        let cx = self.connector(graph, id, &operator, attempt.number);
+        let cx = self.connector(graph, id, info, attempt.number);
         let state = info.map(|info| info.id_or_name()).unwrap_or_default();
         let restored = Restored::of(attempt.restored.as_ref(), &state);
         let splits = contain(|| source.start(&cx, self.drain.clone(), &restored))

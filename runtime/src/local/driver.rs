@@ -222,10 +222,8 @@ impl Driver {
         let contexts: Vec<_> = (0..graph.vertices.len())
             .map(|id| {
                 let operators = &graph.vertices[id].operators;
-                let name = |operator: Option<&OperatorInfo>| operator.map_or(String::new(), ToString::to_string);
-                let (source, sink) = (name(operators.first()), name(operators.last()));
-                let connector = |name: &str| self.connector(graph, VertexId(id), name, attempt);
-                (connector(&source), connector(&sink))
+                let connector = |operator| self.connector(graph, VertexId(id), operator, attempt);
+                (connector(operators.first()), connector(operators.last()))
             })
             .collect();
         let vertices = std::mem::take(&mut graph.vertices);
@@ -257,7 +255,7 @@ impl Driver {
         for (id, vertex) in graph.vertices.iter().enumerate() {
             let (Some(sink), Some(operator)) = (&vertex.sink, vertex.operators.last()) else { continue };
             let name = operator.to_string();
-            let cx = self.connector(graph, VertexId(id), &name, attempt);
+            let cx = self.connector(graph, VertexId(id), Some(operator), attempt);
             let committer = contain(|| sink.committer(&cx))
                 .and_then(|committer| committer)
                 .map_err(|failure| failure.at_operator(&name, Some(operator.location)))?;

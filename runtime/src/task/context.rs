@@ -18,11 +18,11 @@ use crate::{
         output::{Consumer, Output, Spread, columns},
         partitioned::Senders,
     },
-    graph::{EdgeKind, OperatorInfo, OutputId},
+    graph::{EdgeKind, OperatorInfo, OutputId, VertexId},
     local::store::JobStore,
     metrics::{Counter, Gauge, Histogram, MetricId, Registry, TaskMetrics},
     settings::Settings,
-    source::ConnectorContext,
+    source::{ConnectorContext, run_of},
     task::flag::Flag,
 };
 use millstream_core::record::Record;
@@ -41,8 +41,9 @@ pub(crate) struct TaskInfo {
     pub(crate) parallelism: usize,
     /// How many key groups the chain has.
     pub(crate) max_parallelism: u32,
-    /// See [`ConnectorContext::run`].
+    /// The number of the run.
     pub(crate) run: u64,
+    pub(crate) vertex: VertexId,
     /// See [`ConnectorContext::attempt`].
     pub(crate) attempt: u64,
     pub(crate) settings: Settings,
@@ -173,7 +174,7 @@ impl ChainContext<'_> {
             operator: operator.to_string(),
             subtask: self.task.subtask,
             parallelism: self.task.parallelism,
-            run: self.task.run,
+            run: run_of(self.task.run, Some(operator), self.task.vertex, self.checkpoints.is_some()),
             attempt: self.task.attempt,
             checkpoints: self.checkpoints.is_some(),
             registry: self.task.registry.clone(),

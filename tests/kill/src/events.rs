@@ -57,6 +57,40 @@ struct Nth {
     nth: u64,
 }
 
+/// What of each user is not told yet: how many events there were in each ten seconds.
+#[derive(State, Default)]
+struct Counts {
+    by_start: MapState<Timestamp, u64>,
+}
+
+/// Counts the events of each user in ten seconds, as the windows do, by state and timers.
+#[derive(Clone)]
+struct ByTimers;
+
+const TEN_SECONDS: Duration = Duration::from_secs(10);
+
+#[process]
+impl ByTimers {
+    fn on_record(
+        &mut self,
+        event: EventView<'_>,
+        counts: &mut StateOf<Counts>,
+        cx: &mut KeyedContext<'_, String, String>,
+    ) {
+        let millis = event.at.millis();
+        let start = Timestamp::from_millis(millis - millis.rem_euclid(TEN_SECONDS.as_millis() as i64));
+        *counts.by_start.entry(start, || 0) += 1;
+        cx.event_timer(start + TEN_SECONDS);
+    }
+
+    fn on_timer(&mut self, timer: Timer, counts: &mut StateOf<Counts>, cx: &mut KeyedContext<'_, String, String>) {
+        let start = timer.at - TEN_SECONDS;
+        if let Some(count) = counts.by_start.remove(start) {
+            cx.emit(&format!("{} {start} {count}", cx.key()));
+        }
+    }
+}
+
 /// Of a user, in the end.
 #[derive(Record)]
 struct Total {
@@ -71,7 +105,7 @@ fn read(paths: &Paths, side: &str) -> Slow<CsvSource<Event>> {
     slow(files, Duration::from_micros(paths.rest))
 }
 
-/// Writes every event as a line, counts each user's as they come, adds them up by user and ten seconds, and in the end by user.
+/// Writes every event as a line, counts each user's as they come, adds them up by user and ten seconds (by windows, and by timers), and in the end by user.
 #[job]
 pub(crate) fn events(job: &mut Job<ExactlyOnce>, paths: Paths) {
     let side = |job: &mut Job<ExactlyOnce>, side: &str| {
@@ -81,7 +115,8 @@ pub(crate) fn events(job: &mut Job<ExactlyOnce>, paths: Paths) {
     let (left, right) = (side(job, "left"), side(job, "right"));
     let (lines, counted) = left.union(right).fork();
     let (windows, counted) = counted.fork();
-    let (running, totals) = counted.fork();
+    let (running, counted) = counted.fork();
+    let (timers, totals) = counted.fork();
 
     lines
         .map(|event| format!("{} {} {}", event.id, event.user, event.amount))
@@ -123,6 +158,11 @@ pub(crate) fn events(job: &mut Job<ExactlyOnce>, paths: Paths) {
             .map(|(user, Rolling(nth))| Nth { user: user.to_owned(), nth })
             .sink(by_user);
     }
+
+    timers
+        .key_by(|event| event.user.to_owned())
+        .process(ByTimers)
+        .sink(TextFiles::write(paths.output.join("timers")).part_bytes(PART_BYTES));
 
     totals
         .key_by(|event| event.user.to_owned())

@@ -107,6 +107,7 @@ fn expected(events: &[Event]) -> Lines {
         }
     }
     for ((user, start), (count, amount, largest)) in windows {
+        *lines.entry(format!("timers: {user} {} {count}", time(start))).or_default() += 1;
         *lines.entry(format!("windows: {user},{},{count},{amount},{largest}", time(start))).or_default() += 1;
     }
     for (user, (count, amount)) in totals {

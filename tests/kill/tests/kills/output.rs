@@ -15,7 +15,8 @@ use crate::input::Lines;
 pub(crate) type Sinks = &'static [(&'static str, bool)];
 
 /// Those of the job `events`.
-pub(crate) const EVENTS: Sinks = &[("lines", false), ("windows", true), ("running", false), ("totals", true)];
+pub(crate) const EVENTS: Sinks =
+    &[("lines", false), ("windows", true), ("running", false), ("timers", false), ("totals", true)];
 /// That of the job `large`.
 pub(crate) const LARGE: Sinks = &[("large", false)];
 

@@ -93,6 +93,25 @@ struct Chain {
     merging: bool,
 }
 
+/// A snapshot that is being written, unless it has been. It may never be: it fails, or nobody wants it any more because another one of its operator has.
+struct Writing(Option<Arc<Mutex<Chain>>>);
+
+impl Writing {
+    fn done(&mut self, chain: &mut Chain) {
+        self.0 = None;
+        chain.writing = false;
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        if let Some(chain) = &self.0 {
+            let mut chain = lock(chain);
+            (chain.writing, chain.broken) = (false, true);
+        }
+    }
+}
+
 /// A part of a snapshot on its way.
 enum Piece {
     Range(Namespace, Frozen),
@@ -183,24 +202,16 @@ impl<R: RowKey, V: Record> Snapshots<R, V> {
             return Box::pin(std::future::ready(Err(Failure::new("there is no store for checkpoints"))));
         };
         let (chain, env, gone) = (Arc::clone(&self.chain), Arc::clone(&self.env), self.gone.clone());
-        let (state, groups) = (self.state.clone(), self.groups);
+        let (state, groups, mut writing) = (self.state.clone(), self.groups, Writing(Some(Arc::clone(&chain))));
         Box::pin(async move {
-            let written = write::<R, V>(&store, &*env, kind, dropped, pieces).await;
+            let segment = write::<R, V>(&store, &*env, kind, dropped, pieces).await?;
             let mut stored = lock(&chain);
-            stored.writing = false;
-            match written {
-                Ok(segment) => {
-                    if kind == SnapshotKind::Full {
-                        stored.segments.clear();
-                        stored.broken = false;
-                    }
-                    stored.segments.extend(segment);
-                }
-                Err(failure) => {
-                    stored.broken = true;
-                    return Err(failure);
-                }
+            writing.done(&mut stored);
+            if kind == SnapshotKind::Full {
+                stored.segments.clear();
+                stored.broken = false;
             }
+            stored.segments.extend(segment);
             let part = KeyedPart { state, groups, segments: stored.segments.clone() };
             if part.segments.len() > CHAIN_LIMIT && !std::mem::replace(&mut stored.merging, true) {
                 drop(stored);

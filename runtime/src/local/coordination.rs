@@ -11,6 +11,7 @@ use std::{
 use futures::{
     StreamExt,
     channel::{mpsc, oneshot},
+    future::join_all,
     stream::FuturesUnordered,
 };
 use millstream_state::manifest::{CheckpointKind, KeyedPart, Manifest, OperatorState, ValuePart};
@@ -29,7 +30,7 @@ use crate::{
         coordinator::{Command, Coordinator, Input},
         inbox::{Inbox, Notice},
         stats::SubtaskReport,
-        subtask::{Snapshot, TaskEvent, Upload},
+        subtask::{Snapshot, TaskEvent},
     },
     env::{BoxFuture, Env, Instant},
     failure::Failure,
@@ -273,14 +274,10 @@ impl Coordination {
             return;
         }
         let (env, began) = (Arc::clone(&self.env), self.env.now());
-        let stored = async move {
-            let mut parts = Vec::with_capacity(operators.len());
-            for (operator, report) in operators {
-                let keyed = join_all(report.uploads).await?;
-                parts.push(Part { operator, keyed, values: report.values });
-            }
-            Ok::<_, Failure>(parts)
-        };
+        let stored = all(operators.into_iter().map(|(operator, report)| async move {
+            let keyed = all(report.uploads).await?;
+            Ok(Part { operator, keyed, values: report.values })
+        }));
         self.work.push(Box::pin(async move {
             let operators = Contained::new(stored).await;
             let bytes = operators.iter().flatten().map(Part::bytes).sum();
@@ -482,7 +479,7 @@ impl Part {
     }
 }
 
-/// Waits for all uploads of a report; they go on side by side.
-async fn join_all(uploads: Vec<Upload>) -> Result<Vec<KeyedPart>, Failure> {
-    futures::future::try_join_all(uploads).await
+/// Waits for all of these, which go on side by side. Also if one fails: other uploads are part of the next checkpoint, or clear up behind themselves.
+async fn all<T>(parts: impl IntoIterator<Item = impl Future<Output = Result<T, Failure>>>) -> Result<Vec<T>, Failure> {
+    join_all(parts).await.into_iter().collect()
 }

@@ -47,8 +47,8 @@ impl CheckpointStore {
     }
 
     /// Reads a checkpoint of the log, and looks at every segment that it names: whether it is there, has the size it should have, and whether its footer
-    /// is whole.
-    async fn usable(&self, entry: LiveEntry) -> Result<Manifest, StoreError> {
+    /// is whole; thoroughly, also whether all of its blocks are.
+    async fn usable(&self, entry: LiveEntry, thoroughly: bool) -> Result<Manifest, StoreError> {
         let found = self.entry(entry.number).await?;
         let Body::Checkpoint { manifest, .. } = found.body else {
             return Err(StoreError::NoEntry { number: entry.number });
@@ -57,7 +57,12 @@ impl CheckpointStore {
         let segments: BTreeMap<&str, &SegmentRef> =
             parts.flat_map(|part| &part.segments).map(|segment| (segment.name.as_str(), segment)).collect();
         let segments: Vec<SegmentRef> = segments.into_values().cloned().collect();
-        let looks = stream::iter(segments).map(|segment| async move { self.footer(&segment).await.map(drop) });
+        let looks = stream::iter(segments).map(|segment| async move {
+            match thoroughly {
+                true => self.verify(&segment).await,
+                false => self.footer(&segment).await.map(drop),
+            }
+        });
         looks.buffer_unordered(SEGMENTS_AT_A_TIME).try_collect::<()>().await?;
         Ok(manifest)
     }
@@ -65,7 +70,7 @@ impl CheckpointStore {
 
 impl Leader {
     /// Finds the newest checkpoint of the [run](Self::run) that can be used. One that is damaged, or names a segment that is, is left out, with an error in
-    /// the log of the process. A checkpoint of which it was [not known](super::CommitError::Unknown) whether it was committed either is this newest one, or will
+    /// the log of the process; the one that is gone back to is read as a whole, since output is taken back for it. A checkpoint of which it was [not known](super::CommitError::Unknown) whether it was committed either is this newest one, or will
     /// never be there.
     ///
     /// # Errors
@@ -78,7 +83,8 @@ impl Leader {
         let mut skipped = if self.fresh { Vec::new() } else { self.damaged.clone() };
         for kept in self.kept.iter_mut().rev().filter(|kept| kept.run == self.run) {
             if kept.damage.is_none() {
-                match self.store.usable(kept.entry).await {
+                let goes_back = skipped.iter().any(|(number, _)| *number > kept.entry.number);
+                match self.store.usable(kept.entry, goes_back).await {
                     Ok(manifest) => {
                         newest = Some((kept.entry.number, manifest));
                         break;

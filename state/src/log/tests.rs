@@ -4,15 +4,19 @@
 use std::sync::{Arc, Mutex};
 
 use futures::executor::block_on;
+use millstream_core::{
+    buffer::{BufferBuilder, Columns, DEFAULT_MAX_RECORD_SIZE},
+    time::Timestamp,
+};
 use object_store::{ObjectStoreExt, PutPayload, memory::InMemory};
 
 use super::*;
 use crate::{
     groups::GroupRange,
     manifest::{CheckpointKind, KeyedPart, Manifest, OperatorState, SegmentRef, Spread, ValuePart},
-    row::ByKey,
+    row::{ByKey, RowKey},
     segment::SegmentWriter,
-    snapshot::SnapshotKind,
+    snapshot::{Frozen, Namespace, SnapshotKind},
     store::{CheckpointStore, StoreError},
 };
 
@@ -54,17 +58,23 @@ fn candidate(owner: u128, keep: usize) -> Candidate {
     Candidate { job: "counts".to_owned(), owner: OwnerId(owner), at: 17, keep, run: 4711, fresh: false }
 }
 
-/// Puts an empty segment into the store.
+/// Puts a segment of one row into the store.
 async fn segment(store: &CheckpointStore, leader: &Leader, unique: &str) -> SegmentRef {
+    let hashed = Columns { timed: false, hashed: true };
+    let mut rows = BufferBuilder::<(u64, u64)>::new(hashed, DEFAULT_MAX_RECORD_SIZE);
+    rows.push((1, 2), Timestamp::MIN, ByKey::<u64>::hash(1)).expect("a row is small");
+    let mut writer = SegmentWriter::<ByKey<u64>, u64>::new(SnapshotKind::Full, vec![]);
     let mut pieces = Vec::new();
-    let summary = SegmentWriter::<ByKey<u64>, u64>::new(SnapshotKind::Full, vec![]).finish(&mut pieces);
+    let rows = Frozen { rows: vec![rows.seal(0)], removed: vec![] };
+    writer.push(Namespace(None), &rows, &mut pieces).expect("a row is small");
+    let summary = writer.finish(&mut pieces);
     let mut upload = store.upload(leader.claim_number(), unique);
     let name = upload.name().to_owned();
     for piece in pieces {
         upload.push(piece).await.expect("the store works");
     }
     upload.finish().await.expect("the store works");
-    SegmentRef { name, bytes: summary.bytes, rows: 0, full: true }
+    SegmentRef { name, bytes: summary.bytes, rows: summary.rows, full: true }
 }
 
 /// Takes a checkpoint that names one new segment and those given.
@@ -317,6 +327,30 @@ fn a_damaged_checkpoint_is_skipped_loudly() {
             let after = names(&memory).await;
             assert!(before.iter().all(|name| after.contains(name)), "{damage}: {before:?} {after:?}");
         }
+    });
+}
+
+/// Output is taken back for the checkpoint that a job goes back to, so that one must be whole, down to its last block.
+#[test]
+fn what_is_gone_back_to_is_read_as_a_whole() {
+    block_on(async {
+        let (memory, store) = memory();
+        let mut leader = store.claim(candidate(1, 3)).await.expect("the store is empty");
+        let (_, first) = checkpoint(&store, &mut leader, 1, &[]).await;
+        let (_, second) = checkpoint(&store, &mut leader, 2, &[]).await;
+        let (newest, _) = checkpoint(&store, &mut leader, 3, &[]).await;
+        overwrite(&memory, &second.name, |bytes| bytes[0] ^= 1).await;
+        let mut next = store.claim(candidate(2, 3)).await.expect("the log is whole");
+        assert_eq!(next.recover().await.expect("the newest is whole").newest.map(|(number, _)| number), Some(newest));
+        next.reject(newest, "a block is damaged");
+        let found = next.recover().await.expect("the oldest is whole");
+        assert_eq!(found.newest, Some((2, manifest(1, &[first.clone()]))));
+        assert!(found.skipped[1].1.contains("block 0 is damaged"), "{:?}", found.skipped);
+        overwrite(&memory, &first.name, |bytes| bytes[0] ^= 1).await;
+        let mut next = store.claim(candidate(3, 3)).await.expect("the log is whole");
+        next.reject(newest, "a block is damaged");
+        let error = next.recover().await.expect_err("none is whole");
+        assert!(matches!(error, StoreError::NoneUsable { .. }), "{error}");
     });
 }
 

@@ -66,13 +66,8 @@ impl Part {
 impl<R: RowKey, V: Record> Block<R, V> {
     /// Unpacks a block from its bytes, which are those that the entry names, and checks everything that reading it relies on.
     pub(super) fn decode(block: usize, entry: &BlockEntry, hashed: bool, stored: &[u8]) -> Result<Self, SegmentError> {
+        entry.check(block, stored)?;
         let damaged = |what| SegmentError::Block { block, what };
-        if stored.len() != entry.stored as usize {
-            return Err(damaged("it is cut off"));
-        }
-        if crc32fast::hash(stored) != entry.crc {
-            return Err(damaged("its checksum is another one"));
-        }
         let mut raw = unpack(entry, stored).map_err(damaged)?;
         let removed = raw.split_off(entry.row_bytes as usize);
         let invalid = |invalid| SegmentError::Records { block, invalid };

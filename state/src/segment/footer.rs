@@ -82,6 +82,18 @@ impl BlockEntry {
         key_group(self.first, groups.of) < groups.end && key_group(self.last, groups.of) >= groups.start
     }
 
+    /// Checks whether these are the bytes of the block of this number, as they were stored.
+    pub(crate) fn check(&self, block: usize, stored: &[u8]) -> Result<(), SegmentError> {
+        let damaged = |what| Err(SegmentError::Block { block, what });
+        if stored.len() != self.stored as usize {
+            return damaged("it is cut off");
+        }
+        if crc32fast::hash(stored) != self.crc {
+            return damaged("its checksum is another one");
+        }
+        Ok(())
+    }
+
     pub(super) fn raw_bytes(&self) -> usize {
         self.row_bytes as usize + self.removed_bytes as usize
     }

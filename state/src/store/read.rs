@@ -1,11 +1,11 @@
 //! Reads what a segment says of itself.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use object_store::ObjectStoreExt;
 
-use super::{CheckpointStore, StoreError, segment_path};
+use super::{CheckpointStore, StoreError, load::next_run, segment_path};
 use crate::{
     manifest::SegmentRef,
     segment::{Footer, SegmentError},
@@ -36,6 +36,25 @@ impl CheckpointStore {
             end = self.range(segment, found - length..found).await?;
         }
         Footer::read(&end, found).map_err(damaged)
+    }
+
+    /// Reads all of a segment, and checks what only reading shows: whether each block is what its checksum says.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it is not, or for the reasons of [`footer`](Self::footer).
+    pub(crate) async fn verify(&self, segment: &SegmentRef) -> Result<(), StoreError> {
+        let footer = Arc::new(self.footer(segment).await?);
+        let mut blocks = (0..footer.blocks.len()).peekable();
+        while let Some(run) = next_run(&footer.blocks, &mut blocks) {
+            let stored = self.read_blocks(segment, &footer.blocks, &run).await?;
+            let footer = Arc::clone(&footer);
+            let check =
+                move || stored.iter().try_for_each(|(block, stored)| footer.blocks[*block].check(*block, stored));
+            let checked = self.blocking(check).await;
+            checked.map_err(|source| StoreError::Segment { name: segment.name.clone(), source })?;
+        }
+        Ok(())
     }
 
     /// Reads some bytes of a segment.

@@ -180,6 +180,11 @@ impl<'i> Campaign<'i> {
         text.lines().map(step).collect()
     }
 
+    /// From here on, what has been committed may be gone: it is taken back.
+    pub(crate) fn expect_taken_back(&mut self) {
+        self.committed = Output::default();
+    }
+
     /// How many files are committed.
     pub(crate) fn committed_files(&self) -> usize {
         self.committed.len()

@@ -91,5 +91,6 @@ fn a_newest_checkpoint_that_is_damaged() {
     let mut bytes = fs::read(&newest).expect("it is there");
     bytes.pop();
     fs::write(&newest, bytes).expect("it can be written to");
+    campaign.expect_taken_back();
     goes_on(&mut campaign);
 }

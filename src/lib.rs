@@ -236,6 +236,9 @@ mod pages {
     #[doc = include_str!("../docs/guide/windows.md")]
     struct Windows;
 
+    #[doc = include_str!("../docs/guide/state.md")]
+    struct State;
+
     #[doc = include_str!("../docs/guide/files.md")]
     struct Files;
 

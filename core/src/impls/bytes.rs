@@ -83,7 +83,7 @@ unsafe impl Record for ByteString {
     }
 }
 
-impl View for &[u8] {
+impl View for &'static [u8] {
     type Record = ByteString;
 }
 

@@ -210,7 +210,7 @@ unsafe impl<T: Record> Record for Vec<T> {
     }
 }
 
-impl<T: Record> View for VecView<'_, T> {
+impl<T: Record> View for VecView<'static, T> {
     type Record = Vec<T>;
 }
 

@@ -253,7 +253,7 @@ macro_rules! map {
             }
         }
 
-        impl<$($parameters)*> View for MapView<'_, K, V, $map> {
+        impl<$($parameters)*> View for MapView<'static, K, V, $map> {
             type Record = $map;
         }
     };

@@ -50,7 +50,7 @@ unsafe impl Record for String {
     }
 }
 
-impl View for &str {
+impl View for &'static str {
     type Record = String;
 }
 

@@ -49,7 +49,9 @@ pub(super) fn record(mut record: Record, error: &syn::Error) -> TokenStream {
     let generics = expand::record_generics(&record);
     let (impl_generics, _, where_clause) = generics.split_for_impl();
     let of_view = expand::with_lifetime(&generics, "'a");
-    let (view_generics, view_args, _) = of_view.split_for_impl();
+    let (_, view_args, _) = of_view.split_for_impl();
+    let of_static_view = expand::with_lifetime(&generics, "'static");
+    let (_, static_args, _) = of_static_view.split_for_impl();
     let key = record.key.map(|_| {
         let generics = expand::generics(&record, &quote!(#core::key::Key));
         let (impl_generics, _, where_clause) = generics.split_for_impl();
@@ -122,7 +124,7 @@ pub(super) fn record(mut record: Record, error: &syn::Error) -> TokenStream {
         const _: () = {
             #view_traits
 
-            impl #view_generics #core::view::View for #view #view_args #where_clause {
+            impl #impl_generics #core::view::View for #view #static_args #where_clause {
                 type Record = #ty;
             }
 

@@ -168,6 +168,6 @@ unsafe impl<K: Key> Record for KeySet<K> {
     }
 }
 
-impl<K: Key> View for KeySetView<'_, K> {
+impl<K: Key> View for KeySetView<'static, K> {
     type Record = KeySet<K>;
 }

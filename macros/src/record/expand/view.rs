@@ -157,16 +157,16 @@ fn equality(record: &Record, view: &Ident) -> TokenStream {
     }
 }
 
-/// From the view back to the record.
+/// From the view back to the record; the trait says why it is the view that lives for ever.
 pub(super) fn view_impl(record: &Record) -> TokenStream {
     let (ident, view, core) = (&record.ident, record.view_ident(), record.paths.core());
     let generics = self::impl_generics(record);
-    let (_, record_args, _) = generics.split_for_impl();
-    let of_view = with_lifetime(&generics, "'a");
-    let (impl_generics, ty_generics, where_clause) = of_view.split_for_impl();
+    let (impl_generics, record_args, where_clause) = generics.split_for_impl();
+    let of_view = with_lifetime(&generics, "'static");
+    let (_, view_args, _) = of_view.split_for_impl();
     quote! {
         #[automatically_derived]
-        impl #impl_generics #core::view::View for #view #ty_generics #where_clause {
+        impl #impl_generics #core::view::View for #view #view_args #where_clause {
             type Record = #ident #record_args;
         }
     }

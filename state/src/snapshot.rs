@@ -2,7 +2,13 @@
 
 use std::cmp::Ordering;
 
-use millstream_core::{buffer::Buffer, time::Window};
+use millstream_core::{
+    buffer::{Buffer, Columns},
+    record::Record,
+    time::Window,
+};
+
+use crate::row::RowKey;
 
 /// What a snapshot holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,11 +38,16 @@ impl PartialOrd for Namespace {
     }
 }
 
+/// The columns of the buffers in a snapshot, in memory and in segments. Hashes are there only where computing them again costs more than moving them.
+pub const fn columns<R: RowKey>() -> Columns {
+    Columns { timed: false, hashed: !<R::Key as Record>::PLAIN }
+}
+
 /// The rows of one range of hashes of one table, all that a snapshot has of it, not yet sorted. A table gives its ranges in ascending order of the hash.
 #[derive(Debug, Default)]
 pub struct Frozen {
-    /// Buffers of records `(key, value)`, with the column of hashes.
+    /// Buffers of records `(key, value)`, with [`columns`].
     pub rows: Vec<Buffer>,
-    /// Buffers of keys that were removed, with the column of hashes. A key that is among the rows, too, is there again: its row counts.
+    /// Buffers of keys that were removed, with [`columns`]. A key that is among the rows, too, is there again: its row counts.
     pub removed: Vec<Buffer>,
 }

@@ -33,8 +33,9 @@ use crate::{
     task::{flag::Flag, head::Background},
 };
 
-/// How many rows are copied in a step of the background.
-const WALK_ROWS: usize = 4096;
+/// How many rows are copied in a step of the background: as many as take no longer than some batches do. A row that is written before it is its turn costs
+/// several times as much, so a walk should not last.
+const WALK_ROWS: usize = 16_384;
 /// How many ranges wait to be encoded; when there are more, the walk pauses. (A range is a shard of a table.)
 const RANGES_LIMIT: usize = 2;
 /// A snapshot is a full one if more than this share of the rows has changed: a delta would hardly be smaller, and there is none to merge.

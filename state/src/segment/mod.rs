@@ -23,10 +23,7 @@ pub use merge::{Merge, Wanted};
 pub use reader::SegmentReader;
 pub use writer::{SegmentSummary, SegmentWriter};
 
-use millstream_core::{
-    buffer::{Columns, LIMIT_MAX_RECORD_SIZE},
-    record::Record,
-};
+use millstream_core::{buffer::LIMIT_MAX_RECORD_SIZE, record::Record};
 
 use crate::row::RowKey;
 
@@ -44,8 +41,3 @@ pub const LIMIT_BLOCK_BYTES: usize = LIMIT_MAX_RECORD_SIZE + 2 * BLOCK_BYTES;
 pub type Row<R, V> = (<R as RowKey>::Key, V);
 /// The view of a row's key.
 pub type KeyView<'b, R> = <<R as RowKey>::Key as Record>::View<'b>;
-
-/// The columns of the buffers in a segment. Hashes are stored only where computing them again costs more than reading them.
-const fn columns<R: RowKey>() -> Columns {
-    Columns { timed: false, hashed: !<R::Key as Record>::PLAIN }
-}

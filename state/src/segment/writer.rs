@@ -10,10 +10,10 @@ use millstream_core::{
     time::Timestamp,
 };
 
-use super::{BLOCK_BYTES, BlockEntry, Footer, KeyView, Row, SchemaName, columns};
+use super::{BLOCK_BYTES, BlockEntry, Footer, KeyView, Row, SchemaName};
 use crate::{
     row::RowKey,
-    snapshot::{Frozen, Namespace, SnapshotKind},
+    snapshot::{Frozen, Namespace, SnapshotKind, columns},
 };
 
 /// What a finished segment amounts to.
@@ -84,7 +84,7 @@ impl<R: RowKey, V: Record> SegmentWriter<R, V> {
     ///
     /// # Panics
     ///
-    /// If ranges come out of order, a key twice, or buffers without the column of hashes.
+    /// If ranges come out of order, or a key twice.
     pub fn push(&mut self, namespace: Namespace, range: &Frozen, out: &mut Vec<Bytes>) -> Result<(), PushError> {
         let mut sorter = std::mem::take(&mut self.sorter);
         let pushed = self.push_sorted(namespace, range, &mut sorter, out);
@@ -101,7 +101,7 @@ impl<R: RowKey, V: Record> SegmentWriter<R, V> {
     ) -> Result<(), PushError> {
         let rows: Vec<Records<'_, Row<R, V>>> = range.rows.iter().map(|buffer| buffer.records(0)).collect();
         let row = |place: Place| rows[place.buffer()].get(place.record());
-        sort(&mut sorter.rows, &rows, |a, b| R::compare(row(a).0, row(b).0));
+        sort(&mut sorter.rows, &rows, |row| R::hash(row.0), |a, b| R::compare(row(a).0, row(b).0));
         assert!(
             sorter.rows.windows(2).all(|pair| pair[0].0 != pair[1].0 || !R::same(row(pair[0].1).0, row(pair[1].1).0)),
             "a range has one row per key"
@@ -109,7 +109,7 @@ impl<R: RowKey, V: Record> SegmentWriter<R, V> {
         let removed: &[Buffer] = if self.footer.kind == SnapshotKind::Full { &[] } else { &range.removed };
         let keys: Vec<Records<'_, R::Key>> = removed.iter().map(|buffer| buffer.records(0)).collect();
         let key = |place: Place| keys[place.buffer()].get(place.record());
-        sort(&mut sorter.removed, &keys, |a, b| R::compare(key(a), key(b)));
+        sort(&mut sorter.removed, &keys, R::hash, |a, b| R::compare(key(a), key(b)));
         sorter.removed.dedup_by(|a, b| a.0 == b.0 && R::same(key(a.1), key(b.1)));
 
         let lowest = [&sorter.rows, &sorter.removed].into_iter().filter_map(|order| order.first()).map(|row| row.0);
@@ -255,16 +255,17 @@ struct Sorter {
     removed: Vec<(u64, Place)>,
 }
 
-/// Sorts records by hash; `compare` decides where hashes are equal, which is rare.
+/// Sorts records by hash, which `hash_of` computes where it is not kept; `compare` decides where hashes are equal, which is rare.
 fn sort<T: Record>(
     order: &mut Vec<(u64, Place)>,
     buffers: &[Records<'_, T>],
+    hash_of: impl Fn(T::View<'_>) -> u64,
     compare: impl Fn(Place, Place) -> Ordering,
 ) {
     order.clear();
     order.reserve(buffers.iter().map(Records::len).sum());
     for (number, records) in buffers.iter().enumerate() {
-        let hash = |i| records.hash(i).expect("frozen ranges have the column of hashes");
+        let hash = |i| records.hash(i).unwrap_or_else(|| hash_of(records.get(i)));
         order.extend((0..records.len()).map(|i| (hash(i), Place::new(number, i))));
     }
     order.sort_unstable();

@@ -1,39 +1,54 @@
 //! [`Copies`]: records that leave a shard for a snapshot, encoded.
 
+use std::marker::PhantomData;
+
 use millstream_core::{
-    buffer::{Buffer, BufferBuilder, Columns, LIMIT_MAX_RECORD_SIZE, PushError},
+    buffer::{Buffer, BufferBuilder, LIMIT_MAX_RECORD_SIZE, PushError},
     record::Record,
     time::Timestamp,
 };
 
+use crate::{row::RowKey, snapshot::columns};
+
 /// A buffer of a snapshot is closed once it has so many bytes.
 pub(super) const BUFFER_BYTES: usize = 1 << 20;
 
-const HASHED: Columns = Columns { timed: false, hashed: true };
-/// What a record takes in the columns, in bytes.
-const COLUMN_BYTES: usize = size_of::<u64>() + size_of::<u32>();
+/// So much more room is made than that, for the record with which a buffer is full.
+const LAST_RECORD_BYTES: usize = 4 << 10;
 
-/// Encoded records, with their hashes.
-pub(super) struct Copies<T: Record> {
+/// Encoded records, which are rows of `R` or keys of such, with their hashes if they are worth it.
+pub(super) struct Copies<R, T: Record> {
     open: BufferBuilder<T>,
     sealed: Vec<Buffer>,
     /// Why the first record that could not be encoded could not.
     failed: Option<PushError>,
+    row: PhantomData<fn() -> R>,
 }
 
-impl<T: Record> Default for Copies<T> {
+impl<R: RowKey, T: Record> Default for Copies<R, T> {
     fn default() -> Self {
-        Self { open: BufferBuilder::new(HASHED, LIMIT_MAX_RECORD_SIZE), sealed: Vec::new(), failed: None }
+        let open = BufferBuilder::new(columns::<R>(), LIMIT_MAX_RECORD_SIZE);
+        Self { open, sealed: Vec::new(), failed: None, row: PhantomData }
     }
 }
 
-impl<T: Record> Copies<T> {
+impl<R: RowKey, T: Record> Copies<R, T> {
+    /// What a record takes in the columns, in bytes.
+    const COLUMN_BYTES: usize =
+        if columns::<R>().hashed { size_of::<u64>() } else { 0 } + if T::PLAIN { 0 } else { size_of::<u32>() };
+
+    /// Makes room for so many records, or for those of a buffer if they are more, so that what is copied is not moved again.
+    pub(super) fn reserve(&mut self, records: usize) {
+        let bytes = records.saturating_mul(size_of::<T::Archived>());
+        self.open.reserve(if bytes < BUFFER_BYTES { bytes } else { BUFFER_BYTES + LAST_RECORD_BYTES });
+    }
+
     /// Adds a record. One that cannot be encoded makes [`Copies::finish`] fail: whoever writes to a table could not do anything about it.
     #[inline]
     pub(super) fn push(&mut self, record: T::View<'_>, hash: u64) {
         if let Err(error) = self.open.push(record, Timestamp::MIN, hash) {
             self.failed.get_or_insert(error);
-        } else if self.open.len_bytes() + self.open.len() * COLUMN_BYTES >= BUFFER_BYTES {
+        } else if self.open.len_bytes() + self.open.len() * Self::COLUMN_BYTES >= BUFFER_BYTES {
             self.seal();
         }
     }
@@ -41,6 +56,11 @@ impl<T: Record> Copies<T> {
     #[cold]
     fn seal(&mut self) {
         self.sealed.push(self.open.seal(0));
+    }
+
+    /// True if nothing is in the buffer that is being filled.
+    pub(super) fn is_between(&self) -> bool {
+        self.open.is_empty()
     }
 
     /// How many records were added.
@@ -64,15 +84,16 @@ impl<T: Record> Copies<T> {
         }
     }
 
-    /// Deals what was added out to two.
-    pub(super) fn split(mut self, is_upper: impl Fn(u64) -> bool) -> (Self, Self) {
+    /// Deals what was added out to two, by the hashes.
+    pub(super) fn split(mut self, hash: impl Fn(T::View<'_>) -> u64, is_upper: impl Fn(u64) -> bool) -> (Self, Self) {
         let (mut lower, mut upper) = (Self::default(), Self::default());
         self.seal();
         for buffer in &self.sealed {
             let records = buffer.records::<T>(0);
             for i in 0..buffer.len() {
-                let hash = records.hash(i).expect("the buffers of a snapshot have the column of hashes");
-                if is_upper(hash) { &mut upper } else { &mut lower }.push(records.get(i), hash);
+                let record = records.get(i);
+                let hash = records.hash(i).unwrap_or_else(|| hash(record));
+                if is_upper(hash) { &mut upper } else { &mut lower }.push(record, hash);
             }
         }
         lower.failed = self.failed;
@@ -81,7 +102,7 @@ impl<T: Record> Copies<T> {
 
     /// What was added takes so many bytes.
     pub(super) fn size_bytes(&self) -> usize {
-        let open = self.open.len_bytes() + self.open.len() * COLUMN_BYTES;
+        let open = self.open.len_bytes() + self.open.len() * Self::COLUMN_BYTES;
         open + self.sealed.iter().map(Buffer::size).sum::<usize>()
     }
 }

@@ -125,6 +125,18 @@ impl Marks {
         self.words.get_mut(word).map_or(0, |word| std::mem::take(&mut word.turns[pending]))
     }
 
+    /// The pending bits of a word.
+    #[inline(always)]
+    pub(super) fn pending_in(&self, word: usize) -> u64 {
+        self.words.get(word).map_or(0, |word| word.turns[self.pending() & 1])
+    }
+
+    /// How many buckets are pending from this word on.
+    pub(super) fn pending_from(&self, word: usize) -> usize {
+        let words = self.words.get(word..).unwrap_or_default();
+        words.iter().map(|word| word.turns[self.pending()].count_ones() as usize).sum()
+    }
+
     /// How many of 64 buckets were written since the last freeze.
     pub(super) fn changed_in(&self, word: usize) -> u32 {
         self.words.get(word).map_or(0, |word| word.turns[self.turn].count_ones())

@@ -1,11 +1,11 @@
 //! [`Shard`]: the rows of a range of hashes, and what a snapshot takes from them.
 
 use hashbrown::hash_table::Entry;
-use millstream_core::{buffer::PushError, record::Record};
+use millstream_core::{buffer::PushError, processor::prefetch, record::Record};
 
 use super::{
     copies::Copies,
-    marks::Mark,
+    marks::{Mark, Marks},
     rows::{Row, Rows},
 };
 use crate::{row::RowKey, snapshot::Frozen};
@@ -13,11 +13,11 @@ use crate::{row::RowKey, snapshot::Frozen};
 /// What leaves a shard for snapshots.
 pub(super) struct Leaving<R: RowKey, V: Record> {
     /// The rows of the running snapshot that have been copied.
-    rows: Copies<(R::Key, V)>,
+    rows: Copies<R, (R::Key, V)>,
     /// The keys that belong to the running snapshot because they were removed before it.
-    removed: Copies<R::Key>,
+    removed: Copies<R, R::Key>,
     /// The keys removed since the last freeze that an earlier snapshot knows of. None is there twice: if it came back it is fresh.
-    removed_since: Copies<R::Key>,
+    removed_since: Copies<R, R::Key>,
 }
 
 impl<R: RowKey, V: Record> Default for Leaving<R, V> {
@@ -88,7 +88,7 @@ impl<R: RowKey, V: Record> Shard<R, V> {
     pub(super) fn get_mut(&mut self, hash: u64, is: impl Fn(&R::Key) -> bool) -> Option<&mut V> {
         let (entry, marks) = self.rows.find(hash, is)?;
         if marks.write(entry.bucket_index()) {
-            copy(&mut self.leaving, entry.get(), hash);
+            copy(&mut self.leaving, entry.get(), hash, marks);
         }
         Some(&mut entry.into_mut().1)
     }
@@ -104,7 +104,7 @@ impl<R: RowKey, V: Record> Shard<R, V> {
         match self.rows.entry(hash, is) {
             (Entry::Occupied(entry), marks) => {
                 if marks.write(entry.bucket_index()) {
-                    copy(&mut self.leaving, entry.get(), hash);
+                    copy(&mut self.leaving, entry.get(), hash, marks);
                 }
                 entry.into_mut()
             }
@@ -141,7 +141,7 @@ impl<R: RowKey, V: Record> Shard<R, V> {
     /// Keeps what snapshots need of a row that has been removed.
     fn left(&mut self, row: &Row<R, V>, mark: Mark, hash: u64) {
         if mark.pending {
-            copy(&mut self.leaving, row, hash);
+            copy(&mut self.leaving, row, hash, &self.rows.marks);
         }
         if !mark.fresh {
             self.leaving.get_or_insert_default().removed_since.push(row.0.view(), hash);
@@ -179,10 +179,14 @@ impl<R: RowKey, V: Record> Shard<R, V> {
             if *budget == 0 {
                 return false;
             }
+            self.prefetch_pending(*word + 1);
             let mut pending = self.rows.marks.take_pending(*word);
             let mut copied = 0;
             if pending != 0 {
                 let copies = &mut self.leaving.get_or_insert_default().rows;
+                if copies.is_between() {
+                    copies.reserve(pending.count_ones() as usize + self.rows.marks.pending_from(*word));
+                }
                 while pending != 0 {
                     let bucket = *word * 64 + pending.trailing_zeros() as usize;
                     pending &= pending - 1;
@@ -196,6 +200,18 @@ impl<R: RowKey, V: Record> Shard<R, V> {
             *word += 1;
         }
         true
+    }
+
+    /// Asks the processor to load the pending rows of a word: those of a delta lie too far apart for it to foresee them.
+    #[inline(always)]
+    fn prefetch_pending(&self, word: usize) {
+        let mut pending = self.rows.marks.pending_in(word);
+        while pending != 0 {
+            if let Some(row) = self.rows.table.get_bucket(word * 64 + pending.trailing_zeros() as usize) {
+                prefetch(row);
+            }
+            pending &= pending - 1;
+        }
     }
 
     /// What the running snapshot has of this shard, now that no row is pending; nothing if that is nothing.
@@ -238,7 +254,7 @@ impl<R: RowKey, V: Record> Shard<R, V> {
         self.depth += 1;
         let mut upper = Self::new(upper, self.epoch, self.depth);
         if let Some(leaving) = self.leaving.as_mut().filter(|leaving| !leaving.removed_since.is_empty()) {
-            let (lower, removed_since) = std::mem::take(&mut leaving.removed_since).split(is_upper);
+            let (lower, removed_since) = std::mem::take(&mut leaving.removed_since).split(R::hash, is_upper);
             leaving.removed_since = lower;
             upper.leaving.get_or_insert_default().removed_since = removed_since;
         }
@@ -262,9 +278,13 @@ impl<R: RowKey, V: Record> Shard<R, V> {
     }
 }
 
-/// Copies a row for the running snapshot.
+/// Copies a row for the running snapshot; `marks` are those of its shard.
 #[cold]
 #[inline(never)]
-fn copy<R: RowKey, V: Record>(leaving: &mut Option<Box<Leaving<R, V>>>, row: &Row<R, V>, hash: u64) {
-    leaving.get_or_insert_default().rows.push((row.0.view(), row.1.view()), hash);
+fn copy<R: RowKey, V: Record>(leaving: &mut Option<Box<Leaving<R, V>>>, row: &Row<R, V>, hash: u64, marks: &Marks) {
+    let copies = &mut leaving.get_or_insert_default().rows;
+    if copies.is_between() {
+        copies.reserve(1 + marks.pending_from(0));
+    }
+    copies.push((row.0.view(), row.1.view()), hash);
 }

@@ -51,11 +51,11 @@ fn removed(ranges: &[Frozen]) -> Vec<u64> {
 fn hashes(range: &Frozen) -> Vec<u64> {
     let rows = range.rows.iter().flat_map(|buffer| {
         let records = buffer.records::<(u64, u64)>(0);
-        (0..buffer.len()).map(move |i| records.hash(i).expect("hashed"))
+        (0..buffer.len()).map(move |i| ByKey::<u64>::hash(records.get(i).0))
     });
     let removed = range.removed.iter().flat_map(|buffer| {
         let records = buffer.records::<u64>(0);
-        (0..buffer.len()).map(move |i| records.hash(i).expect("hashed"))
+        (0..buffer.len()).map(move |i| ByKey::<u64>::hash(records.get(i)))
     });
     rows.chain(removed).collect()
 }

@@ -12,13 +12,21 @@ use std::{
 use millstream::{
     Record, Timestamp,
     failure::Failure,
-    prelude::BestEffort,
-    sink::{NoCommit, Prepare, Prepared, Sink, SinkContext, SinkWriter},
+    prelude::ExactlyOnce,
+    sink::{Committer, Prepare, Prepared, Sink, SinkContext, SinkWriter},
 };
 
 /// The counts of all subtasks together. Clones are the same tally.
 #[derive(Debug, Clone, Default)]
-pub struct Tally(Arc<[AtomicU64; 2]>);
+pub struct Tally(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    records: AtomicU64,
+    sum: AtomicU64,
+    /// The checkpoint whose records are counted; 0 before the first one.
+    checkpoint: AtomicU64,
+}
 
 /// A sink that adds to `tally`, for every record, one and what the function says (wrapping).
 pub fn tally<T, F>(tally: &Tally, number: F) -> TallySink<T, F>
@@ -32,9 +40,12 @@ where
 impl Tally {
     /// How many records there were and what they add up to, since it was asked last.
     pub fn take(&self) -> (u64, u64) {
-        (self.0[0].swap(0, Relaxed), self.0[1].swap(0, Relaxed))
+        (self.0.records.swap(0, Relaxed), self.0.sum.swap(0, Relaxed))
     }
 }
+
+/// What a writer has counted since the checkpoint before this one (0 without checkpoints): records, and what they add up to.
+pub(crate) type Counted = (u64, u64, u64);
 
 /// See [`tally`].
 pub struct TallySink<T, F> {
@@ -49,31 +60,56 @@ where
     F: for<'a> Fn(T::View<'a>) -> u64 + Clone + Send + Sync + 'static,
 {
     type In = T;
-    type Guarantee = BestEffort;
-    type Committable = ();
+    type Guarantee = ExactlyOnce;
+    type Committable = Counted;
     type Writer = TallyWriter<T, F>;
-    type Committer = NoCommit;
+    type Committer = TallyCommitter;
 
     fn name(&self) -> String {
         "tally".to_owned()
     }
 
     fn writer(&self, _: &SinkContext, _: Vec<()>) -> Result<TallyWriter<T, F>, Failure> {
-        let (tally, number) = (self.tally.clone(), self.number.clone());
-        Ok(TallyWriter { tally, number, records: 0, told: 0, sum: 0, record: PhantomData })
+        Ok(TallyWriter { number: self.number.clone(), records: 0, told: 0, sum: 0, record: PhantomData })
     }
 
-    fn committer(&self, _: &SinkContext) -> Result<NoCommit, Failure> {
-        Ok(NoCommit)
+    fn committer(&self, _: &SinkContext) -> Result<TallyCommitter, Failure> {
+        Ok(TallyCommitter(self.tally.clone()))
     }
+}
+
+/// Adds up what is part of complete checkpoints, each once.
+pub struct TallyCommitter(Tally);
+
+impl Committer for TallyCommitter {
+    type Committable = Counted;
+    type State = ();
+
+    async fn recover(&mut self, _: &[Counted], _: &[()]) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn commit(&mut self, what: Vec<Counted>, _: bool) -> Result<(), Failure> {
+        let Counts { records, sum, checkpoint } = &*self.0.0;
+        let before = checkpoint.load(Relaxed);
+        for (number, of_records, of_sum) in what {
+            if number == 0 || number > before {
+                records.fetch_add(of_records, Relaxed);
+                sum.fetch_add(of_sum, Relaxed);
+                checkpoint.fetch_max(number, Relaxed);
+            }
+        }
+        Ok(())
+    }
+
+    async fn abort(&mut self) {}
 }
 
 /// The part of a tally that one subtask keeps.
 pub struct TallyWriter<T, F> {
-    tally: Tally,
     number: F,
     records: u64,
-    /// How many of them the tally knows of.
+    /// How many of them were handed over.
     told: u64,
     sum: u64,
     record: PhantomData<fn(T)>,
@@ -85,7 +121,7 @@ where
     F: for<'a> Fn(T::View<'a>) -> u64 + Clone + Send + Sync + 'static,
 {
     type In = T;
-    type Committable = ();
+    type Committable = Counted;
     type State = ();
 
     #[inline(always)]
@@ -109,9 +145,8 @@ where
         Ok(())
     }
 
-    async fn prepare(&mut self, _: Prepare) -> Result<Prepared<()>, Failure> {
-        self.tally.0[0].fetch_add(self.records - mem::replace(&mut self.told, self.records), Relaxed);
-        self.tally.0[1].fetch_add(mem::take(&mut self.sum), Relaxed);
-        Ok(Prepared::closed(Vec::new()))
+    async fn prepare(&mut self, at: Prepare) -> Result<Prepared<Counted>, Failure> {
+        let records = self.records - mem::replace(&mut self.told, self.records);
+        Ok(Prepared::closed(vec![(at.checkpoint, records, mem::take(&mut self.sum))]))
     }
 }

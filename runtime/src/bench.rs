@@ -1,6 +1,6 @@
 //! Runs a chain on buffers at hand, without tasks and exchanges: what benches measure the overhead of chains with. Not a public interface.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use futures::executor::block_on;
 use millstream_core::buffer::Buffer;
@@ -8,10 +8,10 @@ use millstream_core::buffer::Buffer;
 use crate::{
     env::Env,
     failure::{Failure, Location},
-    graph::{OperatorInfo, VertexId},
+    graph::{OperatorInfo, SinkDriver as _, VertexId},
     metrics::{Registry, TaskMetrics},
     operator::Signal,
-    operators::sink::SinkTail,
+    operators::sink::{Driver, SinkTail},
     settings::Settings,
     sink::Sink,
     stream::{Chain, Plan, Stream},
@@ -68,6 +68,7 @@ where
             checkpoints: None,
             store: None,
         };
+        let (handed_over, sink_cx) = (Arc::clone(&cx.committables), cx.connector_context(&operators[index]));
         let tail = SinkTail::open(&sink, &mut cx, index)?;
         // Boxed as a task has it, so that nothing is known here of what it calls.
         let mut head: Box<dyn Head> = Box::new(plan.chain(&mut cx, tail)?);
@@ -79,6 +80,8 @@ where
             }
         }
         head.signal(Signal::End);
-        block_on(head.finish())
+        block_on(head.finish())?;
+        let what = std::mem::take(&mut *handed_over.lock().unwrap_or_else(PoisonError::into_inner));
+        block_on(Driver(Arc::clone(&sink)).committer(&sink_cx)?.commit(what))
     }
 }

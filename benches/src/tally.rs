@@ -38,8 +38,9 @@ where
 }
 
 impl Tally {
-    /// How many records there were and what they add up to, since it was asked last.
+    /// How many records there were and what they add up to, since it was asked last. It is then ready for another job.
     pub fn take(&self) -> (u64, u64) {
+        self.0.checkpoint.store(0, Relaxed);
         (self.0.records.swap(0, Relaxed), self.0.sum.swap(0, Relaxed))
     }
 }

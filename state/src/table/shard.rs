@@ -10,6 +10,9 @@ use super::{
 };
 use crate::{row::RowKey, snapshot::Frozen};
 
+/// Up to so many of 64 rows are asked for one by one; more follow one another.
+const SPARSE_ROWS: u32 = 24;
+
 /// What leaves a shard for snapshots.
 pub(super) struct Leaving<R: RowKey, V: Record> {
     /// The rows of the running snapshot that have been copied.
@@ -202,10 +205,13 @@ impl<R: RowKey, V: Record> Shard<R, V> {
         true
     }
 
-    /// Asks the processor to load the pending rows of a word: those of a delta lie too far apart for it to foresee them.
+    /// Asks the processor to load the pending rows of a word, if they lie too far apart for it to foresee them.
     #[inline(always)]
     fn prefetch_pending(&self, word: usize) {
         let mut pending = self.rows.marks.pending_in(word);
+        if pending.count_ones() > SPARSE_ROWS {
+            return;
+        }
         while pending != 0 {
             if let Some(row) = self.rows.table.get_bucket(word * 64 + pending.trailing_zeros() as usize) {
                 prefetch(row);

@@ -344,7 +344,7 @@ fn what_is_gone_back_to_is_read_as_a_whole() {
         assert_eq!(next.recover().await.expect("the newest is whole").newest.map(|(number, _)| number), Some(newest));
         next.reject(newest, "a block is damaged");
         let found = next.recover().await.expect("the oldest is whole");
-        assert_eq!(found.newest, Some((2, manifest(1, &[first.clone()]))));
+        assert_eq!(found.newest, Some((2, manifest(1, std::slice::from_ref(&first)))));
         assert!(found.skipped[1].1.contains("block 0 is damaged"), "{:?}", found.skipped);
         overwrite(&memory, &first.name, |bytes| bytes[0] ^= 1).await;
         let mut next = store.claim(candidate(3, 3)).await.expect("the log is whole");

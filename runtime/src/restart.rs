@@ -1,4 +1,4 @@
-//! [`RestartStrategy`]: whether a job that failed is started again from its last checkpoint, and after how long; [`Restarts`] keeps count.
+//! [`RestartStrategy`]: whether a job that failed is started again from its last checkpoint, and after how long; `Restarts` keeps count.
 
 mod text;
 

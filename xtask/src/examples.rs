@@ -77,7 +77,7 @@ fn run(example: &Example) -> Result<(), Failed> {
         fs::remove_dir_all(&out)
             .map_err(|error| Failed::new(format!("{} cannot be removed: {error}", out.display())))?;
     }
-    let fixed = ["run", "--release", "--locked", "--example", example.name, "--"].map(str::to_owned);
+    let fixed = ["run", "--locked", "--example", example.name, "--"].map(str::to_owned);
     let own = example.arguments.iter().map(|argument| argument.replace("{out}", &out.display().to_string()));
     step::run("cargo", fixed.into_iter().chain(own), &[])?;
     example

@@ -1,7 +1,7 @@
 //! [`Table`]: the rows of one state of one subtask, in memory.
 //!
 //! Rows lie in *shards*, `hashbrown` tables of a bounded size, each for a range of hashes: so growing never takes long, and the order of shards is that of key
-//! groups. Beside each bucket a table that is tracked keeps three bits ([`Marks`](marks::Marks)).
+//! groups. Beside each bucket a table that is tracked keeps three bits (`Marks`).
 //!
 //! A snapshot does not stop the task. [`Table::freeze`] only counts up the table's epoch. A shard takes notice when it is next touched: the rows
 //! marked as changed become *pending* (for a full snapshot, all). A pending row is copied out by [`Table::walk`], which goes through the shards in order, some

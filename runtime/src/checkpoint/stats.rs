@@ -55,7 +55,6 @@ pub struct CheckpointStats {
 }
 
 impl CheckpointStats {
-    #[allow(dead_code, reason = "it is for the coordinator")]
     pub(crate) fn new(checkpoint: u64, kind: CheckpointKind, started: Instant, subtasks: usize) -> Self {
         let (progress, subtasks) = (CheckpointProgress::Running, vec![None; subtasks]);
         Self { checkpoint, kind, progress, started, ended: None, subtasks }
@@ -111,7 +110,6 @@ impl CheckpointHistory {
     }
 
     /// The present one has ended: well, or for a reason.
-    #[allow(dead_code, reason = "it is for the coordinator")]
     pub(crate) fn end(&mut self, now: Instant, failed: Option<&str>) {
         let Some(mut stats) = self.present.take() else { return };
         stats.ended = Some(now);

@@ -18,7 +18,6 @@ pub mod operator;
 pub mod operators;
 pub mod process;
 pub mod registry;
-#[allow(dead_code, reason = "what keeps count of restarts is for the driver of checkpoints")]
 pub mod restart;
 pub mod settings;
 pub mod sink;

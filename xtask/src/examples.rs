@@ -1,4 +1,4 @@
-//! The examples run on their sample data, as the README says, and their output is compared with what is kept beside them. (`sale_windows`, whose windows
+//! The examples run on their sample data, as the README says but not optimised, and their output is compared with what is kept beside them. (`sale_windows`, whose windows
 //! are those of the clock, is run by `tests/examples`.)
 
 use std::fs;

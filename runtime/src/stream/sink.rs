@@ -3,6 +3,8 @@
 //! Where the type of a stream tells that it is to be exactly once, methods of that type come before those of [`Stream`] and have the bound that is read out
 //! to the user. Behind a helper that returns `impl Stream<Out = T>` the guarantee is hidden: there [`Stream::sink`] looks, once the compiler knows
 //! all types.
+//!
+//! The four methods are written out: out of a macro, what the compiler says of them would point into that.
 
 use super::{AtEndStream, ExactlyOnce, Guarantee, Keyed, Pipeline, RollingStream, Stream};
 use crate::sink::Sink;

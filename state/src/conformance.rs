@@ -5,7 +5,7 @@
 
 use std::{cmp::Ordering, collections::BTreeMap, fmt::Debug};
 
-use millstream_core::{key::mix, record::Record};
+use millstream_core::{buffer::Buffer, key::mix, record::Record};
 
 use crate::{
     backend::{Backend, Checkpointed, KeyedTable},
@@ -86,6 +86,11 @@ struct Segment {
     kind: SnapshotKind,
     model: Model,
     ranges: Vec<Frozen>,
+}
+
+/// All rows that a range brings.
+fn rows_of(range: &Frozen) -> impl Iterator<Item = &Buffer> {
+    range.rows.iter().chain(&range.early)
 }
 
 /// A table beside its model. Numbers stand for keys and values.
@@ -277,7 +282,7 @@ impl<'b, B: Backend, R: RowKey, V: Record> Trial<'b, B, R, V> {
     fn complete(&mut self, segment: Segment) {
         self.check_order(&segment);
         if segment.kind == SnapshotKind::Full {
-            let rows: usize = segment.ranges.iter().flat_map(|range| &range.rows).map(|buffer| buffer.len()).sum();
+            let rows: usize = segment.ranges.iter().flat_map(rows_of).map(|buffer| buffer.len()).sum();
             assert_eq!(rows, segment.model.len(), "{}: a full snapshot has each row once", self.place);
             assert!(segment.ranges.iter().all(|range| range.removed.is_empty()), "{}: and no other", self.place);
             self.chain.clear();
@@ -288,25 +293,28 @@ impl<'b, B: Backend, R: RowKey, V: Record> Trial<'b, B, R, V> {
         }
     }
 
-    /// Checks that ranges ascend, and that hashes, where there are any, are those of their keys.
+    /// Checks that ranges ascend, that nothing comes behind its range, and that hashes, where there are any, are those of their keys.
     fn check_order(&self, segment: &Segment) {
-        let mut last = None;
+        let mut before = None;
         for range in &segment.ranges {
+            // Each with the greatest hash that is allowed there.
             let mut hashes = Vec::new();
-            for buffer in &range.rows {
-                let rows = buffer.records::<(R::Key, V)>(0);
-                hashes.extend((0..buffer.len()).map(|i| (rows.hash(i), R::hash(rows.get(i).0))));
+            for (buffers, last) in [(&range.rows, range.last), (&range.early, u64::MAX)] {
+                for buffer in buffers {
+                    let rows = buffer.records::<(R::Key, V)>(0);
+                    hashes.extend((0..buffer.len()).map(|i| (rows.hash(i), R::hash(rows.get(i).0), last)));
+                }
             }
             for buffer in &range.removed {
                 let keys = buffer.records::<R::Key>(0);
-                hashes.extend((0..buffer.len()).map(|i| (keys.hash(i), R::hash(keys.get(i)))));
+                hashes.extend((0..buffer.len()).map(|i| (keys.hash(i), R::hash(keys.get(i)), range.last)));
             }
             assert!(!hashes.is_empty(), "{}: a range has rows or keys", self.place);
-            let right = |(found, wanted): &(Option<u64>, u64)| found.is_none_or(|found| found == *wanted);
-            assert!(hashes.iter().all(right), "{}: hashes", self.place);
-            let min = hashes.iter().map(|(_, hash)| *hash).min();
-            assert!(last < min, "{}: ranges ascend", self.place);
-            last = hashes.iter().map(|(_, hash)| *hash).max();
+            for (found, hash, last) in hashes {
+                assert!(found.is_none_or(|found| found == hash), "{}: hashes", self.place);
+                assert!(before < Some(hash) && hash <= last, "{}: ranges ascend, and nothing comes late", self.place);
+            }
+            before = Some(range.last);
         }
     }
 
@@ -314,9 +322,10 @@ impl<'b, B: Backend, R: RowKey, V: Record> Trial<'b, B, R, V> {
     fn restored(&self, range: GroupRange) -> B::Table<R, V> {
         let mut table = self.backend.table::<R, V>(range, Tracking::Changes);
         table.reserve(self.model.len());
-        for frozen in self.chain.iter().flat_map(|segment| &segment.ranges) {
-            frozen.removed.iter().for_each(|buffer| table.restore_removals(buffer));
-            frozen.rows.iter().for_each(|buffer| table.restore_rows(buffer));
+        for segment in &self.chain {
+            let removed = segment.ranges.iter().flat_map(|range| &range.removed);
+            removed.for_each(|buffer| table.restore_removals(buffer));
+            segment.ranges.iter().flat_map(rows_of).for_each(|buffer| table.restore_rows(buffer));
         }
         table
     }

@@ -58,6 +58,46 @@ impl GroupRange {
     }
 }
 
+/// Cuts the hashes of a range into powers of two of slots, in their order.
+///
+/// A subtask's hashes lie close together if there are many subtasks; counted from the start of their range, they take up at least half of the slots all the
+/// same.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slots {
+    /// The smallest hash of the range.
+    base: u64,
+    /// How many upper bits are zero in all distances from `base`.
+    lead: u32,
+}
+
+impl Slots {
+    pub(crate) fn of(range: GroupRange) -> Self {
+        // Group `g` begins at the first `h` for which `h * of >> 32` is `g`.
+        let first = |group: u32| (u64::from(group) << 32).div_ceil(u64::from(range.of.max(1)));
+        let (start, end) = (first(range.start), first(range.end));
+        let furthest = end.saturating_sub(start + 1); // in steps of 2^32, below 2^32
+        Self { base: start << 32, lead: furthest.leading_zeros() - 32 }
+    }
+
+    /// The slot of a hash, of `2^depth`.
+    #[inline(always)]
+    pub(crate) fn slot(self, hash: u64, depth: u32) -> usize {
+        // In two steps, since all 64 bits are shifted out as long as there is one slot for all hashes.
+        (hash.wrapping_sub(self.base) >> 1 >> (63 - self.lead - depth)) as usize
+    }
+
+    /// The greatest hash of a slot, of `2^depth`.
+    pub(crate) fn last(self, slot: usize, depth: u32) -> u64 {
+        let behind = u128::from(self.base) + ((slot as u128 + 1) << (64 - self.lead - depth));
+        u64::try_from(behind - 1).unwrap_or(u64::MAX)
+    }
+
+    /// Which share of all hashes a slot has, of `2^depth`.
+    pub(crate) fn share(self, depth: u32) -> f64 {
+        0.5_f64.powi((self.lead + depth) as i32)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +114,23 @@ mod tests {
                 let total: usize =
                     (0..parallelism).map(|i| GroupRange::owned_by(i, parallelism, of).groups().len()).sum();
                 assert_eq!(total, of as usize);
+            }
+        }
+    }
+
+    #[test]
+    fn slots_cut_a_range_without_gaps() {
+        for (subtask, parallelism, of) in [(0, 1, 128), (1, 3, 128), (127, 128, 128), (0, 1, 1), (6, 7, 1000)] {
+            let slots = Slots::of(GroupRange::owned_by(subtask, parallelism, of));
+            assert_eq!(slots.slot(slots.base, 0), 0);
+            for depth in [0, 1, 8, 16] {
+                for slot in (0..1_usize << depth).step_by(7) {
+                    let last = slots.last(slot, depth);
+                    if last == u64::MAX {
+                        break;
+                    }
+                    assert_eq!((slots.slot(last, depth), slots.slot(last + 1, depth)), (slot, slot + 1), "{depth}");
+                }
             }
         }
     }

@@ -43,11 +43,16 @@ pub const fn columns<R: RowKey>() -> Columns {
     Columns { timed: false, hashed: !<R::Key as Record>::PLAIN }
 }
 
-/// The rows of one range of hashes of one table, all that a snapshot has of it, not yet sorted. A table gives its ranges in ascending order of the hash.
+/// The rows of one range of hashes of one table, not yet sorted. A table gives its ranges in ascending order of the hash. A snapshot has nothing else of a
+/// range than what this and those before it have.
 #[derive(Debug, Default)]
 pub struct Frozen {
+    /// The greatest hash of the range.
+    pub last: u64,
     /// Buffers of records `(key, value)`, with [`columns`].
     pub rows: Vec<Buffer>,
     /// Buffers of keys that were removed, with [`columns`]. A key that is among the rows, too, is there again: its row counts.
     pub removed: Vec<Buffer>,
+    /// Buffers of rows, like `rows`, of this range or later ones: copied since the range before was complete, because they were about to be written.
+    pub early: Vec<Buffer>,
 }

@@ -312,7 +312,8 @@ fn segments_of(manifest: &Manifest) -> &[SegmentRef] {
 
 async fn put_segment(store: &CheckpointStore, claim: u64, unique: u64) -> Result<SegmentRef, StoreError> {
     let mut pieces = Vec::new();
-    let summary = SegmentWriter::<ByKey<u64>, u64>::new(SnapshotKind::Full, vec![]).finish(&mut pieces);
+    let summary =
+        SegmentWriter::<ByKey<u64>, u64>::new(GroupRange::all(128), SnapshotKind::Full, vec![]).finish(&mut pieces);
     let mut upload = store.upload(claim, &unique.to_string());
     let name = upload.name().to_owned();
     for piece in pieces {

@@ -205,7 +205,9 @@ impl<R: RowKey, V: Record> Snapshots<R, V> {
         let (chain, env, gone) = (Arc::clone(&self.chain), Arc::clone(&self.env), self.gone.clone());
         let (state, groups, mut writing) = (self.state.clone(), self.groups, Writing(Some(Arc::clone(&chain))));
         Box::pin(async move {
-            let segment = write::<R, V>(&store, &*env, kind, dropped, pieces).await?;
+            let may_be_left_out = kind == SnapshotKind::Delta && dropped.is_empty();
+            let writer = SegmentWriter::new(groups, kind, dropped);
+            let segment = write(&store, &*env, writer, pieces, kind, may_be_left_out).await?;
             let mut stored = lock(&chain);
             writing.done(&mut stored);
             if kind == SnapshotKind::Full {
@@ -389,17 +391,16 @@ fn lock(chain: &Mutex<Chain>) -> MutexGuard<'_, Chain> {
     chain.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sorts, encodes and writes the ranges of a snapshot, as they come.
+/// Sorts, encodes and writes the ranges of a snapshot, as they come. One without rows or tombstones may be left out if it says nothing.
 async fn write<R: RowKey, V: Record>(
     store: &JobStore,
     env: &dyn Env,
-    kind: SnapshotKind,
-    dropped: Vec<Namespace>,
+    mut writer: SegmentWriter<R, V>,
     mut pieces: mpsc::Receiver<Piece>,
+    kind: SnapshotKind,
+    may_be_left_out: bool,
 ) -> Result<Option<SegmentRef>, Failure> {
-    let says_nothing = kind == SnapshotKind::Delta && dropped.is_empty();
     let mut upload = store.upload();
-    let mut writer = SegmentWriter::<R, V>::new(kind, dropped);
     let mut out = Vec::<Bytes>::new();
     let written = async {
         loop {
@@ -422,7 +423,7 @@ async fn write<R: RowKey, V: Record>(
             }
         }
         let summary = writer.finish(&mut out);
-        if says_nothing && summary.rows + summary.tombstones == 0 {
+        if may_be_left_out && summary.rows + summary.tombstones == 0 {
             return Ok(None);
         }
         for piece in out {

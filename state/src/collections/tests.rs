@@ -52,9 +52,10 @@ fn snapshot(state: &mut impl Checkpointed, kind: SnapshotKind) -> Vec<Frozen> {
 }
 
 fn restore<S: Checkpointed>(mut state: S, segments: &[Vec<Frozen>]) -> S {
-    for frozen in segments.iter().flatten() {
-        frozen.removed.iter().for_each(|buffer| state.restore_removals(buffer));
-        frozen.rows.iter().for_each(|buffer| state.restore_rows(buffer));
+    for ranges in segments {
+        ranges.iter().flat_map(|range| &range.removed).for_each(|buffer| state.restore_removals(buffer));
+        let rows = ranges.iter().flat_map(|range| range.rows.iter().chain(&range.early));
+        rows.for_each(|buffer| state.restore_rows(buffer));
     }
     state
 }

@@ -21,7 +21,8 @@ const START: i64 = 1_714_564_800_000;
 
 async fn segment(store: &CheckpointStore, leader: &Leader, unique: &str) -> SegmentRef {
     let mut pieces = Vec::new();
-    let summary = SegmentWriter::<ByKey<u64>, String>::new(SnapshotKind::Full, vec![]).finish(&mut pieces);
+    let summary =
+        SegmentWriter::<ByKey<u64>, String>::new(GroupRange::all(128), SnapshotKind::Full, vec![]).finish(&mut pieces);
     let mut upload = store.upload(leader.claim_number(), unique);
     let name = upload.name().to_owned();
     for piece in pieces {

@@ -63,9 +63,9 @@ async fn segment(store: &CheckpointStore, leader: &Leader, unique: &str) -> Segm
     let hashed = Columns { timed: false, hashed: true };
     let mut rows = BufferBuilder::<(u64, u64)>::new(hashed, DEFAULT_MAX_RECORD_SIZE);
     rows.push((1, 2), Timestamp::MIN, ByKey::<u64>::hash(1)).expect("a row is small");
-    let mut writer = SegmentWriter::<ByKey<u64>, u64>::new(SnapshotKind::Full, vec![]);
+    let mut writer = SegmentWriter::<ByKey<u64>, u64>::new(GroupRange::all(128), SnapshotKind::Full, vec![]);
     let mut pieces = Vec::new();
-    let rows = Frozen { rows: vec![rows.seal(0)], removed: vec![] };
+    let rows = Frozen { rows: vec![rows.seal(0)], ..Frozen::default() };
     writer.push(Namespace(None), &rows, &mut pieces).expect("a row is small");
     let summary = writer.finish(&mut pieces);
     let mut upload = store.upload(leader.claim_number(), unique);

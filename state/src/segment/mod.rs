@@ -6,6 +6,7 @@
 
 mod block;
 mod chain;
+mod early;
 mod error;
 mod footer;
 mod merge;

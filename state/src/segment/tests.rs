@@ -71,7 +71,7 @@ fn write<R: RowKey, V: Record>(
     dropped: Vec<Namespace>,
     ranges: &[(Namespace, Frozen)],
 ) -> (Vec<u8>, SegmentSummary) {
-    let mut writer = SegmentWriter::<R, V>::new(kind, dropped);
+    let mut writer = SegmentWriter::<R, V>::new(GroupRange::all(128), kind, dropped);
     let mut out = Vec::new();
     for (namespace, range) in ranges {
         writer.push(*namespace, range, &mut out).expect("rows are small");
@@ -170,6 +170,56 @@ fn rows_come_back_sorted_whatever_their_order_and_their_ranges() {
     assert!(block.rows().len() > 0 && block.rows().all(|(hash, key, _)| hash == Names::hash(key)));
 }
 
+/// Cuts rows to so many ranges of hashes; of three rows, one was copied early: with its own range or one before it.
+fn ranges_with_early_rows<R: RowKey<Key: Clone>, V: Record + Clone>(rows: &[(R::Key, V)], parts: usize) -> Vec<Frozen> {
+    let mut rows = rows.to_vec();
+    rows.sort_by_key(|row| R::hash(row.0.view()));
+    let size = rows.len().div_ceil(parts);
+    let (mut own, mut early) = (vec![Vec::new(); parts], vec![Vec::new(); parts]);
+    let mut lasts = vec![0; parts];
+    for (i, row) in rows.into_iter().enumerate() {
+        let part = i / size;
+        lasts[part] = R::hash(row.0.view());
+        match i % 3 {
+            0 => early[(i * 7919) % (part + 1)].push(row),
+            _ => own[part].push(row),
+        }
+    }
+    let parts = own.into_iter().zip(early).zip(lasts);
+    parts
+        .map(|((own, early), last)| Frozen {
+            last,
+            early: frozen::<R, V>(&early, &[]).rows,
+            ..frozen::<R, V>(&own, &[])
+        })
+        .collect()
+}
+
+#[test]
+fn rows_that_were_copied_early_wait_for_their_range() {
+    fn check<R: RowKey<Key: Clone>, V: Record + Clone>(rows: &[(R::Key, V)]) {
+        // With a thousand ranges, several end in one heap.
+        for parts in [1, 3, 100, 1000] {
+            let of = |namespace| ranges_with_early_rows::<R, V>(rows, parts).into_iter().map(move |it| (namespace, it));
+            let (bytes, _) = write::<R, V>(SnapshotKind::Full, vec![], &of(window(10)).collect::<Vec<_>>());
+            let plain = write::<R, V>(SnapshotKind::Full, vec![], &[(window(10), frozen::<R, V>(rows, &[]))]);
+            assert!(bytes == plain.0, "in {parts} ranges");
+
+            // What was copied early may be all that is left of a table: then no range comes for it.
+            let (mut first, second): (Vec<_>, Vec<_>) = (of(window(10)).collect(), of(window(20)).collect());
+            let left = first.pop().expect("there is a range").1;
+            let copied = Frozen { early: [left.rows, left.early].concat(), ..Frozen::default() };
+            first.insert(0, (window(10), copied));
+            let (bytes, _) =
+                write::<R, V>(SnapshotKind::Full, vec![], &first.into_iter().chain(second).collect::<Vec<_>>());
+            let plain = [10, 20].map(|end| (window(end), frozen::<R, V>(rows, &[])));
+            assert!(bytes == write::<R, V>(SnapshotKind::Full, vec![], &plain).0, "two tables in {parts} ranges");
+        }
+    }
+    check::<Names, String>(&names(0, 9000));
+    check::<ByKey<u64>, u64>(&(0..30_000).map(|i| (i, i * i)).collect::<Vec<_>>());
+}
+
 #[test]
 fn a_part_of_the_groups_is_read_from_the_blocks_that_have_them() {
     let rows: Vec<(u64, u64)> = (0..60_000).map(|i| (i, i * i)).collect();
@@ -235,7 +285,7 @@ fn a_row_larger_than_a_block_gets_a_block_of_its_own() {
 #[should_panic(expected = "ranges ascend by hash")]
 fn ranges_out_of_order_are_a_broken_invariant() {
     let all = ranges::<Names, _>(Namespace::default(), &names(0, 100), &[], 2);
-    let mut writer = SegmentWriter::<Names, String>::new(SnapshotKind::Full, vec![]);
+    let mut writer = SegmentWriter::<Names, String>::new(GroupRange::all(128), SnapshotKind::Full, vec![]);
     for (namespace, range) in all.iter().rev() {
         let _ = writer.push(*namespace, range, &mut Vec::new());
     }

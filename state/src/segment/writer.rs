@@ -10,8 +10,9 @@ use millstream_core::{
     time::Timestamp,
 };
 
-use super::{BLOCK_BYTES, BlockEntry, Footer, KeyView, Row, SchemaName};
+use super::{BLOCK_BYTES, BlockEntry, Footer, KeyView, Row, SchemaName, early::Early};
 use crate::{
+    groups::GroupRange,
     row::RowKey,
     snapshot::{Frozen, Namespace, SnapshotKind, columns},
 };
@@ -29,13 +30,14 @@ pub struct SegmentSummary {
 
 /// Makes the bytes of a segment: sorts ranges, packs them into blocks, puts a footer behind.
 ///
-/// It puts out whole blocks as they become full, to be uploaded one behind the other in the order in which they come. It keeps one open block, and the
-/// index.
+/// It puts out whole blocks as they become full, to be uploaded one behind the other in the order in which they come. It keeps one open block, the index, and
+/// what was copied early until it is its turn.
 pub struct SegmentWriter<R: RowKey, V: Record> {
     footer: Footer,
     rows: BufferBuilder<Row<R, V>>,
     removed: BufferBuilder<R::Key>,
     namespace: Namespace,
+    early: Early<R, V>,
     /// The lowest hash in the open block; none if it is empty.
     first: Option<u64>,
     /// The highest hash in the namespace so far.
@@ -51,8 +53,9 @@ impl<R: RowKey, V: Record> SegmentWriter<R, V> {
     const COLUMN_BYTES: usize = if <Row<R, V> as Record>::PLAIN { 0 } else { size_of::<u32>() }
         + if columns::<R>().hashed { size_of::<u64>() } else { 0 };
 
-    /// Begins a segment. `dropped` are the namespaces that were dropped since the segment before; what this one has of them was written afterwards.
-    pub fn new(kind: SnapshotKind, mut dropped: Vec<Namespace>) -> Self {
+    /// Begins a segment for rows of these key groups. `dropped` are the namespaces that were dropped since the segment before; what this one has of them
+    /// was written afterwards.
+    pub fn new(groups: GroupRange, kind: SnapshotKind, mut dropped: Vec<Namespace>) -> Self {
         dropped.sort_unstable();
         dropped.dedup();
         let columns = columns::<R>();
@@ -68,6 +71,7 @@ impl<R: RowKey, V: Record> SegmentWriter<R, V> {
             rows: BufferBuilder::new(columns, LIMIT_MAX_RECORD_SIZE),
             removed: BufferBuilder::new(columns, LIMIT_MAX_RECORD_SIZE),
             namespace: Namespace(None),
+            early: Early::new(groups),
             first: None,
             last: None,
             room: 0,
@@ -86,27 +90,45 @@ impl<R: RowKey, V: Record> SegmentWriter<R, V> {
     ///
     /// If ranges come out of order, or a key twice.
     pub fn push(&mut self, namespace: Namespace, range: &Frozen, out: &mut Vec<Bytes>) -> Result<(), PushError> {
+        if namespace != self.namespace {
+            self.push_early(u64::MAX, &Frozen::default(), out)?;
+            self.enter(namespace, out);
+        }
+        self.early.add(&range.early)?;
+        self.push_early(range.last, range, out)
+    }
+
+    /// What it holds of rows that were copied early, in bytes.
+    pub fn early_bytes(&self) -> usize {
+        self.early.size_bytes()
+    }
+
+    /// Sorts and adds a range, with the rows up to `last` that were copied early.
+    fn push_early(&mut self, last: u64, range: &Frozen, out: &mut Vec<Bytes>) -> Result<(), PushError> {
+        let early = self.early.take(last)?;
         let mut sorter = std::mem::take(&mut self.sorter);
-        let pushed = self.push_sorted(namespace, range, &mut sorter, out);
+        let pushed = self.push_sorted(&[&range.rows, &early], &range.removed, &mut sorter, out);
         self.sorter = sorter;
         pushed
     }
 
     fn push_sorted(
         &mut self,
-        namespace: Namespace,
-        range: &Frozen,
+        rows: &[&[Buffer]],
+        removed: &[Buffer],
         sorter: &mut Sorter,
         out: &mut Vec<Bytes>,
     ) -> Result<(), PushError> {
-        let rows: Vec<Records<'_, Row<R, V>>> = range.rows.iter().map(|buffer| buffer.records(0)).collect();
+        let room: usize = rows.iter().copied().flatten().map(Buffer::size).sum();
+        let rows: Vec<Records<'_, Row<R, V>>> =
+            rows.iter().copied().flatten().map(|buffer| buffer.records(0)).collect();
         let row = |place: Place| rows[place.buffer()].get(place.record());
         sort(&mut sorter.rows, &rows, |row| R::hash(row.0), |a, b| R::compare(row(a).0, row(b).0));
         assert!(
             sorter.rows.windows(2).all(|pair| pair[0].0 != pair[1].0 || !R::same(row(pair[0].1).0, row(pair[1].1).0)),
             "a range has one row per key"
         );
-        let removed: &[Buffer] = if self.footer.kind == SnapshotKind::Full { &[] } else { &range.removed };
+        let removed: &[Buffer] = if self.footer.kind == SnapshotKind::Full { &[] } else { removed };
         let keys: Vec<Records<'_, R::Key>> = removed.iter().map(|buffer| buffer.records(0)).collect();
         let key = |place: Place| keys[place.buffer()].get(place.record());
         sort(&mut sorter.removed, &keys, R::hash, |a, b| R::compare(key(a), key(b)));
@@ -114,9 +136,8 @@ impl<R: RowKey, V: Record> SegmentWriter<R, V> {
 
         let lowest = [&sorter.rows, &sorter.removed].into_iter().filter_map(|order| order.first()).map(|row| row.0);
         let Some(lowest) = lowest.min() else { return Ok(()) };
-        self.enter(namespace, out);
         assert!(self.last.is_none_or(|last| last < lowest), "ranges ascend by hash");
-        self.room = range.rows.iter().map(Buffer::size).sum::<usize>().min(BLOCK_BYTES);
+        self.room = room.min(BLOCK_BYTES);
 
         let mut tombstones = sorter.removed.iter().copied().peekable();
         for &(hash, place) in &sorter.rows {
@@ -136,7 +157,7 @@ impl<R: RowKey, V: Record> SegmentWriter<R, V> {
 
     /// Begins a full segment of rows that come sorted, one by one.
     pub(super) fn of_sorted() -> Self {
-        Self { room: BLOCK_BYTES, ..Self::new(SnapshotKind::Full, Vec::new()) }
+        Self { room: BLOCK_BYTES, ..Self::new(GroupRange::all(1), SnapshotKind::Full, Vec::new()) }
     }
 
     /// Goes on to a namespace: what is added next is of it.
@@ -214,8 +235,9 @@ impl<R: RowKey, V: Record> SegmentWriter<R, V> {
         out.push(bytes);
     }
 
-    /// Puts out the last block and the footer.
+    /// Puts out what is left, and the footer.
     pub fn finish(mut self, out: &mut Vec<Bytes>) -> SegmentSummary {
+        self.push_early(u64::MAX, &Frozen::default(), out).expect("a row that was in a buffer fits into another");
         self.close(out);
         let footer = self.footer.write();
         let summary = SegmentSummary {

@@ -37,7 +37,7 @@ fn frozen(rows: impl IntoIterator<Item = (u64, u64)>, removed: impl IntoIterator
     for key in removed {
         key_builder.push(key, Timestamp::MIN, Rows::hash(key)).expect("keys are small");
     }
-    Frozen { rows: vec![row_builder.seal(0)], removed: vec![key_builder.seal(0)] }
+    Frozen { rows: vec![row_builder.seal(0)], removed: vec![key_builder.seal(0)], ..Frozen::default() }
 }
 
 /// Puts a segment of one range into the store.
@@ -48,7 +48,7 @@ fn put(
     dropped: Vec<Namespace>,
     ranges: &[(Namespace, Frozen)],
 ) -> SegmentRef {
-    let mut writer = SegmentWriter::<Rows, u64>::new(kind, dropped);
+    let mut writer = SegmentWriter::<Rows, u64>::new(GroupRange::all(128), kind, dropped);
     let mut pieces = Vec::new();
     for (namespace, range) in ranges {
         writer.push(*namespace, range, &mut pieces).expect("rows are small");

@@ -43,7 +43,7 @@ impl<R: RowKey, T: Record> Copies<R, T> {
         self.open.reserve(if bytes < BUFFER_BYTES { bytes } else { BUFFER_BYTES + LAST_RECORD_BYTES });
     }
 
-    /// Adds a record. One that cannot be encoded makes [`Copies::finish`] fail: whoever writes to a table could not do anything about it.
+    /// Adds a record. One that cannot be encoded makes [`Copies::take`] fail: whoever writes to a table could not do anything about it.
     #[inline]
     pub(super) fn push(&mut self, record: T::View<'_>, hash: u64) {
         if let Err(error) = self.open.push(record, Timestamp::MIN, hash) {
@@ -73,15 +73,22 @@ impl<R: RowKey, T: Record> Copies<R, T> {
         self.open.is_empty() && self.sealed.is_empty() && self.failed.is_none()
     }
 
-    /// All that was added.
-    pub(super) fn finish(mut self) -> Result<Vec<Buffer>, PushError> {
+    /// Takes all that was added.
+    pub(super) fn take(&mut self) -> Result<Vec<Buffer>, PushError> {
         if !self.open.is_empty() {
             self.seal();
         }
-        match self.failed {
-            None => Ok(self.sealed),
-            Some(error) => Err(error),
+        let sealed = std::mem::take(&mut self.sealed);
+        self.failed.take().map_or(Ok(sealed), Err)
+    }
+
+    /// Adds all that was added to another.
+    pub(super) fn append(&mut self, other: &mut Self) {
+        if !other.open.is_empty() {
+            other.seal();
         }
+        self.sealed.append(&mut other.sealed);
+        self.failed = self.failed.take().or(other.failed.take());
     }
 
     /// Deals what was added out to two, by the hashes.

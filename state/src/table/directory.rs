@@ -1,18 +1,14 @@
 //! [`Directory`]: which shard of a table a hash belongs to, by the upper bits of its distance from the start of the table's range.
 //!
-//! It is that of extendible hashing, a power of two of slots. A subtask's hashes lie close together if there are many subtasks; counted from the start of
-//! their range, they take up at least half of the slots all the same. The order of the slots is the order of hashes, so that of key groups.
+//! It is that of extendible hashing, a power of two of slots. The order of the slots is the order of hashes, so that of key groups.
 
-use crate::groups::GroupRange;
+use crate::groups::{GroupRange, Slots};
 
 /// The most bits that choose a slot: 65,536 slots, for as many shards.
 pub(super) const DEPTH_LIMIT: u32 = 16;
 
 pub(super) struct Directory {
-    /// The smallest hash of the range.
-    base: u64,
-    /// How many upper bits are zero in all distances from `base`.
-    lead: u32,
+    range: Slots,
     depth: u32,
     /// The number of each slot's shard; none before the first row.
     slots: Vec<u32>,
@@ -21,18 +17,13 @@ pub(super) struct Directory {
 impl Directory {
     /// Without shards.
     pub(super) fn new(range: GroupRange) -> Self {
-        // Group `g` begins at the first `h` for which `h * of >> 32` is `g`.
-        let first = |group: u32| (u64::from(group) << 32).div_ceil(u64::from(range.of.max(1)));
-        let (start, end) = (first(range.start), first(range.end));
-        let furthest = end.saturating_sub(start + 1); // in steps of 2^32, below 2^32
-        Self { base: start << 32, lead: furthest.leading_zeros() - 32, depth: 0, slots: Vec::new() }
+        Self { range: Slots::of(range), depth: 0, slots: Vec::new() }
     }
 
     /// The slot of a hash. Below [`Directory::slots`] if the hash is of the range and there are shards.
     #[inline(always)]
     pub(super) fn slot(&self, hash: u64) -> usize {
-        // In two steps, since all 64 bits are shifted out as long as there is one slot for all hashes.
-        (hash.wrapping_sub(self.base) >> 1 >> (63 - self.lead - self.depth)) as usize
+        self.range.slot(hash, self.depth)
     }
 
     /// The shard of a hash.
@@ -59,14 +50,18 @@ impl Directory {
     /// The bit that tells apart what a split of a shard of this depth makes of it.
     #[inline(always)]
     pub(super) fn is_upper(&self, hash: u64, depth: u32) -> bool {
-        (hash.wrapping_sub(self.base) >> (63 - self.lead - depth)) & 1 == 1
+        self.range.slot(hash, depth + 1) & 1 == 1
     }
 
     /// Of all hashes of the range, the share that falls into one of `2^depth` shards that lies wholly in it.
     pub(super) fn share(&self, depth: u32, range: GroupRange) -> f64 {
         let groups = f64::from(range.end.saturating_sub(range.start).max(1)) / f64::from(range.of.max(1));
-        let slot = 0.5_f64.powi((self.lead + depth) as i32);
-        (slot / groups).min(1.0)
+        (self.range.share(depth) / groups).min(1.0)
+    }
+
+    /// The greatest hash of a shard of this depth, whose first slot this is.
+    pub(super) fn last(&self, slot: usize, depth: u32) -> u64 {
+        self.range.last(slot >> (self.depth - depth), depth)
     }
 
     /// Takes in the first shard.

@@ -32,18 +32,20 @@ impl<R: RowKey, V: Record> Drain<R, V> {
         if self.table.is_frozen() {
             self.table.enter(at);
         }
-        let shard = &mut self.table.shards[at];
-        self.slot += self.table.directory.slots_of(shard.depth);
-        if self.table.freeze.is_some() {
-            shard.copy_pending(&mut 0, &mut { usize::MAX });
+        let slot = self.slot;
+        self.slot += self.table.directory.slots_of(self.table.shards[at].depth);
+        // The walker has been in the shards before its own: nothing in them is pending.
+        if self.table.freeze.as_ref().is_some_and(|freeze| freeze.slot <= slot) {
+            let copies = self.table.leaving.walked();
+            self.table.shards[at].copy_pending(&mut 0, &mut { usize::MAX }, copies);
             if let Ok(ranges) = &mut self.frozen {
-                match shard.leave() {
+                match self.table.leave(slot, at) {
                     Ok(frozen) => ranges.extend(frozen),
                     Err(error) => self.frozen = Err(error),
                 }
             }
         }
-        self.rows = std::mem::take(&mut shard.rows.table).into_iter();
+        self.rows = std::mem::take(&mut self.table.shards[at].rows.table).into_iter();
         true
     }
 

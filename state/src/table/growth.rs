@@ -105,7 +105,11 @@ impl<R: RowKey, V: Record> Table<R, V> {
         let upper = hashes.iter().filter(|hash| directory.is_upper(**hash, depth)).count();
         let capacity = capacity.max(upper).max(hashes.len() - upper);
         self.row_bytes -= self.shards[at].rows.table.allocation_size();
-        let upper = self.shards[at].split(hashes, capacity, tracked, |hash| directory.is_upper(hash, depth));
+        let is_upper = |hash| directory.is_upper(hash, depth);
+        let upper = self.shards[at].split(hashes, capacity, tracked, is_upper, &mut self.leaving);
+        if self.freeze.as_ref().is_some_and(|freeze| self.directory.shard(freeze.slot) == Some(at)) {
+            self.leaving.give_walked_back();
+        }
         let doubled = self.directory.split(slot, depth, self.shards.len());
         self.shards.push(upper);
         self.resized(at);

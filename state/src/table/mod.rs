@@ -5,12 +5,13 @@
 //!
 //! A snapshot does not stop the task. [`Table::freeze`] only counts up the table's epoch. A shard takes notice when it is next touched: the rows
 //! marked as changed become *pending* (for a full snapshot, all). A pending row is copied out by [`Table::walk`], which goes through the shards in order, some
-//! rows at a time, or before it is written or removed, whichever comes first.
+//! rows at a time, or *early*, before it is written or removed, whichever comes first.
 
 mod copies;
 mod directory;
 mod drain;
 mod growth;
+mod leaving;
 mod marks;
 mod rows;
 mod shard;
@@ -21,7 +22,7 @@ mod tests;
 
 use millstream_core::{buffer::Buffer, record::Record};
 
-use self::{directory::Directory, shard::Shard, snapshot::Freeze};
+use self::{directory::Directory, leaving::Leaving, shard::Shard, snapshot::Freeze};
 use crate::{groups::GroupRange, row::RowKey};
 
 pub use self::{drain::Drain, snapshot::Walked};
@@ -53,6 +54,8 @@ pub struct Table<R: RowKey, V: Record> {
     epoch: u64,
     /// The running snapshot.
     freeze: Option<Freeze>,
+    /// What has been copied for it.
+    leaving: Leaving<R, V>,
     /// A snapshot was given up: only a full one can follow.
     lost: bool,
     /// What the tables of rows take.
@@ -69,6 +72,7 @@ impl<R: RowKey, V: Record> Table<R, V> {
             shards: Vec::new(),
             epoch: 0,
             freeze: None,
+            leaving: Leaving::new(),
             lost: false,
             row_bytes: 0,
         }
@@ -135,7 +139,7 @@ impl<R: RowKey, V: Record> Table<R, V> {
     #[inline(always)]
     pub(crate) fn get_mut_if(&mut self, hash: u64, is: impl Fn(&R::Key) -> bool) -> Option<&mut V> {
         let shard = self.entered(hash)?;
-        self.shards[shard].get_mut(hash, is)
+        self.shards[shard].get_mut(hash, is, &mut self.leaving)
     }
 
     /// The value of a key, which counts as written, made by `value` if the key is new.
@@ -164,7 +168,7 @@ impl<R: RowKey, V: Record> Table<R, V> {
         row: impl FnOnce() -> (R::Key, V),
     ) -> (&R::Key, &mut V) {
         let shard = self.with_room(hash);
-        let (key, value) = self.shards[shard].entry(hash, is, row);
+        let (key, value) = self.shards[shard].entry(hash, is, row, &mut self.leaving);
         (key, value)
     }
 
@@ -177,7 +181,7 @@ impl<R: RowKey, V: Record> Table<R, V> {
     /// Removes the row of this hash whose key it is, and gives it.
     pub(crate) fn remove_if(&mut self, hash: u64, is: impl Fn(&R::Key) -> bool) -> Option<(R::Key, V)> {
         let shard = self.entered(hash)?;
-        let row = self.shards[shard].remove(hash, is)?;
+        let row = self.shards[shard].remove(hash, is, &mut self.leaving)?;
         self.make_smaller(shard);
         Some(row)
     }
@@ -186,7 +190,7 @@ impl<R: RowKey, V: Record> Table<R, V> {
     pub fn clear(&mut self) {
         for shard in 0..self.shards.len() {
             self.enter(shard);
-            self.shards[shard].clear();
+            self.shards[shard].clear(&mut self.leaving);
         }
         self.row_bytes = 0;
     }

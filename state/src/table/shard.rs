@@ -1,31 +1,34 @@
-//! [`Shard`]: the rows of a range of hashes, and what a snapshot takes from them.
+//! [`Shard`]: the rows of a range of hashes, and the keys removed from among them.
 
 use hashbrown::hash_table::Entry;
-use millstream_core::{buffer::PushError, processor::prefetch, record::Record};
+use millstream_core::{
+    buffer::{Buffer, PushError},
+    processor::prefetch,
+    record::Record,
+};
 
 use super::{
     copies::Copies,
-    marks::{Mark, Marks},
+    leaving::Leaving,
+    marks::Mark,
     rows::{Row, Rows},
 };
-use crate::{row::RowKey, snapshot::Frozen};
+use crate::row::RowKey;
 
 /// Up to so many of 64 rows are asked for one by one; more follow one another.
 const SPARSE_ROWS: u32 = 24;
 
-/// What leaves a shard for snapshots.
-pub(super) struct Leaving<R: RowKey, V: Record> {
-    /// The rows of the running snapshot that have been copied.
-    rows: Copies<R, (R::Key, V)>,
-    /// The keys that belong to the running snapshot because they were removed before it.
-    removed: Copies<R, R::Key>,
-    /// The keys removed since the last freeze that an earlier snapshot knows of. None is there twice: if it came back it is fresh.
-    removed_since: Copies<R, R::Key>,
+/// The keys of removed rows that snapshots are to know of.
+struct Removed<R: RowKey> {
+    /// Those that belong to the running snapshot because they were removed before it.
+    before: Copies<R, R::Key>,
+    /// Those removed since the last freeze that an earlier snapshot knows of. None is there twice: if it came back it is fresh.
+    since: Copies<R, R::Key>,
 }
 
-impl<R: RowKey, V: Record> Default for Leaving<R, V> {
+impl<R: RowKey> Default for Removed<R> {
     fn default() -> Self {
-        Self { rows: Copies::default(), removed: Copies::default(), removed_since: Copies::default() }
+        Self { before: Copies::default(), since: Copies::default() }
     }
 }
 
@@ -37,8 +40,8 @@ pub(super) struct Shard<R: RowKey, V: Record> {
     pub(super) depth: u32,
     /// With so many rows it is split, though there may be room for more.
     pub(super) limit: usize,
-    /// Made when the first row or key leaves.
-    leaving: Option<Box<Leaving<R, V>>>,
+    /// Made when the first key does not leave without a trace.
+    removed: Option<Box<Removed<R>>>,
 }
 
 /// What a shard is to do when it takes notice of a new epoch.
@@ -54,7 +57,7 @@ pub(super) enum Notice {
 
 impl<R: RowKey, V: Record> Shard<R, V> {
     pub(super) fn new(rows: Rows<R, V>, epoch: u64, depth: u32) -> Self {
-        Self { rows, epoch, depth, limit: usize::MAX, leaving: None }
+        Self { rows, epoch, depth, limit: usize::MAX, removed: None }
     }
 
     /// True if a row can be inserted without more ado.
@@ -69,18 +72,18 @@ impl<R: RowKey, V: Record> Shard<R, V> {
         match notice {
             Notice::Full => {
                 self.rows.marks.freeze_all();
-                self.leaving = None;
+                self.removed = None;
             }
             Notice::Delta => {
                 self.rows.marks.freeze_changed();
-                if let Some(leaving) = &mut self.leaving {
-                    leaving.removed = std::mem::take(&mut leaving.removed_since);
+                if let Some(removed) = &mut self.removed {
+                    removed.before = std::mem::take(&mut removed.since);
                 }
             }
             Notice::Abandoned => {
                 self.rows.marks.forget_pending();
-                if let Some(leaving) = &mut self.leaving {
-                    (leaving.rows, leaving.removed) = (Copies::default(), Copies::default());
+                if let Some(removed) = &mut self.removed {
+                    removed.before = Copies::default();
                 }
             }
         }
@@ -88,10 +91,15 @@ impl<R: RowKey, V: Record> Shard<R, V> {
 
     /// The row of this hash whose key it is, marked as written.
     #[inline(always)]
-    pub(super) fn get_mut(&mut self, hash: u64, is: impl Fn(&R::Key) -> bool) -> Option<&mut V> {
+    pub(super) fn get_mut(
+        &mut self,
+        hash: u64,
+        is: impl Fn(&R::Key) -> bool,
+        leaving: &mut Leaving<R, V>,
+    ) -> Option<&mut V> {
         let (entry, marks) = self.rows.find(hash, is)?;
         if marks.write(entry.bucket_index()) {
-            copy(&mut self.leaving, entry.get(), hash, marks);
+            leaving.copy_early(entry.get(), hash);
         }
         Some(&mut entry.into_mut().1)
     }
@@ -103,11 +111,12 @@ impl<R: RowKey, V: Record> Shard<R, V> {
         hash: u64,
         is: impl Fn(&R::Key) -> bool,
         row: impl FnOnce() -> Row<R, V>,
+        leaving: &mut Leaving<R, V>,
     ) -> &mut Row<R, V> {
         match self.rows.entry(hash, is) {
             (Entry::Occupied(entry), marks) => {
                 if marks.write(entry.bucket_index()) {
-                    copy(&mut self.leaving, entry.get(), hash, marks);
+                    leaving.copy_early(entry.get(), hash);
                 }
                 entry.into_mut()
             }
@@ -120,34 +129,39 @@ impl<R: RowKey, V: Record> Shard<R, V> {
     }
 
     /// Removes the row of this hash whose key it is.
-    pub(super) fn remove(&mut self, hash: u64, is: impl Fn(&R::Key) -> bool) -> Option<Row<R, V>> {
+    pub(super) fn remove(
+        &mut self,
+        hash: u64,
+        is: impl Fn(&R::Key) -> bool,
+        leaving: &mut Leaving<R, V>,
+    ) -> Option<Row<R, V>> {
         let (entry, marks) = self.rows.find(hash, is)?;
         let bucket = entry.bucket_index();
         let mark = marks.get(bucket);
         marks.set(bucket, Mark::default());
         let (row, _) = entry.remove();
         if self.rows.marks.words() > 0 {
-            self.left(&row, mark, hash);
+            self.left(&row, mark, hash, leaving);
         }
         Some(row)
     }
 
     /// Removes all rows.
-    pub(super) fn clear(&mut self) {
+    pub(super) fn clear(&mut self, leaving: &mut Leaving<R, V>) {
         let tracked = self.rows.marks.words() > 0;
         let rows = std::mem::replace(&mut self.rows, Rows::with_capacity(0, tracked));
         if tracked {
-            rows.for_each(|row, mark| self.left(&row, mark, R::hash(row.0.view())));
+            rows.for_each(|row, mark| self.left(&row, mark, R::hash(row.0.view()), leaving));
         }
     }
 
     /// Keeps what snapshots need of a row that has been removed.
-    fn left(&mut self, row: &Row<R, V>, mark: Mark, hash: u64) {
+    fn left(&mut self, row: &Row<R, V>, mark: Mark, hash: u64, leaving: &mut Leaving<R, V>) {
         if mark.pending {
-            copy(&mut self.leaving, row, hash, &self.rows.marks);
+            leaving.copy_early(row, hash);
         }
         if !mark.fresh {
-            self.leaving.get_or_insert_default().removed_since.push(row.0.view(), hash);
+            self.removed.get_or_insert_default().since.push(row.0.view(), hash);
         }
     }
 
@@ -176,7 +190,12 @@ impl<R: RowKey, V: Record> Shard<R, V> {
     }
 
     /// Copies pending rows from `word` on, until `budget` is used up; true if none are left. A word without rows costs as much as a row.
-    pub(super) fn copy_pending(&mut self, word: &mut usize, budget: &mut usize) -> bool {
+    pub(super) fn copy_pending(
+        &mut self,
+        word: &mut usize,
+        budget: &mut usize,
+        copies: &mut Copies<R, Row<R, V>>,
+    ) -> bool {
         let words = self.rows.marks.words();
         while *word < words {
             if *budget == 0 {
@@ -186,7 +205,6 @@ impl<R: RowKey, V: Record> Shard<R, V> {
             let mut pending = self.rows.marks.take_pending(*word);
             let mut copied = 0;
             if pending != 0 {
-                let copies = &mut self.leaving.get_or_insert_default().rows;
                 if copies.is_between() {
                     copies.reserve(pending.count_ones() as usize + self.rows.marks.pending_from(*word));
                 }
@@ -220,15 +238,14 @@ impl<R: RowKey, V: Record> Shard<R, V> {
         }
     }
 
-    /// What the running snapshot has of this shard, now that no row is pending; nothing if that is nothing.
-    pub(super) fn leave(&mut self) -> Result<Option<Frozen>, PushError> {
-        let Some(mut leaving) = self.leaving.take() else { return Ok(None) };
-        if !leaving.removed_since.is_empty() {
-            let removed_since = std::mem::take(&mut leaving.removed_since);
-            self.leaving.get_or_insert_default().removed_since = removed_since;
+    /// The keys that the running snapshot has of this shard because they were removed before it.
+    pub(super) fn take_removed(&mut self) -> Result<Vec<Buffer>, PushError> {
+        let Some(removed) = &mut self.removed else { return Ok(Vec::new()) };
+        let before = removed.before.take();
+        if removed.since.is_empty() {
+            self.removed = None;
         }
-        let frozen = Frozen { rows: leaving.rows.finish()?, removed: leaving.removed.finish()? };
-        Ok((!frozen.rows.is_empty() || !frozen.removed.is_empty()).then_some(frozen))
+        before
     }
 
     /// The shard moves its rows to larger or smaller tables, or cleans up what removed ones left behind.
@@ -241,15 +258,16 @@ impl<R: RowKey, V: Record> Shard<R, V> {
 
     /// Gives the rows for whose hashes `is_upper` says so to a new shard. `hashes` are those of all rows, in the order of their buckets.
     ///
-    /// Pending rows are copied before, and what has been copied stays with the lower shard, so that its range still comes before the upper one.
+    /// Pending rows are copied before.
     pub(super) fn split(
         &mut self,
         hashes: &[u64],
         capacity: usize,
         tracked: bool,
         is_upper: impl Fn(u64) -> bool + Copy,
+        leaving: &mut Leaving<R, V>,
     ) -> Self {
-        self.copy_pending(&mut 0, &mut { usize::MAX });
+        self.copy_pending(&mut 0, &mut { usize::MAX }, leaving.early());
         let (mut lower, mut upper) = (Rows::with_capacity(capacity, tracked), Rows::with_capacity(capacity, tracked));
         let mut hashes = hashes.iter();
         std::mem::replace(&mut self.rows, Rows::with_capacity(0, false)).for_each(|row, mark| {
@@ -259,38 +277,26 @@ impl<R: RowKey, V: Record> Shard<R, V> {
         self.rows = lower;
         self.depth += 1;
         let mut upper = Self::new(upper, self.epoch, self.depth);
-        if let Some(leaving) = self.leaving.as_mut().filter(|leaving| !leaving.removed_since.is_empty()) {
-            let (lower, removed_since) = std::mem::take(&mut leaving.removed_since).split(R::hash, is_upper);
-            leaving.removed_since = lower;
-            upper.leaving.get_or_insert_default().removed_since = removed_since;
+        if let Some(removed) = &mut self.removed {
+            let (before, upper_before) = std::mem::take(&mut removed.before).split(R::hash, is_upper);
+            let (since, upper_since) = std::mem::take(&mut removed.since).split(R::hash, is_upper);
+            **removed = Removed { before, since };
+            upper.removed = Some(Box::new(Removed { before: upper_before, since: upper_since }));
         }
         upper
     }
 
     /// How many keys were removed since the last freeze that an earlier snapshot knows of.
     pub(super) fn removed_since(&self) -> usize {
-        self.leaving.as_ref().map_or(0, |leaving| leaving.removed_since.len())
+        self.removed.as_ref().map_or(0, |removed| removed.since.len())
     }
 
     /// What it takes in memory, in bytes, without what keys and values own elsewhere.
     pub(super) fn size_bytes(&self) -> usize {
-        let leaving = self.leaving.as_ref().map_or(0, |leaving| {
-            size_of::<Leaving<R, V>>()
-                + leaving.rows.size_bytes()
-                + leaving.removed.size_bytes()
-                + leaving.removed_since.size_bytes()
-        });
-        self.rows.size_bytes() + leaving
+        let removed = self
+            .removed
+            .as_ref()
+            .map_or(0, |removed| size_of::<Removed<R>>() + removed.before.size_bytes() + removed.since.size_bytes());
+        self.rows.size_bytes() + removed
     }
-}
-
-/// Copies a row for the running snapshot; `marks` are those of its shard.
-#[cold]
-#[inline(never)]
-fn copy<R: RowKey, V: Record>(leaving: &mut Option<Box<Leaving<R, V>>>, row: &Row<R, V>, hash: u64, marks: &Marks) {
-    let copies = &mut leaving.get_or_insert_default().rows;
-    if copies.is_between() {
-        copies.reserve(1 + marks.pending_from(0));
-    }
-    copies.push((row.0.view(), row.1.view()), hash);
 }

@@ -24,7 +24,11 @@ impl<R: RowKey, V: Record> Table<R, V> {
     pub fn size_bytes(&self) -> usize {
         let shards = self.shards.capacity() * size_of::<Shard<R, V>>();
         let allocated = self.shards.iter().map(Shard::size_bytes).sum::<usize>();
-        self.directory.size_bytes() + shards + allocated + (self.len() as f64 * self.owned_bytes()) as usize
+        self.directory.size_bytes()
+            + self.leaving.size_bytes()
+            + shards
+            + allocated
+            + (self.len() as f64 * self.owned_bytes()) as usize
     }
 
     /// About how many rows and keys a delta would have, as a share of the rows that there are; at most 1. To be asked while the table is not frozen.

@@ -2,7 +2,7 @@
 
 use millstream_core::{buffer::PushError, record::Record};
 
-use super::{Table, shard::Notice};
+use super::{Table, leaving::Leaving, shard::Notice};
 use crate::{
     row::RowKey,
     snapshot::{Frozen, SnapshotKind},
@@ -54,6 +54,7 @@ impl<R: RowKey, V: Record> Table<R, V> {
     /// Gives the running snapshot up, if there is one. The next must be a full one.
     pub fn abandon(&mut self) {
         if self.freeze.take().is_some() {
+            self.leaving = Leaving::new();
             self.epoch += 1;
             self.lost = true;
         }
@@ -69,11 +70,12 @@ impl<R: RowKey, V: Record> Table<R, V> {
         while let Some((slot, shard)) = self.frozen_shard() {
             self.enter(shard);
             let Some(freeze) = &mut self.freeze else { break };
-            if budget == 0 || !self.shards[shard].copy_pending(&mut freeze.word, &mut budget) {
+            let copies = self.leaving.walked();
+            if budget == 0 || !self.shards[shard].copy_pending(&mut freeze.word, &mut budget, copies) {
                 return Ok(Walked::More);
             }
             (freeze.slot, freeze.word) = (slot + self.directory.slots_of(self.shards[shard].depth), 0);
-            match self.shards[shard].leave() {
+            match self.leave(slot, shard) {
                 Ok(None) => budget = budget.saturating_sub(1),
                 Ok(Some(frozen)) => return Ok(Walked::Range(frozen)),
                 Err(error) => {
@@ -82,8 +84,18 @@ impl<R: RowKey, V: Record> Table<R, V> {
                 }
             }
         }
-        self.freeze = None;
+        (self.freeze, self.leaving) = (None, Leaving::new());
         Ok(Walked::Done)
+    }
+
+    /// What the running snapshot has of a shard, which begins at this slot, now that no row of it is pending; and what else has been copied meanwhile.
+    pub(super) fn leave(&mut self, slot: usize, shard: usize) -> Result<Option<Frozen>, PushError> {
+        let shard = &mut self.shards[shard];
+        let (rows, early) = self.leaving.take()?;
+        let removed = shard.take_removed()?;
+        let is_empty = rows.is_empty() && removed.is_empty() && early.is_empty();
+        let last = self.directory.last(slot, shard.depth);
+        Ok((!is_empty).then_some(Frozen { rows, removed, early, last }))
     }
 
     /// The shard where the walker is, and its first slot.

@@ -36,7 +36,7 @@ fn walk_all(table: &mut Numbers) -> Vec<Frozen> {
 }
 
 fn rows(ranges: &[Frozen]) -> BTreeMap<u64, u64> {
-    let buffers = ranges.iter().flat_map(|range| &range.rows);
+    let buffers = ranges.iter().flat_map(|range| range.rows.iter().chain(&range.early));
     buffers.flat_map(|buffer| buffer.records::<(u64, u64)>(0).map(|(row, _)| row)).collect()
 }
 
@@ -47,23 +47,30 @@ fn removed(ranges: &[Frozen]) -> Vec<u64> {
     keys
 }
 
-/// The hashes of a range, rows and removed keys alike.
-fn hashes(range: &Frozen) -> Vec<u64> {
-    let rows = range.rows.iter().flat_map(|buffer| {
+/// The hashes of rows.
+fn hashes(rows: &[Buffer]) -> impl Iterator<Item = u64> {
+    rows.iter().flat_map(|buffer| {
         let records = buffer.records::<(u64, u64)>(0);
         (0..buffer.len()).map(move |i| ByKey::<u64>::hash(records.get(i).0))
-    });
+    })
+}
+
+/// The hashes of what a range has of its own, rows and removed keys alike.
+fn own_hashes(range: &Frozen) -> impl Iterator<Item = u64> {
     let removed = range.removed.iter().flat_map(|buffer| {
         let records = buffer.records::<u64>(0);
         (0..buffer.len()).map(move |i| ByKey::<u64>::hash(records.get(i)))
     });
-    rows.chain(removed).collect()
+    hashes(&range.rows).chain(removed)
 }
 
 fn assert_in_order(ranges: &[Frozen]) {
-    let bounds: Vec<_> = ranges.iter().map(hashes).collect();
-    for pair in bounds.windows(2) {
-        assert!(pair[0].iter().max() < pair[1].iter().min(), "ranges come in the order of the hash");
+    let mut before = None;
+    for range in ranges {
+        let last = Some(range.last);
+        assert!(own_hashes(range).map(Some).all(|hash| before < hash && hash <= last), "ranges keep their bounds");
+        assert!(hashes(&range.early).map(Some).all(|hash| before < hash), "and nothing comes late");
+        before = last;
     }
 }
 
@@ -346,7 +353,7 @@ fn a_table_is_restored_from_buffers() {
     let mut restored = Table::<ByKey<u64>, u64>::new(range, Tracking::Changes);
     for frozen in full.iter().chain(&delta) {
         frozen.removed.iter().for_each(|buffer| restored.restore_removals(buffer));
-        frozen.rows.iter().for_each(|buffer| restored.restore_rows(buffer));
+        frozen.rows.iter().chain(&frozen.early).for_each(|buffer| restored.restore_rows(buffer));
     }
     let wanted = table.iter().filter(|(key, _)| range.holds(hash(**key))).collect::<BTreeMap<_, _>>();
     assert_eq!(restored.iter().collect::<BTreeMap<_, _>>(), wanted);

@@ -7,7 +7,11 @@
 )]
 
 use std::{
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -16,7 +20,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hashbrown::HashMap;
 use millstream::prelude::*;
 use millstream_benches::{Ratio, bid::Random, print_ratio, wanted};
-use millstream_core::key::mix;
+use millstream_core::{buffer::Buffer, key::mix};
 use millstream_state::{
     groups::GroupRange,
     row::ByKey,
@@ -33,12 +37,12 @@ const RECORDS: usize = 10_000_000;
 const ROUNDS: usize = 5;
 const BATCH: usize = 1_024;
 /// How many rows are copied after each batch while a checkpoint is running, as in a task.
-const WALK_ROWS: usize = 16_384;
+const WALK_ROWS: usize = 4_096;
 const INTERVAL: Duration = Duration::from_secs(1);
 /// From this share on a full snapshot takes the place of a delta.
 const FULL_SHARE: f64 = 0.5;
-/// How many ranges of a snapshot wait for the other thread at most.
-const RANGES: usize = 1_000;
+/// How many ranges of a snapshot wait for the other thread at most, as in a task; the walk then pauses.
+const RANGES: usize = 2;
 
 /// A count, a sum, a minimum and a maximum.
 type Value = (u64, u64, u64, u64);
@@ -187,26 +191,38 @@ impl Times {
     }
 }
 
-/// What a second thread does for a checkpoint: it makes a segment of the ranges, sorted and compressed, and gives its size.
-fn encode<K: Key>(frozen: Receiver<Option<Frozen>>, durable: SyncSender<u64>) {
-    let writer = || SegmentWriter::<ByKey<K>, Value>::new(SnapshotKind::Full, Vec::new());
+/// What a second thread does for a checkpoint: it makes a segment of the ranges, sorted and compressed, and gives its size. `held` are the bytes that it has
+/// or that are on the way to it.
+fn encode<K: Key>(frozen: Receiver<Option<Frozen>>, durable: SyncSender<u64>, held: &AtomicUsize) {
+    let writer = || SegmentWriter::<ByKey<K>, Value>::new(GroupRange::all(128), SnapshotKind::Full, Vec::new());
     let (mut segment, mut pieces, mut bytes) = (writer(), Vec::new(), 0);
     while let Ok(frozen) = frozen.recv() {
         let is_last = frozen.is_none();
-        match frozen {
-            Some(frozen) => segment.push(Namespace::default(), &frozen, &mut pieces).expect("rows are small"),
+        let early = segment.early_bytes();
+        match &frozen {
+            Some(frozen) => segment.push(Namespace::default(), frozen, &mut pieces).expect("rows are small"),
             None => bytes = std::mem::replace(&mut segment, writer()).finish(&mut pieces).bytes,
         }
         pieces.clear();
+        held.fetch_add(segment.early_bytes(), Ordering::Relaxed);
+        held.fetch_sub(early + frozen.as_ref().map_or(0, frozen_bytes), Ordering::Relaxed);
         if is_last {
             durable.send(bytes).expect("the bench waits for its checkpoints");
         }
     }
 }
 
+fn frozen_bytes(frozen: &Frozen) -> usize {
+    frozen.rows.iter().chain(&frozen.early).map(Buffer::size).sum()
+}
+
 /// Checkpoints of a table, one a second.
 struct Checkpoints {
     frozen: SyncSender<Option<Frozen>>,
+    /// What has no room there.
+    backlog: Option<Option<Frozen>>,
+    /// What was copied and is not encoded yet, in bytes.
+    held: Arc<AtomicUsize>,
     durable: Receiver<u64>,
     began: Option<Instant>,
     running: bool,
@@ -222,9 +238,13 @@ impl Checkpoints {
     fn new<K: Key>() -> Self {
         let (frozen, to_encode) = sync_channel(RANGES);
         let (encoded, durable) = sync_channel(1);
-        thread::spawn(move || encode::<K>(to_encode, encoded));
+        let held = Arc::<AtomicUsize>::default();
+        let encodes = Arc::clone(&held);
+        thread::spawn(move || encode::<K>(to_encode, encoded, &encodes));
         Self {
             frozen,
+            backlog: None,
+            held,
             durable,
             began: None,
             running: false,
@@ -237,16 +257,27 @@ impl Checkpoints {
         }
     }
 
+    fn send(&mut self, frozen: Option<Frozen>) {
+        match self.frozen.try_send(frozen) {
+            Ok(()) => {}
+            Err(TrySendError::Full(frozen)) => self.backlog = Some(frozen),
+            Err(TrySendError::Disconnected(_)) => panic!("the other thread goes on"),
+        }
+    }
+
     /// What there is to do after a batch.
     fn after_batch<K: Key>(&mut self, table: &mut Ours<K>, now: Instant) {
-        if table.is_frozen() {
+        if let Some(frozen) = self.backlog.take() {
+            self.send(frozen);
+        } else if table.is_frozen() {
             match table.walk(WALK_ROWS).expect("rows are small") {
                 Walked::More => {}
                 Walked::Range(frozen) => {
-                    self.most_memory = self.most_memory.max(table.size_bytes());
-                    self.frozen.send(Some(frozen)).expect("the other thread goes on");
+                    self.held.fetch_add(frozen_bytes(&frozen), Ordering::Relaxed);
+                    self.most_memory = self.most_memory.max(table.size_bytes() + self.held.load(Ordering::Relaxed));
+                    self.send(Some(frozen));
                 }
-                Walked::Done => self.frozen.send(None).expect("the other thread goes on"),
+                Walked::Done => self.send(None),
             }
         } else if self.running {
             if let Ok(bytes) = self.durable.try_recv() {

@@ -64,6 +64,7 @@ where
             drain: Flag::default(),
             wants_ticks: false,
             preaggregation_bytes: task.settings.preaggregation_bytes(),
+            state_bytes: None,
             restored: None,
             checkpoints: None,
             store: None,

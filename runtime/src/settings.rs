@@ -14,7 +14,7 @@ use millstream_core::{
 
 use crate::restart::RestartStrategy;
 
-pub(crate) use self::units::{parse_duration, show_duration};
+pub(crate) use self::units::{parse_duration, show_duration, show_size};
 pub use self::{
     checkpoints::CheckpointSettings,
     key::{KEYS, Setting, VARIABLE_PREFIX, nearest},
@@ -41,8 +41,8 @@ pub struct Settings {
     pub max_record_size: usize,
     /// How often watermarks are made. Default 200 ms.
     pub watermark_interval: Duration,
-    /// The memory of a process for what is in flight, state, pre-aggregation and so on, in bytes. Default 256 MiB; split by [`Settings::network_bytes`] and
-    /// [`Settings::preaggregation_bytes`].
+    /// The memory of a process for what is in flight, state, pre-aggregation and so on, in bytes. Default 256 MiB; split by [`Settings::network_bytes`],
+    /// [`Settings::state_bytes`] and [`Settings::preaggregation_bytes`].
     pub memory_bytes: usize,
     /// Whether, where and how often checkpoints are made.
     pub checkpoints: CheckpointSettings,
@@ -105,6 +105,11 @@ impl Settings {
     /// The share of the memory for buffers in flight: a quarter. When a channel's part of it is used up, its sender waits.
     pub fn network_bytes(&self) -> usize {
         self.memory_bytes / 4
+    }
+
+    /// The share of the memory for keyed state: half. State that takes more is told about in the log, and grows on.
+    pub fn state_bytes(&self) -> usize {
+        self.memory_bytes / 2
     }
 
     /// The share of the memory for pre-aggregation tables: an eighth. When a sender's part of it is full, the table is sent.

@@ -33,10 +33,10 @@ use crate::{
     task::{flag::Flag, head::Background},
 };
 
-/// How many rows are copied in a step of the background: as many as take no longer than some batches do. A row that is written before it is its turn costs
-/// several times as much, so a walk should not last.
-const WALK_ROWS: usize = 16_384;
-/// How many ranges wait to be encoded; when there are more, the walk pauses. (A range is a shard of a table.)
+/// How many rows are copied in a step of the background: as many as take no longer than a batch does.
+const WALK_ROWS: usize = 4_096;
+/// How many ranges wait to be encoded; when there are more, the walk pauses. (A range is a shard of a table.) So few that what is copied is still in the
+/// processor's caches when it is read.
 const RANGES_LIMIT: usize = 2;
 /// A snapshot is a full one if more than this share of the rows has changed: a delta would hardly be smaller, and there is none to merge.
 const FULL_SHARE: f64 = 0.5;
@@ -206,7 +206,7 @@ impl<R: RowKey, V: Record> Snapshots<R, V> {
         let (state, groups, mut writing) = (self.state.clone(), self.groups, Writing(Some(Arc::clone(&chain))));
         Box::pin(async move {
             let may_be_left_out = kind == SnapshotKind::Delta && dropped.is_empty();
-            let writer = SegmentWriter::new(groups, kind, dropped);
+            let writer = SegmentWriter::<R, V>::new(groups, kind, dropped);
             let segment = write(&store, &*env, writer, pieces, kind, may_be_left_out).await?;
             let mut stored = lock(&chain);
             writing.done(&mut stored);

@@ -26,6 +26,7 @@ use crate::{
         context::{ChainContext, TaskInfo},
         flag::Flag,
         run::Subtask,
+        state_memory::{StateMemory, StateMeter},
     },
 };
 use millstream_core::time::Timestamp;
@@ -90,6 +91,7 @@ impl Driver {
         let subtasks: usize = (0..graph.vertices.len()).map(|id| graph.parallelism(VertexId(id))).sum();
         let preaggregation_bytes =
             (graph.settings.preaggregation_bytes() / subtasks.max(1)).max(PREAGGREGATION_MIN_BYTES);
+        let state_memory = Arc::new(StateMemory::new(graph.settings.state_bytes()));
         let mut sinks = sinks.iter();
         let mut deployed = Deployed::default();
         for (id, vertex) in graph.vertices.iter().enumerate() {
@@ -135,6 +137,7 @@ impl Driver {
                     drain: self.drain.clone(),
                     wants_ticks: false,
                     preaggregation_bytes,
+                    state_bytes: None,
                     restored: attempt.restored.clone(),
                     checkpoints: checkpoints.clone(),
                     store: self.store.clone(),
@@ -152,6 +155,7 @@ impl Driver {
                     tick_interval,
                     inbox,
                     checkpoints,
+                    state: cx.state_bytes.map(|gauge| StateMeter::new(gauge, Arc::clone(&state_memory))),
                     passed_on: Timestamp::MIN,
                 };
                 deployed.tasks.push(Task {

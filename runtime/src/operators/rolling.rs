@@ -47,6 +47,7 @@ impl<T: Record, K: KeyFn<T>, A: Aggregate<T>> Plan for RollingPlan<T, K, A> {
 
     fn chain<N: Push<Self::Out>>(&self, cx: &mut ChainContext<'_>, next: N) -> Result<Self::Chain<N>, Failure> {
         let info = cx.operator(self.index);
+        cx.measure_state(&info);
         let state = cx.state(&info);
         let snapshots = cx.snapshots(RESULTS_STATE, &state);
         Ok(RollingHead {
@@ -96,6 +97,10 @@ where
 
     fn background(&mut self) -> Background {
         self.snapshots.walk(&mut self.table)
+    }
+
+    fn state_bytes(&mut self) -> usize {
+        self.table.size_bytes()
     }
 
     fn restore(&mut self) -> Wait<'_> {

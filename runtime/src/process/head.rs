@@ -13,7 +13,6 @@ use crate::{
     env::Instant,
     failure::Failure,
     graph::{OperatorInfo, StateInfo},
-    metrics::Gauge,
     operator::{KeyFn, Push, Signal, Stage, Wait, earliest},
     operators::fused::{Fail, Handler, OnError},
     stream::Plan,
@@ -57,6 +56,7 @@ where
 
     fn chain<N: Push<F::Out>>(&self, cx: &mut ChainContext<'_>, next: N) -> Result<Self::Chain<N>, Failure> {
         let info = cx.operator(self.index);
+        cx.measure_state(&info);
         let mut function = self.function.clone();
         let open = cx.open_context(&info);
         let guard = Guard::new(&info);
@@ -72,7 +72,6 @@ where
             function,
             tables: F::State::open(&opening),
             timers: KeyTimers::open(&opening, &open),
-            state_bytes: open.gauge("state_bytes"),
             access,
             watermark: watermark.unwrap_or(Timestamp::MIN),
             forward: None,
@@ -100,7 +99,6 @@ pub struct ProcessHead<T, K, F: KeyedProcessFunction, H, N> {
     function: F,
     tables: <F::State as State>::Tables<F::Key>,
     timers: KeyTimers<F::Key>,
-    state_bytes: Gauge,
     access: StateAccess,
     watermark: Timestamp,
     /// The watermark to pass on once the timers that are due have fired.
@@ -121,12 +119,17 @@ where
     N: Push<F::Out>,
 {
     fn poll(&mut self, cx: &TaskContext, input: &mut BatchCursor<'_>) -> Result<Progress, Failure> {
-        let progress = match self.fire(cx)? {
-            Some(progress) => progress,
-            None => self.take(cx, input)?,
-        };
-        self.measure();
-        Ok(progress)
+        match self.fire(cx)? {
+            Some(progress) => Ok(progress),
+            None => self.take(cx, input),
+        }
+    }
+
+    fn state_bytes(&mut self) -> usize {
+        self.timers.measure();
+        let mut bytes = 0;
+        self.each_table(&mut |table| bytes += table.bytes());
+        bytes
     }
 
     fn restore(&mut self) -> Wait<'_> {
@@ -266,14 +269,6 @@ where
             }
         }
         Ok(None)
-    }
-
-    /// Sets the gauges.
-    fn measure(&mut self) {
-        let mut bytes = 0;
-        self.each_table(&mut |table| bytes += table.bytes());
-        self.state_bytes.set(bytes as i64);
-        self.timers.measure();
     }
 
     fn each_table<'a>(&'a mut self, visit: &mut dyn FnMut(&'a mut dyn StateTable)) {

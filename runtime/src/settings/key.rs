@@ -104,7 +104,7 @@ pub static KEYS: &[Setting] = &[
     },
     Setting {
         name: "memory",
-        doc: "The memory of the process for what is in flight, and for pre-aggregation",
+        doc: "The memory of the process for what is in flight (a quarter), for keyed state (half), and for pre-aggregation (an eighth)",
         shorthand: false,
         live: false,
         default: None,

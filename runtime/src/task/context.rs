@@ -112,6 +112,8 @@ pub struct ChainContext<'a> {
     /// Set by operators that make watermarks.
     pub(crate) wants_ticks: bool,
     pub(crate) preaggregation_bytes: usize,
+    /// Where the task says what its keyed state takes; `None` if it has none.
+    pub(crate) state_bytes: Option<Gauge>,
     /// The checkpoint that the job goes on from.
     pub(crate) restored: Option<Arc<Manifest>>,
     /// `None` in a job without checkpoints.
@@ -158,6 +160,11 @@ impl ChainContext<'_> {
         let (subtask, parallelism) = (self.task.subtask, self.task.parallelism);
         let record_bytes = self.task.settings.max_record_size;
         StateAccess::new(id, (subtask, parallelism), record_bytes, restored, self.checkpoints.clone())
+    }
+
+    /// Announces that the head of the chain has keyed state, whose size is measured from now on.
+    pub(crate) fn measure_state(&mut self, operator: &OperatorInfo) {
+        self.state_bytes = Some(self.open_context(operator).gauge("state_bytes"));
     }
 
     /// The snapshots of a keyed state of an operator.

@@ -66,6 +66,11 @@ pub trait Head: Stage {
         Background::Done
     }
 
+    /// What its keyed state takes in memory, in bytes. Asked for now and then, if the chain said that it has state; may take microseconds.
+    fn state_bytes(&mut self) -> usize {
+        0
+    }
+
     /// The processing time at which `poll` should be called though no input comes.
     fn timer(&self) -> Option<Timestamp> {
         None

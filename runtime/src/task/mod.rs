@@ -5,3 +5,4 @@ pub(crate) mod context;
 pub(crate) mod flag;
 pub(crate) mod head;
 pub(crate) mod run;
+pub(crate) mod state_memory;

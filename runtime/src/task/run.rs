@@ -8,6 +8,7 @@ use millstream_core::{buffer::Buffer, time::Timestamp};
 use super::{
     flag::Flag,
     head::{Background, BatchCursor, Head, Progress, TaskContext},
+    state_memory::StateMeter,
 };
 use crate::{
     checkpoint::{
@@ -45,6 +46,8 @@ pub(crate) struct Subtask {
     pub(crate) inbox: Inbox,
     /// `None` in a job without checkpoints.
     pub(crate) checkpoints: Option<SubtaskCheckpoints>,
+    /// `None` if the chain has no keyed state.
+    pub(crate) state: Option<StateMeter>,
     /// The watermark that was passed on last.
     pub(crate) passed_on: Timestamp,
 }
@@ -99,6 +102,9 @@ impl Subtask {
                 },
                 _ => Progress::Finished,
             };
+            if let Some(state) = &mut self.state {
+                state.step(|| self.head.state_bytes());
+            }
             let background = self.head.background();
             if let Some(interval) = self.tick_interval
                 && now.since(ticked) >= interval
@@ -201,6 +207,9 @@ impl Subtask {
 
     /// Tells the chain that its task is about to wait; true if something is to be written out before.
     fn wants_flush(&mut self) -> bool {
+        if let Some(state) = &mut self.state {
+            state.idle(|| self.head.state_bytes());
+        }
         self.head.idle();
         self.head.is_full()
     }

@@ -83,6 +83,7 @@ where
     fn chain<N: Push<Self::Out>>(&self, cx: &mut ChainContext<'_>, next: N) -> Result<Self::Chain<N>, Failure> {
         let info = cx.operator(self.index);
         let late_records = cx.open_context(&info).counter("late_records");
+        cx.measure_state(&info);
         let state = cx.state(&info);
         // All subtasks had the same at the barrier, unless one had it from another exchange.
         let watermark = state.restored().all::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
@@ -188,6 +189,10 @@ where
             Walk::Failed => self.snapshots.give_up(),
         }
         Background::More
+    }
+
+    fn state_bytes(&mut self) -> usize {
+        self.slices.iter_mut().map(|slice| slice.table.size_bytes()).sum()
     }
 
     fn restore(&mut self) -> Wait<'_> {

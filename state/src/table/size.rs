@@ -15,12 +15,13 @@ const SAMPLE_BYTES: usize = 64 << 10;
 /// How many shards are looked at to estimate what has changed, and how many words of marks in each.
 const SAMPLE_SHARDS: usize = 16;
 const SAMPLE_WORDS: usize = 64;
-/// What an allocator adds to an allocation, about, in bytes.
+/// What an allocator adds to an allocation, and the least that one takes, about, in bytes.
 const ALLOCATION_BYTES: usize = 8;
+const ALLOCATION_MIN_BYTES: usize = 32;
 
 impl<R: RowKey, V: Record> Table<R, V> {
-    /// What it takes in memory, in bytes. What keys and values own on the heap is estimated: that of a row is taken to be as large as the archives of
-    /// its key and value, where these are not [plain](Record::PLAIN), as some rows show. Takes microseconds: for each batch rather than each record.
+    /// What it takes in memory, in bytes. What keys and values own on the heap is estimated: that of a row is taken to be as large as what the archives
+    /// of its key and value have besides their roots, in one allocation, where they are not [plain](Record::PLAIN), as some rows show. Takes microseconds: for each batch rather than each record.
     pub fn size_bytes(&self) -> usize {
         let shards = self.shards.capacity() * size_of::<Shard<R, V>>();
         let allocated = self.shards.iter().map(Shard::size_bytes).sum::<usize>();
@@ -77,8 +78,10 @@ impl<T: Record> Default for Sizes<T> {
 
 impl<T: Record> Sizes<T> {
     fn add(&mut self, record: T::View<'_>) {
+        let before = self.builder.len_bytes();
         if !T::PLAIN && self.builder.push(record, Timestamp::MIN, 0).is_ok() {
-            self.bytes = self.builder.len_bytes() + self.builder.len() * ALLOCATION_BYTES;
+            let owned = self.builder.len_bytes() - before - size_of::<T::Archived>();
+            self.bytes += (owned + ALLOCATION_BYTES).max(ALLOCATION_MIN_BYTES);
             self.records += 1;
         }
     }

@@ -1,13 +1,13 @@
 //! State per key: what it reads as before it is first written, how it is written, and that keys do not see each other.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use millstream::{connectors::Collect, prelude::*};
+use millstream::{connectors::Collect, metrics::Metric, prelude::*};
 use millstream_testkit::rng::Rng;
 
 use crate::{
-    script::Script,
-    support::{parallel, run, seeds, sorted},
+    script::{Script, Step},
+    support::{Simulated, parallel, run, seeds, sorted},
 };
 
 #[derive(State, Debug, PartialEq)]
@@ -210,4 +210,36 @@ fn collections_are_those_of_the_key() {
         ];
         assert_eq!(texts(second), expected, "seed {seed}, parallelism {parallelism}");
     }
+}
+
+#[test]
+fn what_it_takes_in_memory_is_measured() {
+    let record = |i: i64| Step::Record((format!("account {}", i % 7), 1 + i));
+    // The third window is open when nothing more comes; what was aggregated of it before is sent when the stream is idle.
+    let given: Vec<_> = (0..2100).map(record).chain([Step::Never]).collect();
+    let job = Simulated::start(1, parallel(1), |job| {
+        let records = job.source(Script::steps(vec![given])).event_time_by(
+            |(_, i): (&str, i64)| Timestamp::from_millis(i),
+            monotonous().with_idleness(Duration::from_millis(100)),
+        );
+        let (a, rest) = records.fork();
+        let (b, c) = rest.fork();
+        a.key_by(|(key, _)| key.to_owned()).process(Booking).sink(collect().sink());
+        b.key_by(|(key, _)| key.to_owned()).rolling(|of| of.count()).sink(collect().sink());
+        c.key_by(|(key, _)| key.to_owned())
+            .window(tumbling(1.seconds()))
+            .aggregate(|of| of.count())
+            .sink(collect().sink());
+    });
+    job.sim.block_on(millstream::env::Env::sleep(&*job.sim, Duration::from_secs(1)));
+    let metrics = job.job.metrics().snapshot();
+    let measured = metrics.into_iter().filter_map(|(id, metric)| match metric {
+        Metric::Gauge(gauge) if id.name == "state_bytes" => Some((id.operator, gauge.get())),
+        _ => None,
+    });
+    let measured: Vec<_> = measured.collect();
+    assert_eq!(measured.len(), 3, "{measured:?}");
+    assert!(measured.iter().all(|(_, bytes)| *bytes > 100), "{measured:?}");
+    job.job.cancel();
+    job.wait().expect_err("it is cancelled");
 }

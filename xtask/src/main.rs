@@ -64,6 +64,14 @@ enum Budget {
 }
 
 impl Budget {
+    /// The arguments of cargo for tests: what runs long is optimised.
+    fn tests(self, arguments: &str) -> String {
+        match self {
+            Self::Short => arguments.to_owned(),
+            Self::Full => format!("{arguments} --profile long"),
+        }
+    }
+
     fn variables(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Short => &[],
@@ -77,7 +85,7 @@ fn ci(budget: Budget) -> Result<(), Failed> {
     step("format", || cargo("fmt --all --check", &[]))?;
     step("clippy", || cargo("clippy --workspace --all-targets --locked -- -D warnings", &[]))?;
     step("the README names the test command", readme::check)?;
-    step("tests", || cargo(readme::TEST_ARGUMENTS, budget.variables()))?;
+    step("tests", || cargo(&budget.tests(readme::TEST_ARGUMENTS), budget.variables()))?;
     step("documentation", || cargo("doc --workspace --no-deps --locked", &[("RUSTDOCFLAGS", "-D warnings")]))?;
     examples::run_all()?;
     // Built, not only checked: what a job promises is checked when its code is made. As tests are, since optimising them takes ten minutes.
@@ -85,7 +93,7 @@ fn ci(budget: Budget) -> Result<(), Failed> {
 }
 
 fn kill(budget: Budget) -> Result<(), Failed> {
-    step("processes that are killed", || cargo("test --locked -p millstream-kill", budget.variables()))
+    step("processes that are killed", || cargo(&budget.tests("test --locked -p millstream-kill"), budget.variables()))
 }
 
 fn asan(budget: Budget) -> Result<(), Failed> {

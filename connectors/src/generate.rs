@@ -354,9 +354,9 @@ impl Random {
         Self(seed)
     }
 
-    /// The numbers of a seed for one index.
+    /// The numbers of a seed for one index, as [`generate()`] hands them to `make`.
     #[inline]
-    fn of(seed: u64, index: u64) -> Self {
+    pub fn of(seed: u64, index: u64) -> Self {
         // Mixed twice, so that neighbouring indices and seeds have nothing in common.
         Self(mix(mix(seed ^ Self::STEP).wrapping_add(index.wrapping_mul(Self::STEP))))
     }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use millstream::{
     connectors::{Random, generate},
     prelude::*,
-    source::Source,
     stream::{EventTime, Replayable},
 };
 
@@ -103,7 +102,7 @@ impl Nexmark {
     /// # events.print();
     /// # }
     /// ```
-    pub fn source(&self) -> impl Source<Out = Event, Time = EventTime> + Replayable + use<> {
+    pub fn source(&self) -> impl Replayable<Out = Event, Time = EventTime> + use<> {
         let (of_event, of_time) = (self.clone(), self.clone());
         generate(self.events, self.seed, move |random, number| of_event.event(random, number))
             .event_time(move |number| of_time.time(number))
@@ -210,7 +209,7 @@ impl Nexmark {
 
 /// The number, from 0 on, of the last person who has registered when an event happens.
 fn last_person(number: u64) -> u64 {
-    number / EVENTS * PEOPLE + (number % EVENTS).min(PEOPLE - 1)
+    number / EVENTS * PEOPLE + (PEOPLE - 1) // people come first among so many events
 }
 
 /// The number, from 0 on, of the last auction that has begun when an event happens; 0 also before the first.

@@ -95,11 +95,11 @@ impl Nexmark {
     ///
     /// ```
     /// use millstream::prelude::*;
-    /// use millstream_nexmark::Nexmark;
+    /// use millstream_nexmark::{Nexmark, event::EventView};
     ///
     /// # fn graph(job: &mut Job) {
     /// let events = job.source(Nexmark { events: 1000, ..Nexmark::default() }.source()).watermarks(monotonous());
-    /// # events.print();
+    /// events.filter(|event| matches!(event, EventView::Bid(_))).sink(print());
     /// # }
     /// ```
     pub fn source(&self) -> impl Replayable<Out = Event, Time = EventTime> + use<> {

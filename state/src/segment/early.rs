@@ -17,13 +17,52 @@ use crate::{
 /// ones.
 const SLOT_BITS: u32 = 8;
 
-/// Rows of one namespace in heaps, the heaps in the order of hashes. A row is moved once, or as often as ranges end in its heap.
+/// A heap begins another buffer when one has so many bytes.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// Rows of one namespace in heaps, the heaps in the order of hashes. A row is moved once, and again for each range that ends in its heap.
 pub(super) struct Early<R: RowKey, V: Record> {
     slots: Slots,
     /// None before the first row.
-    heaps: Vec<BufferBuilder<Row<R, V>>>,
+    heaps: Vec<Heap<R, V>>,
     /// All heaps before this one are empty.
     first: usize,
+}
+
+/// Rows in no order.
+struct Heap<R: RowKey, V: Record> {
+    open: BufferBuilder<Row<R, V>>,
+    sealed: Vec<Buffer>,
+}
+
+impl<R: RowKey, V: Record> Default for Heap<R, V> {
+    fn default() -> Self {
+        Self { open: BufferBuilder::new(columns::<R>(), LIMIT_MAX_RECORD_SIZE), sealed: Vec::new() }
+    }
+}
+
+impl<R: RowKey, V: Record> Heap<R, V> {
+    #[inline(always)]
+    fn push(&mut self, row: <Row<R, V> as Record>::View<'_>, hash: u64) -> Result<(), PushError> {
+        self.open.push(row, Timestamp::MIN, hash)?;
+        if self.open.len_bytes() >= BUFFER_BYTES {
+            self.sealed.push(self.open.seal(0));
+        }
+        Ok(())
+    }
+
+    fn take(&mut self) -> Vec<Buffer> {
+        let mut taken = std::mem::take(&mut self.sealed);
+        if !self.open.is_empty() {
+            taken.push(self.open.seal(0));
+        }
+        taken
+    }
+
+    fn size_bytes(&self) -> usize {
+        let columns = if columns::<R>().hashed { size_of::<u64>() } else { 0 } + size_of::<u32>();
+        self.open.len_bytes() + self.open.len() * columns + self.sealed.iter().map(Buffer::size).sum::<usize>()
+    }
 }
 
 impl<R: RowKey, V: Record> Early<R, V> {
@@ -34,8 +73,7 @@ impl<R: RowKey, V: Record> Early<R, V> {
     /// Takes rows in.
     pub(super) fn add(&mut self, buffers: &[Buffer]) -> Result<(), PushError> {
         if self.heaps.is_empty() && !buffers.is_empty() {
-            let heap = || BufferBuilder::new(columns::<R>(), LIMIT_MAX_RECORD_SIZE);
-            self.heaps = std::iter::repeat_with(heap).take(1 << SLOT_BITS).collect();
+            self.heaps = std::iter::repeat_with(Heap::default).take(1 << SLOT_BITS).collect();
         }
         for buffer in buffers {
             let rows = buffer.records::<Row<R, V>>(0);
@@ -43,7 +81,7 @@ impl<R: RowKey, V: Record> Early<R, V> {
                 let (row, hash) = hashed::<R, V>(&rows, i);
                 let slot = self.slots.slot(hash, SLOT_BITS);
                 self.first = self.first.min(slot);
-                self.heaps[slot].push(row, Timestamp::MIN, hash)?;
+                self.heaps[slot].push(row, hash)?;
             }
         }
         Ok(())
@@ -53,32 +91,26 @@ impl<R: RowKey, V: Record> Early<R, V> {
     pub(super) fn take(&mut self, last: u64) -> Result<Vec<Buffer>, PushError> {
         let mut taken = Vec::new();
         while self.first < self.heaps.len() && self.slots.last(self.first, SLOT_BITS) <= last {
-            let heap = &mut self.heaps[self.first];
-            if !heap.is_empty() {
-                taken.push(heap.seal(0));
-            }
+            taken.append(&mut self.heaps[self.first].take());
             self.first += 1;
         }
-        if self.heaps.get(self.first).is_some_and(|heap| !heap.is_empty()) {
-            let mut due = BufferBuilder::new(columns::<R>(), LIMIT_MAX_RECORD_SIZE);
-            let heap = &mut self.heaps[self.first];
-            let all = heap.seal(0);
-            let rows = all.records::<Row<R, V>>(0);
-            for i in 0..all.len() {
+        // The range ends in a heap.
+        let Some(heap) = self.heaps.get_mut(self.first) else { return Ok(taken) };
+        let mut due = Heap::<R, V>::default();
+        for buffer in heap.take() {
+            let rows = buffer.records::<Row<R, V>>(0);
+            for i in 0..buffer.len() {
                 let (row, hash) = hashed::<R, V>(&rows, i);
-                if hash <= last { &mut due } else { &mut *heap }.push(row, Timestamp::MIN, hash)?;
-            }
-            if !due.is_empty() {
-                taken.push(due.seal(0));
+                if hash <= last { &mut due } else { &mut *heap }.push(row, hash)?;
             }
         }
+        taken.append(&mut due.take());
         Ok(taken)
     }
 
     /// What waits takes so many bytes.
     pub(super) fn size_bytes(&self) -> usize {
-        let columns = if columns::<R>().hashed { size_of::<u64>() } else { 0 } + size_of::<u32>();
-        self.heaps.iter().map(|heap| heap.len_bytes() + heap.len() * columns).sum()
+        self.heaps.iter().map(Heap::size_bytes).sum()
     }
 }
 

@@ -217,6 +217,7 @@ fn rows_that_were_copied_early_wait_for_their_range() {
         }
     }
     check::<Names, String>(&names(0, 9000));
+    check::<ByKey<u64>, String>(&(10..22).map(|i| (i, i.to_string().repeat(150_000))).collect::<Vec<_>>());
     check::<ByKey<u64>, u64>(&(0..30_000).map(|i| (i, i * i)).collect::<Vec<_>>());
 }
 

@@ -205,9 +205,7 @@ impl<R: RowKey, V: Record> Snapshots<R, V> {
         let (chain, env, gone) = (Arc::clone(&self.chain), Arc::clone(&self.env), self.gone.clone());
         let (state, groups, mut writing) = (self.state.clone(), self.groups, Writing(Some(Arc::clone(&chain))));
         Box::pin(async move {
-            let may_be_left_out = kind == SnapshotKind::Delta && dropped.is_empty();
-            let writer = SegmentWriter::<R, V>::new(groups, kind, dropped);
-            let segment = write(&store, &*env, writer, pieces, kind, may_be_left_out).await?;
+            let segment = write::<R, V>(&store, &*env, groups, kind, dropped, pieces).await?;
             let mut stored = lock(&chain);
             writing.done(&mut stored);
             if kind == SnapshotKind::Full {
@@ -391,16 +389,18 @@ fn lock(chain: &Mutex<Chain>) -> MutexGuard<'_, Chain> {
     chain.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sorts, encodes and writes the ranges of a snapshot, as they come. One without rows or tombstones may be left out if it says nothing.
+/// Sorts, encodes and writes the ranges of a snapshot, as they come. Nothing is stored of a delta that says nothing.
 async fn write<R: RowKey, V: Record>(
     store: &JobStore,
     env: &dyn Env,
-    mut writer: SegmentWriter<R, V>,
-    mut pieces: mpsc::Receiver<Piece>,
+    groups: GroupRange,
     kind: SnapshotKind,
-    may_be_left_out: bool,
+    dropped: Vec<Namespace>,
+    mut pieces: mpsc::Receiver<Piece>,
 ) -> Result<Option<SegmentRef>, Failure> {
+    let says_nothing = kind == SnapshotKind::Delta && dropped.is_empty();
     let mut upload = store.upload();
+    let mut writer = SegmentWriter::<R, V>::new(groups, kind, dropped);
     let mut out = Vec::<Bytes>::new();
     let written = async {
         loop {
@@ -423,7 +423,7 @@ async fn write<R: RowKey, V: Record>(
             }
         }
         let summary = writer.finish(&mut out);
-        if may_be_left_out && summary.rows + summary.tombstones == 0 {
+        if says_nothing && summary.rows + summary.tombstones == 0 {
             return Ok(None);
         }
         for piece in out {

@@ -102,9 +102,6 @@ impl Subtask {
                 },
                 _ => Progress::Finished,
             };
-            if let Some(state) = &mut self.state {
-                state.step(|| self.head.state_bytes());
-            }
             let background = self.head.background();
             if let Some(interval) = self.tick_interval
                 && now.since(ticked) >= interval
@@ -120,6 +117,8 @@ impl Subtask {
                 Background::More => Some(after),
                 Background::Later => earliest(due, Some(after + BACKGROUND_RETRY)),
             };
+            let measure = self.state.as_mut().and_then(|state| state.step(after, || self.head.state_bytes()));
+            let due = earliest(due, measure);
 
             steps += 1;
             if steps >= STEPS_BEFORE_YIELD {
@@ -207,9 +206,6 @@ impl Subtask {
 
     /// Tells the chain that its task is about to wait; true if something is to be written out before.
     fn wants_flush(&mut self) -> bool {
-        if let Some(state) = &mut self.state {
-            state.idle(|| self.head.state_bytes());
-        }
         self.head.idle();
         self.head.is_full()
     }

@@ -1,16 +1,19 @@
 //! What keyed state takes in memory: tasks measure theirs, and the job compares the sum with its share of the budget.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 use tracing::warn;
 
-use crate::{metrics::Gauge, settings::show_size};
+use crate::{env::Instant, metrics::Gauge, settings::show_size};
 
-/// After how many steps a task measures its state; also before it waits. Measuring takes microseconds.
-const MEASURE_STEPS: u32 = 64;
+/// How often a task measures its state at most. That takes microseconds for each table, of which a window operator has one for each window.
+const MEASURE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The keyed state of a job in this process. It is told how much more there is than its share, and again whenever that has doubled.
 pub(crate) struct StateMemory {
@@ -50,33 +53,29 @@ pub(crate) struct StateMeter {
     gauge: Gauge,
     job: Arc<StateMemory>,
     last: usize,
-    steps: u32,
+    /// When it may be measured again; the first step is measured at once.
+    due: Option<Instant>,
 }
 
 impl StateMeter {
     pub(crate) fn new(gauge: Gauge, job: Arc<StateMemory>) -> Self {
         gauge.set(0);
-        Self { gauge, job, last: 0, steps: MEASURE_STEPS - 1 }
+        Self { gauge, job, last: 0, due: None }
     }
 
-    /// Counts a step of the task, and measures if it is time to.
+    /// Takes notice of a step of the task, which may have changed the state, and measures if it is time to. Otherwise gives the time at which it will be: a
+    /// task that waits should take a step then.
     #[inline]
-    pub(crate) fn step(&mut self, bytes: impl FnOnce() -> usize) {
-        self.steps += 1;
-        if self.steps >= MEASURE_STEPS {
-            self.measure(bytes());
+    pub(crate) fn step(&mut self, now: Instant, bytes: impl FnOnce() -> usize) -> Option<Instant> {
+        if self.due.is_some_and(|due| now < due) {
+            return self.due;
         }
-    }
-
-    /// Measures, if there was a step since it did: the task is about to wait.
-    pub(crate) fn idle(&mut self, bytes: impl FnOnce() -> usize) {
-        if self.steps > 0 {
-            self.measure(bytes());
-        }
+        self.due = Some(now + MEASURE_INTERVAL);
+        self.measure(bytes());
+        None
     }
 
     fn measure(&mut self, bytes: usize) {
-        self.steps = 0;
         self.gauge.set(bytes as i64);
         if let Some(message) = self.job.change(std::mem::replace(&mut self.last, bytes), bytes) {
             warn!("{message}");
@@ -114,18 +113,15 @@ mod tests {
     }
 
     #[test]
-    fn a_task_measures_its_first_step_then_some_and_always_before_it_waits() {
+    fn a_task_measures_now_and_then_and_is_told_when() {
         let job = Arc::new(StateMemory::new(MIB));
         let gauge = Gauge::default();
         let mut meter = StateMeter::new(gauge.clone(), Arc::clone(&job));
-        meter.step(|| 10);
-        assert_eq!(gauge.get(), 10);
-        for _ in 1..MEASURE_STEPS {
-            meter.step(|| panic!("that is too often"));
-        }
-        meter.idle(|| 20);
-        assert_eq!((gauge.get(), job.used.load(Relaxed)), (20, 20));
-        meter.idle(|| panic!("nothing has been done"));
+        let began = Instant::default();
+        assert_eq!((meter.step(began, || 10), gauge.get()), (None, 10));
+        let due = meter.step(began, || panic!("that is too often")).expect("it is due some time");
+        assert_eq!(due, began + MEASURE_INTERVAL);
+        assert_eq!((meter.step(due, || 20), gauge.get(), job.used.load(Relaxed)), (None, 20, 20));
         drop(meter);
         assert_eq!((gauge.get(), job.used.load(Relaxed)), (0, 0));
     }

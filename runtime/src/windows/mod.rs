@@ -6,4 +6,7 @@ pub(crate) mod head;
 pub(crate) mod preaggregate;
 pub(crate) mod slices;
 
-pub use assigner::{Assigner, Global, Tumbling, WindowsOn, global, tumbling};
+pub use assigner::{
+    Assigner, ByEventTime, ByProcessingTime, Clock, Cumulate, Global, Sliding, Tumbling, WindowsOn, cumulate, global,
+    sliding, tumbling,
+};

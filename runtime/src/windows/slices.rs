@@ -26,7 +26,7 @@ impl<T> Slices<T> {
     #[inline(always)]
     pub(crate) fn find<W: Assigner>(&mut self, windows: &W, at: Timestamp) -> Result<&mut Slice<T>, Window> {
         if !self.open.get(self.last).is_some_and(|slice| slice.window.contains(at)) {
-            let window = windows.window(at);
+            let window = windows.slice(at);
             self.last = self.place(window).ok_or(window)?;
         }
         Ok(&mut self.open[self.last])

@@ -156,7 +156,7 @@ pub mod prelude {
             StateOf, Timer, ValueState,
         },
         stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoTime, Stream},
-        windows::{global, tumbling},
+        windows::{cumulate, global, sliding, tumbling},
     };
 }
 

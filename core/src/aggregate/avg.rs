@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::{Addend, Aggregate, Number};
+use super::{Addend, Aggregate, Merging, Number};
 use crate::{record::Record, time::Timestamp};
 
 /// The average of a value of each record, as `f64`. Made by [`Of::avg`](super::Of::avg). The sum is kept as by [`Sum`](super::Sum), so the
@@ -23,6 +23,8 @@ impl<F, V> Avg<F, V> {
 
 /// A total, and of how many numbers it is.
 type Counted<N> = (<N as Number>::Total, u64);
+
+impl<F, V> Merging for Avg<F, V> {}
 
 impl<T: Record, F, V: Addend> Aggregate<T> for Avg<F, V>
 where
@@ -55,5 +57,13 @@ where
     #[inline(always)]
     fn finish(&self, (total, count): &Counted<V::Number>) -> V::Mean {
         V::mean((*count > 0).then(|| V::Number::sum_f64(total) / *count as f64))
+    }
+
+    const SUBTRACTS: bool = <V::Number as Number>::SUBTRACTS;
+
+    #[inline(always)]
+    fn subtract(&self, (total, count): &mut Counted<V::Number>, other: <Counted<V::Number> as Record>::View<'_>) {
+        V::Number::subtract(total, other.0);
+        *count -= other.1;
     }
 }

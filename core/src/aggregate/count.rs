@@ -1,11 +1,13 @@
 //! [`Count`]: how many records there are.
 
-use super::Aggregate;
+use super::{Aggregate, Merging};
 use crate::{record::Record, time::Timestamp};
 
 /// Counts records. Made by [`Of::count`](super::Of::count).
 #[derive(Debug, Clone, Copy)]
 pub struct Count;
+
+impl Merging for Count {}
 
 impl<T: Record> Aggregate<T> for Count {
     type Acc = u64;
@@ -31,5 +33,12 @@ impl<T: Record> Aggregate<T> for Count {
     #[inline(always)]
     fn finish(&self, count: &u64) -> u64 {
         *count
+    }
+
+    const SUBTRACTS: bool = true;
+
+    #[inline(always)]
+    fn subtract(&self, count: &mut u64, other: u64) {
+        *count -= other;
     }
 }

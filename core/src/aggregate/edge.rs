@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::Aggregate;
+use super::{Aggregate, Merging};
 use crate::{record::Record, time::Timestamp};
 
 /// The value of the earliest record. Made by [`Of::first`](super::Of::first).
@@ -41,6 +41,8 @@ impl<F, V: Record, const LAST: bool> Edge<F, V, LAST> {
         kept.as_ref().is_none_or(|(since, value)| wins(*since) || V::is_none(value.view()))
     }
 }
+
+impl<F, V, const LAST: bool> Merging for Edge<F, V, LAST> {}
 
 impl<T: Record, F, V: Record, const LAST: bool> Aggregate<T> for Edge<F, V, LAST>
 where

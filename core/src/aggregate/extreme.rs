@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, marker::PhantomData};
 
-use super::{Aggregate, Ordered, ordered::rank};
+use super::{Aggregate, Merging, Ordered, ordered::rank};
 use crate::{record::Record, time::Timestamp};
 
 /// The least of a value of each record. Made by [`Of::min`](super::Of::min). [`Ordered`] tells what is compared and how.
@@ -47,6 +47,8 @@ impl<F, V, E> Extreme<F, V, E> {
         Self { value, returns: PhantomData }
     }
 }
+
+impl<F, V, E> Merging for Extreme<F, V, E> {}
 
 impl<T: Record, F, V: Ordered, E: End> Aggregate<T> for Extreme<F, V, E>
 where

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::{Aggregate, End, Greatest, Least, Ordered, ordered::rank};
+use super::{Aggregate, End, Greatest, Least, Merging, Ordered, ordered::rank};
 use crate::{record::Record, time::Timestamp};
 
 /// The record with the least key. Made by [`Of::min_by`](super::Of::min_by). [`Ordered`] tells what is compared and how.
@@ -34,6 +34,8 @@ type Kept<V, T> = Option<(V, Timestamp, T)>;
 fn replaces<V: Ordered, T, E: End>(kept: &Kept<V, T>, key: V::View<'_>, at: Timestamp) -> bool {
     kept.as_ref().is_none_or(|(best, since, _)| rank::<V, E>(key, best.view()).then(at.cmp(since)).is_lt())
 }
+
+impl<F, V, E> Merging for ExtremeBy<F, V, E> {}
 
 impl<T: Record, F, V: Ordered, E: End> Aggregate<T> for ExtremeBy<F, V, E>
 where

@@ -63,4 +63,25 @@ pub trait Aggregate<T: Record>: Clone + Send + 'static {
     fn merge(&self, acc: &mut Self::Acc, other: <Self::Acc as Record>::View<'_>);
     /// The result of what was added: at least one record, by `add` or through `merge`.
     fn finish(&self, acc: &Self::Acc) -> Self::Out;
+
+    /// True if `subtract` may be called: windows that overlap are then kept up to date by what leaves them and what enters them, rather than put together
+    /// from parts. Results must not depend on whether they are, so only what is exact subtracts: counts and sums of integers, not of floats.
+    const SUBTRACTS: bool = false;
+
+    /// Takes away what another accumulator has seen, all of which has been merged into this one.
+    fn subtract(&self, acc: &mut Self::Acc, other: <Self::Acc as Record>::View<'_>) {
+        let _ = (acc, other);
+        unreachable!("an aggregate of which `SUBTRACTS` is false is never subtracted from");
+    }
 }
+
+/// Marks the aggregates of which accumulators can be merged ([`Aggregate::MERGES`]): sessions, which grow together, and windows that overlap take no others.
+/// `#[aggregate]` implements it for a block with `merge`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be merged, and these windows merge what they have aggregated",
+    label = "does not merge",
+    note = "sessions grow together, and windows that overlap are put together from slices: both need an aggregate with `merge`, as all of `of` but `collect` and `fold` are",
+    note = "your own (`#[aggregate]`) gets it by `fn merge(acc: &mut State, other: StateView<'_>)`",
+    note = "where all records are needed together, let `.apply(..)` have them"
+)]
+pub trait Merging {}

@@ -34,6 +34,14 @@ pub trait Number: Copy + Send + 'static {
     fn sum(total: &Self::Total) -> Self::Sum;
     /// The sum of a total as a float.
     fn sum_f64(total: &Self::Total) -> f64;
+
+    /// True if totals can be subtracted, exactly.
+    const SUBTRACTS: bool = false;
+    /// Takes away a total that has been merged into this one.
+    fn subtract(total: &mut Self::Total, other: <Self::Total as Record>::View<'_>) {
+        let _ = (total, other);
+        unreachable!("only integers are subtracted");
+    }
 }
 
 macro_rules! integer {
@@ -70,6 +78,13 @@ macro_rules! integer {
             #[inline(always)]
             fn sum_f64(total: &i128) -> f64 {
                 *total as f64
+            }
+
+            const SUBTRACTS: bool = true;
+
+            #[inline(always)]
+            fn subtract(total: &mut i128, other: i128) {
+                *total -= other;
             }
         }
     )* };
@@ -161,6 +176,14 @@ pub trait Addend: Copy + Send + 'static {
     fn result(total: &Self::Total) -> Self::Sum;
     /// The average, or another float made of the values, if there is any; a plain float is `NaN` otherwise.
     fn mean(of: Option<f64>) -> Self::Mean;
+
+    /// True if totals can be subtracted, exactly. Of options none are: what is left when all have been subtracted is not told from a sum of 0.
+    const SUBTRACTS: bool = false;
+    /// Takes away a total that has been joined to this one.
+    fn leave(total: &mut Self::Total, other: <Self::Total as Record>::View<'_>) {
+        let _ = (total, other);
+        unreachable!("only totals of integers are subtracted");
+    }
 }
 
 #[diagnostic::do_not_recommend]
@@ -198,6 +221,13 @@ impl<N: Number> Addend for N {
     #[inline(always)]
     fn mean(of: Option<f64>) -> f64 {
         of.unwrap_or(f64::NAN)
+    }
+
+    const SUBTRACTS: bool = N::SUBTRACTS;
+
+    #[inline(always)]
+    fn leave(total: &mut N::Total, other: <N::Total as Record>::View<'_>) {
+        N::subtract(total, other);
     }
 }
 

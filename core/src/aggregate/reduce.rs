@@ -1,6 +1,6 @@
 //! [`Reduce`]: two records become one, until one is left.
 
-use super::Aggregate;
+use super::{Aggregate, Merging};
 use crate::{record::Record, time::Timestamp};
 
 /// Joins records two at a time. Made by [`Of::reduce`](super::Of::reduce).
@@ -31,6 +31,8 @@ impl<F> Reduce<F> {
         });
     }
 }
+
+impl<F> Merging for Reduce<F> {}
 
 impl<T: Record, F> Aggregate<T> for Reduce<F>
 where

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::{Addend, Aggregate};
+use super::{Addend, Aggregate, Merging};
 use crate::{record::Record, time::Timestamp};
 
 /// Adds up a value of each record. Made by [`Of::sum`](super::Of::sum). [`Number`](super::Number) tells what the sum is and how exact.
@@ -19,6 +19,8 @@ impl<F, V> Sum<F, V> {
         Self { value, returns: PhantomData }
     }
 }
+
+impl<F, V> Merging for Sum<F, V> {}
 
 impl<T: Record, F, V: Addend> Aggregate<T> for Sum<F, V>
 where
@@ -47,5 +49,12 @@ where
     #[inline(always)]
     fn finish(&self, total: &V::Total) -> V::Sum {
         V::result(total)
+    }
+
+    const SUBTRACTS: bool = V::SUBTRACTS;
+
+    #[inline(always)]
+    fn subtract(&self, total: &mut V::Total, other: <V::Total as Record>::View<'_>) {
+        V::leave(total, other);
     }
 }

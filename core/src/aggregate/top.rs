@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::{Aggregate, End, Greatest, Least, Ordered, ordered::rank};
+use super::{Aggregate, End, Greatest, Least, Merging, Ordered, ordered::rank};
 use crate::{record::Record, time::Timestamp};
 
 /// The records with the greatest keys, from the greatest down. Made by [`Of::top_k`](super::Of::top_k).
@@ -53,6 +53,8 @@ impl<F, V: Ordered, E: End> Top<F, V, E> {
         kept.insert(place, entry);
     }
 }
+
+impl<F, V, E> Merging for Top<F, V, E> {}
 
 impl<T: Record, F, V: Ordered, E: End> Aggregate<T> for Top<F, V, E>
 where

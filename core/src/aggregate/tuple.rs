@@ -1,6 +1,6 @@
 //! Tuples of up to eight aggregates: each sees every record.
 
-use super::Aggregate;
+use super::{Aggregate, Merging};
 use crate::{record::Record, time::Timestamp};
 
 macro_rules! tuple {
@@ -30,7 +30,16 @@ macro_rules! tuple {
             fn finish(&self, acc: &Self::Acc) -> Self::Out {
                 ($(self.$i.finish(&acc.$i),)*)
             }
+
+            const SUBTRACTS: bool = $($A::SUBTRACTS)&&*;
+
+            #[inline(always)]
+            fn subtract(&self, acc: &mut Self::Acc, other: <Self::Acc as Record>::View<'_>) {
+                $(self.$i.subtract(&mut acc.$i, other.$i);)*
+            }
         }
+
+        impl<$($A: Merging),*> Merging for ($($A,)*) {}
     };
 }
 

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::{Addend, Aggregate, Number};
+use super::{Addend, Aggregate, Merging, Number};
 use crate::{record::Record, time::Timestamp};
 
 /// The mean squared distance from the average. Made by [`Of::variance`](super::Of::variance) and
@@ -40,6 +40,8 @@ impl<F, V, const ROOT: bool> Spread<F, V, ROOT> {
 
 /// How many values there are, their average, and the sum of the squares of their distances from it.
 type Moments = (u64, f64, f64);
+
+impl<F, V, const ROOT: bool> Merging for Spread<F, V, ROOT> {}
 
 impl<T: Record, F, V: Addend, const ROOT: bool> Aggregate<T> for Spread<F, V, ROOT>
 where

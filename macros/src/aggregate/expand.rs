@@ -44,8 +44,14 @@ pub(crate) fn aggregate(aggregate: &Aggregate) -> TokenStream {
         let core = aggregate.paths.core_at(ty.span());
         quote_spanned!(ty.span()=> impl #impl_generics #core::aggregate::Aggregate<#record> for #ty #where_clause)
     };
+    let marker = merges.then(|| {
+        let core = aggregate.paths.core();
+        quote!(impl #impl_generics #core::aggregate::Merging for #ty #where_clause {})
+    });
     quote! {
         #block
+
+        #marker
 
         #[allow(unused_variables)]
         #head {

@@ -10,6 +10,7 @@ use super::model::Aggregate;
 pub(crate) fn aggregate(aggregate: &Aggregate, error: &syn::Error) -> TokenStream {
     let (messages, block, core) = (error.to_compile_error(), &aggregate.block, aggregate.paths.core());
     let ty = &block.self_ty;
+    let (marker_generics, _, _) = block.generics.split_for_impl();
     let mut generics = block.generics.clone();
     let param: GenericParam = parse_quote!(__T: #core::record::Record);
     generics.params.push(param);
@@ -26,6 +27,8 @@ pub(crate) fn aggregate(aggregate: &Aggregate, error: &syn::Error) -> TokenStrea
         #messages
 
         #block
+
+        impl #marker_generics #core::aggregate::Merging for #ty #where_clause {}
 
         impl #impl_generics #core::aggregate::Aggregate<__T> for #ty #where_clause {
             type Acc = #state;

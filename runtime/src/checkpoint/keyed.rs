@@ -75,6 +75,11 @@ impl Blank {
         (self.groups, if self.tracked { Tracking::Changes } else { Tracking::None })
     }
 
+    /// An empty table of which there will be no snapshots.
+    pub(crate) fn untracked<R: RowKey, V: Record>(self) -> Table<R, V> {
+        Table::new(self.groups, Tracking::None)
+    }
+
     /// An empty table.
     pub(crate) fn table<R: RowKey, V: Record>(self) -> Table<R, V> {
         let (groups, tracking) = self.parts();

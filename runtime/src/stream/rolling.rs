@@ -1,6 +1,6 @@
 //! Aggregates of a keyed stream without windows: a result for every record, or one at the end.
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, time::Duration};
 
 use millstream_core::aggregate::{Aggregate, Rolling};
 
@@ -73,7 +73,7 @@ impl<S: KeyedStream, A: Aggregate<S::Out>> Stream for AtEndStream<S, A> {
     fn into_chain(self) -> Chain<Self::Plan> {
         let Self { stream, aggregate, location } = self;
         let info = |by: &str| OperatorInfo::new("at_end", by, location).stateful();
-        let (plan, draft) = aggregated(stream, Global, aggregate, None, info);
+        let (plan, draft) = aggregated(stream, Global, Duration::ZERO, aggregate, None, info);
         Chain { plan: AtEndPlan(plan), draft }
     }
 

@@ -1,6 +1,6 @@
 //! Windows over a keyed stream, and the aggregates that make a stream of them again.
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, time::Duration};
 
 use millstream_core::{
     aggregate::{Aggregate, Of, Reduce},
@@ -14,7 +14,7 @@ use crate::{
     graph::{Draft, EdgeKind, OperatorInfo, OutputId},
     operator::KeyFn,
     task::{context::ChainContext, head::Head},
-    windows::{Assigner, head::WindowPlan, preaggregate::PreAggregate},
+    windows::{Assigner, FitsWindows, head::WindowPlan, preaggregate::PreAggregate},
 };
 
 /// Windows over a keyed stream.
@@ -22,6 +22,8 @@ use crate::{
 pub struct Windowed<S, W> {
     stream: S,
     windows: W,
+    /// How long a window is kept when it has fired.
+    lateness: Duration,
     location: Location,
     /// The chain that the aggregate will begin, if its late records have a reader already.
     late: Option<(Draft, OutputId)>,
@@ -29,7 +31,7 @@ pub struct Windowed<S, W> {
 
 impl<S, W> Windowed<S, W> {
     pub(crate) fn new(stream: S, windows: W, location: Location) -> Self {
-        Self { stream, windows, location, late: None }
+        Self { stream, windows, lateness: Duration::ZERO, location, late: None }
     }
 }
 
@@ -66,6 +68,7 @@ pub type Aggregated<S, W, A> = WindowPlan<<S as Stream>::Out, <S as KeyedStream>
 pub(super) fn aggregated<S, W, A>(
     stream: S,
     windows: W,
+    lateness: Duration,
     aggregate: A,
     late: Option<(Draft, OutputId)>,
     info: impl FnOnce(&str) -> OperatorInfo,
@@ -99,7 +102,8 @@ where
     before.end(Box::new(make), None);
 
     let index = draft.operator(info);
-    (WindowPlan { key, windows, aggregate, index, late, timed, record: PhantomData }, draft)
+    let lateness_ms = i64::try_from(lateness.as_millis()).unwrap_or(i64::MAX);
+    (WindowPlan { key, windows, aggregate, lateness_ms, index, late, timed, record: PhantomData }, draft)
 }
 
 impl<S: KeyedStream, W: Assigner> Windowed<S, W> {
@@ -114,19 +118,28 @@ impl<S: KeyedStream, W: Assigner> Windowed<S, W> {
         (self, Sealed::reading(late))
     }
 
+    /// Keeps each window for so much event time after it has fired, in whole milliseconds. A record that comes for it meanwhile makes it fire again at once,
+    /// for the record's key: what follows gets a further result for the same key and window, which takes the place of the one before. Without this, and
+    /// when it is over, such records are late. Windows by the clock on the wall have none.
+    pub fn allowed_lateness(mut self, lateness: Duration) -> Self {
+        self.lateness = lateness;
+        self
+    }
+
     /// Aggregates each key's records of each window: `.aggregate(|of| (of.count(), of.avg(|trade| trade.price)))`. The results are
     /// `(key, window, result)`, with the window's last millisecond as their time.
     ///
-    /// Records that come after their window has fired are late: they are counted by the metric `late_records` and left out; see [`Windowed::with_late`].
+    /// Records that come after all their windows have fired are late: they are counted by the metric `late_records` and left out; see
+    /// [`Windowed::with_late`] and [`Windowed::allowed_lateness`].
     #[track_caller]
     pub fn aggregate<A>(self, aggregate: impl FnOnce(Of<S::Out>) -> A) -> When<A::Out, Planned<S, Aggregated<S, W, A>>>
     where
-        A: Aggregate<S::Out>,
+        A: Aggregate<S::Out> + FitsWindows<W::Layout>,
     {
         let aggregate = aggregate(Of::new());
-        let Self { stream, windows, location, late } = self;
+        let Self { stream, windows, lateness, location, late } = self;
         let info = |by: &str| OperatorInfo::new("window", by, location).stateful().detail(windows.describe());
-        let (plan, draft) = aggregated(stream, windows.clone(), aggregate, late, info);
+        let (plan, draft) = aggregated(stream, windows.clone(), lateness, aggregate, late, info);
         Pipeline::new(plan, draft)
     }
 
@@ -136,6 +149,7 @@ impl<S: KeyedStream, W: Assigner> Windowed<S, W> {
     where
         F: for<'a, 'b> Fn(<S::Out as Record>::View<'a>, <S::Out as Record>::View<'b>) -> S::Out,
         F: Clone + Send + 'static,
+        Reduce<F>: FitsWindows<W::Layout>,
     {
         self.aggregate(|of| of.reduce(combine))
     }

@@ -1,30 +1,21 @@
 //! The head that aggregates in windows: takes records and partial results, and fires whole slices.
 
-use std::{collections::VecDeque, marker::PhantomData};
+use std::marker::PhantomData;
 
 use millstream_core::{
     aggregate::Aggregate,
-    buffer::Records,
-    key::Key,
     record::Record,
     time::{Timestamp, Window},
 };
-use millstream_state::{
-    manifest::Spread,
-    row::ByKey,
-    snapshot::Namespace,
-    table::{Drain, Table},
-};
+use millstream_state::manifest::Spread;
 
 use super::{
     assigner::{Assigner, Clock},
-    slices::{Slice, Slices},
+    fire::Due,
+    kept::{Closed, Kept},
 };
 use crate::{
-    checkpoint::{
-        keyed::{Snapshots, Walk, restore_block, step},
-        subtask::{OperatorReport, StateAccess},
-    },
+    checkpoint::subtask::{OperatorReport, StateAccess},
     env::Instant,
     exchange::output::Output,
     failure::Failure,
@@ -33,7 +24,6 @@ use crate::{
     operator::{KeyFn, Push, Signal, Stage, Wait, earliest},
     stream::Plan,
     task::{
-        contain::Guard,
         context::ChainContext,
         head::{Background, BatchCursor, Head, Progress, TaskContext, Two},
     },
@@ -51,18 +41,16 @@ const WINDOWS_STATE: &str = "windows";
 /// The state that says how far event time has come.
 const WATERMARK_STATE: &str = "watermark";
 
-/// So many windows that have fired are told the next snapshot one by one; if there are more, it is a full one.
-const DROPPED_LIMIT: usize = 16 << 10;
 /// How many keys are hashed and prefetched before their entries are touched.
-const PREFETCH_RECORDS: usize = 64;
-/// How many results are pushed before the task looks around.
-const FIRE_RECORDS_LIMIT: usize = 1024;
+pub(super) const PREFETCH_RECORDS: usize = 64;
 
 /// The plan of a chain that begins with window aggregation.
 pub struct WindowPlan<T, K, W, A> {
     pub(crate) key: K,
     pub(crate) windows: W,
     pub(crate) aggregate: A,
+    /// How long a window is kept when it has fired, in milliseconds of event time.
+    pub(crate) lateness_ms: i64,
     pub(crate) index: usize,
     pub(crate) late: Option<OutputId>,
     pub(crate) timed: bool,
@@ -87,16 +75,14 @@ where
         let state = cx.state(&info);
         // All subtasks had the same at the barrier, unless one had it from another exchange.
         let watermark = state.restored().all::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
+        let closed = Closed { at: watermark.unwrap_or(Timestamp::MIN), lateness_ms: self.lateness_ms };
         Ok(WindowHead {
             key: self.key.clone(),
             windows: self.windows.clone(),
             aggregate: self.aggregate.clone(),
-            slices: Slices::default(),
-            firing: VecDeque::new(),
-            snapshots: cx.snapshots(WINDOWS_STATE, &state),
-            dropped: Vec::new(),
+            kept: Kept::new(cx.snapshots(WINDOWS_STATE, &state), state.is_checkpointed(), closed),
+            due: Due::new(closed.at),
             state,
-            watermark: watermark.unwrap_or(Timestamp::MIN),
             forward: None,
             hashes: [0; PREFETCH_RECORDS],
             late: self.late.map(|output| cx.output(output, self.timed)),
@@ -108,29 +94,21 @@ where
     }
 }
 
-/// The table of an open slice.
-type Accumulators<K, A> = Table<ByKey<K>, A>;
-
 /// Aggregates by key and window.
 pub struct WindowHead<T: Record, K: KeyFn<T>, W, A: Aggregate<T>, N> {
-    key: K,
-    windows: W,
-    aggregate: A,
-    slices: Slices<Accumulators<K::Key, A::Acc>>,
-    /// Slices that have closed and whose results are being pushed.
-    firing: VecDeque<(Window, Drain<ByKey<K::Key>, A::Acc>)>,
-    snapshots: Snapshots<ByKey<K::Key>, A::Acc>,
-    /// The windows that have fired since the last snapshot.
-    dropped: Vec<Namespace>,
+    pub(super) key: K,
+    pub(super) windows: W,
+    pub(super) aggregate: A,
+    pub(super) kept: Kept<K::Key, A::Acc>,
+    pub(super) due: Due,
     state: StateAccess,
-    watermark: Timestamp,
     /// The watermark to pass on once everything has fired.
-    forward: Option<Timestamp>,
-    hashes: [u64; PREFETCH_RECORDS],
-    late: Option<Output<T>>,
-    late_records: Counter,
-    info: OperatorInfo,
-    next: N,
+    pub(super) forward: Option<Timestamp>,
+    pub(super) hashes: [u64; PREFETCH_RECORDS],
+    pub(super) late: Option<Output<T>>,
+    pub(super) late_records: Counter,
+    pub(super) info: OperatorInfo,
+    pub(super) next: N,
     record: PhantomData<fn(T)>,
 }
 
@@ -144,9 +122,9 @@ where
 {
     fn poll(&mut self, cx: &TaskContext, input: &mut BatchCursor<'_>) -> Result<Progress, Failure> {
         if W::CLOCK == Clock::Processing {
-            self.close_until(Timestamp::from_millis(cx.wall.millis().saturating_sub(1)));
+            self.fire_until(Timestamp::from_millis(cx.wall.millis().saturating_sub(1)));
         }
-        if let Some(progress) = self.fire() {
+        if let Some(progress) = self.fire()? {
             return Ok(progress);
         }
         match input.port() {
@@ -154,12 +132,12 @@ where
             Some(_) => {
                 let records = input.records::<T>().expect("a cursor with a port has records");
                 let end = records.len();
-                // The late output is the only one that is written here, so it alone decides when to pause.
                 let mut at = input.position();
                 while at < end {
                     at = self.add(cx, &records, at, (at + PREFETCH_RECORDS).min(end));
                     input.advance_to(at);
-                    if self.late.as_ref().is_some_and(Stage::is_full) {
+                    // What is late is put out at once.
+                    if self.is_full() {
                         return Ok(Progress::NeedsOutput);
                     }
                 }
@@ -170,49 +148,23 @@ where
     }
 
     fn background(&mut self) -> Background {
-        if !self.snapshots.is_copying() {
-            if self.snapshots.take_given_up() {
-                self.slices.iter_mut().for_each(|slice| slice.table.abandon());
-            }
-            return Background::Done;
-        }
-        // The snapshot has its windows in order, and what has closed comes before what is open.
-        if !self.firing.is_empty() || !self.snapshots.has_room() {
-            return Background::Later;
-        }
-        let Some(slice) = self.slices.iter_mut().find(|slice| slice.table.is_frozen()) else {
-            self.snapshots.end();
-            return Background::Later;
-        };
-        match step(&mut self.snapshots, &mut slice.table, Namespace(Some(slice.window))) {
-            Walk::More | Walk::Done => {}
-            Walk::Failed => self.snapshots.give_up(),
-        }
-        Background::More
+        self.kept.walk()
     }
 
     fn state_bytes(&mut self) -> usize {
-        self.slices.iter_mut().map(|slice| slice.table.size_bytes()).sum()
+        self.kept.size_bytes()
     }
 
     fn restore(&mut self) -> Wait<'_> {
-        Box::pin(async {
-            let Self { slices, snapshots, .. } = self;
-            let blank = snapshots.blank();
-            let restored = snapshots.restore(|block| {
-                let Namespace(Some(window)) = block.namespace() else { return };
-                let slice = match slices.get(window) {
-                    Some(slice) => slice,
-                    None => slices.open(window, || blank.table()),
-                };
-                restore_block(&mut slice.table, block);
-            });
-            restored.await
-        })
+        Box::pin(self.kept.restore(self.windows.clone()))
     }
 
     fn timer(&self) -> Option<Timestamp> {
-        if W::CLOCK == Clock::Processing { self.slices.first_end() } else { None }
+        if W::CLOCK == Clock::Event {
+            return None;
+        }
+        let mut slices = self.kept.slices.as_slice().iter();
+        slices.find_map(|slice| self.windows.window_after(slice.window, self.due.fired())).map(|window| window.end)
     }
 }
 
@@ -224,146 +176,18 @@ where
     A: Aggregate<T>,
     N: Push<(K::Key, Window, A::Out)>,
 {
-    /// Adds records `from..to` to their windows: first all hashes, with their slots asked for, then the entries.
-    fn add(&mut self, cx: &TaskContext, records: &Records<'_, T>, from: usize, to: usize) -> usize {
-        let Self { key, windows, aggregate, slices, snapshots, hashes, info, .. } = self;
-        let guard = Guard::new(info);
-        for (i, hash) in (from..to).zip(hashes.iter_mut()) {
-            *hash = match records.hash(i) {
-                Some(hash) => hash,
-                None => key.with(records.get(i), |key| <K::Key as Key>::hash(key)),
-            };
-        }
-        prefetch(slices, &hashes[..to - from]);
-        for (i, hash) in (from..to).zip(hashes.iter()) {
-            let (record, at) = (records.get(i), records.time(i));
-            let slice = match slices.find(windows, time_of::<W>(cx, at)) {
-                Ok(slice) => slice,
-                // Only a slice that is not open can be closed already.
-                Err(window) if W::CLOCK == Clock::Event && window.max_timestamp() <= self.watermark => {
-                    self.late_records.add(1);
-                    if let Some(late) = &mut self.late {
-                        late.push(record, at);
-                    }
-                    continue;
-                }
-                Err(window) => slices.open(window, || snapshots.table()),
-            };
-            key.with(record, |key| {
-                aggregate.add(slice.table.entry(*hash, key, || aggregate.create()), record, at);
-            });
-        }
-        guard.done();
-        to
-    }
-
-    /// Merges what senders have aggregated.
-    fn merge(&mut self, input: &mut BatchCursor<'_>) {
-        let partials = input.records::<Partial<K::Key, A::Acc>>().expect("a cursor with a port has records");
-        let Self { aggregate, slices, snapshots, info, .. } = self;
-        let guard = Guard::new(info);
-        let (mut at, end) = (input.position(), partials.len());
-        while at < end {
-            let to = (at + PREFETCH_RECORDS).min(end);
-            for (i, hash) in (at..to).zip(self.hashes.iter_mut()) {
-                *hash = partials.hash(i).unwrap_or_else(|| <K::Key as Key>::hash(partials.get(i).0));
-            }
-            prefetch(slices, &self.hashes[..to - at]);
-            for (i, hash) in (at..to).zip(self.hashes.iter()) {
-                let (key, window, partial) = partials.get(i);
-                // A sender aggregates only what its own watermark does not close, and flushes before it passes the watermark on.
-                debug_assert!(window.max_timestamp() > self.watermark, "a partial result is never late");
-                let slice = match slices.get(window) {
-                    Some(slice) => slice,
-                    None => slices.open(window, || snapshots.table()),
-                };
-                aggregate.merge(slice.table.entry(*hash, key, || aggregate.create()), partial);
-            }
-            at = to;
-        }
-        guard.done();
-        input.advance_to(end);
-    }
-
-    fn close_until(&mut self, at: Timestamp) {
-        for slice in self.slices.close_until(at) {
-            if self.state.is_checkpointed() {
-                self.dropped.push(Namespace(Some(slice.window)));
-            }
-            self.firing.push_back((slice.window, slice.table.drain()));
-        }
-        if self.dropped.len() > DROPPED_LIMIT {
-            self.dropped.clear();
-            self.snapshots.start_over();
-        }
-    }
-
     /// Takes part in a checkpoint.
     fn snapshot(&mut self) -> Result<OperatorReport, Failure> {
-        let watermark = self.state.encode(WATERMARK_STATE, Spread::Union, &[self.watermark])?;
-        let changed = |slice: &mut Slice<Accumulators<K::Key, A::Acc>>| {
-            (slice.table.dirty_share() * slice.table.len() as f64, slice.table.len() as f64)
-        };
-        let (changed, all) =
-            self.slices.iter_mut().map(changed).fold((0.0, 0.0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
-        let kind = self.snapshots.kind(changed / f64::max(all, 1.0))?;
-        self.slices.iter_mut().for_each(|slice| slice.table.freeze(kind));
-        let upload = self.snapshots.begin(kind, std::mem::take(&mut self.dropped));
+        let watermark = self.state.encode(WATERMARK_STATE, Spread::Union, &[self.kept.closed.at])?;
+        let upload = self.kept.freeze()?;
         Ok(OperatorReport { values: vec![watermark], uploads: vec![upload] })
     }
 
-    /// Pushes results of closed slices, a bounded number; then passes the watermark on.
-    fn fire(&mut self) -> Option<Progress> {
-        let mut pushed = 0;
-        while let Some((window, results)) = self.firing.front_mut() {
-            for (key, accumulator) in results.by_ref() {
-                let guard = Guard::new(&self.info);
-                let out = self.aggregate.finish(&accumulator);
-                guard.done();
-                self.next.push((key.view(), *window, out.view()), window.max_timestamp());
-                pushed += 1;
-                if self.next.is_full() {
-                    return Some(Progress::NeedsOutput);
-                }
-                if pushed == FIRE_RECORDS_LIMIT {
-                    return Some(Progress::MoreWork);
-                }
-            }
-            if let Some((window, results)) = self.firing.pop_front() {
-                // What a snapshot that is being copied had of it.
-                match results.finish() {
-                    Ok(frozen) => {
-                        frozen.into_iter().for_each(|range| self.snapshots.offer(Namespace(Some(window)), range))
-                    }
-                    Err(_) => self.snapshots.give_up(), // a row is too large, which cannot be seen before
-                }
-            }
-        }
-        if let Some(watermark) = self.forward.take() {
-            self.pass_on(Signal::Watermark(watermark));
-        }
-        None
-    }
-
-    fn pass_on(&mut self, signal: Signal) {
+    pub(super) fn pass_on(&mut self, signal: Signal) {
         if let Some(late) = &mut self.late {
             late.signal(signal);
         }
         self.next.signal(signal);
-    }
-}
-
-/// The time that counts for windows.
-#[inline(always)]
-fn time_of<W: Assigner>(cx: &TaskContext, at: Timestamp) -> Timestamp {
-    if W::CLOCK == Clock::Processing { cx.wall } else { at }
-}
-
-/// Asks for the entries that a batch is about to touch; in the slice that was used last, which mostly is the one of them all.
-#[inline(always)]
-fn prefetch<K: Key, A: Record>(slices: &Slices<Accumulators<K, A>>, hashes: &[u64]) {
-    if let Some(table) = slices.last().filter(|table| table.wants_prefetch()) {
-        hashes.iter().for_each(|hash| table.prefetch(*hash));
     }
 }
 
@@ -379,10 +203,12 @@ where
         match signal {
             Signal::Watermark(at) => {
                 // Behind a restore it may begin further back than it was.
-                self.watermark = self.watermark.max(at);
                 // By the wall clock only the end of the input closes windows from here.
-                if W::CLOCK == Clock::Event || at == Timestamp::MAX {
-                    self.close_until(at);
+                if W::CLOCK == Clock::Event {
+                    self.kept.closed.at = self.kept.closed.at.max(at);
+                    self.fire_until(self.kept.closed.at);
+                } else if at == Timestamp::MAX {
+                    self.fire_until(at);
                 }
                 self.forward = Some(at);
             }

@@ -1,12 +1,17 @@
 //! Keyed windows by slices: state is `slice -> table(key -> accumulator)`, so that a watermark pops whole tables and costs in proportion to what it fires.
 
+mod add;
 pub mod assigner;
 pub(crate) mod at_end;
+mod fire;
 pub(crate) mod head;
+mod kept;
 pub(crate) mod preaggregate;
+mod running;
 pub(crate) mod slices;
+mod tree;
 
 pub use assigner::{
-    Assigner, ByEventTime, ByProcessingTime, Clock, Cumulate, Global, Sliding, Tumbling, WindowsOn, cumulate, global,
-    sliding, tumbling,
+    Apart, Assigner, ByEventTime, ByProcessingTime, Clock, Cumulate, FitsWindows, Global, Growing, Layout, Overlapping,
+    Sliding, Tumbling, WindowsOn, cumulate, global, sliding, tumbling,
 };

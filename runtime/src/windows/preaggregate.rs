@@ -187,8 +187,10 @@ where
         let slice = match slices.find(windows, at) {
             Ok(slice) => slice,
             // What may be late is the receiver's to judge.
-            Err(window) if window.max_timestamp() <= self.watermark => return send(),
-            Err(window) => slices.open(window, Table::of_sender),
+            Err(slice) if slice.max_timestamp() <= self.watermark => return send(),
+            // So is what is in no window.
+            Err(slice) if windows.window_after(slice, Timestamp::MIN).is_none() => return send(),
+            Err(slice) => slices.open(slice, slice.max_timestamp(), Table::of_sender),
         };
         let before = slice.table.len();
         let guard = Guard::new(info);

@@ -5,7 +5,7 @@ mod key_set;
 
 use std::marker::PhantomData;
 
-use super::Aggregate;
+use super::{Aggregate, Merging};
 use crate::{
     impls::ByteString,
     key::{Key, mix},
@@ -52,6 +52,8 @@ impl<F, V> CountDistinct<F, V> {
         Self { value, returns: PhantomData }
     }
 }
+
+impl<F, V> Merging for CountDistinct<F, V> {}
 
 impl<T: Record, F, V: Distinct> Aggregate<T> for CountDistinct<F, V>
 where
@@ -114,6 +116,8 @@ impl<F, V> CountDistinctApprox<F, V> {
         Self { value, returns: PhantomData }
     }
 }
+
+impl<F, V> Merging for CountDistinctApprox<F, V> {}
 
 impl<T: Record, F, V: Distinct> Aggregate<T> for CountDistinctApprox<F, V>
 where

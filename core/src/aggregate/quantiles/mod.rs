@@ -4,7 +4,7 @@ mod sketch;
 
 use std::marker::PhantomData;
 
-use super::{Addend, Aggregate, Number};
+use super::{Addend, Aggregate, Merging, Number};
 use crate::{record::Record, time::Timestamp};
 
 use sketch::{Sketch, Widths};
@@ -64,6 +64,8 @@ impl<F, V, const N: usize> Quantiles<F, V, N> {
         self
     }
 }
+
+impl<F, V, const N: usize> Merging for Quantiles<F, V, N> {}
 
 impl<T: Record, F, V: Addend, const N: usize> Aggregate<T> for Quantiles<F, V, N>
 where

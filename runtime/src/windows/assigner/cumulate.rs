@@ -5,7 +5,7 @@ use std::{marker::PhantomData, time::Duration};
 use millstream_core::time::{Timestamp, Window};
 
 use super::{
-    Assigner, ByEventTime, ByProcessingTime, Clock, ClockMarker, WindowsOn, clock_suffix,
+    Assigner, ByEventTime, ByProcessingTime, Clock, ClockMarker, Growing, WindowsOn, clock_suffix,
     grid::{Grid, millis, shown},
 };
 use crate::stream::{EventTime, TimeDomain};
@@ -57,7 +57,7 @@ impl<C> Cumulate<C> {
 
 impl<C: ClockMarker> Assigner for Cumulate<C> {
     const CLOCK: Clock = C::CLOCK;
-    const OVERLAPS: bool = true;
+    type Layout = Growing;
 
     fn slice(&self, at: Timestamp) -> Window {
         let at = at.millis();

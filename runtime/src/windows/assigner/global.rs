@@ -2,7 +2,7 @@
 
 use millstream_core::time::{Timestamp, Window};
 
-use super::{Assigner, Clock, WindowsOn};
+use super::{Apart, Assigner, Clock, WindowsOn};
 use crate::stream::TimeDomain;
 
 /// One window for everything; it fires at the end of a bounded input. See [`global`].
@@ -16,6 +16,7 @@ pub fn global() -> Global {
 
 impl Assigner for Global {
     const CLOCK: Clock = Clock::Event;
+    type Layout = Apart;
 
     #[inline(always)]
     fn slice(&self, _: Timestamp) -> Window {

@@ -8,7 +8,10 @@ mod sliding;
 mod tests;
 mod tumbling;
 
-use millstream_core::time::{Timestamp, Window};
+use millstream_core::{
+    aggregate::Merging,
+    time::{Timestamp, Window},
+};
 
 pub use self::{
     cumulate::{Cumulate, cumulate},
@@ -33,7 +36,7 @@ pub enum Clock {
 ///
 /// ```
 /// use millstream_core::time::{Timestamp, Window};
-/// use millstream_runtime::windows::{Assigner, Clock, WindowsOn};
+/// use millstream_runtime::windows::{Apart, Assigner, Clock, WindowsOn};
 /// # use millstream_runtime::stream::EventTime;
 ///
 /// /// The halves of each hour's first ten minutes, and the other fifty.
@@ -42,6 +45,7 @@ pub enum Clock {
 ///
 /// impl Assigner for Peaks {
 ///     const CLOCK: Clock = Clock::Event;
+///     type Layout = Apart;
 ///
 ///     fn slice(&self, at: Timestamp) -> Window {
 ///         const MINUTE: i64 = 60_000;
@@ -69,14 +73,14 @@ pub enum Clock {
 pub trait Assigner: Clone + Send + 'static {
     /// By which clock.
     const CLOCK: Clock;
-    /// False if each slice is a window: then none is in two, and none in no window.
-    const OVERLAPS: bool = false;
+    /// How the windows lie to each other.
+    type Layout: Layout;
 
     /// The slice that holds this time.
     fn slice(&self, at: Timestamp) -> Window;
 
     /// Of the windows that this slice is in, the first by end that ends after `after`; with [`Timestamp::MIN`] the first of all. `None` if there is no
-    /// further one. What is asked of a later slice never ends earlier.
+    /// further one. Of two windows the one that ends later must not begin earlier; a job in which one does fails.
     fn window_after(&self, slice: Window, after: Timestamp) -> Option<Window> {
         (slice.end > after).then_some(slice)
     }
@@ -98,6 +102,48 @@ pub trait Assigner: Clone + Send + 'static {
         None
     }
 }
+
+/// How windows lie to each other: [`Apart`], [`Overlapping`] or [`Growing`].
+pub trait Layout: 'static {
+    #[doc(hidden)]
+    const OVERLAPS: bool;
+    #[doc(hidden)]
+    const GROWS: bool;
+}
+
+/// No two windows share a moment, so each is a slice.
+#[derive(Debug)]
+pub enum Apart {}
+
+/// A moment may be in several windows.
+#[derive(Debug)]
+pub enum Overlapping {}
+
+/// A moment may be in several windows, all of which begin together.
+#[derive(Debug)]
+pub enum Growing {}
+
+impl Layout for Apart {
+    const OVERLAPS: bool = false;
+    const GROWS: bool = false;
+}
+
+impl Layout for Overlapping {
+    const OVERLAPS: bool = true;
+    const GROWS: bool = false;
+}
+
+impl Layout for Growing {
+    const OVERLAPS: bool = true;
+    const GROWS: bool = true;
+}
+
+/// The check that an aggregate can be kept by slices: what is brought together from several has to merge.
+pub trait FitsWindows<L> {}
+#[diagnostic::do_not_recommend]
+impl<A> FitsWindows<Apart> for A {}
+impl<A: Merging> FitsWindows<Overlapping> for A {}
+impl<A: Merging> FitsWindows<Growing> for A {}
 
 /// The check of `.window(..)`: windows by event time need a stream with event time.
 #[diagnostic::on_unimplemented(

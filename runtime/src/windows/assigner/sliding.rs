@@ -5,7 +5,7 @@ use std::{marker::PhantomData, time::Duration};
 use millstream_core::time::{Timestamp, Window};
 
 use super::{
-    Assigner, ByEventTime, ByProcessingTime, Clock, ClockMarker, WindowsOn, clock_suffix,
+    Assigner, ByEventTime, ByProcessingTime, Clock, ClockMarker, Overlapping, WindowsOn, clock_suffix,
     grid::{Grid, millis, shown},
 };
 use crate::stream::{EventTime, TimeDomain};
@@ -55,7 +55,7 @@ impl<C> Sliding<C> {
 
 impl<C: ClockMarker> Assigner for Sliding<C> {
     const CLOCK: Clock = C::CLOCK;
-    const OVERLAPS: bool = true;
+    type Layout = Overlapping;
 
     /// Windows begin once in a slide, and end once: at most two slices each.
     fn slice(&self, at: Timestamp) -> Window {

@@ -5,7 +5,7 @@ use std::{marker::PhantomData, time::Duration};
 use millstream_core::time::{Timestamp, Window};
 
 use super::{
-    Assigner, ByEventTime, ByProcessingTime, Clock, ClockMarker, WindowsOn, clock_suffix,
+    Apart, Assigner, ByEventTime, ByProcessingTime, Clock, ClockMarker, WindowsOn, clock_suffix,
     grid::{Grid, millis, shown},
 };
 use crate::stream::{EventTime, TimeDomain};
@@ -50,6 +50,7 @@ impl<C> Tumbling<C> {
 
 impl<C: ClockMarker> Assigner for Tumbling<C> {
     const CLOCK: Clock = C::CLOCK;
+    type Layout = Apart;
 
     #[inline(always)]
     fn slice(&self, at: Timestamp) -> Window {

@@ -4,6 +4,7 @@
 
 mod filter_map;
 mod keyed;
+mod overlapping;
 mod process;
 mod split_union;
 mod trade;

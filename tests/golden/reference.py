@@ -71,6 +71,36 @@ def main():
         ],
     )
 
+    minute = timedelta(minutes=1)
+
+    def by_window(spans):
+        """The shares of all trades by symbol and window; `spans` gives the windows around a time."""
+        found = defaultdict(list)
+        for symbol, _, shares, at in rows:
+            for start, end in spans(at):
+                assert start <= at < end
+                found[symbol, start, end].append(shares)
+        return sorted(found.items())
+
+    def sliding(size, slide):
+        def spans(at):
+            midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
+            starts = (midnight + n * slide for n in range(-100, 2000))
+            return [(start, start + size) for start in starts if start <= at < start + size]
+
+        return spans
+
+    def cumulating(at):
+        start = at.replace(minute=at.minute // 10 * 10, second=0, microsecond=0)
+        return [(start, start + n * 2 * minute) for n in range(1, 6) if at < start + n * 2 * minute]
+
+    traded = ["symbol", "start", "end", "trades", "shares"]
+    for name, spans in [("sliding", sliding(5 * minute, 1.5 * minute)), ("cumulating", cumulating)]:
+        found = [(s, text(start), text(end), len(of), sum(of)) for (s, start, end), of in by_window(spans)]
+        write(f"overlapping/expected/{name}.csv", traded, found)
+    found = [(s, text(start), min(of), max(of)) for (s, start, _), of in by_window(sliding(7 * minute, minute))]
+    write("overlapping/expected/extremes.csv", ["symbol", "start", "least", "most"], found)
+
     dear = [row for row in priced if row[1] > 100.0]
     write("split_union/expected/dear.csv", columns, [(s, cell(p), n, text(at)) for s, p, n, at in dear])
     labelled = [(s, "dear" if p is not None and p > 100.0 else "cheap", n) for s, p, n, _ in rows]

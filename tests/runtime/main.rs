@@ -11,6 +11,7 @@ mod guarantees;
 mod heads;
 mod keyed;
 mod memory;
+mod overlapping;
 mod process;
 mod resources;
 mod script;

@@ -24,10 +24,10 @@ pub(crate) fn event(key: u64, value: u64, at: i64) -> Event {
 }
 
 /// How far events are out of order, in milliseconds.
-const DISORDER_MS: i64 = 2_000;
+pub(crate) const DISORDER_MS: i64 = 2_000;
 
 /// Splits of events that are out of order by at most [`DISORDER_MS`], each split over the whole time.
-fn splits(rng: &mut Rng, keys: u64, splits: usize, events: usize) -> Vec<Vec<Event>> {
+pub(crate) fn splits(rng: &mut Rng, keys: u64, splits: usize, events: usize) -> Vec<Vec<Event>> {
     let mut made = vec![Vec::new(); splits];
     for split in &mut made {
         for i in 0..events {
@@ -85,7 +85,7 @@ impl<T: Record, A: Aggregate<T>> Aggregate<T> for Unmerged<A> {
 }
 
 /// Settings that must not be seen in a result.
-fn drawn(rng: &mut Rng) -> Settings {
+pub(crate) fn drawn(rng: &mut Rng) -> Settings {
     Settings {
         parallelism: 1 + rng.index(3),
         watermark_interval: Duration::from_micros([1, 300, 5_000, 200_000][rng.index(4)]),

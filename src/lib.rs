@@ -156,7 +156,7 @@ pub mod prelude {
             StateOf, Timer, ValueState,
         },
         stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoTime, Stream},
-        windows::{cumulate, global, sliding, tumbling},
+        windows::{cumulate, global, session, session_with, sliding, tumbling},
     };
 }
 

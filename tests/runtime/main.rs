@@ -15,6 +15,7 @@ mod overlapping;
 mod process;
 mod resources;
 mod script;
+mod sessions;
 mod spy;
 mod support;
 mod windows;

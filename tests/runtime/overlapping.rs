@@ -137,7 +137,7 @@ fn with_lateness(events: &[Event], windows: &impl Assigner, lateness: i64) -> (B
 }
 
 /// Events of which some are far out of order.
-fn disordered(rng: &mut Rng) -> Vec<Event> {
+pub(crate) fn disordered(rng: &mut Rng) -> Vec<Event> {
     let event = |i: i64| {
         let behind = if rng.below(5) == 0 { 9_000 } else { 900 };
         event(rng.below(4), rng.below(1000), i * 20 - rng.below(behind) as i64)

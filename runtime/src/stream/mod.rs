@@ -22,7 +22,7 @@ pub use rolling::{AtEndStream, RollingStream};
 pub use sink::WritesOnce;
 pub use time::{ByTime, GivenTime, HasTimes, OwnTime, TimeFn};
 pub use two_inputs::two_inputs;
-pub use windowed::{Aggregated, IsAggregated, Windowed};
+pub use windowed::{Aggregated, InSessions, IsAggregated, Windowed};
 
 use millstream_core::record::Record;
 

@@ -38,7 +38,7 @@ use crate::{
     },
     sink::Sink,
     task::{context::ChainContext, head::Head},
-    windows::{Assigner, WindowsOn},
+    windows::{Windows, WindowsOn},
 };
 
 /// A chain that has not ended yet: its plan, and what the graph has to know of it.
@@ -368,7 +368,7 @@ pub trait Stream: Sized {
     where
         Self: IsKeyed,
         W: WindowsOn<Self::Time>,
-        W: Assigner,
+        W: Windows,
     {
         Windowed::new(self, windows, Location::caller())
     }

@@ -3,18 +3,25 @@
 use std::{marker::PhantomData, time::Duration};
 
 use millstream_core::{
-    aggregate::{Aggregate, Of, Reduce},
+    aggregate::{Aggregate, Merging, Of, Reduce},
     proof::When,
     record::Record,
 };
 
 use super::{Behind, Chain, KeyedStream, Pipeline, Plan, Planned, Sealed, Stream, TimeDomain};
 use crate::{
+    exchange::partition::ByKey,
     failure::Location,
     graph::{Draft, EdgeKind, OperatorInfo, OutputId},
     operator::KeyFn,
     task::{context::ChainContext, head::Head},
-    windows::{Assigner, FitsWindows, head::WindowPlan, preaggregate::PreAggregate},
+    windows::{
+        Assigner, FitsWindows, Gap, Session,
+        assigner::{ClockMarker, grid::millis},
+        head::WindowPlan,
+        preaggregate::PreAggregate,
+        session::head::SessionPlan,
+    },
 };
 
 /// Windows over a keyed stream.
@@ -102,11 +109,11 @@ where
     before.end(Box::new(make), None);
 
     let index = draft.operator(info);
-    let lateness_ms = i64::try_from(lateness.as_millis()).unwrap_or(i64::MAX);
+    let lateness_ms = millis(lateness);
     (WindowPlan { key, windows, aggregate, lateness_ms, index, late, timed, record: PhantomData }, draft)
 }
 
-impl<S: KeyedStream, W: Assigner> Windowed<S, W> {
+impl<S: KeyedStream, W> Windowed<S, W> {
     /// Hands out the late records as a stream: those that come after their window has fired.
     ///
     /// `let (windows, late) = trades.key_with(industry).window(tumbling(1.minutes())).with_late();`
@@ -125,7 +132,9 @@ impl<S: KeyedStream, W: Assigner> Windowed<S, W> {
         self.lateness = lateness;
         self
     }
+}
 
+impl<S: KeyedStream, W: Assigner> Windowed<S, W> {
     /// Aggregates each key's records of each window: `.aggregate(|of| (of.count(), of.avg(|trade| trade.price)))`. The results are
     /// `(key, window, result)`, with the window's last millisecond as their time.
     ///
@@ -150,6 +159,53 @@ impl<S: KeyedStream, W: Assigner> Windowed<S, W> {
         F: for<'a, 'b> Fn(<S::Out as Record>::View<'a>, <S::Out as Record>::View<'b>) -> S::Out,
         F: Clone + Send + 'static,
         Reduce<F>: FitsWindows<W::Layout>,
+    {
+        self.aggregate(|of| of.reduce(combine))
+    }
+}
+
+/// The plan behind sessions with an aggregate.
+pub type InSessions<S, G, C, A> = SessionPlan<<S as Stream>::Out, <S as KeyedStream>::KeyFn, G, C, A>;
+
+impl<S: KeyedStream, G: Gap<S::Out>, C: ClockMarker> Windowed<S, Session<G, C>> {
+    /// Aggregates each key's records of each session: `.aggregate(|of| (of.count(), of.avg(|trade| trade.price)))`. The results are `(key, window, result)`, with
+    /// the window's last millisecond as their time.
+    ///
+    /// Records that come too late for any session are counted by the metric `late_records` and left out; see [`Windowed::with_late`] and
+    /// [`Windowed::allowed_lateness`].
+    #[track_caller]
+    pub fn aggregate<A>(
+        self,
+        aggregate: impl FnOnce(Of<S::Out>) -> A,
+    ) -> When<A::Out, Planned<S, InSessions<S, G, C, A>>>
+    where
+        A: Aggregate<S::Out> + Merging,
+    {
+        let aggregate = aggregate(Of::new());
+        let Self { stream, windows: sessions, lateness, location, late } = self;
+        let (before, key) = stream.into_keyed();
+        let (draft, late) = match late {
+            Some((draft, output)) => (draft, Some(output)),
+            None => (Draft::new(before.draft.graph()), None),
+        };
+        let info = OperatorInfo::new("window", key.name(), location).stateful().detail(sessions.describe::<S::Out>());
+        before.partition_to::<S::Time>(ByKey(key.clone()), location, &draft, 0);
+        let mut draft = draft;
+        if let Some(mistake) = sessions.mistake::<S::Out>() {
+            draft.graph().borrow_mut().mistake(format!("{location}: {mistake}"));
+        }
+        let index = draft.operator(info);
+        let (lateness_ms, timed) = (millis(lateness), S::Time::TIMED);
+        let plan = SessionPlan { key, sessions, aggregate, lateness_ms, index, late, timed, record: PhantomData };
+        Pipeline::new(plan, draft)
+    }
+
+    /// Combines the records of each key and session two by two. The results are `(key, window, record)`.
+    #[track_caller]
+    pub fn reduce<F>(self, combine: F) -> Planned<S, InSessions<S, G, C, Reduce<F>>>
+    where
+        F: for<'a, 'b> Fn(<S::Out as Record>::View<'a>, <S::Out as Record>::View<'b>) -> S::Out,
+        F: Clone + Send + 'static,
     {
         self.aggregate(|of| of.reduce(combine))
     }

@@ -8,10 +8,12 @@ pub(crate) mod head;
 mod kept;
 pub(crate) mod preaggregate;
 mod running;
+pub(crate) mod session;
 pub(crate) mod slices;
 mod tree;
 
 pub use assigner::{
     Apart, Assigner, ByEventTime, ByProcessingTime, Clock, Cumulate, FitsWindows, Global, Growing, Layout, Overlapping,
-    Sliding, Tumbling, WindowsOn, cumulate, global, sliding, tumbling,
+    Sliding, Tumbling, Windows, WindowsOn, cumulate, global, sliding, tumbling,
 };
+pub use session::{ByRecord, Fixed, Gap, Session, session, session_with};

@@ -2,7 +2,7 @@
 
 mod cumulate;
 mod global;
-mod grid;
+pub(crate) mod grid;
 mod sliding;
 #[cfg(test)]
 mod tests;
@@ -65,11 +65,6 @@ pub enum Clock {
 ///
 /// impl WindowsOn<EventTime> for Peaks {}
 /// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` does not put records into windows",
-    label = "not windows",
-    note = "`.window(..)` takes `tumbling(1.minutes())`, `sliding(1.hours(), 1.minutes())`, `global()` .., or a type of yours that implements `Assigner`"
-)]
 pub trait Assigner: Clone + Send + 'static {
     /// By which clock.
     const CLOCK: Clock;
@@ -145,6 +140,16 @@ impl<A> FitsWindows<Apart> for A {}
 impl<A: Merging> FitsWindows<Overlapping> for A {}
 impl<A: Merging> FitsWindows<Growing> for A {}
 
+/// What `.window(..)` takes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not put records into windows",
+    label = "not windows",
+    note = "`.window(..)` takes `tumbling(1.minutes())`, `sliding(1.hours(), 1.minutes())`, `session(30.seconds())`, `global()` .., or a type of yours that implements `Assigner`"
+)]
+pub trait Windows {}
+#[diagnostic::do_not_recommend]
+impl<W: Assigner> Windows for W {}
+
 /// The check of `.window(..)`: windows by event time need a stream with event time.
 #[diagnostic::on_unimplemented(
     message = "windows by event time on a stream without event time",
@@ -177,7 +182,7 @@ impl ClockMarker for ByProcessingTime {
 }
 
 /// What plans say of the clock: nothing where it is event time.
-fn clock_suffix<C: ClockMarker>() -> &'static str {
+pub(super) fn clock_suffix<C: ClockMarker>() -> &'static str {
     match C::CLOCK {
         Clock::Event => "",
         Clock::Processing => " processing time",

@@ -6,6 +6,7 @@ mod filter_map;
 mod keyed;
 mod overlapping;
 mod process;
+mod sessions;
 mod split_union;
 mod trade;
 mod trickle;

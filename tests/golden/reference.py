@@ -101,6 +101,21 @@ def main():
     found = [(s, text(start), min(of), max(of)) for (s, start, _), of in by_window(sliding(7 * minute, minute))]
     write("overlapping/expected/extremes.csv", ["symbol", "start", "least", "most"], found)
 
+    gap, found = timedelta(seconds=25), []
+    for symbol in sorted({s for s, *_ in rows}):
+        burst = []
+        for at, shares in sorted((at, shares) for s, _, shares, at in rows if s == symbol):
+            if burst and at > burst[-1][0] + gap:
+                found.append((symbol, burst))
+                burst = []
+            burst.append((at, shares))
+        found.append((symbol, burst))
+    write(
+        "sessions/expected.csv",
+        ["symbol", "start", "end", "trades", "least"],
+        [(s, text(of[0][0]), text(of[-1][0] + gap), len(of), min(n for _, n in of)) for s, of in found],
+    )
+
     dear = [row for row in priced if row[1] > 100.0]
     write("split_union/expected/dear.csv", columns, [(s, cell(p), n, text(at)) for s, p, n, at in dear])
     labelled = [(s, "dear" if p is not None and p > 100.0 else "cheap", n) for s, p, n, _ in rows]

@@ -1,12 +1,12 @@
 //! The queries beside naive answers, computed from all events in memory: each in every way of running it that must not make a difference.
 #![allow(missing_docs, clippy::disallowed_methods, reason = "the references stand outside of the engine")]
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use millstream::{prelude::*, stream::ExactlyOnce};
 use millstream_nexmark::{
     Bid, Event, Nexmark,
-    queries::{self, q0, q1, q2},
+    queries::{self, q0, q1, q2, q5, q7, q11, q12},
 };
 use millstream_testkit::golden::{Golden, JobFn};
 
@@ -20,6 +20,11 @@ fn nexmark() -> Nexmark {
 /// Where one looks for bids of few auctions.
 fn more() -> Nexmark {
     Nexmark { events: 6_000, person_bytes: 0, auction_bytes: 0, bid_bytes: 0, ..nexmark() }
+}
+
+/// Where there are many windows of ten seconds.
+fn slow() -> Nexmark {
+    Nexmark { events: 2_500, events_per_second: 20, ..more() }
 }
 
 fn bids(of: &Nexmark) -> impl Iterator<Item = Bid> + use<> {
@@ -70,4 +75,82 @@ fn q2_selects_auctions() {
     };
     let selected = bids(&more()).filter(|bid| bid.auction % 123 == 0);
     check("q2", job, "auction,price", selected.map(|bid| format!("{},{}", bid.auction, bid.price)));
+}
+
+/// Windows of ten seconds, of which one begins every `slide`, around a time in milliseconds: their starts.
+fn starts(at: i64, slide: i64) -> impl Iterator<Item = i64> {
+    (at - 9_999..=at).filter(move |start| start % slide == 0)
+}
+
+fn time(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+#[test]
+fn q5_finds_the_auctions_with_the_most_bids() {
+    let job = |job: &mut Job<ExactlyOnce>, _: &Path, output: &Path| {
+        q5::answer(queries::events(job, &slow())).sink(CsvFiles::write(output).part_bytes(PART_BYTES / 100));
+    };
+    let mut counts = BTreeMap::<i64, BTreeMap<u64, u64>>::new();
+    for bid in bids(&slow()) {
+        for start in starts(bid.date_time.millis(), 2_000) {
+            *counts.entry(start).or_default().entry(bid.auction).or_default() += 1;
+        }
+    }
+    let rows = counts.into_iter().flat_map(|(start, counts)| {
+        let most = *counts.values().max().expect("a window has a bid");
+        let hot = counts.into_iter().filter(move |(_, bids)| *bids == most);
+        hot.map(move |(auction, bids)| format!("{auction},{bids},{}", time(start)))
+    });
+    check("q5", job, "auction,bids,start", rows);
+}
+
+#[test]
+fn q7_finds_the_highest_bids() {
+    let job = |job: &mut Job<ExactlyOnce>, _: &Path, output: &Path| {
+        q7::answer(queries::events(job, &slow())).sink(CsvFiles::write(output).part_bytes(PART_BYTES / 100));
+    };
+    let mut highest = BTreeMap::<i64, Vec<Bid>>::new();
+    for bid in bids(&slow()) {
+        for start in starts(bid.date_time.millis(), 10_000) {
+            let of = highest.entry(start).or_default();
+            of.retain(|other| other.price >= bid.price);
+            if of.iter().all(|other| other.price == bid.price) {
+                of.push(bid.clone());
+            }
+        }
+    }
+    let rows = highest.into_values().flatten().map(|bid| bid_row(&bid, bid.price));
+    check("q7", job, BID_HEADER, rows.collect::<Vec<_>>().into_iter());
+}
+
+#[test]
+fn q11_counts_the_bids_of_each_visit() {
+    let job = |job: &mut Job<ExactlyOnce>, _: &Path, output: &Path| {
+        q11::answer(queries::events(job, &slow())).sink(CsvFiles::write(output).part_bytes(PART_BYTES / 10));
+    };
+    let mut of_bidder = BTreeMap::<u64, Vec<i64>>::new();
+    bids(&slow()).for_each(|bid| of_bidder.entry(bid.bidder).or_default().push(bid.date_time.millis()));
+    let mut rows = Vec::new();
+    for (bidder, mut times) in of_bidder {
+        times.sort_unstable();
+        for visit in times.chunk_by(|before, next| next - before <= 10_000) {
+            let (start, end) = (time(visit[0]), time(visit[visit.len() - 1] + 10_000));
+            rows.push(format!("{bidder},{},{start},{end}", visit.len()));
+        }
+    }
+    check("q11", job, "bidder,bids,start,end", rows.into_iter());
+}
+
+#[test]
+fn q12_counts_the_bids_of_each_bidder() {
+    let job = |job: &mut Job<ExactlyOnce>, _: &Path, output: &Path| {
+        q12::answer(queries::events(job, &slow())).sink(CsvFiles::write(output).part_bytes(PART_BYTES / 10));
+    };
+    let mut counts = BTreeMap::<(u64, i64), u64>::new();
+    for bid in bids(&slow()) {
+        starts(bid.date_time.millis(), 10_000).for_each(|start| *counts.entry((bid.bidder, start)).or_default() += 1);
+    }
+    let rows = counts.into_iter().map(|((bidder, start), bids)| format!("{bidder},{bids},{}", time(start)));
+    check("q12", job, "bidder,bids,start", rows);
 }

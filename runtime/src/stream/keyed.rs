@@ -122,3 +122,20 @@ where
         then((self.select)(record).view())
     }
 }
+
+/// The key of [`Stream::window_all`](super::Stream::window_all): all records have the same.
+#[derive(Debug, Clone, Copy)]
+pub struct Everything;
+
+impl<T: Record> KeyFn<T> for Everything {
+    type Key = ();
+
+    fn name(&self) -> &'static str {
+        "nothing"
+    }
+
+    #[inline(always)]
+    fn with<R>(&self, _: T::View<'_>, then: impl FnOnce(()) -> R) -> R {
+        then(())
+    }
+}

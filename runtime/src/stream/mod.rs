@@ -14,7 +14,7 @@ mod windowed;
 
 pub use domain::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Guarantee, NoTime, TimeDomain};
 pub use job::{Job, Replayable, SuitsGuarantee};
-pub use keyed::{IsKeyed, KeyBy, Keyed, KeyedStream};
+pub use keyed::{Everything, IsKeyed, KeyBy, Keyed, KeyedStream};
 pub use pipeline::{Behind, Chain, ForkToUseAStreamTwice, Pipeline, Planned, SameStream, Sealed, Stream};
 pub use process::{Feeds, Mistaken, Processor, SameKey, SameRecord, WithKey, WithoutKey};
 pub use rejects::{Rejects, ToBadRecord, ToPair};

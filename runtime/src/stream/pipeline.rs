@@ -12,7 +12,7 @@ use millstream_core::{
 
 use super::{
     ByTime, EventTime, GivenTime, Guarantee, HasTimes, OwnTime, Plan, TimeDomain,
-    keyed::{IsKeyed, KeyBy, Keyed},
+    keyed::{Everything, IsKeyed, KeyBy, Keyed},
     process::{Feeds, Processor},
     rejects::Rejects,
     rolling::{AtEndStream, RollingStream},
@@ -371,6 +371,19 @@ pub trait Stream: Sized {
         W: Windows,
     {
         Windowed::new(self, windows, Location::caller())
+    }
+
+    /// Windows over all records, whatever their keys: the results are `((), window, result)`.
+    ///
+    /// One subtask has them all. What merges (see [`Of`]) is combined before it is sent there, so that it has little to do.
+    #[track_caller]
+    fn window_all<W>(self, windows: W) -> Windowed<Keyed<Self::Plan, Everything, Self::Time, Self::Guarantee>, W>
+    where
+        W: WindowsOn<Self::Time>,
+        W: Windows,
+    {
+        let location = Location::caller();
+        Windowed::new(Keyed::new(self.into_chain(), Everything, location), windows, location)
     }
 
     /// Aggregates each key's records as they come: every record of a key puts out the key's new result, `(key, Rolling(result))`, with the time of the

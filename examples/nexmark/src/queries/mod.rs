@@ -2,7 +2,11 @@
 
 pub mod q0;
 pub mod q1;
+pub mod q11;
+pub mod q12;
 pub mod q2;
+pub mod q5;
+pub mod q7;
 
 use millstream::{
     prelude::*,

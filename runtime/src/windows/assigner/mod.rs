@@ -134,10 +134,19 @@ impl Layout for Growing {
 }
 
 /// The check that an aggregate can be kept by slices: what is brought together from several has to merge.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be merged, and windows that overlap merge what they have aggregated by slices",
+    label = "does not merge",
+    note = "windows that overlap need an aggregate with `merge`, as all of `of` but `collect` and `fold` are",
+    note = "your own (`#[aggregate]`) gets it by `fn merge(acc: &mut State, other: StateView<'_>)`",
+    note = "where all records are needed together, let `.apply(..)` have them"
+)]
 pub trait FitsWindows<L> {}
 #[diagnostic::do_not_recommend]
 impl<A> FitsWindows<Apart> for A {}
+#[diagnostic::do_not_recommend]
 impl<A: Merging> FitsWindows<Overlapping> for A {}
+#[diagnostic::do_not_recommend]
 impl<A: Merging> FitsWindows<Growing> for A {}
 
 /// What `.window(..)` takes.

@@ -1,0 +1,20 @@
+//! Windows over everything, by event time, on a stream that has none.
+
+use millstream::prelude::*;
+
+#[derive(Record)]
+struct Trade {
+    symbol: String,
+    price: f64,
+    quantity: u64,
+    #[record(event_time)]
+    at: Timestamp,
+}
+
+#[job]
+fn trades(job: &mut Job) {
+    let trades = job.source(CsvFiles::<Trade>::read("trades.csv"));
+    trades.window_all(tumbling(1.minutes())).aggregate(|of| of.count()).sink(print());
+}
+
+fn main() {}

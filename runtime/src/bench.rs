@@ -16,6 +16,7 @@ use crate::{
     sink::Sink,
     stream::{Chain, Plan, Stream},
     task::{
+        clock::StepClock,
         context::{ChainContext, TaskInfo},
         flag::Flag,
         head::{BatchCursor, Head, Progress, TaskContext},
@@ -62,6 +63,7 @@ where
             splits: None,
             committables: Arc::default(),
             drain: Flag::default(),
+            clock: StepClock::new(task.env.wall()),
             wants_ticks: false,
             preaggregation_bytes: task.settings.preaggregation_bytes(),
             state_bytes: None,

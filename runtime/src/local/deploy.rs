@@ -22,6 +22,7 @@ use crate::{
     metrics::TaskMetrics,
     source::{ConnectorContext, run_of},
     task::{
+        clock::StepClock,
         contain::contain,
         context::{ChainContext, TaskInfo},
         flag::Flag,
@@ -127,6 +128,7 @@ impl Driver {
                     .as_ref()
                     .map(|events| SubtaskCheckpoints::new(number, Arc::clone(&self.env), events.clone()));
                 let metrics = TaskMetrics::new(&self.registry, name, subtask);
+                let clock = StepClock::new(self.env.wall());
                 let mut cx = ChainContext {
                     task: &info,
                     operators: &vertex.operators,
@@ -135,6 +137,7 @@ impl Driver {
                     splits: splits.as_ref().map(|handle| handle()),
                     committables: Arc::clone(&committables),
                     drain: self.drain.clone(),
+                    clock: clock.clone(),
                     wants_ticks: false,
                     preaggregation_bytes,
                     state_bytes: None,
@@ -150,6 +153,7 @@ impl Driver {
                     head,
                     gate,
                     env: Arc::clone(&self.env),
+                    clock,
                     metrics,
                     cancel: attempt.stop.clone(),
                     tick_interval,

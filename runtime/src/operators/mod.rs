@@ -2,6 +2,7 @@
 
 pub mod closures;
 pub mod fused;
+pub mod ingestion;
 pub mod input;
 pub mod opened;
 pub mod rolling;

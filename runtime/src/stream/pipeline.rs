@@ -31,6 +31,7 @@ use crate::{
     operators::{
         closures::{Filter, FilterMap, FlatMap, Inspect, Map},
         fused::{Fail, Then},
+        ingestion::WithIngestionTime,
         input::Input,
         sink::{self, SinkTail},
         split::SplitTail,
@@ -514,6 +515,31 @@ pub trait Stream: Sized {
             chain: self.into_chain().event_time(ByTime(time_of), strategy, Location::caller()),
             time: PhantomData,
         }
+    }
+
+    /// Gives the stream ingestion time: a record happens when it gets here, by the clock on the wall, which is read once per step of a task. Within a
+    /// subtask it never goes back, even if the clock is set back, and so nothing is late for what a subtask sends. Watermarks follow
+    /// the clock, whether records come or not; so there is no strategy to choose.
+    ///
+    /// Results differ from run to run, and after a failure records that are read again get new times: use [`Stream::event_time`] where records say when they
+    /// happened.
+    ///
+    /// ```
+    /// use millstream_core::time::DurationExt;
+    /// use millstream_runtime::{
+    ///     stream::{EventTime, Stream},
+    ///     windows::tumbling,
+    /// };
+    ///
+    /// fn per_minute(lines: impl Stream<Out = String>) -> impl Stream<Time = EventTime> {
+    ///     lines.ingestion_time().key_by(|line| line.len() as u64).window(tumbling(1.minutes())).aggregate(|of| of.count())
+    /// }
+    /// ```
+    #[track_caller]
+    fn ingestion_time(self) -> Pipeline<WithIngestionTime<Self::Plan>, EventTime, Self::Guarantee> {
+        let Chain { plan: before, mut draft } = self.into_chain();
+        draft.operator(OperatorInfo::new("ingestion_time", "", Location::caller()));
+        Pipeline { chain: Chain { plan: WithIngestionTime { before }, draft }, time: PhantomData }
     }
 
     /// Ends the chain and gives the stream a type that can be named: for branches of an `if`, and for a union in a loop.

@@ -23,7 +23,7 @@ use crate::{
     metrics::{Counter, Gauge, Histogram, MetricId, Registry, TaskMetrics},
     settings::Settings,
     source::{ConnectorContext, run_of},
-    task::flag::Flag,
+    task::{clock::StepClock, flag::Flag},
 };
 use millstream_core::record::Record;
 use millstream_state::{groups::GroupRange, manifest::Manifest, row::RowKey};
@@ -109,6 +109,8 @@ pub struct ChainContext<'a> {
     pub(crate) committables: Arc<Mutex<Vec<Box<dyn Any + Send>>>>,
     /// Set if sources should come to an end.
     pub(crate) drain: Flag,
+    /// Processing time, for stages that need it record by record.
+    pub(crate) clock: StepClock,
     /// Set by operators that make watermarks.
     pub(crate) wants_ticks: bool,
     pub(crate) preaggregation_bytes: usize,

@@ -1,5 +1,6 @@
 //! Subtasks: the loop that feeds a chain from its inputs, and what it runs in.
 
+pub(crate) mod clock;
 pub(crate) mod contain;
 pub(crate) mod context;
 pub(crate) mod flag;

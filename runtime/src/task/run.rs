@@ -6,6 +6,7 @@ use futures::future::{Either, select};
 use millstream_core::{buffer::Buffer, time::Timestamp};
 
 use super::{
+    clock::StepClock,
     flag::Flag,
     head::{Background, BatchCursor, Head, Progress, TaskContext},
     state_memory::StateMeter,
@@ -38,6 +39,8 @@ pub(crate) struct Subtask {
     /// `None` for sources.
     pub(crate) gate: Option<Gate>,
     pub(crate) env: Arc<dyn Env>,
+    /// Where the chain looks for the time of a step.
+    pub(crate) clock: StepClock,
     pub(crate) metrics: TaskMetrics,
     pub(crate) cancel: Flag,
     /// How often the chain wants a tick, if it wants any.
@@ -213,6 +216,7 @@ impl Subtask {
     /// One step of the head.
     fn step(&mut self, held: Option<&mut Held>) -> Result<Progress, Failure> {
         let cx = TaskContext { wall: self.env.wall() };
+        self.clock.set(cx.wall);
         match held {
             Some(held) => {
                 let mut cursor = BatchCursor::new(&held.buffer, held.position);

@@ -64,6 +64,7 @@ where
             committables: Arc::default(),
             drain: Flag::default(),
             clock: StepClock::new(task.env.wall()),
+            member: None,
             wants_ticks: false,
             preaggregation_bytes: task.settings.preaggregation_bytes(),
             state_bytes: None,

@@ -6,7 +6,13 @@ use std::{marker::PhantomData, time::Duration};
 
 use millstream_core::{record::Record, time::Timestamp};
 
-use crate::operator::Shippable;
+pub use crate::alignment::Alignment;
+use crate::{operator::Shippable, settings::show_duration};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// The longest time that there is between two timestamps, in milliseconds.
+const LONGEST_MS: u128 = i64::MAX as u128;
 
 /// Makes a generator for every split (or, behind an exchange, for every subtask).
 #[diagnostic::on_unimplemented(
@@ -21,6 +27,14 @@ pub trait WatermarkStrategy<T: Record>: Clone + Send + 'static {
     fn generator(&self) -> Self::Generator;
     /// After how long without a record the input counts as idle, so that it does not hold others back.
     fn idle_after(&self) -> Option<Duration> {
+        None
+    }
+    /// How the source keeps together with others.
+    fn alignment(&self) -> Option<&Alignment> {
+        None
+    }
+    /// What is wrong with this strategy, if anything is; the job is then not started.
+    fn mistake(&self) -> Option<String> {
         None
     }
 }
@@ -60,6 +74,18 @@ impl<T: Record> WatermarkStrategy<T> for OutOfOrder {
     type Generator = Greatest;
     fn generator(&self) -> Greatest {
         Greatest { greatest: Timestamp::MIN, by: self.by }
+    }
+    fn mistake(&self) -> Option<String> {
+        let Self { by } = self;
+        if !by.is_zero() && *by < MILLISECOND {
+            let by = show_duration(*by);
+            return Some(format!(
+                "out of order by {by}, where times are in milliseconds: say `1.milliseconds()`, or `monotonous()`"
+            ));
+        }
+        // The watermark would stay where it is before the first record, for ever.
+        (by.as_millis() > LONGEST_MS)
+            .then(|| "out of order by more than the time since the epoch can be: no window would ever close".into())
     }
 }
 
@@ -136,16 +162,44 @@ where
     }
 }
 
-/// What every strategy can be told besides.
+/// What every strategy can be told besides. For one of your own: `impl WatermarkStrategyExt for Mine {}`.
 pub trait WatermarkStrategyExt: Sized {
-    /// An input without records for so long counts as idle.
+    /// An input without records for so long counts as idle: nobody waits for its watermark. Behind a source that is so for each split on its own.
+    ///
+    /// It is a time on the clock, in whole milliseconds; a job where it is less than one is not started. While a source waits for others (see
+    /// [`WatermarkStrategyExt::aligned`]) it does not become idle.
     fn with_idleness(self, after: Duration) -> WithIdleness<Self> {
         WithIdleness { strategy: self, after }
+    }
+
+    /// Keeps the source together with all others that name the same group, and its subtasks with one another: one whose watermark is ahead of the least in the
+    /// group by more than `max_drift` is not read until the others have caught up. So what is joined or unioned behind them need not be kept for
+    /// long in the state of windows and joins. Inputs that are idle or have ended are not waited for; a source without records holds all others up unless it
+    /// is told [`WatermarkStrategyExt::with_idleness`].
+    ///
+    /// `max_drift` is in event time. A source may exceed it by what it reads in one step of its task, and for up to an update interval
+    /// ([`Aligned::updated_every`], one second by default) by more, if another one comes back from idleness. A reader reads its splits one
+    /// after the other, so what waits is the split that is ahead. One that waits takes part in checkpoints, and stops when the job does.
+    ///
+    /// Only the source in whose chain the event time is given can wait: in other places the job is not started, nor if the group has no name or the
+    /// drift is less than a millisecond.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use millstream_runtime::event_time::{WatermarkStrategyExt, out_of_order};
+    ///
+    /// let strategy = out_of_order(Duration::from_secs(5)).aligned("orders", Duration::from_secs(20));
+    /// # let _ = strategy;
+    /// ```
+    fn aligned(self, group: impl Into<String>, max_drift: Duration) -> Aligned<Self> {
+        Aligned { strategy: self, alignment: Alignment::new(group, max_drift) }
     }
 }
 
 impl WatermarkStrategyExt for OutOfOrder {}
 impl<T, F> WatermarkStrategyExt for Punctuated<T, F> {}
+impl<S> WatermarkStrategyExt for WithIdleness<S> {}
+impl<S> WatermarkStrategyExt for Aligned<S> {}
 
 /// See [`WatermarkStrategyExt::with_idleness`].
 #[derive(Debug, Clone)]
@@ -161,5 +215,52 @@ impl<T: Record, S: WatermarkStrategy<T>> WatermarkStrategy<T> for WithIdleness<S
     }
     fn idle_after(&self) -> Option<Duration> {
         Some(self.after)
+    }
+    fn alignment(&self) -> Option<&Alignment> {
+        self.strategy.alignment()
+    }
+    fn mistake(&self) -> Option<String> {
+        let mistake = || {
+            let after = show_duration(self.after);
+            format!(
+                "idle after {after} without a record, which is always: give it as long as a pause may be, as `.with_idleness(30.seconds())`"
+            )
+        };
+        self.strategy.mistake().or_else(|| (self.after < MILLISECOND).then(mistake))
+    }
+}
+
+/// See [`WatermarkStrategyExt::aligned`].
+#[derive(Debug, Clone)]
+pub struct Aligned<S> {
+    strategy: S,
+    alignment: Alignment,
+}
+
+impl<S> Aligned<S> {
+    /// Lets the source look at the others of its group at least this often, instead of once in a second. It looks besides whenever its task does, so
+    /// shorter than the watermark interval it changes little.
+    pub fn updated_every(self, interval: Duration) -> Self {
+        Self { alignment: self.alignment.update_interval(interval), ..self }
+    }
+}
+
+impl<T: Record, S: WatermarkStrategy<T>> WatermarkStrategy<T> for Aligned<S> {
+    type Generator = S::Generator;
+    fn generator(&self) -> S::Generator {
+        self.strategy.generator()
+    }
+    fn idle_after(&self) -> Option<Duration> {
+        self.strategy.idle_after()
+    }
+    fn alignment(&self) -> Option<&Alignment> {
+        Some(&self.alignment)
+    }
+    fn mistake(&self) -> Option<String> {
+        let (group, inner) = (self.alignment.group(), self.strategy.alignment());
+        let twice = |inner: &Alignment| {
+            format!("aligned in group `{group}` and in group `{}`: a source is in one group", inner.group())
+        };
+        self.strategy.mistake().or_else(|| inner.map(twice))
     }
 }

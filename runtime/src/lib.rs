@@ -1,5 +1,6 @@
 //! The runtime of Millstream: typed streams become a graph of chains, which run as tasks connected by exchanges.
 
+mod alignment;
 mod annotated;
 mod bad_record;
 #[doc(hidden)]

@@ -111,7 +111,7 @@ pub(crate) fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant
     }
 }
 
-/// Implements [`Stage`] by passing everything on to `self.next`; `except signal` leaves that one to be written by hand.
+/// Implements [`Stage`] by passing everything on to `self.next`; `except signal` leaves what it names to be written by hand.
 macro_rules! forward_stage {
     () => {
         fn signal(&mut self, signal: $crate::operator::Signal) {
@@ -120,12 +120,15 @@ macro_rules! forward_stage {
         $crate::operator::forward_stage!(except signal);
     };
     (except signal) => {
+        fn flush(&mut self, now: $crate::env::Instant) -> Option<$crate::env::Instant> {
+            self.next.flush(now)
+        }
+        $crate::operator::forward_stage!(except signal, flush);
+    };
+    (except signal, flush) => {
         #[inline(always)]
         fn is_full(&self) -> bool {
             self.next.is_full()
-        }
-        fn flush(&mut self, now: $crate::env::Instant) -> Option<$crate::env::Instant> {
-            self.next.flush(now)
         }
         fn idle(&mut self) {
             self.next.idle()

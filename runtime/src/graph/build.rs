@@ -8,7 +8,7 @@ use super::{
     BuildError, Edge, EdgeKind, JobGraph, MakeHead, OperatorInfo, OutputId, SinkDriver, SourceDriver, Vertex, VertexId,
     check,
 };
-use crate::{failure::Location, settings::Settings};
+use crate::{alignment::Alignment, failure::Location, settings::Settings};
 
 pub(crate) type SharedGraph = Rc<RefCell<GraphBuilder>>;
 
@@ -67,6 +67,7 @@ pub struct Draft {
     parallelism: Option<(usize, Location)>,
     max_parallelism: Option<u32>,
     source: Option<Box<dyn SourceDriver>>,
+    alignment: Option<(Alignment, Location)>,
 }
 
 impl Draft {
@@ -83,6 +84,7 @@ impl Draft {
             parallelism: None,
             max_parallelism: None,
             source: None,
+            alignment: None,
         }
     }
 
@@ -128,6 +130,24 @@ impl Draft {
         }
     }
 
+    /// Makes the source of this chain wait for others that are behind.
+    pub(crate) fn align(&mut self, alignment: Alignment, location: Location) {
+        let mistake = match &self.alignment {
+            _ if self.source.is_none() => {
+                "but no source is in this chain, and only a source can wait for others: put `.event_time(..)` before what begins another chain \
+                 (`union`, `key_by`, `rebalance` ..)"
+                    .to_owned()
+            }
+            Some((_, at)) => format!("but the source of this chain is aligned already, at {at}: align it once"),
+            None => {
+                self.alignment = Some((alignment, location));
+                return;
+            }
+        };
+        let group = alignment.group();
+        self.graph.borrow_mut().mistake(format!("{location}: event_time: aligned in group `{group}`, {mistake}"));
+    }
+
     pub(crate) fn max_parallelism(&mut self, max_parallelism: u32) {
         self.max_parallelism = Some(max_parallelism);
     }
@@ -147,9 +167,10 @@ impl Draft {
 
     /// Ends the chain.
     pub(crate) fn end(self, make: MakeHead, sink: Option<Box<dyn SinkDriver>>) {
-        let Self { graph, id, operators, outputs, parallelism, max_parallelism, source } = self;
+        let Self { graph, id, operators, outputs, parallelism, max_parallelism, source, alignment } = self;
         let parallelism = parallelism.map(|(parallelism, _)| parallelism);
-        let vertex = Vertex { operators, parallelism, max_parallelism, outputs, make, source, sink };
+        let alignment = alignment.map(|(alignment, _)| alignment);
+        let vertex = Vertex { operators, parallelism, max_parallelism, alignment, outputs, make, source, sink };
         graph.borrow_mut().vertices[id.0] = Ok(vertex);
     }
 }

@@ -13,6 +13,7 @@ use millstream_state::manifest::ValuePart;
 pub use state::{StateInfo, StateKind};
 
 use crate::{
+    alignment::Alignment,
     checkpoint::restored::Restored,
     env::BoxFuture,
     failure::{Failure, Location},
@@ -155,6 +156,8 @@ pub struct Vertex {
     pub parallelism: Option<usize>,
     /// How many key groups it has, if it says so itself.
     pub max_parallelism: Option<u32>,
+    /// How it keeps together with other sources, if it is a source that does.
+    pub(crate) alignment: Option<Alignment>,
     pub(crate) outputs: usize,
     pub(crate) make: MakeHead,
     pub(crate) source: Option<Box<dyn SourceDriver>>,

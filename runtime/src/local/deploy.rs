@@ -11,6 +11,7 @@ use tracing::{Span, error_span};
 
 use super::{driver::Driver, sinks::JobSink, wires::Wires};
 use crate::{
+    alignment::group::Groups,
     checkpoint::{
         inbox::Inbox,
         restored::Restored,
@@ -93,6 +94,7 @@ impl Driver {
         let preaggregation_bytes =
             (graph.settings.preaggregation_bytes() / subtasks.max(1)).max(PREAGGREGATION_MIN_BYTES);
         let state_memory = Arc::new(StateMemory::new(graph.settings.state_bytes()));
+        let mut groups = Groups::of(graph);
         let mut sinks = sinks.iter();
         let mut deployed = Deployed::default();
         for (id, vertex) in graph.vertices.iter().enumerate() {
@@ -128,6 +130,8 @@ impl Driver {
                     .as_ref()
                     .map(|events| SubtaskCheckpoints::new(number, Arc::clone(&self.env), events.clone()));
                 let metrics = TaskMetrics::new(&self.registry, name, subtask);
+                let member = vertex.alignment.as_ref();
+                let member = member.map(|alignment| groups.join(alignment, &self.registry, name, subtask));
                 let clock = StepClock::new(self.env.wall());
                 let mut cx = ChainContext {
                     task: &info,
@@ -138,6 +142,7 @@ impl Driver {
                     committables: Arc::clone(&committables),
                     drain: self.drain.clone(),
                     clock: clock.clone(),
+                    member,
                     wants_ticks: false,
                     preaggregation_bytes,
                     state_bytes: None,

@@ -15,6 +15,7 @@ use millstream_state::manifest::Spread;
 
 use super::fused::{Handler, OnError};
 use crate::{
+    alignment::brake::Brake,
     checkpoint::{
         Barrier,
         restored::Restored,
@@ -71,6 +72,7 @@ impl<S: Source, H: OnError<BadRecord, ()>> Plan for From<S, H> {
             info,
             metrics: cx.metrics.clone(),
             drain: cx.drain.clone(),
+            brake: cx.member.clone().map(|member| Brake::new(member, Arc::clone(&cx.task.env))),
             next,
         })
     }
@@ -127,6 +129,8 @@ pub struct SourceHead<S: Source, H, N> {
     info: OperatorInfo,
     metrics: TaskMetrics,
     drain: Flag,
+    /// Makes it wait for the other sources of its group, if it has one.
+    brake: Option<Brake>,
     next: N,
 }
 
@@ -146,6 +150,9 @@ impl<S: Source, H: Handler<BadRecord, ()>, N: Push<S::Out>> Head for SourceHead<
         self.hold_or_release();
         if self.drain.is_set() {
             return Ok(self.finished());
+        }
+        if self.must_wait() {
+            return Ok(Progress::Waiting);
         }
         match self.state {
             State::NoSplit => match self.pool.take(self.subtask) {
@@ -199,6 +206,10 @@ impl<S: Source, H: Handler<BadRecord, ()>, N: Push<S::Out>> Head for SourceHead<
 
     fn wait(&mut self) -> Wait<'_> {
         Box::pin(async {
+            if let Some(brake) = self.brake.as_ref().filter(|brake| brake.waits()) {
+                futures::future::select(pin!(self.drain.wait()), brake.interval()).await;
+                return Ok(());
+            }
             match self.state {
                 State::NoSplit => {
                     let drained = pin!(self.drain.wait());
@@ -233,6 +244,18 @@ impl<S: Source, H: Handler<BadRecord, ()>, N: Push<S::Out>> SourceHead<S, H, N> 
             let signal = if holds { SplitSignal::Hold } else { SplitSignal::Release };
             self.next.signal(Signal::Split(signal));
         }
+    }
+
+    /// Whether the split that is open has to wait for other sources. It has not as long as watermarks are held back for splits that nobody reads yet: that they
+    /// are read is what everybody waits for then.
+    fn must_wait(&mut self) -> bool {
+        let Some(brake) = &mut self.brake else { return false };
+        let reads = matches!(self.state, State::Fetching(_) | State::Emitting(_));
+        if reads && !self.holds {
+            return brake.must_wait();
+        }
+        brake.release();
+        false
     }
 
     fn finished(&mut self) -> Progress {

@@ -1,10 +1,15 @@
 //! Event time: gives every record its timestamp and makes watermarks, by split where the source has splits.
 
+mod splits;
+
 use std::marker::PhantomData;
 
 use millstream_core::{record::Record, time::Timestamp};
 
+use self::splits::Splits;
 use crate::{
+    alignment::{Report, group::Member},
+    env::Instant,
     event_time::{WatermarkGenerator, WatermarkStrategy},
     failure::Failure,
     graph::OperatorInfo,
@@ -37,13 +42,12 @@ where
         let info = cx.operator(self.index);
         let stage = TimeStage {
             time_of: self.time_of.clone(),
-            generator: self.strategy.generator(),
+            splits: Splits::new(self.strategy.generator()),
             strategy: self.strategy.clone(),
-            split: None,
-            others: Vec::new(),
             holds: false,
             passed_on: Timestamp::MIN,
-            idle: Idleness { since: None, seen: false, passed_on: false },
+            idle: false,
+            member: self.strategy.alignment().and_then(|_| cx.member.clone()),
             gauge: cx.metrics.watermark.clone(),
             info,
             next,
@@ -57,29 +61,19 @@ where
 pub struct TimeStage<T: Record, F, S: WatermarkStrategy<T>, N> {
     time_of: F,
     strategy: S,
-    /// The generator of the split that records come from now.
-    generator: S::Generator,
-    /// That split, if the source has splits.
-    split: Option<u64>,
-    /// The splits that are open besides it; one per split that the reader has open at a time.
-    others: Vec<(u64, S::Generator)>,
+    splits: Splits<S::Generator>,
     /// Bounded splits wait to be assigned: no watermark passes.
     holds: bool,
     passed_on: Timestamp,
-    idle: Idleness,
+    /// It was passed on that this input is idle: the source has nothing to read, or all its splits are silent.
+    idle: bool,
+    /// Where it says how far it has come, if others wait for that.
+    member: Option<Member>,
     /// The watermark of the chain: what comes from before says nothing of the time that begins here.
     gauge: Gauge,
     info: OperatorInfo,
     next: N,
     record: PhantomData<fn(T)>,
-}
-
-struct Idleness {
-    /// The first tick at which no record had come since the tick before.
-    since: Option<Timestamp>,
-    /// A record has come since the last tick.
-    seen: bool,
-    passed_on: bool,
 }
 
 impl<T, F, S, N> Push<T> for TimeStage<T, F, S, N>
@@ -94,13 +88,13 @@ where
         let guard = Guard::new(&self.info);
         let at = self.time_of.time(record, at);
         guard.done();
-        self.idle.seen = true;
-        if self.idle.passed_on {
+        self.splits.current.heard = true;
+        if self.idle {
             self.active();
         }
         self.next.push(record, at);
         let guard = Guard::new(&self.info);
-        let at_once = self.generator.on_record(record, at);
+        let at_once = self.splits.current.generator.on_record(record, at);
         guard.done();
         if at_once {
             self.advance();
@@ -115,13 +109,13 @@ where
     S: WatermarkStrategy<T>,
     N: Push<T>,
 {
-    /// Passes on the watermark of the whole: the minimum over the open splits.
+    /// Passes on the watermark of the whole: the minimum over the open splits that are not idle.
     fn advance(&mut self) {
-        if self.holds {
+        // Behind `Idle` nothing is said before `Active`.
+        if self.holds || self.idle {
             return;
         }
-        let open = self.others.iter().map(|(_, generator)| generator.watermark());
-        let at = open.fold(self.generator.watermark(), Timestamp::min);
+        let Some(at) = self.splits.watermark() else { return };
         // The last watermark is the source's to give.
         if at > self.passed_on && at < Timestamp::MAX {
             self.passed_on = at;
@@ -132,13 +126,12 @@ where
 
     #[cold]
     fn active(&mut self) {
-        self.idle.passed_on = false;
-        self.idle.since = None;
+        self.idle = false;
         self.next.signal(Signal::Active);
     }
 
     fn idle(&mut self) {
-        if !std::mem::replace(&mut self.idle.passed_on, true) {
+        if !std::mem::replace(&mut self.idle, true) {
             self.next.signal(Signal::Idle);
         }
     }
@@ -147,14 +140,12 @@ where
         if self.passed_on == Timestamp::MAX {
             return; // the input has ended, and the task only clears up
         }
+        // A source that waits for others is silent, but not for want of records.
+        let waits = self.member.as_ref().is_some_and(Member::waits);
+        self.splits.tick(now, self.strategy.idle_after().filter(|_| !waits));
         self.advance();
-        if std::mem::take(&mut self.idle.seen) {
-            self.idle.since = None;
-        } else if let Some(limit) = self.strategy.idle_after() {
-            let since = *self.idle.since.get_or_insert(now);
-            if now.millis().saturating_sub(since.millis()) >= i64::try_from(limit.as_millis()).unwrap_or(i64::MAX) {
-                self.idle();
-            }
+        if self.splits.all_idle() {
+            self.idle();
         }
     }
 
@@ -165,35 +156,24 @@ where
                 self.holds = false;
                 self.advance();
             }
-            SplitSignal::Start(split) => {
-                let before = std::mem::replace(&mut self.generator, self.strategy.generator());
-                if let Some(id) = self.split.replace(split) {
-                    self.others.push((id, before));
-                }
-            }
-            SplitSignal::Switch(split) => {
-                if let Some(at) = self.others.iter().position(|(id, _)| *id == split) {
-                    let (_, generator) = self.others.swap_remove(at);
-                    let before = std::mem::replace(&mut self.generator, generator);
-                    if let Some(id) = self.split.replace(split) {
-                        self.others.push((id, before));
-                    }
-                }
-            }
+            SplitSignal::Start(split) => self.splits.start(split, self.strategy.generator()),
+            SplitSignal::Switch(split) => self.splits.switch(split),
             SplitSignal::Done(split) => {
                 self.advance();
-                if self.split == Some(split) {
-                    // The watermark stays where it is until another split, or the end, moves it on.
-                    self.split = None;
-                    if let Some((id, generator)) = self.others.pop() {
-                        self.generator = generator;
-                        self.split = Some(id);
-                    }
-                } else {
-                    self.others.retain(|(id, _)| *id != split);
-                }
+                self.splits.done(split);
             }
         }
+    }
+
+    /// Tells the group how far the subtask has come: more often than watermarks are made, as a source reads far in between. Where watermarks are held
+    /// back, it has come as far as the last that passed.
+    fn report(&self) {
+        let Some(member) = &self.member else { return };
+        let now = if self.holds { None } else { self.splits.watermark() };
+        member.report(match now.map_or(self.passed_on, |now| now.max(self.passed_on)) {
+            _ if self.idle || self.passed_on == Timestamp::MAX => Report::LeftOut,
+            at => Report::At(at.min(Timestamp::from_millis(i64::MAX - 1))),
+        });
     }
 }
 
@@ -204,16 +184,22 @@ where
     S: WatermarkStrategy<T>,
     N: Push<T>,
 {
-    forward_stage!(except signal);
+    forward_stage!(except signal, flush);
+
+    fn flush(&mut self, now: Instant) -> Option<Instant> {
+        self.report(); // the task calls this after each step
+        self.next.flush(now)
+    }
 
     fn signal(&mut self, signal: Signal) {
         match signal {
             // Watermarks from before are of another time; but the last says that the input has ended.
             Signal::Watermark(Timestamp::MAX) => {
-                if self.idle.passed_on {
+                if self.idle {
                     self.active();
                 }
                 self.passed_on = Timestamp::MAX;
+                self.report();
                 self.gauge.set(Timestamp::MAX.millis());
                 self.next.signal(signal);
             }
@@ -223,11 +209,9 @@ where
                 self.next.signal(signal);
             }
             Signal::Split(split) => self.split(split),
-            Signal::Idle => {
-                self.idle();
-            }
+            Signal::Idle => self.idle(),
             Signal::Active => {
-                if self.idle.passed_on {
+                if self.idle {
                     self.active();
                 }
             }

@@ -20,7 +20,7 @@ pub use process::{Feeds, Mistaken, Processor, SameKey, SameRecord, WithKey, With
 pub use rejects::{Rejects, ToBadRecord, ToPair};
 pub use rolling::{AtEndStream, RollingStream};
 pub use sink::WritesOnce;
-pub use time::{ByTime, GivenTime, HasTimes, OwnTime, TimeFn};
+pub use time::{ByTime, GivenTime, HasTimes, IsStrategy, OwnTime, TimeFn};
 pub use two_inputs::two_inputs;
 pub use windowed::{Aggregated, InSessions, IsAggregated, Windowed};
 

@@ -11,7 +11,7 @@ use millstream_core::{
 };
 
 use super::{
-    ByTime, EventTime, GivenTime, Guarantee, HasTimes, OwnTime, Plan, TimeDomain,
+    ByTime, EventTime, GivenTime, Guarantee, HasTimes, IsStrategy, OwnTime, Plan, TimeDomain,
     keyed::{Everything, IsKeyed, KeyBy, Keyed},
     process::{Feeds, Processor},
     rejects::Rejects,
@@ -20,7 +20,7 @@ use super::{
     windowed::Windowed,
 };
 use crate::{
-    event_time::WatermarkStrategy,
+    event_time::{Alignment, WatermarkStrategy},
     exchange::{
         partition::{Custom, Partition, Rebalance, Shuffle},
         partitioned::Partitioned,
@@ -197,9 +197,19 @@ impl<P: Plan> Chain<P> {
         streams
     }
 
-    fn event_time<F, S>(self, time_of: F, strategy: S, location: Location) -> Chain<WithEventTime<P, F, S>> {
+    fn event_time<F, S>(self, time_of: F, strategy: S, location: Location) -> Chain<WithEventTime<P, F, S>>
+    where
+        S: WatermarkStrategy<P::Out>,
+    {
         let Self { plan: before, mut draft } = self;
-        let index = draft.operator(OperatorInfo::new("event_time", "", location));
+        let alignment = strategy.alignment();
+        let detail = alignment.map_or(String::new(), Alignment::describe);
+        let index = draft.operator(OperatorInfo::new("event_time", "", location).detail(detail));
+        if let Some(mistake) = strategy.mistake().or_else(|| alignment.and_then(Alignment::mistake)) {
+            draft.graph().borrow_mut().mistake(format!("{location}: event_time: {mistake}"));
+        } else if let Some(alignment) = alignment {
+            draft.align(alignment.clone(), location);
+        }
         Chain { plan: WithEventTime { before, time_of, strategy, index }, draft }
     }
 
@@ -620,6 +630,24 @@ pub trait Stream: Sized {
             Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)
         };
         draft.end(Box::new(make), Some(driver));
+    }
+
+    /// What belongs to the strategy; see [`IsStrategy`].
+    #[doc(hidden)]
+    fn aligned<A, B>(self, _: A, _: B) -> When<Self::Proof, Self>
+    where
+        Self: IsStrategy,
+    {
+        unreachable!("nothing implements this bound")
+    }
+
+    /// What belongs to the strategy; see [`IsStrategy`].
+    #[doc(hidden)]
+    fn with_idleness<A>(self, _: A) -> When<Self::Proof, Self>
+    where
+        Self: IsStrategy,
+    {
+        unreachable!("nothing implements this bound")
     }
 
     /// Behind what rejects no records; see [`Rejects`].

@@ -30,6 +30,17 @@ impl<T: Record> TimeFn<T> for GivenTime {
 pub trait HasTimes {}
 impl HasTimes for super::EventTime {}
 
+/// The check of what is said of a stream and belongs to its watermark strategy. Never implemented.
+#[diagnostic::on_unimplemented(
+    message = "alignment and idleness are a matter of the watermark strategy, not of the stream",
+    label = "a stream, not a watermark strategy",
+    note = "write it into the parentheses before, behind the strategy: `.event_time(out_of_order(5.seconds()).aligned(\"orders\", 20.seconds()))`"
+)]
+pub trait IsStrategy {
+    #[doc(hidden)]
+    type Proof;
+}
+
 /// The field marked with `#[record(event_time)]`.
 #[derive(Debug, Clone, Copy)]
 pub struct OwnTime;

@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    alignment::group::Member,
     checkpoint::{
         keyed::Snapshots,
         restored::Restored,
@@ -111,6 +112,8 @@ pub struct ChainContext<'a> {
     pub(crate) drain: Flag,
     /// Processing time, for stages that need it record by record.
     pub(crate) clock: StepClock,
+    /// The place of a source among those that it is aligned with.
+    pub(crate) member: Option<Member>,
     /// Set by operators that make watermarks.
     pub(crate) wants_ticks: bool,
     pub(crate) preaggregation_bytes: usize,

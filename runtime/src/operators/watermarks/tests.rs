@@ -4,8 +4,9 @@ use std::{marker::PhantomData, time::Duration};
 
 use millstream_core::{record::Record, time::Timestamp};
 
-use super::{Idleness, TimeStage};
+use super::{Splits, TimeStage};
 use crate::{
+    alignment::{Alignment, Report, group::Member},
     env::Instant,
     event_time::{WatermarkStrategy, WatermarkStrategyExt, monotonous, out_of_order, punctuated},
     failure::Location,
@@ -66,13 +67,12 @@ fn stage<S: WatermarkStrategy<i64>>(strategy: S) -> Stamped<impl Fn(i64) -> Time
     TimeStage {
         gauge: Gauge::default(),
         time_of: ByTime(|record: <i64 as Record>::View<'_>| Timestamp::from_millis(record)),
-        generator: strategy.generator(),
+        splits: Splits::new(strategy.generator()),
         strategy,
-        split: None,
-        others: Vec::new(),
         holds: false,
         passed_on: Timestamp::MIN,
-        idle: Idleness { since: None, seen: false, passed_on: false },
+        idle: false,
+        member: None,
         info: OperatorInfo::new("event_time", "", Location::caller()),
         next: Probe::default(),
         record: PhantomData,
@@ -210,4 +210,166 @@ fn the_last_watermark_is_the_last() {
     stage.signal(Signal::End);
     let last = Out::Watermark(Timestamp::MAX.millis());
     assert_eq!(outputs!(stage), [Out::Idle, Out::Active, Out::Record(10), Out::Idle, Out::Active, last, Out::End]);
+}
+
+/// Two splits that are both open, at 100 and at 50; the second one is current. The watermark is 49.
+fn two_splits() -> Stamped<impl Fn(i64) -> Timestamp + Clone + Send, impl WatermarkStrategy<i64>> {
+    let mut stage = stage(monotonous().with_idleness(Duration::from_millis(1000)));
+    stage.signal(Signal::Split(SplitSignal::Start(0)));
+    stage.push(100, Timestamp::MIN);
+    stage.signal(Signal::Split(SplitSignal::Start(1)));
+    stage.push(50, Timestamp::MIN);
+    stage.signal(tick(0));
+    assert_eq!(outputs!(stage), [Out::Record(100), Out::Record(50), Out::Watermark(49)]);
+    stage
+}
+
+#[test]
+fn a_silent_split_is_left_out_until_it_speaks() {
+    let mut stage = two_splits();
+    stage.signal(Signal::Split(SplitSignal::Switch(0)));
+    for at in [500, 1000, 1500] {
+        stage.push(at, Timestamp::MIN);
+        stage.signal(tick(at));
+    }
+    assert_eq!(
+        outputs!(stage),
+        [Out::Record(500), Out::Record(1000), Out::Record(1500), Out::Watermark(1499)],
+        "the other one has been silent for a second, and the subtask as a whole has not"
+    );
+    stage.signal(Signal::Split(SplitSignal::Switch(1)));
+    stage.push(60, Timestamp::MIN);
+    stage.signal(Signal::Split(SplitSignal::Switch(0)));
+    stage.push(2000, Timestamp::MIN);
+    stage.signal(tick(2000));
+    assert_eq!(
+        outputs!(stage),
+        [Out::Record(60), Out::Record(2000)],
+        "it counts again, and the watermark does not go back"
+    );
+    stage.signal(Signal::Split(SplitSignal::Done(1)));
+    stage.signal(tick(2001));
+    assert_eq!(outputs!(stage), [Out::Watermark(1999)]);
+}
+
+#[test]
+fn a_punctuation_does_not_pass_by_an_idle_split_that_has_just_spoken() {
+    let mut stage = stage(
+        punctuated(|record: i64, at| (record % 10 == 0).then_some(at)).with_idleness(Duration::from_millis(1000)),
+    );
+    stage.signal(Signal::Split(SplitSignal::Start(0)));
+    stage.push(10, Timestamp::MIN);
+    stage.signal(Signal::Split(SplitSignal::Start(1)));
+    stage.signal(tick(0));
+    for at in [0, 500, 1000] {
+        stage.signal(Signal::Split(SplitSignal::Switch(1)));
+        stage.push(21, Timestamp::MIN);
+        stage.signal(tick(at));
+    }
+    outputs!(stage);
+    stage.signal(Signal::Split(SplitSignal::Switch(0)));
+    stage.push(11, Timestamp::MIN);
+    stage.signal(Signal::Split(SplitSignal::Switch(1)));
+    stage.push(30, Timestamp::MIN);
+    assert_eq!(outputs!(stage), [Out::Record(11), Out::Record(30)], "split 0 is at 10 and no longer idle");
+}
+
+#[test]
+fn a_subtask_is_idle_when_all_its_splits_are() {
+    let mut stage = two_splits();
+    for at in [500, 1000, 1499] {
+        stage.signal(tick(at));
+    }
+    assert_eq!(outputs!(stage), []);
+    stage.signal(tick(1500));
+    stage.signal(tick(1700));
+    assert_eq!(outputs!(stage), [Out::Idle]);
+    stage.signal(Signal::Split(SplitSignal::Switch(0)));
+    stage.push(200, Timestamp::MIN);
+    stage.signal(tick(1800));
+    assert_eq!(outputs!(stage), [Out::Active, Out::Record(200), Out::Watermark(199)], "the other one is still idle");
+}
+
+#[test]
+fn a_new_split_is_waited_for_as_long_as_any() {
+    let mut stage = two_splits();
+    stage.signal(tick(500));
+    stage.signal(tick(1400));
+    stage.signal(Signal::Split(SplitSignal::Start(2)));
+    stage.signal(tick(1500));
+    assert_eq!(outputs!(stage), [], "the new one has not been silent for a second");
+    stage.signal(tick(2500));
+    assert_eq!(outputs!(stage), [Out::Idle]);
+}
+
+#[test]
+fn nothing_is_said_behind_idleness_though_what_held_back_lets_go() {
+    let mut stage = stage(monotonous().with_idleness(Duration::from_millis(1000)));
+    stage.signal(Signal::Split(SplitSignal::Hold));
+    stage.push(10, Timestamp::MIN);
+    for at in [0, 100, 1100] {
+        stage.signal(tick(at));
+    }
+    assert_eq!(outputs!(stage), [Out::Record(10), Out::Idle]);
+    stage.signal(Signal::Split(SplitSignal::Release));
+    stage.signal(tick(1200));
+    assert_eq!(outputs!(stage), []);
+    stage.push(20, Timestamp::MIN);
+    stage.signal(tick(1300));
+    assert_eq!(outputs!(stage), [Out::Active, Out::Record(20), Out::Watermark(19)]);
+}
+
+fn member() -> Member {
+    Member::of_one_group(&[Alignment::new("group", Duration::from_secs(1))]).remove(0)
+}
+
+#[test]
+fn a_group_learns_after_each_step_how_far_the_subtask_has_come() {
+    let mut stage = stage(monotonous().with_idleness(Duration::from_millis(1000)));
+    let member = member();
+    stage.member = Some(member.clone());
+    let at = |millis| Report::At(Timestamp::from_millis(millis));
+    let step = Instant::from_nanos(0);
+    stage.flush(step);
+    assert_eq!(member.reported(), Report::At(Timestamp::MIN));
+    stage.push(500, Timestamp::MIN);
+    stage.flush(step);
+    assert_eq!(member.reported(), at(499), "without a tick");
+    stage.signal(tick(0));
+    stage.signal(Signal::Split(SplitSignal::Hold));
+    stage.push(900, Timestamp::MIN);
+    stage.flush(step);
+    assert_eq!(member.reported(), at(499), "no later watermark passes");
+    stage.signal(Signal::Split(SplitSignal::Release));
+    stage.flush(step);
+    assert_eq!(member.reported(), at(899));
+    for millis in [1, 100, 1100] {
+        stage.signal(tick(millis));
+    }
+    stage.flush(step);
+    assert_eq!(member.reported(), Report::LeftOut, "it is idle");
+    stage.push(1000, Timestamp::MIN);
+    stage.flush(step);
+    assert_eq!(member.reported(), at(999));
+    stage.signal(Signal::Watermark(Timestamp::MAX));
+    assert_eq!(member.reported(), Report::LeftOut, "it has ended");
+    stage.flush(step);
+    assert_eq!(member.reported(), Report::LeftOut);
+}
+
+#[test]
+fn who_waits_for_others_is_not_idle() {
+    let mut stage = stage(monotonous().with_idleness(Duration::from_millis(1000)));
+    let member = member();
+    stage.member = Some(member.clone());
+    stage.push(10, Timestamp::MIN);
+    stage.signal(tick(0));
+    stage.signal(tick(900));
+    member.set_waits(true);
+    stage.signal(tick(5000));
+    member.set_waits(false);
+    stage.signal(tick(5500));
+    assert_eq!(outputs!(stage), [Out::Record(10), Out::Watermark(9)]);
+    stage.signal(tick(6500));
+    assert_eq!(outputs!(stage), [Out::Idle], "silence counts from the end of the pause");
 }

@@ -23,8 +23,11 @@ struct Minute {
 }
 
 fn minutes(trades: impl Stream<Out = Trade>, output: &Path) {
+    minutes_of(trades.event_time(out_of_order(30.seconds())), output);
+}
+
+fn minutes_of(trades: impl Stream<Out = Trade, Time = EventTime>, output: &Path) {
     trades
-        .event_time(out_of_order(30.seconds()))
         .filter(|trade| trade.price.is_some())
         .key_by(|trade| trade.symbol.to_owned())
         .window(tumbling(1.minutes()))
@@ -60,5 +63,18 @@ fn of_one_slow_split() {
 #[test]
 fn of_two_slow_splits() {
     let job = |job: &mut Job<ExactlyOnce>, input: &Path, output: &Path| minutes(job.source(trickle(input, 2)), output);
+    golden("tumbling", job).input(path("trades.csv")).tolerance("average", 1e-12).check();
+}
+
+/// The slow one has half of the trades, and the one that is read at once the others.
+#[test]
+fn of_two_sources_that_are_aligned() {
+    let job = |job: &mut Job<ExactlyOnce>, input: &Path, output: &Path| {
+        let strategy = || out_of_order(30.seconds()).aligned("trades", 2.minutes()).updated_every(5.milliseconds());
+        let even = |shares: u32| shares.is_multiple_of(2);
+        let slow = job.source(trickle(input, 2)).event_time(strategy()).filter(move |trade| even(trade.shares));
+        let fast = job.source(trades(input)).event_time(strategy()).filter(move |trade| !even(trade.shares));
+        minutes_of(slow.union(fast), output);
+    };
     golden("tumbling", job).input(path("trades.csv")).tolerance("average", 1e-12).check();
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use millstream::prelude::*;
+use millstream::{env::Env, prelude::*};
 
 use crate::{
     script::{Script, Step},
@@ -230,5 +230,69 @@ fn time_that_is_given_again_is_of_its_own_kind() {
                 .sink(results.sink());
         });
         assert_eq!(sorted(results.take()), [(0, 50_i128), (5_000, 50)], "seed {seed}");
+    }
+}
+
+#[test]
+fn ingestion_time_is_that_of_the_clock_and_windows_fire_though_nothing_comes() {
+    for (seed, parallelism) in seeds().flat_map(|seed| [1, 2, 3].map(|parallelism| (seed, parallelism))) {
+        for hops in [false, true] {
+            let results = collect();
+            let job = Simulated::start(seed, parallel(parallelism), |job| {
+                // Three in the first second, two in the third, then nothing. Their own times are long past.
+                let steps = vec![pause(100), at(5), at(9), at(1), pause(2_500), at(7), at(3), Step::Never];
+                let events = job.source(Script::steps(vec![steps]).unbounded());
+                let events =
+                    if hops { events.rebalance().ingestion_time().sealed() } else { events.ingestion_time().sealed() };
+                windows(events, &results);
+            });
+            let (began, wall) = (job.sim.wall(), |at: i64| at / 1000 * 1000);
+            job.sim.block_on(job.sim.sleep(Duration::from_secs(6)));
+            let first = began.millis() + 100;
+            assert_eq!(
+                sorted(results.take()),
+                [(wall(first), 3), (wall(first + 2_500), 2)],
+                "seed {seed} x{parallelism}"
+            );
+            assert_eq!(job.counted("late_records"), 0, "seed {seed} x{parallelism}");
+            job.job.cancel();
+            assert!(job.wait().is_err());
+        }
+    }
+}
+
+#[test]
+fn ingestion_time_does_not_wait_for_splits() {
+    // A split that nobody reads yet holds event time back, but the time of its records is still to come.
+    for seed in seeds() {
+        let results = collect();
+        let job = Simulated::start(seed, parallel(1), |job| {
+            let scripts = vec![vec![pause(100), at(1), Step::Never], vec![at(2)]];
+            windows(job.source(Script::steps(scripts)).ingestion_time(), &results);
+        });
+        job.sim.block_on(job.sim.sleep(Duration::from_secs(5)));
+        assert_eq!(results.take().into_iter().map(|(_, count)| count).collect::<Vec<_>>(), [1], "seed {seed}");
+        job.job.cancel();
+        assert!(job.wait().is_err());
+    }
+}
+
+#[test]
+fn a_bounded_split_that_waits_holds_event_time_back_and_one_that_has_ended_does_not() {
+    for seed in seeds() {
+        for (second, fires) in [(vec![at(2_000), Step::Never], vec![(0, 1)]), (vec![Step::Never], vec![])] {
+            let results = collect();
+            let job = Simulated::start(seed, parallel(1), |job| {
+                // The first one ends at 10 ms of event time, which is all that holds the window open once the second one is read.
+                let steps = vec![vec![at(10), pause(2_000)], second.clone()];
+                windows(job.source(Script::steps(steps)).event_time(monotonous()), &results);
+            });
+            job.sim.block_on(job.sim.sleep(Duration::from_secs(1)));
+            assert_eq!(results.take(), [], "seed {seed}: the second split waits");
+            job.sim.block_on(job.sim.sleep(Duration::from_secs(4)));
+            assert_eq!(results.take(), fires, "seed {seed}");
+            job.job.cancel();
+            assert!(job.wait().is_err());
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The runtime through the facade: chains, time, windows, failures, memory and messages, mostly in simulated environments.
 #![allow(clippy::disallowed_methods, reason = "tests stand outside of the engine")]
 
+mod alignment;
 mod chains;
 mod checkpoints;
 mod errors;

@@ -20,7 +20,7 @@ fn waiting(reports: &[Report], max_drift: u64) -> Vec<bool> {
 fn who_is_ahead_by_more_than_the_drift_waits() {
     assert_eq!(waiting(&[at(0), at(100), at(101)], 100), [false, false, true]);
     assert_eq!(waiting(&[at(5)], 1), [false], "who is alone waits for nobody");
-    assert_eq!(waiting(&[], 1), []);
+    assert!(waiting(&[], 1).is_empty());
 }
 
 #[test]

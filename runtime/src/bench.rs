@@ -76,7 +76,7 @@ where
         let tail = SinkTail::open(&sink, &mut cx, index)?;
         // Boxed as a task has it, so that nothing is known here of what it calls.
         let mut head: Box<dyn Head> = Box::new(plan.chain(&mut cx, tail)?);
-        let now = TaskContext { wall: task.env.wall() };
+        let now = TaskContext { wall: task.env.wall(), barrier_waits: false };
         for buffer in buffers {
             let mut cursor = BatchCursor::new(buffer, 0);
             while head.poll(&now, &mut cursor)? != Progress::Consumed {

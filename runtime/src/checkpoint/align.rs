@@ -56,6 +56,11 @@ impl Alignment {
         }
     }
 
+    /// True if a barrier has arrived on some channels, but not on all.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.current.is_some()
+    }
+
     /// A channel has ended: it has no part in alignment any more.
     pub(crate) fn end(&mut self, channel: usize, now: Instant) -> Aligned {
         self.open[channel] = false;

@@ -158,6 +158,11 @@ impl<R: RowKey, V: Record> Snapshots<R, V> {
         Blank { groups: self.groups, tracked: self.store.is_some() }
     }
 
+    /// The key groups of its rows.
+    pub(crate) fn groups(&self) -> GroupRange {
+        self.groups
+    }
+
     /// Makes the next snapshot a full one.
     pub(crate) fn start_over(&mut self) {
         lock(&self.chain).broken = true;

@@ -44,6 +44,8 @@ pub(crate) struct Shared {
     /// True while the receiver waits for input: senders then flush at once.
     waiting: AtomicBool,
     receiver: AtomicWaker,
+    /// How many barriers are in the queues.
+    barriers: AtomicUsize,
     /// What each channel may have in flight, in bytes.
     credit_bytes: usize,
 }
@@ -76,6 +78,7 @@ impl Shared {
             channels: (0..channels).map(|_| Credit::default()).collect(),
             waiting: AtomicBool::new(false),
             receiver: AtomicWaker::new(),
+            barriers: AtomicUsize::new(0),
             credit_bytes,
         })
     }
@@ -107,7 +110,15 @@ impl Shared {
             state.ready.push_back(channel);
         }
         self.waiting.store(false, Ordering::SeqCst);
+        if matches!(event, Event::Barrier(_)) {
+            self.barriers.fetch_sub(1, Ordering::Relaxed);
+        }
         Some((channel, event))
+    }
+
+    /// True if a barrier is on its way to the receiver.
+    pub(crate) fn has_barrier(&self) -> bool {
+        self.barriers.load(Ordering::Relaxed) > 0
     }
 
     /// Lets the events of a channel wait. Their sender is held up once it has used up its credit.
@@ -170,6 +181,9 @@ impl Sender {
         }
         if let Event::Data(buffer) = &event {
             self.credit().in_flight_bytes.fetch_add(cost_bytes(buffer), Ordering::SeqCst);
+        }
+        if matches!(event, Event::Barrier(_)) {
+            self.shared.barriers.fetch_add(1, Ordering::Relaxed);
         }
         let queue = &mut state.queues[self.channel];
         queue.push_back(event);

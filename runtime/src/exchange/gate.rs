@@ -56,6 +56,11 @@ impl Gate {
         }
     }
 
+    /// True if a barrier has come, or is on its way, and has not been passed on yet.
+    pub(crate) fn barrier_waits(&self) -> bool {
+        self.shared.has_barrier() || self.alignment.is_under_way()
+    }
+
     fn settle(&mut self, aligned: Aligned) -> Option<(Barrier, Duration)> {
         let Aligned::Now { barrier, after } = aligned else { return None };
         self.shared.unblock();

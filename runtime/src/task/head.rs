@@ -22,6 +22,9 @@ pub enum Progress {
     Waiting,
     /// A bounded step is done and there is more to do: poll again after a look around.
     MoreWork,
+    /// A bounded step is done and there is more to do; but the batch has been read to its end, and what waits may come first. Only where
+    /// [`TaskContext::barrier_waits`].
+    Interrupted,
     /// A source has come to its end.
     Finished,
 }
@@ -40,7 +43,8 @@ pub enum Background {
 /// The head of a chain: state, timers, windows, sources and asynchronous operators are heads.
 ///
 /// The task calls [`Head::poll`] after every signal, with an empty cursor, until it answers `Consumed`; until then it gives the head no other batch
-/// and no other signal but ticks. So a head that has work pending (a large firing) may put it off in bounded steps.
+/// and no other signal but ticks. So a head that has work pending (a large firing) may put it off in bounded steps. While a barrier waits it may let what comes
+/// in between by answering `Interrupted`: then its state says at any barrier how far it has come.
 pub trait Head: Stage {
     /// Takes records from where the cursor stands, and does what is pending.
     ///
@@ -82,12 +86,33 @@ pub trait Head: Stage {
 pub struct TaskContext {
     /// Processing time, as of the beginning of this step.
     pub wall: Timestamp,
+    /// A barrier waits for what is pending, or for records before it.
+    pub barrier_waits: bool,
 }
 
 /// A batch of records, and how far it has been read.
 pub struct BatchCursor<'b> {
     batch: Option<&'b Buffer>,
     position: usize,
+}
+
+impl TaskContext {
+    /// What a head that is firing answers to `poll`: if what it has pending may be interrupted and has to be, it takes the batch meanwhile.
+    pub(crate) fn interrupt(
+        &self,
+        firing: Option<Progress>,
+        may_be: bool,
+        take: impl FnOnce() -> Result<Progress, Failure>,
+    ) -> Result<Progress, Failure> {
+        match firing {
+            None => take(),
+            Some(Progress::MoreWork) if self.barrier_waits && may_be => match take()? {
+                Progress::Consumed => Ok(Progress::Interrupted),
+                progress => Ok(progress),
+            },
+            Some(progress) => Ok(progress),
+        }
+    }
 }
 
 impl<'b> BatchCursor<'b> {

@@ -130,6 +130,16 @@ impl Subtask {
             }
             match progress {
                 Progress::NeedsOutput | Progress::MoreWork => {}
+                Progress::Interrupted => {
+                    if let Some(read) = held.take() {
+                        gate_of(&self.gate).release(read.channel, &read.buffer);
+                    }
+                    if !self.head.is_full()
+                        && let Some((channel, event)) = gate_of(&self.gate).try_next()
+                    {
+                        ended = self.take(channel, event, &mut held);
+                    }
+                }
                 Progress::Finished => {
                     let Some(checkpoints) = &self.checkpoints else { break };
                     if source == SourceState::Reading {
@@ -215,7 +225,8 @@ impl Subtask {
 
     /// One step of the head.
     fn step(&mut self, held: Option<&mut Held>) -> Result<Progress, Failure> {
-        let cx = TaskContext { wall: self.env.wall() };
+        let barrier_waits = self.gate.as_ref().is_some_and(Gate::barrier_waits);
+        let cx = TaskContext { wall: self.env.wall(), barrier_waits };
         self.clock.set(cx.wall);
         match held {
             Some(held) => {

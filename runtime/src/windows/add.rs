@@ -30,8 +30,10 @@ where
     A: Aggregate<T>,
     N: Push<(K::Key, Window, A::Out)>,
 {
-    /// Adds records `from..to` to their slices: first all hashes, with their rows asked for, then the rows.
+    /// Adds records `from..to` to their slices: first all hashes, with their rows asked for, then the rows. Says which record is next: one that belongs to
+    /// windows behind the watermark waits until none is firing.
     pub(super) fn add(&mut self, cx: &TaskContext, records: &Records<'_, T>, from: usize, to: usize) -> usize {
+        let is_firing = self.is_firing();
         let Self { key, windows, aggregate, kept, hashes, info, late, late_records, next, .. } = self;
         let guard = Guard::new(info);
         for (i, hash) in (from..to).zip(hashes.iter_mut()) {
@@ -46,6 +48,10 @@ where
             let time = if W::CLOCK == Clock::Processing { cx.wall } else { at };
             let slice = match kept.slices.find(windows, time) {
                 Ok(slice) => slice,
+                Err(window) if is_firing && window.start <= kept.closed.at => {
+                    guard.done();
+                    return i;
+                }
                 Err(window) => match kept.open(windows, window, time) {
                     Place::Open => kept.slices.get(window).expect("it has just been opened"),
                     Place::None => continue,
@@ -58,6 +64,10 @@ where
                     }
                 },
             };
+            if slice.first_max <= kept.closed.at && is_firing {
+                guard.done();
+                return i;
+            }
             if slice.first_max > kept.closed.at {
                 key.with(record, |key| {
                     aggregate.add(slice.table.entry(*hash, key, || aggregate.create()), record, at);

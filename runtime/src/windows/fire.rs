@@ -1,10 +1,13 @@
 //! How windows fire: in bounded steps, earliest end first, and at a cost in proportion to what they put out.
 //!
-//! Windows that lie apart and are gone once they have fired give their slice away row by row. All others are read:
+//! Results are read
 //!
-//! - one that is a slice, from the slice;
-//! - one of several slices, from the table that runs along with the windows, if what leaves can be taken away again;
+//! - from the slice, where a window is one;
+//! - from the table that runs along with the windows, where it is several and what leaves can be taken away again;
 //! - otherwise from the nodes of a tree of slices.
+//!
+//! A barrier may come in between: then the state says for which keys a window has fired (`progress.rs`). So it waits until the results of a shard have been put out; only those of a
+//! tree, which are in no such order, are not interrupted.
 
 use std::ops::{ControlFlow, Range};
 
@@ -14,12 +17,13 @@ use millstream_core::{
     record::Record,
     time::{Timestamp, Window},
 };
-use millstream_state::table::Cursor;
+use millstream_state::{groups::GroupRange, table::Cursor};
 
 use super::{
     assigner::{Assigner, Layout},
     head::WindowHead,
     kept::{Kept, behind},
+    progress::{Fired, Progress as FiredBy},
     tree::{Node, cover},
 };
 use crate::{
@@ -41,11 +45,16 @@ pub(super) struct Due {
     last_start: Timestamp,
     /// The one that is firing.
     firing: Option<Firing>,
+    /// What had been put out before the checkpoint that the job goes on from.
+    before: Fired,
 }
 
 impl Due {
-    pub(super) fn new(closed: Timestamp) -> Self {
-        Self { until: closed, fired: behind(closed, 0), last_start: Timestamp::MIN, firing: None }
+    /// Windows whose last moment is at or before `closed` have fired, or are to; `progress` is what the subtasks of the checkpoint said of that.
+    pub(super) fn new(closed: Timestamp, progress: Vec<FiredBy>, groups: GroupRange) -> Self {
+        let all = behind(closed, 0);
+        let before = Fired::new(progress, all, groups);
+        Self { until: closed, fired: before.for_all(all), last_start: Timestamp::MIN, firing: None, before }
     }
 
     /// All windows that end at or before this have fired.
@@ -95,18 +104,42 @@ where
     /// True if several slices are brought together by a table that runs along.
     const RUNS: bool = W::Layout::GROWS || (W::Layout::OVERLAPS && A::SUBTRACTS);
 
-    /// True if slices stay when a window has fired: others want them, too, or late records may come.
-    pub(super) fn stays(&self) -> bool {
-        W::Layout::OVERLAPS || self.kept.closed.lateness_ms > 0
-    }
-
     /// Lets all windows fire whose last moment is at or before `until`, in the steps that follow.
     pub(super) fn fire_until(&mut self, until: Timestamp) {
-        if self.stays() {
-            self.due.until = self.due.until.max(until);
-        } else {
-            self.kept.fire_until(until);
+        self.due.until = self.due.until.max(until);
+    }
+
+    /// True if a window is firing, so that its slices must stay as they are.
+    pub(super) fn is_firing(&self) -> bool {
+        self.due.firing.is_some()
+    }
+
+    /// True if it can be said of a firing window how far it has come.
+    pub(super) fn may_be_interrupted(&self) -> bool {
+        match &self.due.firing {
+            Some(Firing { phase: Phase::Emit(results), cursor, .. }) => {
+                !matches!(results, Results::Tree(..)) && cursor.is_between_shards()
+            }
+            _ => true,
         }
+    }
+
+    /// How far windows have fired, as a checkpoint has it.
+    pub(super) fn progress(&self) -> FiredBy {
+        let Due { fired, firing, .. } = &self.due;
+        let groups = self.kept.snapshots.groups();
+        let (end, below) = match firing {
+            Some(Firing { window, phase: Phase::Emit(results), cursor }) => {
+                let below = match results {
+                    Results::Slice(at) => self.kept.slices.as_slice()[*at].table.shown_below(cursor),
+                    Results::Running => self.kept.running.shown_below(cursor),
+                    Results::Tree(..) => 0,
+                };
+                (window.end, below)
+            }
+            _ => (*fired, 0),
+        };
+        (groups.start, groups.end, *fired, end, below)
     }
 
     /// Takes a step of what is due; once nothing is, passes the watermark on.
@@ -114,9 +147,6 @@ where
         loop {
             if let Some(progress) = self.close() {
                 return Ok(Some(progress));
-            }
-            if !self.stays() {
-                break;
             }
             match self.due.firing.take() {
                 Some(firing) => {
@@ -134,25 +164,16 @@ where
         Ok(None)
     }
 
-    /// Gives the rows of closed slices away: as results, or to nobody.
+    /// Drops rows that are not wanted any more.
     fn close(&mut self) -> Option<Progress> {
-        if !self.kept.running.drop_gone(FIRE_RECORDS_LIMIT) {
+        let mut left = FIRE_RECORDS_LIMIT;
+        if !self.kept.running.drop_gone(left) {
             return Some(Progress::MoreWork);
         }
-        let mut given = 0;
         while let Some(closing) = self.kept.closing.front_mut() {
-            for (key, accumulator) in closing.rows.by_ref() {
-                if let (true, Some(window)) = (closing.fires, closing.slice) {
-                    let guard = Guard::new(&self.info);
-                    let out = self.aggregate.finish(&accumulator);
-                    guard.done();
-                    self.next.push((key.view(), window, out.view()), window.max_timestamp());
-                    if self.next.is_full() {
-                        return Some(Progress::NeedsOutput);
-                    }
-                }
-                given += 1;
-                if given == FIRE_RECORDS_LIMIT {
+            while closing.rows.next().is_some() {
+                left -= 1;
+                if left == 0 {
                     return Some(Progress::MoreWork);
                 }
             }
@@ -169,7 +190,7 @@ where
         let mut nexts = kept.slices.as_slice().iter().filter_map(|slice| windows.window_after(slice.window, due.fired));
         let Some(window) = nexts.next().filter(|window| window.max_timestamp() <= due.until) else {
             due.fired = due.fired.max(behind(due.until, 0));
-            kept.close_behind(windows, behind(due.until, kept.closed.lateness_ms));
+            kept.close_behind(windows, due.fired, due.until);
             return Ok(!kept.closing.is_empty());
         };
         if window.end <= due.fired || window.start < due.last_start {
@@ -213,26 +234,28 @@ where
             }
             Phase::Leave(range) => {
                 if running.leave(aggregate, slices, range, &mut firing.cursor, FIRE_RECORDS_LIMIT) {
-                    due.fired = firing.window.end;
                     guard.done();
+                    kept.close_behind(windows, due.fired, due.until);
                     return ControlFlow::Continue(());
                 }
                 None
             }
             Phase::Emit(results) => {
-                let emitted = emit(kept, aggregate, firing.window, results, &mut firing.cursor, &mut self.next);
+                let before = due.before.knows(firing.window).then_some(&due.before);
+                let emitted = emit(kept, aggregate, firing.window, before, results, &mut firing.cursor, &mut self.next);
                 match emitted {
                     ControlFlow::Break(full) => {
                         progress = full;
                         None
                     }
                     ControlFlow::Continue(()) => {
+                        due.fired = firing.window.end;
                         let is_over = |slice: Window| windows.window_after(slice, firing.window.end).is_none();
                         match Self::RUNS.then(|| kept.leaving::<T, A>(is_over)).flatten() {
                             Some(leaving) => Some(Phase::Leave(leaving)),
                             None => {
-                                due.fired = firing.window.end;
                                 guard.done();
+                                kept.close_behind(windows, due.fired, due.until);
                                 return ControlFlow::Continue(());
                             }
                         }
@@ -254,6 +277,7 @@ fn emit<T: Record, K: Key, A: Aggregate<T>, N: Push<(K, Window, A::Out)>>(
     kept: &Kept<K, A::Acc>,
     aggregate: &A,
     window: Window,
+    before: Option<&Fired>,
     results: &mut Results,
     cursor: &mut Cursor,
     next: &mut N,
@@ -262,10 +286,12 @@ fn emit<T: Record, K: Key, A: Aggregate<T>, N: Push<(K, Window, A::Out)>>(
     let mut left = FIRE_RECORDS_LIMIT;
     let mut is_full = false;
     let mut push = |key: &K, row: &A::Acc| {
-        let out = aggregate.finish(row);
-        next.push((key.view(), window, out.view()), window.max_timestamp());
         left -= 1;
-        is_full = next.is_full();
+        if before.is_none_or(|before| !before.had(window, K::hash(key.view()))) {
+            let out = aggregate.finish(row);
+            next.push((key.view(), window, out.view()), window.max_timestamp());
+            is_full = next.is_full();
+        }
         is_full || left == 0
     };
     let more = match results {

@@ -41,6 +41,9 @@ const WINDOWS_STATE: &str = "windows";
 /// The state that says how far event time has come.
 const WATERMARK_STATE: &str = "watermark";
 
+/// The state that says how far windows have fired.
+const PROGRESS_STATE: &str = "progress";
+
 /// How many keys are hashed and prefetched before their entries are touched.
 pub(super) const PREFETCH_RECORDS: usize = 64;
 
@@ -76,12 +79,14 @@ where
         // All subtasks had the same at the barrier, unless one had it from another exchange.
         let watermark = state.restored().all::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
         let closed = Closed { at: watermark.unwrap_or(Timestamp::MIN), lateness_ms: self.lateness_ms };
+        let snapshots = cx.snapshots(WINDOWS_STATE, &state);
+        let progress = state.restored().all(PROGRESS_STATE)?;
         Ok(WindowHead {
             key: self.key.clone(),
             windows: self.windows.clone(),
             aggregate: self.aggregate.clone(),
-            kept: Kept::new(cx.snapshots(WINDOWS_STATE, &state), state.is_checkpointed(), closed),
-            due: Due::new(closed.at),
+            due: Due::new(closed.at, progress, snapshots.groups()),
+            kept: Kept::new(snapshots, state.is_checkpointed(), closed),
             state,
             forward: None,
             hashes: [0; PREFETCH_RECORDS],
@@ -124,27 +129,9 @@ where
         if W::CLOCK == Clock::Processing {
             self.fire_until(Timestamp::from_millis(cx.wall.millis().saturating_sub(1)));
         }
-        if let Some(progress) = self.fire()? {
-            return Ok(progress);
-        }
-        match input.port() {
-            Some(PARTIALS_PORT) => self.merge(input),
-            Some(_) => {
-                let records = input.records::<T>().expect("a cursor with a port has records");
-                let end = records.len();
-                let mut at = input.position();
-                while at < end {
-                    at = self.add(cx, &records, at, (at + PREFETCH_RECORDS).min(end));
-                    input.advance_to(at);
-                    // What is late is put out at once.
-                    if self.is_full() {
-                        return Ok(Progress::NeedsOutput);
-                    }
-                }
-            }
-            None => {}
-        }
-        Ok(Progress::Consumed)
+        let firing = self.fire()?;
+        let may_be_interrupted = self.may_be_interrupted();
+        cx.interrupt(firing, may_be_interrupted, || Ok(self.take(cx, input)))
     }
 
     fn background(&mut self) -> Background {
@@ -176,11 +163,37 @@ where
     A: Aggregate<T>,
     N: Push<(K::Key, Window, A::Out)>,
 {
+    /// Takes a batch in.
+    fn take(&mut self, cx: &TaskContext, input: &mut BatchCursor<'_>) -> Progress {
+        match input.port() {
+            Some(PARTIALS_PORT) => self.merge(input),
+            Some(_) => {
+                let records = input.records::<T>().expect("a cursor with a port has records");
+                let (mut at, end) = (input.position(), records.len());
+                while at < end {
+                    let to = (at + PREFETCH_RECORDS).min(end);
+                    at = self.add(cx, &records, at, to);
+                    input.advance_to(at);
+                    // What is late is put out at once.
+                    if self.is_full() {
+                        return Progress::NeedsOutput;
+                    }
+                    if at < to {
+                        return Progress::MoreWork;
+                    }
+                }
+            }
+            None => {}
+        }
+        Progress::Consumed
+    }
+
     /// Takes part in a checkpoint.
     fn snapshot(&mut self) -> Result<OperatorReport, Failure> {
         let watermark = self.state.encode(WATERMARK_STATE, Spread::Union, &[self.kept.closed.at])?;
+        let progress = self.state.encode(PROGRESS_STATE, Spread::Union, &[self.progress()])?;
         let upload = self.kept.freeze()?;
-        Ok(OperatorReport { values: vec![watermark], uploads: vec![upload] })
+        Ok(OperatorReport { values: vec![watermark, progress], uploads: vec![upload] })
     }
 
     pub(super) fn pass_on(&mut self, signal: Signal) {

@@ -60,13 +60,11 @@ pub(super) enum Place {
     None,
 }
 
-/// A table that is given away row by row: so none is too much for a step.
+/// A table that is dropped row by row: so none is too much for a step.
 pub(super) struct Closing<K: Key, V: Record> {
     /// The slice it is of; a node of the tree is of none.
     pub(super) slice: Option<Window>,
     pub(super) rows: Drain<ByKey<K>, V>,
-    /// Its rows are results. Otherwise they are only dropped.
-    pub(super) fires: bool,
 }
 
 /// The state of a window operator. All of it can be made from the slices, which is what snapshots have.
@@ -113,20 +111,10 @@ impl<K: Key, V: Record> Kept<K, V> {
         }
     }
 
-    /// Closes the slices whose last moment is at or before `at`, each of which is a window: their rows are results.
-    pub(super) fn fire_until(&mut self, at: Timestamp) {
-        let Self { slices, closing, dropped, tracked, .. } = self;
-        for slice in slices.close_until(at) {
-            if *tracked {
-                dropped.push(Namespace(Some(slice.window)));
-            }
-            closing.push_back(Closing { slice: Some(slice.window), rows: slice.table.drain(), fires: true });
-        }
-        self.bound_dropped();
-    }
-
-    /// Closes the first slices, as many as are in no window that ends after `after` and part of nothing else.
-    pub(super) fn close_behind<W: Assigner>(&mut self, windows: &W, after: Timestamp) {
+    /// Closes the first slices, as many as are part of nothing else and in no window that ends behind `fired`, or that late records may still change when all
+    /// windows until then have fired.
+    pub(super) fn close_behind<W: Assigner>(&mut self, windows: &W, fired: Timestamp, until: Timestamp) {
+        let after = fired.min(behind(until, self.closed.lateness_ms));
         let Self { slices, closing, dropped, tracked, tree, .. } = self;
         let is_over =
             |slice: &super::slices::Slice<_>| !slice.entered && windows.window_after(slice.window, after).is_none();
@@ -138,13 +126,9 @@ impl<K: Key, V: Record> Kept<K, V> {
             if *tracked {
                 dropped.push(Namespace(Some(slice.window)));
             }
-            closing.push_back(Closing { slice: Some(slice.window), rows: slice.table.drain(), fires: false });
+            closing.push_back(Closing { slice: Some(slice.window), rows: slice.table.drain() });
         }
         closing.extend(tree.forget_before(slices.first_number()).map(self::dropped));
-        self.bound_dropped();
-    }
-
-    fn bound_dropped(&mut self) {
         if self.dropped.len() > DROPPED_LIMIT {
             self.dropped.clear();
             self.snapshots.start_over();
@@ -250,5 +234,5 @@ impl<K: Key, V: Record> Kept<K, V> {
 
 /// A node of the tree that is not needed any more.
 fn dropped<K: Key, V: Record>(node: Accumulators<K, V>) -> Closing<K, V> {
-    Closing { slice: None, rows: node.drain(), fires: false }
+    Closing { slice: None, rows: node.drain() }
 }

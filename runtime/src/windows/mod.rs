@@ -7,6 +7,7 @@ mod fire;
 pub(crate) mod head;
 mod kept;
 pub(crate) mod preaggregate;
+mod progress;
 mod running;
 pub(crate) mod session;
 pub(crate) mod slices;

@@ -123,6 +123,11 @@ impl<K: Key, V: Record> Running<K, V> {
         self.rows.scan(cursor, |key, (_, accumulator)| visit(key, accumulator))
     }
 
+    /// The hash below which those of all rows are that a scan has shown.
+    pub(super) fn shown_below(&self, cursor: &Cursor) -> u64 {
+        self.rows.shown_below(cursor)
+    }
+
     /// What it takes in memory, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
         self.rows.size_bytes()

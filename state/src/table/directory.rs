@@ -64,6 +64,11 @@ impl Directory {
         self.range.last(slot >> (self.depth - depth), depth)
     }
 
+    /// The greatest hash of a slot.
+    pub(super) fn last_of_slot(&self, slot: usize) -> u64 {
+        self.range.last(slot, self.depth)
+    }
+
     /// Takes in the first shard.
     pub(super) fn begin(&mut self) {
         self.slots = vec![0];

@@ -14,6 +14,13 @@ pub struct Cursor {
     bucket: usize,
 }
 
+impl Cursor {
+    /// True if it stands between two shards: then it is a hash that tells the rows that were shown from the others.
+    pub fn is_between_shards(&self) -> bool {
+        self.bucket == 0
+    }
+}
+
 impl<R: RowKey, V: Record> Table<R, V> {
     /// Shows rows from where the cursor stands, until `visit` has said true, in the order of shards and within one in that of the buckets. False at the end.
     pub fn scan(&self, cursor: &mut Cursor, mut visit: impl FnMut(&R::Key, &V) -> bool) -> bool {
@@ -32,5 +39,11 @@ impl<R: RowKey, V: Record> Table<R, V> {
             *cursor = Cursor { slot: cursor.slot + self.directory.slots_of(shard.depth), bucket: 0 };
         }
         false
+    }
+
+    /// The hash below which those of all rows are that were shown, where the cursor stands [between two shards](Cursor::is_between_shards).
+    pub fn shown_below(&self, cursor: &Cursor) -> u64 {
+        let before = cursor.slot.min(self.directory.slots());
+        if before == 0 { 0 } else { self.directory.last_of_slot(before - 1).saturating_add(1) }
     }
 }

@@ -45,6 +45,9 @@ const SESSIONS_STATE: &str = "sessions";
 /// The state that says how far event time has come.
 const WATERMARK_STATE: &str = "watermark";
 
+/// The state that says how far sessions have fired, where a barrier came while they did.
+const FIRED_STATE: &str = "fired";
+
 /// How many keys are hashed and prefetched before their rows are touched.
 const PREFETCH_RECORDS: usize = 64;
 /// How many keys are looked at before the task looks around.
@@ -75,6 +78,7 @@ impl<T: Record, K: KeyFn<T>, G: Gap<T>, C: ClockMarker, A: Aggregate<T>> Plan fo
         let state = cx.state(&info);
         let watermark = state.restored().all::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
         let closed = watermark.unwrap_or(Timestamp::MIN);
+        let fired = state.restored().all::<Timestamp>(FIRED_STATE)?.into_iter().min();
         let snapshots = cx.snapshots(SESSIONS_STATE, &state);
         Ok(SessionHead {
             key: self.key.clone(),
@@ -85,7 +89,7 @@ impl<T: Record, K: KeyFn<T>, G: Gap<T>, C: ClockMarker, A: Aggregate<T>> Plan fo
             queue: Queue::default(),
             times: Times { closed, lateness_ms: self.lateness_ms },
             until: closed,
-            fired: closed,
+            fired: fired.unwrap_or(closed),
             forward: None,
             state,
             hashes: [0; PREFETCH_RECORDS],
@@ -154,20 +158,8 @@ where
         if C::CLOCK == Clock::Processing {
             self.until = self.until.max(Timestamp::from_millis(cx.wall.millis().saturating_sub(1)));
         }
-        if let Some(progress) = self.fire() {
-            return Ok(progress);
-        }
-        let Some(records) = input.records::<T>() else { return Ok(Progress::Consumed) };
-        let (mut at, end) = (records.position(), records.len());
-        while at < end {
-            at = self.add(cx, &records, at, (at + PREFETCH_RECORDS).min(end));
-            input.advance_to(at);
-            // What is late is put out at once.
-            if self.is_full() {
-                return Ok(Progress::NeedsOutput);
-            }
-        }
-        Ok(Progress::Consumed)
+        let firing = self.fire();
+        cx.interrupt(firing, true, || Ok(self.take(cx, input)))
     }
 
     fn background(&mut self) -> Background {
@@ -204,6 +196,21 @@ where
     A: Aggregate<T>,
     N: Push<(K::Key, Window, A::Out)>,
 {
+    /// Adds the records of a batch.
+    fn take(&mut self, cx: &TaskContext, input: &mut BatchCursor<'_>) -> Progress {
+        let Some(records) = input.records::<T>() else { return Progress::Consumed };
+        let (mut at, end) = (records.position(), records.len());
+        while at < end {
+            at = self.add(cx, &records, at, (at + PREFETCH_RECORDS).min(end));
+            input.advance_to(at);
+            // What is late is put out at once.
+            if self.is_full() {
+                return Progress::NeedsOutput;
+            }
+        }
+        Progress::Consumed
+    }
+
     /// Adds records `from..to` to their sessions: first all hashes, with their rows asked for, then the rows.
     fn add(&mut self, cx: &TaskContext, records: &Records<'_, T>, from: usize, to: usize) -> usize {
         let Self { key, sessions, aggregate, rows, queue, hashes, times, late, late_records, info, next, .. } = self;
@@ -304,8 +311,9 @@ where
     /// Takes part in a checkpoint.
     fn snapshot(&mut self) -> Result<OperatorReport, Failure> {
         let watermark = self.state.encode(WATERMARK_STATE, Spread::Union, &[self.times.closed])?;
+        let fired = self.state.encode(FIRED_STATE, Spread::Union, &[self.fired])?;
         let upload = self.snapshots.freeze(&mut self.rows)?;
-        Ok(OperatorReport { values: vec![watermark], uploads: vec![upload] })
+        Ok(OperatorReport { values: vec![watermark, fired], uploads: vec![upload] })
     }
 
     fn pass_on(&mut self, signal: Signal) {

@@ -22,7 +22,7 @@ fn key_of(index: u64) -> u64 {
     if index < KEYS { index } else { index % BUSY_KEYS }
 }
 
-fn settings(dir: &Path, parallelism: usize, interval: Duration) -> Settings {
+pub(crate) fn settings(dir: &Path, parallelism: usize, interval: Duration) -> Settings {
     let mut settings = Settings { parallelism, ..Settings::default() };
     settings.checkpoints.dir = Some(dir.to_owned());
     settings.checkpoints.interval = interval;
@@ -42,7 +42,11 @@ fn counts(settings: Settings, results: &collect::Collect<(u64, u64)>) -> millstr
 }
 
 /// Runs a simulation in which a job is started.
-fn simulate<R>(seed: u64, graph: millstream::graph::JobGraph, watch: impl AsyncFnOnce(&SimEnv, &JobHandle) -> R) -> R {
+pub(crate) fn simulate<R>(
+    seed: u64,
+    graph: millstream::graph::JobGraph,
+    watch: impl AsyncFnOnce(&SimEnv, &JobHandle) -> R,
+) -> R {
     let sim = SimEnv::new(seed);
     let env: Arc<dyn Env> = sim.clone();
     let job = local::start(graph, env);

@@ -56,9 +56,9 @@ impl Alignment {
         }
     }
 
-    /// True if a barrier has arrived on some channels, but not on all.
-    pub(crate) fn is_under_way(&self) -> bool {
-        self.current.is_some()
+    /// The barrier that has arrived on some channels, but not on all.
+    pub(crate) fn under_way(&self) -> Option<Barrier> {
+        self.current.as_ref().map(|current| current.barrier)
     }
 
     /// A channel has ended: it has no part in alignment any more.

@@ -21,3 +21,10 @@ pub struct Barrier {
     /// What it is made for.
     pub kind: CheckpointKind,
 }
+
+impl Barrier {
+    /// True if it may pass while windows fire, as what is put out later counts, too.
+    pub(crate) fn may_interrupt(self) -> bool {
+        self.kind != CheckpointKind::Final
+    }
+}

@@ -37,6 +37,12 @@ pub(crate) enum Event {
     End,
 }
 
+impl Event {
+    fn may_interrupt(&self) -> bool {
+        matches!(self, Self::Barrier(barrier) if barrier.may_interrupt())
+    }
+}
+
 /// What the senders and the receiver of one gate share.
 pub(crate) struct Shared {
     state: Mutex<State>,
@@ -44,7 +50,7 @@ pub(crate) struct Shared {
     /// True while the receiver waits for input: senders then flush at once.
     waiting: AtomicBool,
     receiver: AtomicWaker,
-    /// How many barriers are in the queues.
+    /// How many barriers are in the queues that may pass while something is pending.
     barriers: AtomicUsize,
     /// What each channel may have in flight, in bytes.
     credit_bytes: usize,
@@ -110,13 +116,13 @@ impl Shared {
             state.ready.push_back(channel);
         }
         self.waiting.store(false, Ordering::SeqCst);
-        if matches!(event, Event::Barrier(_)) {
+        if event.may_interrupt() {
             self.barriers.fetch_sub(1, Ordering::Relaxed);
         }
         Some((channel, event))
     }
 
-    /// True if a barrier is on its way to the receiver.
+    /// True if a barrier is on its way to the receiver that may pass while something is pending.
     pub(crate) fn has_barrier(&self) -> bool {
         self.barriers.load(Ordering::Relaxed) > 0
     }
@@ -182,7 +188,7 @@ impl Sender {
         if let Event::Data(buffer) = &event {
             self.credit().in_flight_bytes.fetch_add(cost_bytes(buffer), Ordering::SeqCst);
         }
-        if matches!(event, Event::Barrier(_)) {
+        if event.may_interrupt() {
             self.shared.barriers.fetch_add(1, Ordering::Relaxed);
         }
         let queue = &mut state.queues[self.channel];

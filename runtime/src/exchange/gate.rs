@@ -56,9 +56,9 @@ impl Gate {
         }
     }
 
-    /// True if a barrier has come, or is on its way, and has not been passed on yet.
+    /// True if a barrier has come, or is on its way, that may pass while something is pending. The last one may not: what comes behind it is not committed.
     pub(crate) fn barrier_waits(&self) -> bool {
-        self.shared.has_barrier() || self.alignment.is_under_way()
+        self.shared.has_barrier() || self.alignment.under_way().is_some_and(Barrier::may_interrupt)
     }
 
     fn settle(&mut self, aligned: Aligned) -> Option<(Barrier, Duration)> {

@@ -5,6 +5,9 @@
 )]
 
 pub mod bid;
+pub mod compare;
+pub mod keyed_count;
+pub mod nexmark;
 mod ratio;
 mod run;
 mod tally;

@@ -16,6 +16,8 @@ use millstream::{
     sink::{Committer, Prepare, Prepared, Sink, SinkContext, SinkWriter},
 };
 
+use crate::nexmark::Answer;
+
 /// The counts of all subtasks together. Clones are the same tally.
 #[derive(Debug, Clone, Default)]
 pub struct Tally(Arc<Counts>);
@@ -42,6 +44,12 @@ impl Tally {
     pub fn take(&self) -> (u64, u64) {
         self.0.checkpoint.store(0, Relaxed);
         (self.0.records.swap(0, Relaxed), self.0.sum.swap(0, Relaxed))
+    }
+
+    /// As [`Tally::take`].
+    pub fn answer(&self) -> Answer {
+        let (records, sum) = self.take();
+        Answer { records, sum }
     }
 }
 

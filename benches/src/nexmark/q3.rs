@@ -1,0 +1,50 @@
+//! Query 3: who sells things of category 10 and lives in Oregon, Idaho or California. A join for ever, so both sides stay.
+
+use millstream_nexmark::{Auction, Event, Person};
+
+use super::{Answer, Table, steps};
+
+/// The loop.
+pub fn hand(events: &[Event], every: usize) -> Answer {
+    let mut answer = Answer::default();
+    let (mut sellers, mut auctions) = (Table::<u64, &Person>::default(), Table::<u64, Vec<u64>>::default());
+    for (events, _) in steps(events, every) {
+        for event in events {
+            match event {
+                Event::Person(person) if lives_there(person) => {
+                    for auction in auctions.get(&person.id).into_iter().flatten() {
+                        answer.add(number(person, *auction));
+                    }
+                    sellers.insert(person.id, person);
+                }
+                Event::Auction(auction) if is_wanted(auction) => {
+                    if let Some(person) = sellers.get(&auction.seller) {
+                        answer.add(number(person, auction.id));
+                    }
+                    auctions.entry(auction.seller).or_default().push(auction.id);
+                }
+                _ => {}
+            }
+        }
+    }
+    answer
+}
+
+/// Whether somebody's sales are asked about.
+#[inline(always)]
+pub fn lives_there(person: &Person) -> bool {
+    matches!(&*person.state, "OR" | "ID" | "CA")
+}
+
+/// Whether an auction is asked about.
+#[inline(always)]
+pub fn is_wanted(auction: &Auction) -> bool {
+    auction.category == 10
+}
+
+/// The number of a result: name, city and state, and the auction's number.
+#[inline(always)]
+pub fn number(person: &Person, auction: u64) -> u64 {
+    let Person { name, city, state, .. } = person;
+    auction ^ (name.len() as u64) << 32 ^ (city.len() as u64) << 40 ^ (state.len() as u64) << 48
+}

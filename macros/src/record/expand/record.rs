@@ -38,7 +38,7 @@ pub(super) fn implementation(record: &Record) -> TokenStream {
             const SCHEMA: &'static #core::schema::Schema = &#schema;
             const PLAIN: bool = true #(&& #plain::PLAIN)*;
 
-            #[inline]
+            #[inline(always)] // a call writes an enum's whole view to memory, for the match behind it to read one field
             fn view(&self) -> Self::View<'_> {
                 match self { #(#view_arms,)* }
             }

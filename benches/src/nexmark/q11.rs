@@ -1,8 +1,13 @@
 //! Query 11: how many bids everyone makes in a session, which ends after ten seconds without one.
 
-use millstream_nexmark::Event;
+use millstream::prelude::*;
+use millstream_nexmark::{
+    Event,
+    queries::q11::{self, VisitView},
+};
 
-use super::{Answer, Table, steps};
+use super::{Answer, Input, Table, steps};
+use crate::{Tally, tally};
 
 /// How long a session goes on without a bid, in milliseconds.
 pub const GAP: i64 = 10_000;
@@ -58,4 +63,11 @@ impl Session {
 #[inline(always)]
 pub fn number(bidder: u64, bids: u64, start: i64, end: i64) -> u64 {
     bidder ^ bids << 32 ^ (start as u64).wrapping_mul(3) ^ (end as u64).wrapping_mul(5)
+}
+
+/// The job.
+pub fn job(job: &mut Job<ExactlyOnce>, input: &Input, total: &Tally) {
+    q11::answer(input.stream(job)).sink(tally(total, |visit: VisitView<'_>| {
+        number(visit.bidder, visit.bids, visit.start.millis(), visit.end.millis())
+    }));
 }

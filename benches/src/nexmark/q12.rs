@@ -1,8 +1,13 @@
 //! Query 12: how many bids everyone makes in each ten seconds. (By event time here, so that all systems have one answer.)
 
-use millstream_nexmark::Event;
+use millstream::prelude::*;
+use millstream_nexmark::{
+    Event,
+    queries::q12::{self, BusyView},
+};
 
-use super::{Answer, Table, open::Open, steps};
+use super::{Answer, Input, Table, open::Open, steps};
+use crate::{Tally, tally};
 
 /// How long a window is, in milliseconds.
 pub const SIZE: i64 = 10_000;
@@ -30,4 +35,10 @@ pub fn hand(events: &[Event], every: usize) -> Answer {
 #[inline(always)]
 pub fn number(bidder: u64, bids: u64, start: i64) -> u64 {
     bidder ^ bids << 32 ^ (start as u64).wrapping_mul(3)
+}
+
+/// The job.
+pub fn job(job: &mut Job<ExactlyOnce>, input: &Input, total: &Tally) {
+    q12::answer(input.stream(job))
+        .sink(tally(total, |busy: BusyView<'_>| number(busy.bidder, busy.bids, busy.start.millis())));
 }

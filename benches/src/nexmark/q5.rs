@@ -3,9 +3,14 @@
 use std::collections::VecDeque;
 
 use hashbrown::hash_map::Entry;
-use millstream_nexmark::Event;
+use millstream::prelude::*;
+use millstream_nexmark::{
+    Event,
+    queries::q5::{self, HotView},
+};
 
-use super::{Answer, Table, open::Open, steps};
+use super::{Answer, Input, Table, open::Open, steps};
+use crate::{Tally, tally};
 
 /// How long a window is, in milliseconds.
 pub const SIZE: i64 = 10_000;
@@ -91,4 +96,9 @@ impl Recent {
 #[inline(always)]
 pub fn number(auction: u64, bids: u64) -> u64 {
     auction.wrapping_mul(31) ^ bids
+}
+
+/// The job.
+pub fn job(job: &mut Job<ExactlyOnce>, input: &Input, total: &Tally) {
+    q5::answer(input.stream(job)).sink(tally(total, |hot: HotView<'_>| number(hot.auction, hot.bids)));
 }

@@ -1,9 +1,10 @@
 //! Query 7: the highest bid of each ten seconds, or all of them that are equally high.
 
 use millstream::prelude::*;
-use millstream_nexmark::{Bid, Event};
+use millstream_nexmark::{Bid, Event, queries::q7};
 
-use super::{Answer, number_of_bid, open::Open, steps};
+use super::{Answer, Input, number_of_bid, open::Open, steps};
+use crate::{Tally, tally};
 
 /// How long a window is, in milliseconds.
 pub const SIZE: i64 = 10_000;
@@ -41,4 +42,9 @@ impl<'e> Highest<'e> {
             self.0.push(bid);
         }
     }
+}
+
+/// The job.
+pub fn job(job: &mut Job<ExactlyOnce>, input: &Input, total: &Tally) {
+    q7::answer(input.stream(job)).sink(tally(total, number_of_bid));
 }

@@ -152,8 +152,8 @@ pub mod prelude {
         event_time::{WatermarkStrategyExt, monotonous, out_of_order, punctuated},
         operator::{KeyFn, OpenContext, Operator, Push},
         process::{
-            AggregatingState, Context, KeyedContext, ListState, MapState, OperatorState, Reducer, ReducingState, State,
-            StateOf, Timer, ValueState,
+            AggregatingState, Context, KeyedContext, ListState, MapState, OperatorState, Reducer, ReducingState,
+            SideOutput, State, StateOf, Timer, ValueState,
         },
         stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoTime, Stream},
         windows::{cumulate, global, session, session_with, sliding, tumbling},

@@ -228,7 +228,8 @@ pub fn derive_operator_state(input: TokenStream) -> TokenStream {
 ///
 /// With a `KeyedContext<'_, Key, Out>` the function stands behind `.key_by(..)` or `.key_with(..)`, and has state ([`State`](macro@State)) and timers for each key;
 /// with a `Context<'_, Out>` it takes any stream, and has state of each subtask's own ([`OperatorState`](macro@OperatorState)). The parameter for state may be
-/// left out.
+/// left out. Side outputs are named last, one or a tuple of several: `KeyedContext<'_, Key, Out, Alerts>`, `Context<'_, Out, (Alerts, Late)>`; then
+/// `cx.emit_to(Alerts, ..)` puts records out to them.
 ///
 /// | function | called |
 /// |---|---|

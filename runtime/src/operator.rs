@@ -15,6 +15,7 @@ use crate::{
     checkpoint::{Barrier, subtask::StateAccess},
     env::Instant,
     graph::StateInfo,
+    process::Sides,
 };
 
 /// Something to await; the one allocation of a wait, never made for a record.
@@ -166,6 +167,17 @@ pub trait Operator<T: Record>: Clone + Send + 'static {
     /// Where it is written.
     fn location(&self) -> Option<Location> {
         None
+    }
+
+    /// Its side outputs, if it has any: those that [`HasSides`](crate::process::HasSides) gives. They take part in what travels down the chain.
+    fn sides(&mut self) -> Option<&mut dyn Sides> {
+        None
+    }
+
+    /// True if one of its side outputs is full; asked for every record.
+    #[inline(always)]
+    fn sides_full(&self) -> bool {
+        false
     }
 
     /// What it keeps between records, as lists of values; nothing, unless it says otherwise.

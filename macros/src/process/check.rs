@@ -20,6 +20,9 @@ pub(crate) fn process(process: &Process, errors: &mut Errors) {
     if types::borrows(&context.out) {
         errors.on(&context.out, format!("what is put out is named by its record, {instead}"));
     }
+    for side in context.sides.iter().filter(|side| types::borrows(side)) {
+        errors.on(side, "a side output is named by its type, which borrows nothing");
+    }
     let state = process.state();
     for function in &process.functions {
         if let Some(other) = function.context.as_ref().filter(|other| *other != context) {

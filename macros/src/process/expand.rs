@@ -29,7 +29,7 @@ fn implementation(process: &Process, on_record: &Function, context: &Context) ->
     let (impl_generics, _, where_clause) = block.generics.split_for_impl();
     let record = types::record_of(view, paths);
     let name = types::last(ty).map(|segment| segment.ident.to_string()).unwrap_or_default();
-    let out = &context.out;
+    let (out, sides) = (&context.out, context.list(paths));
     let state = process.state().map_or_else(|| quote!(()), ToTokens::to_token_stream);
     let error = match &on_record.error {
         Some(error) => error.to_token_stream(),
@@ -46,13 +46,13 @@ fn implementation(process: &Process, on_record: &Function, context: &Context) ->
                 quote_spanned!(ty.span()=> #module::KeyedProcessFunction),
                 Some(quote!(type Key = #key;)),
                 quote!(#module::StateOf<'_, '_, #state, #key>),
-                quote!(#module::KeyedContext<'_, '_, #key, #out, __N>),
+                quote!(#module::KeyedContext<'_, '_, #key, #out, __N, #sides>),
             ),
             None => (
                 quote_spanned!(ty.span()=> #module::ProcessFunction),
                 None,
                 state.clone(),
-                quote!(#module::Context<'_, #out, __N>),
+                quote!(#module::Context<'_, #out, __N, #sides>),
             ),
         }
     };
@@ -141,6 +141,7 @@ fn implementation(process: &Process, on_record: &Function, context: &Context) ->
             #key
             type State = #state;
             type Out = #out;
+            type Sides = #sides;
             type Error = #error;
 
             #has_on_timer

@@ -1,6 +1,8 @@
 //! What `#[process]` knows about an impl block.
 
-use syn::{ItemImpl, Type};
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::{ItemImpl, Type, spanned::Spanned as _};
 
 use crate::paths::Paths;
 
@@ -92,6 +94,18 @@ pub(crate) struct Context {
     /// `None` without key.
     pub(crate) key: Option<Type>,
     pub(crate) out: Type,
+    /// Its side outputs.
+    pub(crate) sides: Vec<Type>,
+}
+
+impl Context {
+    /// The side outputs as the type of a list: `(Side<Alerts>, (Side<Late>, ()))`.
+    pub(crate) fn list(&self, paths: &Paths) -> TokenStream {
+        self.sides.iter().rev().fold(quote!(()), |rest, side| {
+            let module = paths.process_at(side.span());
+            quote_spanned!(side.span()=> (#module::Side<#side>, #rest))
+        })
+    }
 }
 
 impl Process {

@@ -88,7 +88,7 @@ fn function(kind: Kind, paths: &Paths, function: &mut ImplItemFn, errors: &mut E
     }
     let mut understood = true;
     let context = context.and_then(|cx| {
-        let (context, whole) = self::context(cx, errors);
+        let (context, whole) = self::context(cx, paths, errors);
         understood &= whole;
         context
     });
@@ -122,9 +122,9 @@ fn result(kind: Kind, output: &ReturnType, errors: &mut Errors) -> Option<Type> 
     }
 }
 
-/// Reads the type of a context, and completes it: `KeyedContext<'_, '_, Key, Out, __N>`, `Context<'_, Out, __N>`. False if something is wrong with it; what it says
+/// Reads the type of a context, and completes it: `KeyedContext<'_, '_, Key, Out, __N, Sides>`, `Context<'_, Out, __N, Sides>`. False if something is wrong with it; what it says
 /// of the records that are put out may be known all the same.
-fn context(ty: &mut Type, errors: &mut Errors) -> (Option<Context>, bool) {
+fn context(ty: &mut Type, paths: &Paths, errors: &mut Errors) -> (Option<Context>, bool) {
     const WANTED: &str = "the last parameter is `cx: &mut KeyedContext<'_, Key, Out>`, or without timers and state per key `cx: &mut Context<'_, Out>`";
     let text = ty.clone();
     let Some(path) = behind_mut(ty) else {
@@ -134,14 +134,18 @@ fn context(ty: &mut Type, errors: &mut Errors) -> (Option<Context>, bool) {
     let (name, arguments) = last(path);
     let mut wrong = |message: &str| {
         errors.on(&text, message);
-        (arguments.last().map(|out| Context { key: None, out: out.clone() }), false)
+        (arguments.last().map(|out| Context { key: None, out: out.clone(), sides: Vec::new() }), false)
     };
     let context = match (name.as_deref(), arguments.as_slice()) {
-        (Some("KeyedContext"), [key, out]) => Context { key: Some(key.clone()), out: out.clone() },
+        (Some("KeyedContext"), [key, out, sides @ ..]) if sides.len() < 2 => {
+            Context { key: Some(key.clone()), out: out.clone(), sides: each(sides) }
+        }
         (Some("KeyedContext"), _) => {
             return wrong("write the stream's key and what is put out: `&mut KeyedContext<'_, Key, Out>`");
         }
-        (Some("Context"), [out]) => Context { key: None, out: out.clone() },
+        (Some("Context"), [out, sides @ ..]) if sides.len() < 2 => {
+            Context { key: None, out: out.clone(), sides: each(sides) }
+        }
         (Some("Context"), _) => {
             return wrong(
                 "write what is put out: `&mut Context<'_, Out>`; with a key it is `&mut KeyedContext<'_, Key, Out>`",
@@ -149,13 +153,21 @@ fn context(ty: &mut Type, errors: &mut Errors) -> (Option<Context>, bool) {
         }
         _ => return wrong(WANTED),
     };
-    let out = &context.out;
+    let (out, sides) = (&context.out, context.list(paths));
     let completed = match &context.key {
-        Some(key) => quote!(<'_, '_, #key, #out, __N>),
-        None => quote!(<'_, #out, __N>),
+        Some(key) => quote!(<'_, '_, #key, #out, __N, #sides>),
+        None => quote!(<'_, #out, __N, #sides>),
     };
     set_arguments(path, completed);
     (Some(context), true)
+}
+
+/// The side outputs of a context: one, or several as a tuple.
+fn each(sides: &[Type]) -> Vec<Type> {
+    match sides {
+        [Type::Tuple(several)] => several.elems.iter().cloned().collect(),
+        sides => sides.to_vec(),
+    }
 }
 
 /// Reads the type of a state, and completes it: `StateOf<'_, '_, Session, Key>` where there is a key.

@@ -59,11 +59,16 @@ fn contexts_and_states_have_their_types() {
         (quote!(cx: KeyedContext<'_, String, Alert>), WANTED),
         (quote!(cx: &mut Session), WANTED),
         (
+            quote!(cx: &mut KeyedContext<'_, String, Alert, Late, Early>),
+            "write the stream's key and what is put out: `&mut KeyedContext<'_, Key, Out>`",
+        ),
+        (quote!(cx: &mut Context<'_, Alert, LateTag<'_>>), "a side output is named by its type, which borrows nothing"),
+        (
             quote!(cx: &mut KeyedContext<'_, Alert>),
             "write the stream's key and what is put out: `&mut KeyedContext<'_, Key, Out>`",
         ),
         (
-            quote!(cx: &mut Context<'_, String, Alert>),
+            quote!(cx: &mut Context<'_, String, Alert, Late>),
             "write what is put out: `&mut Context<'_, Out>`; with a key it is `&mut KeyedContext<'_, Key, Out>`",
         ),
         (quote!(cx: &mut KeyedContext<'_, &str, Alert>), "the type of a key is owned: `String` rather than `&str`"),

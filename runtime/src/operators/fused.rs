@@ -38,6 +38,9 @@ where
     fn chain<N: Push<O::Out>>(&self, cx: &mut ChainContext<'_>, next: N) -> Result<Self::Chain<N>, Failure> {
         let info = cx.operator(self.index);
         let mut operator = self.operator.clone();
+        if let Some(sides) = operator.sides() {
+            sides.open(cx);
+        }
         let access = (!info.states.is_empty()).then(|| cx.state(&info));
         let guard = Guard::new(&info);
         let restored = access.as_ref().map_or(Ok(()), |access| operator.restore(access));
@@ -119,17 +122,23 @@ where
         if let Err(failure) = result {
             fail(&mut self.failure, failure.at_operator(&self.info.to_string(), Some(self.info.location)));
         }
+        if let Some(sides) = self.operator.sides() {
+            sides.signal(signal);
+        }
         self.handler.signal(signal);
         self.next.signal(signal);
     }
 
     #[inline(always)]
     fn is_full(&self) -> bool {
-        self.next.is_full() | (Self::CAN_FAIL && (self.handler.is_full() | self.failure.is_some()))
+        self.next.is_full()
+            | self.operator.sides_full()
+            | (Self::CAN_FAIL && (self.handler.is_full() | self.failure.is_some()))
     }
 
     fn flush(&mut self, now: Instant) -> Option<Instant> {
-        earliest(self.handler.flush(now), self.next.flush(now))
+        let aside = self.operator.sides().and_then(|sides| sides.flush(now));
+        earliest(earliest(self.handler.flush(now), aside), self.next.flush(now))
     }
 
     fn idle(&mut self) {
@@ -140,11 +149,14 @@ where
         if let Some(failure) = self.failure.take() {
             return Box::pin(async { Err(failure) });
         }
-        if !H::WRITES {
+        if !H::WRITES && self.operator.sides().is_none() {
             return self.next.ready();
         }
         Box::pin(async {
             self.handler.ready().await?;
+            if let Some(sides) = self.operator.sides() {
+                sides.ready().await?;
+            }
             self.next.ready().await
         })
     }
@@ -157,6 +169,9 @@ where
             guard.done();
             closed.map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
             self.handler.ready().await?;
+            if let Some(sides) = self.operator.sides() {
+                sides.ready().await?;
+            }
             self.next.finish().await
         })
     }

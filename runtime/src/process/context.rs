@@ -4,18 +4,20 @@ use std::marker::PhantomData;
 
 use millstream_core::{key::Key, record::Record, time::Timestamp};
 
-use super::{Hashed, TimerDomain, timers::KeyTimers};
+use super::{HasSide, Hashed, SideOutput, TimerDomain, timers::KeyTimers};
 use crate::{env::Env, operator::Push};
 
 /// What a function on a keyed stream gets beside the record, or the timer, and the state of its key.
 ///
-/// In a `#[process]` block it is written `&mut KeyedContext<'_, Key, Out>`; the attribute adds the other lifetime and where records go.
-pub struct KeyedContext<'a, 'k, K: Key, Out: Record, N> {
+/// In a `#[process]` block it is written `&mut KeyedContext<'_, Key, Out>`, and with [side outputs](SideOutput) `&mut KeyedContext<'_, Key, Out, Alerts>`; the
+/// attribute adds the other lifetime and where records go.
+pub struct KeyedContext<'a, 'k, K: Key, Out: Record, N, Sides = ()> {
     pub(super) key: Hashed<'k, K>,
     pub(super) at: Timestamp,
     pub(super) moment: Moment,
     pub(super) timers: &'a mut KeyTimers<K>,
     pub(super) next: &'a mut N,
+    pub(super) sides: &'a mut Sides,
     pub(super) out: PhantomData<fn(Out)>,
 }
 
@@ -26,7 +28,7 @@ pub(super) struct Moment {
     pub(super) wall: Timestamp,
 }
 
-impl<'k, K: Key, Out: Record, N: Push<Out>> KeyedContext<'_, 'k, K, Out, N> {
+impl<'k, K: Key, Out: Record, N: Push<Out>, Sides> KeyedContext<'_, 'k, K, Out, N, Sides> {
     /// The key of the record or the timer.
     #[inline(always)]
     pub fn key(&self) -> K::View<'k> {
@@ -64,6 +66,24 @@ impl<'k, K: Key, Out: Record, N: Push<Out>> KeyedContext<'_, 'k, K, Out, N> {
         self.next.push(record, at);
     }
 
+    /// Puts out a record to a side output, with the time of this one. If nobody reads the side output, nothing happens.
+    #[inline(always)]
+    pub fn emit_to<A: SideOutput, At>(&mut self, _: A, record: <A::Record as Record>::View<'_>)
+    where
+        Sides: HasSide<A, At>,
+    {
+        self.sides.side().push(record, self.at);
+    }
+
+    /// Puts out a record to a side output, with a time of its own.
+    #[inline(always)]
+    pub fn emit_to_at<A: SideOutput, At>(&mut self, _: A, record: <A::Record as Record>::View<'_>, at: Timestamp)
+    where
+        Sides: HasSide<A, At>,
+    {
+        self.sides.side().push(record, at);
+    }
+
     /// Sets a timer of this key in event time: `on_timer` is called when the watermark has reached `at`. Several for one time are one.
     ///
     /// A time that the watermark has reached already is too late, and the timer fires with the next watermark; the metric `late_timers` counts such. In a
@@ -97,16 +117,18 @@ impl<'k, K: Key, Out: Record, N: Push<Out>> KeyedContext<'_, 'k, K, Out, N> {
 
 /// What a function on a stream without key gets beside the record.
 ///
-/// In a `#[process]` block it is written `&mut Context<'_, Out>`; the attribute adds where records go.
-pub struct Context<'a, Out: Record, N> {
+/// In a `#[process]` block it is written `&mut Context<'_, Out>`, and with [side outputs](SideOutput) `&mut Context<'_, Out, Alerts>`; the attribute adds where
+/// records go.
+pub struct Context<'a, Out: Record, N, Sides = ()> {
     pub(super) at: Timestamp,
     pub(super) watermark: Timestamp,
     pub(super) env: &'a dyn Env,
     pub(super) next: &'a mut N,
+    pub(super) sides: &'a mut Sides,
     pub(super) out: PhantomData<fn(Out)>,
 }
 
-impl<Out: Record, N: Push<Out>> Context<'_, Out, N> {
+impl<Out: Record, N: Push<Out>, Sides> Context<'_, Out, N, Sides> {
     /// When the record happened: [`Timestamp::MIN`] in a stream without event time, [`Timestamp::MAX`] at the end of the input.
     #[inline(always)]
     pub fn timestamp(&self) -> Timestamp {
@@ -135,6 +157,24 @@ impl<Out: Record, N: Push<Out>> Context<'_, Out, N> {
     pub fn emit_at(&mut self, record: Out::View<'_>, at: Timestamp) {
         self.next.push(record, at);
     }
+
+    /// Puts out a record to a side output, with the time of this one. If nobody reads the side output, nothing happens.
+    #[inline(always)]
+    pub fn emit_to<A: SideOutput, At>(&mut self, _: A, record: <A::Record as Record>::View<'_>)
+    where
+        Sides: HasSide<A, At>,
+    {
+        self.sides.side().push(record, self.at);
+    }
+
+    /// Puts out a record to a side output, with a time of its own.
+    #[inline(always)]
+    pub fn emit_to_at<A: SideOutput, At>(&mut self, _: A, record: <A::Record as Record>::View<'_>, at: Timestamp)
+    where
+        Sides: HasSide<A, At>,
+    {
+        self.sides.side().push(record, at);
+    }
 }
 
 /// The check of what a context without key cannot do. Never implemented.
@@ -149,7 +189,7 @@ pub trait NeedsKey {}
 macro_rules! needs_key {
     ($($method:ident($($argument:ty),*))*) => {
         #[doc(hidden)]
-        impl<Out: Record, N> Context<'_, Out, N> {
+        impl<Out: Record, N, Sides> Context<'_, Out, N, Sides> {
             $(pub fn $method(&mut self $(, _: $argument)*)
             where
                 Self: NeedsKey,

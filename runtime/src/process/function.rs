@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use millstream_core::{key::Key, record::Record};
 
-use super::{Context, KeyedContext, OperatorState, State, StateOf, Timer};
+use super::{Context, KeyedContext, OperatorState, Sides, State, StateOf, Timer};
 use crate::{
     failure::{Failure, Location},
     operator::{OpenContext, Push},
@@ -21,6 +21,8 @@ pub trait KeyedProcessFunction: Clone + Send + 'static {
     type State: State;
     /// What it puts out.
     type Out: Record;
+    /// Its side outputs: a list, `(Side<Alerts>, (Side<Late>, ()))`; `()` if it has none.
+    type Sides: Sides + Default + Clone;
     /// Why it may reject a record; [`Infallible`](std::convert::Infallible) if it never does.
     type Error: Display + Send + 'static;
 
@@ -54,7 +56,7 @@ pub trait KeyedProcessFunction: Clone + Send + 'static {
         &mut self,
         record: <Self::In as Record>::View<'_>,
         state: &mut StateOf<'_, '_, Self::State, Self::Key>,
-        cx: &mut KeyedContext<'_, '_, Self::Key, Self::Out, N>,
+        cx: &mut KeyedContext<'_, '_, Self::Key, Self::Out, N, Self::Sides>,
     ) -> Result<(), Self::Error>;
 
     /// A timer of the context's key has fired.
@@ -66,7 +68,7 @@ pub trait KeyedProcessFunction: Clone + Send + 'static {
         &mut self,
         timer: Timer,
         state: &mut StateOf<'_, '_, Self::State, Self::Key>,
-        cx: &mut KeyedContext<'_, '_, Self::Key, Self::Out, N>,
+        cx: &mut KeyedContext<'_, '_, Self::Key, Self::Out, N, Self::Sides>,
     ) -> Result<(), Failure> {
         let _ = (timer, state, cx);
         Ok(())
@@ -106,6 +108,8 @@ pub trait ProcessFunction: Clone + Send + 'static {
     type State: OperatorState;
     /// What it puts out.
     type Out: Record;
+    /// Its side outputs: a list, `(Side<Alerts>, (Side<Late>, ()))`; `()` if it has none.
+    type Sides: Sides + Default + Clone;
     /// Why it may reject a record; [`Infallible`](std::convert::Infallible) if it never does.
     type Error: Display + Send + 'static;
 
@@ -136,7 +140,7 @@ pub trait ProcessFunction: Clone + Send + 'static {
         &mut self,
         record: <Self::In as Record>::View<'_>,
         state: &mut Self::State,
-        cx: &mut Context<'_, Self::Out, N>,
+        cx: &mut Context<'_, Self::Out, N, Self::Sides>,
     ) -> Result<(), Self::Error>;
 
     /// The input has come to its end: the last chance to put something out. The context's time is [`Timestamp::MAX`](millstream_core::time::Timestamp::MAX).
@@ -147,7 +151,7 @@ pub trait ProcessFunction: Clone + Send + 'static {
     fn on_end<N: Push<Self::Out>>(
         &mut self,
         state: &mut Self::State,
-        cx: &mut Context<'_, Self::Out, N>,
+        cx: &mut Context<'_, Self::Out, N, Self::Sides>,
     ) -> Result<(), Failure> {
         let _ = (state, cx);
         Ok(())

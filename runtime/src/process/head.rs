@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use millstream_core::{buffer::Records, key::Key, record::Record, time::Timestamp};
 
 use super::{
-    Hashed, KeyedContext, KeyedProcessFunction, Opening, Spread, State, StateAccess, StateTable, StateTables,
+    Hashed, KeyedContext, KeyedProcessFunction, Opening, Sides, Spread, State, StateAccess, StateTable, StateTables,
     TimerDomain, context::Moment, timers::KeyTimers,
 };
 use crate::{
@@ -35,9 +35,10 @@ const NO_ON_TIMER: &str = "a timer has fired, and there is no `on_timer`";
 const NO_ON_TIMER_HINT: &str = "add `fn on_timer(&mut self, timer: Timer, ..)` to the block, or set no timers";
 
 /// The plan of a chain that begins with a process function.
-pub struct ProcessPlan<T, K, F, H = Fail> {
+pub struct ProcessPlan<T, K, F: KeyedProcessFunction, H = Fail> {
     pub(crate) key: K,
     pub(crate) function: F,
+    pub(crate) sides: F::Sides,
     pub(crate) on_error: H,
     pub(crate) index: usize,
     pub(crate) record: PhantomData<fn(T)>,
@@ -64,19 +65,25 @@ where
         guard.done();
         opened.map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
         let access = cx.state(&info);
+        let mut sides = self.sides.clone();
+        sides.open(cx);
         let opening = Opening { chain: cx, access: &access };
         // All subtasks had the same at the barrier, unless one had it from another exchange.
         let watermark = access.restored().all::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
+        let tables = F::State::open(&opening);
+        let timers = KeyTimers::open(&opening, &cx.open_context(&info));
+        let handler = self.on_error.open(cx, &info);
         Ok(ProcessHead {
             key: self.key.clone(),
             function,
-            tables: F::State::open(&opening),
-            timers: KeyTimers::open(&opening, &open),
+            tables,
+            timers,
             access,
             watermark: watermark.unwrap_or(Timestamp::MIN),
             forward: None,
             hashes: [0; PREFETCH_RECORDS],
-            handler: self.on_error.open(cx, &info),
+            handler,
+            sides,
             info,
             next,
             record: PhantomData,
@@ -105,6 +112,7 @@ pub struct ProcessHead<T, K, F: KeyedProcessFunction, H, N> {
     forward: Option<Timestamp>,
     hashes: [u64; PREFETCH_RECORDS],
     handler: H,
+    sides: F::Sides,
     info: OperatorInfo,
     next: N,
     record: PhantomData<fn(T)>,
@@ -185,7 +193,7 @@ where
     /// Calls the function with records `from..to`, until the output is full: first all hashes, with their state asked for. Says which record is next.
     fn call(&mut self, cx: &TaskContext, records: &Records<'_, T>, from: usize, to: usize) -> Result<usize, Failure> {
         let moment = Moment { watermark: self.watermark, wall: cx.wall };
-        let Self { key, function, tables, timers, hashes, handler, info, next, .. } = self;
+        let Self { key, function, tables, timers, hashes, handler, sides, info, next, .. } = self;
         let guard = Guard::new(info);
         for (i, hash) in (from..to).zip(hashes.iter_mut()) {
             *hash = match records.hash(i) {
@@ -199,7 +207,7 @@ where
             let result = key.with(record, |key| {
                 let key = Hashed { key, hash: *hash };
                 let mut state = F::State::handle(tables, key);
-                let mut cx = KeyedContext { key, at, moment, timers, next, out: PhantomData };
+                let mut cx = KeyedContext { key, at, moment, timers, next, sides, out: PhantomData };
                 function.on_record(record, &mut state, &mut cx)
             });
             if let Err(error) = result
@@ -208,7 +216,7 @@ where
                 guard.done();
                 return Err(failure.at_operator(&info.to_string(), Some(info.location)));
             }
-            if next.is_full() || handler.is_full() {
+            if next.is_full() || handler.is_full() || sides.is_full() {
                 guard.done();
                 return Ok(i + 1);
             }
@@ -250,12 +258,12 @@ where
             if !F::HAS_ON_TIMER {
                 return Err(self.blame(Failure::new(NO_ON_TIMER).with_hint(NO_ON_TIMER_HINT)));
             }
-            let Self { function, tables, timers, next, info, .. } = self;
+            let Self { function, tables, timers, sides, next, info, .. } = self;
             let guard = Guard::new(info);
             let result = {
                 let key = Hashed { key: key.view(), hash: F::Key::hash(key.view()) };
                 let mut state = F::State::handle(tables, key);
-                let mut cx = KeyedContext { key, at: timer.at, moment, timers, next, out: PhantomData };
+                let mut cx = KeyedContext { key, at: timer.at, moment, timers, next, sides, out: PhantomData };
                 function.on_timer(timer, &mut state, &mut cx)
             };
             guard.done();
@@ -300,6 +308,7 @@ where
 
     fn pass_on(&mut self, signal: Signal) {
         self.handler.signal(signal);
+        self.sides.signal(signal);
         self.next.signal(signal);
     }
 }
@@ -339,11 +348,12 @@ where
 
     #[inline(always)]
     fn is_full(&self) -> bool {
-        self.next.is_full() | self.handler.is_full()
+        self.next.is_full() | self.handler.is_full() | self.sides.is_full()
     }
 
     fn flush(&mut self, now: Instant) -> Option<Instant> {
-        earliest(self.handler.flush(now), self.next.flush(now))
+        let beside = earliest(self.handler.flush(now), self.sides.flush(now));
+        earliest(beside, self.next.flush(now))
     }
 
     fn idle(&mut self) {
@@ -351,11 +361,12 @@ where
     }
 
     fn ready(&mut self) -> Wait<'_> {
-        if !H::WRITES {
+        if !H::WRITES && size_of::<F::Sides>() == 0 {
             return self.next.ready();
         }
         Box::pin(async {
             self.handler.ready().await?;
+            self.sides.ready().await?;
             self.next.ready().await
         })
     }
@@ -367,6 +378,7 @@ where
             guard.done();
             closed.map_err(|failure| self.blame(failure))?;
             self.handler.ready().await?;
+            self.sides.ready().await?;
             self.next.finish().await
         })
     }

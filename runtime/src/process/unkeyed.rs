@@ -4,7 +4,7 @@ use std::{marker::PhantomData, sync::Arc};
 
 use millstream_core::{record::Record, time::Timestamp};
 
-use super::{Context, OperatorState, ProcessFunction, StateAccess, ValuePart};
+use super::{Context, HasSides, OperatorState, ProcessFunction, Sides, StateAccess, ValuePart};
 use crate::{
     env::Env,
     failure::{Failure, Location},
@@ -16,6 +16,7 @@ use crate::{
 pub struct Unkeyed<F: ProcessFunction> {
     function: F,
     state: F::State,
+    sides: F::Sides,
     watermark: Timestamp,
     /// Set when it is opened.
     env: Option<Arc<dyn Env>>,
@@ -24,14 +25,14 @@ pub struct Unkeyed<F: ProcessFunction> {
 impl<F: ProcessFunction> Unkeyed<F> {
     /// With the state as it begins.
     pub fn new(function: F) -> Self {
-        Self { function, state: F::State::begin(), watermark: Timestamp::MIN, env: None }
+        Self { function, state: F::State::begin(), sides: F::Sides::default(), watermark: Timestamp::MIN, env: None }
     }
 }
 
 impl<F: ProcessFunction> Clone for Unkeyed<F> {
     /// A clone has state of its own.
     fn clone(&self) -> Self {
-        Self::new(self.function.clone())
+        Self { sides: self.sides.clone(), ..Self::new(self.function.clone()) }
     }
 }
 
@@ -43,6 +44,7 @@ macro_rules! context {
             watermark: $self.watermark,
             env: &**$self.env.as_ref().expect("`open` is called before the first record"),
             next: $out,
+            sides: &mut $self.sides,
             out: PhantomData,
         }
     };
@@ -71,6 +73,15 @@ impl<F: ProcessFunction> Operator<F::In> for Unkeyed<F> {
 
     fn snapshot(&self, access: &StateAccess) -> Result<Vec<ValuePart>, Failure> {
         self.state.snapshot(access)
+    }
+
+    fn sides(&mut self) -> Option<&mut dyn Sides> {
+        Some(&mut self.sides)
+    }
+
+    #[inline(always)]
+    fn sides_full(&self) -> bool {
+        self.sides.is_full()
     }
 
     fn open(&mut self, cx: &OpenContext<'_>) -> Result<(), Failure> {
@@ -110,5 +121,13 @@ impl<F: ProcessFunction> Operator<F::In> for Unkeyed<F> {
 
     fn close(&mut self) -> Result<(), Failure> {
         self.function.close()
+    }
+}
+
+impl<F: ProcessFunction> HasSides for Unkeyed<F> {
+    type Sides = F::Sides;
+
+    fn list(&mut self) -> &mut F::Sides {
+        &mut self.sides
     }
 }

@@ -7,6 +7,7 @@ mod pipeline;
 mod process;
 mod rejects;
 mod rolling;
+mod sides;
 mod sink;
 mod time;
 mod two_inputs;
@@ -19,6 +20,7 @@ pub use pipeline::{Behind, Chain, ForkToUseAStreamTwice, Pipeline, Planned, Same
 pub use process::{Feeds, Mistaken, Processor, SameKey, SameRecord, WithKey, WithoutKey};
 pub use rejects::{Rejects, ToBadRecord, ToPair};
 pub use rolling::{AtEndStream, RollingStream};
+pub use sides::PutsAside;
 pub use sink::WritesOnce;
 pub use time::{ByTime, GivenTime, HasTimes, IsStrategy, OwnTime, TimeFn};
 pub use two_inputs::two_inputs;

@@ -16,6 +16,7 @@ use super::{
     process::{Feeds, Processor},
     rejects::Rejects,
     rolling::{AtEndStream, RollingStream},
+    sides::PutsAside,
     sink::check,
     windowed::Windowed,
 };
@@ -37,6 +38,7 @@ use crate::{
         split::SplitTail,
         watermarks::WithEventTime,
     },
+    process::SideOutput,
     sink::Sink,
     task::{context::ChainContext, head::Head},
     windows::{Windows, WindowsOn},
@@ -664,6 +666,16 @@ pub trait Stream: Sized {
     fn divert_errors(self) -> When<Self::Proof, (Self, Self)>
     where
         Self: Rejects,
+    {
+        unreachable!("nothing implements this bound")
+    }
+
+    /// Behind what has no side outputs; see [`PutsAside`].
+    #[doc(hidden)]
+    fn side_output<A>(self, _: A) -> When<Self::Proof, (Self, Sealed<A::Record, Self::Time, Self::Guarantee>)>
+    where
+        A: SideOutput,
+        Self: PutsAside,
     {
         unreachable!("nothing implements this bound")
     }

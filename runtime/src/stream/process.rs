@@ -94,7 +94,8 @@ where
         let location = function.location().unwrap_or(location);
         let info = OperatorInfo::new("process", function.name(), location).stateful().states(describe::<F>());
         let index = draft.operator(info);
-        let plan = ProcessPlan { key, function, on_error: Fail, index, record: PhantomData };
+        let plan =
+            ProcessPlan { key, function, sides: F::Sides::default(), on_error: Fail, index, record: PhantomData };
         Pipeline { chain: Chain { plan, draft }, time: PhantomData }
     }
 }

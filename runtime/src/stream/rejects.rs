@@ -66,8 +66,8 @@ where
     /// Leaves out records that `on_record` rejects, and counts them by the metric `records_skipped`. (Otherwise the job fails.) An error of `on_timer` fails
     /// the job all the same.
     pub fn skip_errors(self) -> Pipeline<ProcessPlan<T, K, F, Skip>, Time, G> {
-        let Chain { plan: ProcessPlan { key, function, index, record, .. }, draft } = self.chain;
-        Pipeline::new(ProcessPlan { key, function, on_error: Skip, index, record }, draft)
+        let Chain { plan: ProcessPlan { key, function, sides, index, record, .. }, draft } = self.chain;
+        Pipeline::new(ProcessPlan { key, function, sides, on_error: Skip, index, record }, draft)
     }
 
     /// Sends records that `on_record` rejects to a stream of their own, each with its error as text: `(record, error)`. An error of `on_timer` fails the job
@@ -90,11 +90,11 @@ where
         M: Shippable,
         R: Record,
     {
-        let Chain { plan: ProcessPlan { key, function, index, record, .. }, mut draft } = self.chain;
+        let Chain { plan: ProcessPlan { key, function, sides, index, record, .. }, mut draft } = self.chain;
         let output = draft.output();
         let errors = Sealed::reading(draft.reader::<R>(output, EdgeKind::Forward));
         let on_error = Divert { make, output, timed: Time::TIMED, rejected: PhantomData };
-        (Pipeline::new(ProcessPlan { key, function, on_error, index, record }, draft), errors)
+        (Pipeline::new(ProcessPlan { key, function, sides, on_error, index, record }, draft), errors)
     }
 }
 

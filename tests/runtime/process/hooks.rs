@@ -90,6 +90,7 @@ impl KeyedProcessFunction for ByHand {
     type Key = bool;
     type State = Before;
     type Out = (i64, Option<i64>);
+    type Sides = ();
     type Error = Infallible;
 
     const HAS_ON_TIMER: bool = true;

@@ -3,6 +3,7 @@
 mod errors;
 mod hooks;
 mod plans;
+mod sides;
 mod state;
 mod timers;
 mod unkeyed;

@@ -1,0 +1,192 @@
+//! Side outputs: typed streams beside the one that a function puts out.
+
+use millstream_core::{record::Record, time::Timestamp};
+
+use crate::{
+    env::Instant,
+    exchange::output::Output,
+    graph::{Draft, EdgeKind, OutputId},
+    operator::{Push as _, Signal, Stage as _, Wait, earliest},
+    task::context::ChainContext,
+};
+
+/// The name of a side output, and what it has: a type of its own, so that the compiler knows both.
+///
+/// ```
+/// use millstream_runtime::process::SideOutput;
+///
+/// /// Readings that cannot be true.
+/// struct Implausible;
+///
+/// impl SideOutput for Implausible {
+///     type Record = f64;
+/// }
+/// ```
+///
+/// A function says in its context which ones it has, `cx: &mut KeyedContext<'_, String, f64, Implausible>` (or a tuple of several), puts records out by
+/// `cx.emit_to(Implausible, reading)`, and its stream hands them out: `let (readings, implausible) = stream.process(Check).side_output(Implausible)`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no side output",
+    label = "not a side output",
+    note = "a side output is a type of its own, with what it has: `struct Alerts;` and `impl SideOutput for Alerts {{ type Record = Alert; }}`",
+    note = "a context names what is put out, then side outputs: `Context<'_, Out, Alerts>`; with a key it is `KeyedContext<'_, Key, Out, Alerts>`"
+)]
+pub trait SideOutput: 'static {
+    /// What it has.
+    type Record: Record;
+}
+
+/// The writing end of a side output. What nobody reads is left out, at no cost.
+pub struct Side<A: SideOutput> {
+    /// Which output of its chain it is; `None` if nobody reads it.
+    output: Option<OutputId>,
+    timed: bool,
+    /// Once it is opened.
+    writer: Option<Output<A::Record>>,
+}
+
+impl<A: SideOutput> Side<A> {
+    /// Puts out a record.
+    #[inline(always)]
+    pub fn push(&mut self, record: <A::Record as Record>::View<'_>, at: Timestamp) {
+        if let Some(writer) = &mut self.writer {
+            writer.push(record, at);
+        }
+    }
+
+    /// A chain that reads it.
+    pub(crate) fn reader(&mut self, of: &mut Draft, timed: bool) -> Draft {
+        self.timed = timed;
+        let output = *self.output.get_or_insert_with(|| of.output());
+        of.reader::<A::Record>(output, EdgeKind::Forward)
+    }
+}
+
+impl<A: SideOutput> Default for Side<A> {
+    fn default() -> Self {
+        Self { output: None, timed: false, writer: None }
+    }
+}
+
+impl<A: SideOutput> Clone for Side<A> {
+    /// A clone is opened for itself.
+    fn clone(&self) -> Self {
+        Self { output: self.output, timed: self.timed, writer: None }
+    }
+}
+
+/// The side outputs of an operator, as a list: `(Side<Alerts>, (Side<Late>, ()))`. Everything that travels down the chain goes through them, too.
+pub trait Sides: Send + 'static {
+    /// Called once before the first record, in each subtask.
+    #[doc(hidden)]
+    fn open(&mut self, cx: &mut ChainContext<'_>);
+    /// Takes a signal, in order with the records.
+    #[doc(hidden)]
+    fn signal(&mut self, signal: Signal);
+    /// True if nothing more should be pushed for now.
+    #[doc(hidden)]
+    fn is_full(&self) -> bool;
+    /// Sends what is due, and says when the next will be.
+    #[doc(hidden)]
+    fn flush(&mut self, now: Instant) -> Option<Instant>;
+    /// Waits until more may be pushed.
+    #[doc(hidden)]
+    fn ready(&mut self) -> Wait<'_>;
+}
+
+impl Sides for () {
+    fn open(&mut self, _: &mut ChainContext<'_>) {}
+
+    fn signal(&mut self, _: Signal) {}
+
+    #[inline(always)]
+    fn is_full(&self) -> bool {
+        false
+    }
+
+    fn flush(&mut self, _: Instant) -> Option<Instant> {
+        None
+    }
+
+    fn ready(&mut self) -> Wait<'_> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+impl<A: SideOutput, Rest: Sides> Sides for (Side<A>, Rest) {
+    fn open(&mut self, cx: &mut ChainContext<'_>) {
+        let Side { output, timed, writer } = &mut self.0;
+        *writer = output.map(|output| cx.output(output, *timed));
+        self.1.open(cx);
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        if let Some(writer) = &mut self.0.writer {
+            writer.signal(signal);
+        }
+        self.1.signal(signal);
+    }
+
+    #[inline(always)]
+    fn is_full(&self) -> bool {
+        self.0.writer.as_ref().is_some_and(|writer| writer.is_full()) | self.1.is_full()
+    }
+
+    fn flush(&mut self, now: Instant) -> Option<Instant> {
+        let first = self.0.writer.as_mut().and_then(|writer| writer.flush(now));
+        earliest(first, self.1.flush(now))
+    }
+
+    fn ready(&mut self) -> Wait<'_> {
+        Box::pin(async {
+            if let Some(writer) = &mut self.0.writer {
+                writer.ready().await?;
+            }
+            self.1.ready().await
+        })
+    }
+}
+
+/// The check that a function has a side output. `At` says where in its list, for the compiler to find.
+#[diagnostic::on_unimplemented(
+    message = "this function has no side output `{A}`",
+    label = "not one of its side outputs",
+    note = "name it in the context of all functions of the `#[process]` block: `cx: &mut KeyedContext<'_, Key, Out, {A}>`, or several as a tuple",
+    note = "without a key it is `cx: &mut Context<'_, Out, {A}>`"
+)]
+pub trait HasSide<A: SideOutput, At> {
+    #[doc(hidden)]
+    fn side(&mut self) -> &mut Side<A>;
+}
+
+/// Where a side output stands: first.
+#[derive(Debug)]
+pub struct Here;
+
+/// Where a side output stands: behind the first.
+#[derive(Debug)]
+pub struct Later<At>(At);
+
+#[diagnostic::do_not_recommend]
+impl<A: SideOutput, Rest> HasSide<A, Here> for (Side<A>, Rest) {
+    #[inline(always)]
+    fn side(&mut self) -> &mut Side<A> {
+        &mut self.0
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<A: SideOutput, B: SideOutput, At, Rest: HasSide<A, At>> HasSide<A, Later<At>> for (Side<B>, Rest) {
+    #[inline(always)]
+    fn side(&mut self) -> &mut Side<A> {
+        self.1.side()
+    }
+}
+
+/// An [`Operator`](crate::operator::Operator) with side outputs: `.side_output(..)` behind it hands them out.
+pub trait HasSides {
+    /// The list of them: `(Side<Alerts>, (Side<Late>, ()))`.
+    type Sides: Sides;
+    /// Where it has them.
+    fn list(&mut self) -> &mut Self::Sides;
+}

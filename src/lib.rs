@@ -55,7 +55,8 @@
 //!   [`filter_map`](macro@filter_map) or [`key`](macro@key), which may borrow from their record.
 //! - **Time.** [`event_time`] has the strategies for watermarks, [`windows`] says which records belong together.
 //! - **Aggregates.** [`Of`] builds them, for a window, for every record (`rolling`) or once (`at_end`); [`aggregate`](macro@aggregate) makes one of your own.
-//! - **State and timers.** [`process`](macro@process) makes a process function, with state ([`State`](macro@State)) and timers for each key; [`mod@process`] has what it is made of.
+//! - **State and timers.** [`process`](macro@process) makes a process function, with state ([`State`](macro@State)) and timers for each key; [`mod@process`] has what it is made of. Sorting, deduplication,
+//!   ranks and closures with state are methods of a keyed [`Stream`].
 //! - **Files and the rest of the world.** [`connectors`] has CSV, JSON Lines, text, sockets and more; [`source`] and [`sink`] have the traits for your own.
 //! - **Running.** [`job`](macro@job) and [`main!`] give a binary its command line; [`run`](fn@run) and [`start`] run a job from a `main` of yours. [`settings`] may be given by flags, variables and a file.
 //! - **Testing.** [`collect()`](connectors::collect()) is a sink whose records a test can look at; an annotated function is tested by itself, as `function::call(..)`.
@@ -82,7 +83,7 @@ pub use millstream_macros::{
 };
 #[doc(inline)]
 pub use millstream_runtime::{
-    checkpoint, env, event_time, failure, graph, launch, local, metrics,
+    by_key, checkpoint, env, event_time, failure, graph, launch, local, metrics,
     operator::{self, KeyFn, Operator, Push},
     process, registry, restart, settings, sink, source, stream,
     stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoTime, Stream},

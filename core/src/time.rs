@@ -36,6 +36,31 @@ impl Timestamp {
         self.0
     }
 
+    /// The last moment at or before this one that is a whole number of steps from the epoch: `at.round_down(1.minutes())` is the beginning of its minute;
+    /// [`Timestamp::MIN`] if there is none. Parts of a millisecond are cut off the step; a step of less than one leaves the time as it is.
+    pub fn round_down(self, step: Duration) -> Self {
+        match i64::try_from(millis_of(step)) {
+            Ok(0) => self,
+            Ok(step) => Self(self.0.saturating_sub(self.0.rem_euclid(step))),
+            Err(_) => Self(if self.0 < 0 { i64::MIN } else { 0 }),
+        }
+    }
+
+    /// The first moment at or after this one that is a whole number of steps from the epoch; [`Timestamp::MAX`] if there is none. As
+    /// [`round_down`](Self::round_down) in other respects.
+    ///
+    /// A key has one timer for a time at most, so timers for times that are rounded up are fewer: `cx.event_timer((at + timeout).round_up(1.seconds()))`.
+    pub fn round_up(self, step: Duration) -> Self {
+        match i64::try_from(millis_of(step)) {
+            Ok(0) => self,
+            Ok(step) => match self.0.rem_euclid(step) {
+                0 => self,
+                past => Self(self.0.saturating_add(step - past)),
+            },
+            Err(_) => Self(if self.0 > 0 { i64::MAX } else { 0 }),
+        }
+    }
+
     /// Reads a time from text: RFC 3339 with `Z` or an offset (`2024-05-01T14:00:00+02:00`), a whole number of milliseconds since the
     /// epoch, `infinity` or `-infinity`. Digits beyond milliseconds are cut off.
     ///

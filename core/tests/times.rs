@@ -85,3 +85,27 @@ proptest! {
         prop_assert_eq!(Timestamp::parse(text.as_bytes()).map(Timestamp::millis).ok(), oracle.ok());
     }
 }
+
+#[test]
+fn times_are_rounded_to_steps_from_the_epoch() {
+    let rounded = |at: i64, step: Duration| {
+        let at = Timestamp::from_millis(at);
+        (at.round_down(step).millis(), at.round_up(step).millis())
+    };
+    for step in 1..=7 {
+        for at in -30..=30_i64 {
+            let wanted = ((at - step + 1..=at).find(|t| t % step == 0), (at..at + step).find(|t| t % step == 0));
+            let got = rounded(at, Duration::from_millis(step as u64));
+            assert_eq!((Some(got.0), Some(got.1)), wanted, "{at} by {step}");
+        }
+    }
+    assert_eq!(rounded(1234, Duration::ZERO), (1234, 1234));
+    assert_eq!(rounded(1234, Duration::from_micros(1500)), (1234, 1234));
+    assert_eq!(rounded(1500, Duration::from_micros(1_000_900)), (1000, 2000));
+    // Where there is no such time.
+    let (min, max) = (i64::MIN, i64::MAX);
+    assert_eq!(rounded(max, Duration::from_secs(1)).1, max);
+    assert_eq!(rounded(min, Duration::from_secs(1)).0, min);
+    assert_eq!(rounded(5, Duration::MAX), (0, max));
+    assert_eq!(rounded(-5, Duration::MAX), (min, 0));
+}

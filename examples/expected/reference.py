@@ -151,6 +151,17 @@ def dedup():
     write("dedup.csv", columns + ["at"], rows)
 
 
+def stream_sorter():
+    last, rows = {}, []
+    # Sorting is stable: what happened at one time stays as it came.
+    for row in sorted(read("activity.csv"), key=lambda row: utc(row["at"])):
+        at = utc(row["at"])
+        pause = (at - last[row["user"]]) // timedelta(milliseconds=1) if row["user"] in last else ""
+        last[row["user"]] = at
+        rows.append((row["user"], row["action"], precise(at), pause))
+    write("stream_sorter.csv", ["user", "action", "at", "pause"], rows)
+
+
 flights()
 flights_weather()
 stock_trades()
@@ -159,3 +170,4 @@ sale_windows()
 word_count()
 inactivity_alert()
 dedup()
+stream_sorter()

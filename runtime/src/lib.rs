@@ -5,6 +5,7 @@ mod annotated;
 mod bad_record;
 #[doc(hidden)]
 pub mod bench;
+pub mod by_key;
 pub mod checkpoint;
 pub mod cli;
 pub mod env;

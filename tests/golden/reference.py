@@ -148,6 +148,26 @@ def main():
     write("process/expected/bursts.csv", ["symbol", "number", "first", "last", "trades", "shares", "largest", "listed"], bursts)
     write("process/expected/batches.csv", columns, [(s, cell(p), n, text(at)) for s, p, n, at in rows])
 
+    ordered = defaultdict(list)
+    for symbol, _, shares, at in sorted(rows, key=lambda row: row[3]):
+        ordered[symbol].append((at, shares))
+    steps, firsts, largest = [], [], []
+    for symbol in sorted(ordered):
+        of, before = ordered[symbol], None
+        for nth, (at, _) in enumerate(of):
+            steps.append((symbol, nth + 1, text(at), "" if before is None else (at - before) // timedelta(milliseconds=1)))
+            before = at
+        minutes = defaultdict(list)
+        for at, shares in of:
+            minutes[at.replace(second=0, microsecond=0)].append((at, shares))
+        for minute, trades_of in sorted(minutes.items()):
+            firsts.append((symbol, text(trades_of[0][0])))
+            best = sorted((shares for _, shares in trades_of), reverse=True)[:3]
+            largest += [(symbol, text(minute), rank + 1, shares) for rank, shares in enumerate(best)]
+    write("by_key/expected/steps.csv", ["symbol", "nth", "at", "since"], steps)
+    write("by_key/expected/firsts.csv", ["symbol", "at"], firsts)
+    write("by_key/expected/largest.csv", ["symbol", "minute", "rank", "shares"], largest)
+
     counts = Counter()
     for number in range(3):
         lines = [" ".join(DRAW.choice(WORDS) for _ in range(DRAW.randrange(12))) for _ in range(150)]

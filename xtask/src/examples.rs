@@ -60,6 +60,11 @@ const EXAMPLES: &[Example] = &[
         ],
     },
     Example {
+        name: "stream_sorter",
+        arguments: &["run", "--output", "{out}"],
+        outputs: &[Output { directory: "", expected: "examples/expected/stream_sorter.csv" }],
+    },
+    Example {
         name: "word_count",
         arguments: &["run", "--output", "{out}"],
         outputs: &[Output { directory: "", expected: "examples/expected/word_count.csv" }],

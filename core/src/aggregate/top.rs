@@ -32,9 +32,30 @@ impl<F, V: Ordered, E: End> Top<F, V, E> {
         Self { limit, key, returns: PhantomData }
     }
 
+    /// How many records are kept.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Where a record belongs, and its key; `None` if it does not belong to those that are kept.
+    #[inline(always)]
+    pub fn place_of<T: Record>(
+        &self,
+        kept: &[(V, Timestamp, T)],
+        record: T::View<'_>,
+        at: Timestamp,
+    ) -> Option<(usize, V)>
+    where
+        F: for<'a> Fn(T::View<'a>) -> V,
+    {
+        let key = (self.key)(record);
+        let place = self.place(kept, key.view(), at)?;
+        Some((place, key))
+    }
+
     /// Where a record with this key and time belongs; `None` if it does not.
     #[inline(always)]
-    fn place<T>(&self, kept: &Kept<V, T>, key: V::View<'_>, at: Timestamp) -> Option<usize> {
+    fn place<T>(&self, kept: &[(V, Timestamp, T)], key: V::View<'_>, at: Timestamp) -> Option<usize> {
         if V::is_absent(key) {
             return None;
         }
@@ -46,7 +67,8 @@ impl<F, V: Ordered, E: End> Top<F, V, E> {
         Some(kept.partition_point(stays))
     }
 
-    fn insert<T>(&self, kept: &mut Kept<V, T>, place: usize, entry: (V, Timestamp, T)) {
+    /// Puts a record in its place, and the last one out if there is one too many.
+    pub fn insert<T>(&self, kept: &mut Vec<(V, Timestamp, T)>, place: usize, entry: (V, Timestamp, T)) {
         if kept.len() >= self.limit {
             kept.pop();
         }
@@ -72,8 +94,7 @@ where
 
     #[inline(always)]
     fn add(&self, kept: &mut Kept<V, T>, record: T::View<'_>, at: Timestamp) {
-        let key = (self.key)(record);
-        if let Some(place) = self.place(kept, key.view(), at) {
+        if let Some((place, key)) = self.place_of::<T>(kept, record, at) {
             self.insert(kept, place, (key, at, T::from_view(record)));
         }
     }

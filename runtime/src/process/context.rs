@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use millstream_core::{key::Key, record::Record, time::Timestamp};
 
-use super::{HasSide, Hashed, SideOutput, TimerDomain, timers::KeyTimers};
+use super::{Hashed, OneOf, TimerDomain, timers::KeyTimers};
 use crate::{env::Env, operator::Push};
 
 /// What a function on a keyed stream gets beside the record, or the timer, and the state of its key.
@@ -68,20 +68,20 @@ impl<'k, K: Key, Out: Record, N: Push<Out>, Sides> KeyedContext<'_, 'k, K, Out, 
 
     /// Puts out a record to a side output, with the time of this one. If nobody reads the side output, nothing happens.
     #[inline(always)]
-    pub fn emit_to<A: SideOutput, At>(&mut self, _: A, record: <A::Record as Record>::View<'_>)
+    pub fn emit_to<A, At>(&mut self, _: A, record: <A::Record as Record>::View<'_>)
     where
-        Sides: HasSide<A, At>,
+        A: OneOf<Sides, At>,
     {
-        self.sides.side().push(record, self.at);
+        A::of(self.sides).push(record, self.at);
     }
 
     /// Puts out a record to a side output, with a time of its own.
     #[inline(always)]
-    pub fn emit_to_at<A: SideOutput, At>(&mut self, _: A, record: <A::Record as Record>::View<'_>, at: Timestamp)
+    pub fn emit_to_at<A, At>(&mut self, _: A, record: <A::Record as Record>::View<'_>, at: Timestamp)
     where
-        Sides: HasSide<A, At>,
+        A: OneOf<Sides, At>,
     {
-        self.sides.side().push(record, at);
+        A::of(self.sides).push(record, at);
     }
 
     /// Sets a timer of this key in event time: `on_timer` is called when the watermark has reached `at`. Several for one time are one.
@@ -160,20 +160,20 @@ impl<Out: Record, N: Push<Out>, Sides> Context<'_, Out, N, Sides> {
 
     /// Puts out a record to a side output, with the time of this one. If nobody reads the side output, nothing happens.
     #[inline(always)]
-    pub fn emit_to<A: SideOutput, At>(&mut self, _: A, record: <A::Record as Record>::View<'_>)
+    pub fn emit_to<A, At>(&mut self, _: A, record: <A::Record as Record>::View<'_>)
     where
-        Sides: HasSide<A, At>,
+        A: OneOf<Sides, At>,
     {
-        self.sides.side().push(record, self.at);
+        A::of(self.sides).push(record, self.at);
     }
 
     /// Puts out a record to a side output, with a time of its own.
     #[inline(always)]
-    pub fn emit_to_at<A: SideOutput, At>(&mut self, _: A, record: <A::Record as Record>::View<'_>, at: Timestamp)
+    pub fn emit_to_at<A, At>(&mut self, _: A, record: <A::Record as Record>::View<'_>, at: Timestamp)
     where
-        Sides: HasSide<A, At>,
+        A: OneOf<Sides, At>,
     {
-        self.sides.side().push(record, at);
+        A::of(self.sides).push(record, at);
     }
 }
 

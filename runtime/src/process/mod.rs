@@ -28,7 +28,7 @@ pub use list::{ListRef, ListState};
 pub use map::{MapRef, MapState};
 pub use operator_state::{OperatorState, Part, Spread, StateAccess, ValuePart};
 pub use row::{Fields, FieldsTable, Row, ValueRef, ValueState};
-pub use sides::{HasSide, HasSides, Here, Later, Side, SideOutput, Sides};
+pub use sides::{HasSides, Here, Later, OneOf, Side, SideOutput, Sides};
 pub use state::{Hashed, State, StateField, StateOf, StateRef, StateTable, StateTables};
 pub use tables::Opening;
 pub use timers::{Timer, TimerDomain};

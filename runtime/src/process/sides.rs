@@ -147,16 +147,16 @@ impl<A: SideOutput, Rest: Sides> Sides for (Side<A>, Rest) {
     }
 }
 
-/// The check that a function has a side output. `At` says where in its list, for the compiler to find.
+/// The check that a side output is in a list. `At` says where, for the compiler to find.
 #[diagnostic::on_unimplemented(
-    message = "this function has no side output `{A}`",
+    message = "this function has no side output `{Self}`",
     label = "not one of its side outputs",
-    note = "name it in the context of all functions of the `#[process]` block: `cx: &mut KeyedContext<'_, Key, Out, {A}>`, or several as a tuple",
-    note = "without a key it is `cx: &mut Context<'_, Out, {A}>`"
+    note = "name it in the context of all functions of the `#[process]` block: `cx: &mut KeyedContext<'_, Key, Out, {Self}>`, or several as a tuple",
+    note = "without a key it is `cx: &mut Context<'_, Out, {Self}>`"
 )]
-pub trait HasSide<A: SideOutput, At> {
+pub trait OneOf<List, At>: SideOutput + Sized {
     #[doc(hidden)]
-    fn side(&mut self) -> &mut Side<A>;
+    fn of(list: &mut List) -> &mut Side<Self>;
 }
 
 /// Where a side output stands: first.
@@ -168,18 +168,18 @@ pub struct Here;
 pub struct Later<At>(At);
 
 #[diagnostic::do_not_recommend]
-impl<A: SideOutput, Rest> HasSide<A, Here> for (Side<A>, Rest) {
+impl<A: SideOutput, Rest> OneOf<(Side<A>, Rest), Here> for A {
     #[inline(always)]
-    fn side(&mut self) -> &mut Side<A> {
-        &mut self.0
+    fn of(list: &mut (Side<A>, Rest)) -> &mut Side<A> {
+        &mut list.0
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<A: SideOutput, B: SideOutput, At, Rest: HasSide<A, At>> HasSide<A, Later<At>> for (Side<B>, Rest) {
+impl<A: OneOf<Rest, At>, B: SideOutput, Rest, At> OneOf<(Side<B>, Rest), Later<At>> for A {
     #[inline(always)]
-    fn side(&mut self) -> &mut Side<A> {
-        self.1.side()
+    fn of(list: &mut (Side<B>, Rest)) -> &mut Side<A> {
+        A::of(&mut list.1)
     }
 }
 

@@ -68,6 +68,20 @@ impl<P, K, Time, G> IsKeyed for Keyed<P, K, Time, G> {
     type Proof = ();
 }
 
+/// The check of what keeps state by key.
+#[diagnostic::on_unimplemented(
+    message = "this keeps state for each key, and the stream has no key",
+    label = "this stream is not keyed",
+    note = "insert `.key_by(|record| ..)` or `.key_with(my_key)` in front of it"
+)]
+pub trait HasKey {
+    #[doc(hidden)]
+    type KeyedProof;
+}
+impl<P, K, Time, G> HasKey for Keyed<P, K, Time, G> {
+    type KeyedProof = ();
+}
+
 /// A keyed stream in parts: what stands before the exchange, and the key.
 pub trait KeyedStream: Stream {
     #[doc(hidden)]

@@ -1,5 +1,6 @@
 //! The DSL: jobs, streams and what may be done with them. A stream is a plan under construction; nothing runs before the job is deployed.
 
+mod by_key;
 mod domain;
 mod job;
 mod keyed;
@@ -13,18 +14,19 @@ mod time;
 mod two_inputs;
 mod windowed;
 
+pub use by_key::{ByKeyPlan, ByKeyStream};
 pub use domain::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Guarantee, NoTime, TimeDomain};
 pub use job::{Job, Replayable, SuitsGuarantee};
-pub use keyed::{Everything, IsKeyed, KeyBy, Keyed, KeyedStream};
+pub use keyed::{Everything, HasKey, IsKeyed, KeyBy, Keyed, KeyedStream};
 pub use pipeline::{Behind, Chain, ForkToUseAStreamTwice, Pipeline, Planned, SameStream, Sealed, Stream};
 pub use process::{Feeds, Mistaken, Processor, SameKey, SameRecord, WithKey, WithoutKey};
 pub use rejects::{Rejects, ToBadRecord, ToPair};
 pub use rolling::{AtEndStream, RollingStream};
 pub use sides::PutsAside;
 pub use sink::WritesOnce;
-pub use time::{ByTime, GivenTime, HasTimes, IsStrategy, OwnTime, TimeFn};
+pub use time::{ByTime, GivenTime, HasTimes, IsStrategy, IsTimed, OwnTime, TimeFn};
 pub use two_inputs::two_inputs;
-pub use windowed::{Aggregated, InSessions, IsAggregated, Windowed};
+pub use windowed::{Aggregated, InSessions, IsAggregated, Ranked, Windowed};
 
 use millstream_core::record::Record;
 

@@ -6,7 +6,7 @@ use super::{Guarantee, Pipeline, Plan, Sealed, TimeDomain};
 use crate::{
     operator::{KeyFn, Operator},
     operators::fused::Then,
-    process::{HasSide, HasSides, KeyedProcessFunction, ProcessPlan, SideOutput},
+    process::{HasSides, KeyedProcessFunction, OneOf, ProcessPlan},
 };
 
 impl<T, K, F, H, Time, G> Pipeline<ProcessPlan<T, K, F, H>, Time, G>
@@ -25,10 +25,9 @@ where
     /// Watermarks and checkpoints go through a side output as through the stream beside it, and one that is read slowly holds up both.
     pub fn side_output<A, At>(mut self, _: A) -> (Self, Sealed<A::Record, Time, G>)
     where
-        A: SideOutput,
-        F::Sides: HasSide<A, At>,
+        A: OneOf<F::Sides, At>,
     {
-        let reader = self.chain.plan.sides.side().reader(&mut self.chain.draft, Time::TIMED);
+        let reader = A::of(&mut self.chain.plan.sides).reader(&mut self.chain.draft, Time::TIMED);
         (self, Sealed::reading(reader))
     }
 }
@@ -47,10 +46,9 @@ where
     /// Watermarks and checkpoints go through a side output as through the stream beside it, and one that is read slowly holds up both.
     pub fn side_output<A, At>(mut self, _: A) -> (Self, Sealed<A::Record, Time, G>)
     where
-        A: SideOutput,
-        O::Sides: HasSide<A, At>,
+        A: OneOf<O::Sides, At>,
     {
-        let reader = self.chain.plan.operator.list().side().reader(&mut self.chain.draft, Time::TIMED);
+        let reader = A::of(self.chain.plan.operator.list()).reader(&mut self.chain.draft, Time::TIMED);
         (self, Sealed::reading(reader))
     }
 }

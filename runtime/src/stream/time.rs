@@ -41,6 +41,21 @@ pub trait IsStrategy {
     type Proof;
 }
 
+/// The check of what goes by event time.
+#[diagnostic::on_unimplemented(
+    message = "this goes by event time, and the stream has none",
+    label = "needs event time",
+    note = "give the stream event time first: `.event_time(out_of_order(5.seconds()))`, or `.event_time_by(|record| .., ..)`",
+    note = "a helper that returns `impl Stream<Out = T>` hides event time: write `impl Stream<Out = T, Time = EventTime>`"
+)]
+pub trait IsTimed {
+    #[doc(hidden)]
+    type TimeProof;
+}
+impl IsTimed for super::EventTime {
+    type TimeProof = ();
+}
+
 /// The field marked with `#[record(event_time)]`.
 #[derive(Debug, Clone, Copy)]
 pub struct OwnTime;

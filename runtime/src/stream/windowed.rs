@@ -3,7 +3,7 @@
 use std::{marker::PhantomData, time::Duration};
 
 use millstream_core::{
-    aggregate::{Aggregate, Merging, Of, Reduce},
+    aggregate::{Aggregate, BottomK, Merging, Of, Ordered, Reduce, TopK},
     proof::When,
     record::Record,
 };
@@ -20,6 +20,7 @@ use crate::{
         assigner::{ClockMarker, grid::millis},
         head::WindowPlan,
         preaggregate::PreAggregate,
+        ranked::RankedPlan,
         session::head::SessionPlan,
     },
 };
@@ -70,6 +71,10 @@ impl<S, W> Windowed<S, W> {
 /// The plan behind `.window(..).aggregate(..)`.
 pub type Aggregated<S, W, A> = WindowPlan<<S as Stream>::Out, <S as KeyedStream>::KeyFn, W, A>;
 
+/// The stream behind `.window(..).top_n(..)`.
+pub type Ranked<S, P> =
+    Planned<S, RankedPlan<P, <<S as KeyedStream>::KeyFn as KeyFn<<S as Stream>::Out>>::Key, <S as Stream>::Out>>;
+
 /// Ends the stream's chain with an exchange by key that may aggregate before it, and begins one that aggregates in windows. `info` gets the
 /// key's name.
 pub(super) fn aggregated<S, W, A>(
@@ -113,6 +118,12 @@ where
     (WindowPlan { key, windows, aggregate, lateness_ms, index, late, timed, record: PhantomData }, draft)
 }
 
+/// Puts out the lists of windows rank by rank.
+fn ranked<P, K, T, Time, G>(lists: Pipeline<P, Time, G>) -> Pipeline<RankedPlan<P, K, T>, Time, G> {
+    let Chain { plan, draft } = lists.chain;
+    Pipeline { chain: Chain { plan: RankedPlan::new(plan), draft }, time: PhantomData }
+}
+
 impl<S: KeyedStream, W> Windowed<S, W> {
     /// Hands out the late records as a stream: those that come after their window has fired.
     ///
@@ -150,6 +161,31 @@ impl<S: KeyedStream, W: Assigner> Windowed<S, W> {
         let info = |by: &str| OperatorInfo::new("window", by, location).stateful().detail(windows.describe());
         let (plan, draft) = aggregated(stream, windows.clone(), lateness, aggregate, late, info);
         Pipeline::new(plan, draft)
+    }
+
+    /// The `n` records of each key and window with the greatest values: `(key, window, rank, record)`, with ranks from 1, each a record. Of records with equal values
+    /// the earliest ranks first. A list in one record is `.aggregate(|of| of.top_k(..))`.
+    #[track_caller]
+    pub fn top_n<F, V>(self, n: usize, value: F) -> When<V::OrderProof, Ranked<S, Aggregated<S, W, TopK<F, V>>>>
+    where
+        F: for<'a> Fn(<S::Out as Record>::View<'a>) -> V,
+        F: Clone + Send + 'static,
+        V: Ordered,
+        TopK<F, V>: FitsWindows<W::Layout>,
+    {
+        ranked(self.aggregate(|of| of.top_k(n, value)))
+    }
+
+    /// The `n` records of each key and window with the least values; otherwise as [`Windowed::top_n`].
+    #[track_caller]
+    pub fn bottom_n<F, V>(self, n: usize, value: F) -> When<V::OrderProof, Ranked<S, Aggregated<S, W, BottomK<F, V>>>>
+    where
+        F: for<'a> Fn(<S::Out as Record>::View<'a>) -> V,
+        F: Clone + Send + 'static,
+        V: Ordered,
+        BottomK<F, V>: FitsWindows<W::Layout>,
+    {
+        ranked(self.aggregate(|of| of.bottom_k(n, value)))
     }
 
     /// Combines the records of each key and window two by two. The results are `(key, window, record)`.
@@ -198,6 +234,33 @@ impl<S: KeyedStream, G: Gap<S::Out>, C: ClockMarker> Windowed<S, Session<G, C>> 
         let (lateness_ms, timed) = (millis(lateness), S::Time::TIMED);
         let plan = SessionPlan { key, sessions, aggregate, lateness_ms, index, late, timed, record: PhantomData };
         Pipeline::new(plan, draft)
+    }
+
+    /// The `n` records of each key and session with the greatest values: `(key, window, rank, record)`, with ranks from 1, each a record. Of records with equal values
+    /// the earliest ranks first. A list in one record is `.aggregate(|of| of.top_k(..))`.
+    #[track_caller]
+    pub fn top_n<F, V>(self, n: usize, value: F) -> When<V::OrderProof, Ranked<S, InSessions<S, G, C, TopK<F, V>>>>
+    where
+        F: for<'a> Fn(<S::Out as Record>::View<'a>) -> V,
+        F: Clone + Send + 'static,
+        V: Ordered,
+    {
+        ranked(self.aggregate(|of| of.top_k(n, value)))
+    }
+
+    /// The `n` records of each key and session with the least values; otherwise as [`Windowed::top_n`].
+    #[track_caller]
+    pub fn bottom_n<F, V>(
+        self,
+        n: usize,
+        value: F,
+    ) -> When<V::OrderProof, Ranked<S, InSessions<S, G, C, BottomK<F, V>>>>
+    where
+        F: for<'a> Fn(<S::Out as Record>::View<'a>) -> V,
+        F: Clone + Send + 'static,
+        V: Ordered,
+    {
+        ranked(self.aggregate(|of| of.bottom_k(n, value)))
     }
 
     /// Combines the records of each key and session two by two. The results are `(key, window, record)`.

@@ -8,6 +8,7 @@ pub(crate) mod head;
 mod kept;
 pub(crate) mod preaggregate;
 mod progress;
+pub(crate) mod ranked;
 mod running;
 pub(crate) mod session;
 pub(crate) mod slices;

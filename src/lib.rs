@@ -56,7 +56,7 @@
 //! - **Time.** [`event_time`] has the strategies for watermarks, [`windows`] says which records belong together.
 //! - **Aggregates.** [`Of`] builds them, for a window, for every record (`rolling`) or once (`at_end`); [`aggregate`](macro@aggregate) makes one of your own.
 //! - **State and timers.** [`process`](macro@process) makes a process function, with state ([`State`](macro@State)) and timers for each key; [`mod@process`] has what it is made of. Sorting, deduplication,
-//!   ranks and closures with state are methods of a keyed [`Stream`].
+//!   ranks and closures with state are methods of [`StatefulStream`].
 //! - **Files and the rest of the world.** [`connectors`] has CSV, JSON Lines, text, sockets and more; [`source`] and [`sink`] have the traits for your own.
 //! - **Running.** [`job`](macro@job) and [`main!`] give a binary its command line; [`run`](fn@run) and [`start`] run a job from a `main` of yours. [`settings`] may be given by flags, variables and a file.
 //! - **Testing.** [`collect()`](connectors::collect()) is a sink whose records a test can look at; an annotated function is tested by itself, as `function::call(..)`.
@@ -86,7 +86,7 @@ pub use millstream_runtime::{
     by_key, checkpoint, env, event_time, failure, graph, launch, local, metrics,
     operator::{self, KeyFn, Operator, Push},
     process, registry, restart, settings, sink, source, stream,
-    stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoTime, Stream},
+    stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoTime, StatefulStream, Stream},
     windows,
 };
 
@@ -156,7 +156,7 @@ pub mod prelude {
             AggregatingState, Context, KeyedContext, ListState, MapState, OperatorState, Reducer, ReducingState,
             SideOutput, State, StateOf, Timer, ValueState,
         },
-        stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoTime, Stream},
+        stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoTime, StatefulStream, Stream},
         windows::{cumulate, global, session, session_with, sliding, tumbling},
     };
 }

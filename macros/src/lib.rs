@@ -234,6 +234,7 @@ pub fn derive_operator_state(input: TokenStream) -> TokenStream {
 /// | function | called |
 /// |---|---|
 /// | `on_record(record, state, cx)` | for each record; may return a `Result` to reject it |
+/// | `on_left(record, state, cx)`, `on_right(record, state, cx)` | instead of `on_record`, for each record of two keyed streams: `left.connect(right).process(..)` |
 /// | `on_timer(timer, state, cx)` | when a timer of the key fires |
 /// | `on_end(state, cx)` | at the end of the input; without key only |
 /// | `open(cx: &OpenContext<'_>)` | once in each subtask before the first record; without key also `open(state, cx)` |
@@ -241,7 +242,7 @@ pub fn derive_operator_state(input: TokenStream) -> TokenStream {
 /// | `on_snapshot(checkpoint)` | before the state goes into a checkpoint; without key also `on_snapshot(state, checkpoint)` |
 /// | `on_complete(checkpoint)`, `on_abort(checkpoint)` | when a checkpoint is complete, or was given up |
 ///
-/// All but `on_record` may be left out. `on_timer`, `on_end`, `open` and `close` may return a `Result`, whose error fails the job. The type must be `Clone` and
+/// All but `on_record`, or `on_left` and `on_right`, may be left out. `on_timer`, `on_end`, `open` and `close` may return a `Result`, whose error fails the job. The type must be `Clone` and
 /// `Send`, since each subtask has one of its own; what is kept in its fields is not part of checkpoints.
 #[proc_macro_attribute]
 pub fn process(arguments: TokenStream, item: TokenStream) -> TokenStream {

@@ -1,7 +1,21 @@
 //! The rules for the functions of a block.
 
-use super::model::{Kind, Process};
+use super::model::{Kind, Process, Takers};
 use crate::{errors::Errors, types};
+
+/// What to say of a block that does not take records, or takes them twice.
+fn missing(process: &Process) -> String {
+    let has = |kind| process.function(kind).is_some();
+    let also = |kind: Kind| format!("a function on two streams needs `{}`, too: `{}`", kind.name(), kind.example());
+    match (has(Kind::OnRecord), has(Kind::OnLeft), has(Kind::OnRight)) {
+        (true, ..) => {
+            "a function on one stream has `on_record`, one on two streams `on_left` and `on_right`".to_owned()
+        }
+        (_, true, _) => also(Kind::OnRight),
+        (_, _, true) => also(Kind::OnLeft),
+        _ => format!("a process function needs `on_record`: `{}`", Kind::OnRecord.example()),
+    }
+}
 
 /// Checks what is there, and that all that is needed is.
 pub(crate) fn process(process: &Process, errors: &mut Errors) {
@@ -9,8 +23,8 @@ pub(crate) fn process(process: &Process, errors: &mut Errors) {
     if let Some((_, path, _)) = &block.trait_ {
         errors.on(path, "`#[process]` implements the trait: put it on `impl Alerts { .. }` without one");
     }
-    if process.function(Kind::OnRecord).is_none() && !process.mistaken {
-        errors.on(&block.self_ty, format!("a process function needs `on_record`: `{}`", Kind::OnRecord.example()));
+    if process.takers().is_none() && !process.mistaken {
+        errors.on(&block.self_ty, missing(process));
     }
     let Some(context) = process.context().filter(|_| !process.mistaken) else { return };
     let (owned, instead) = ("is owned: `String` rather than `&str`", "`Alert` rather than `AlertView<'_>`");
@@ -26,10 +40,20 @@ pub(crate) fn process(process: &Process, errors: &mut Errors) {
     let state = process.state();
     for function in &process.functions {
         if let Some(other) = function.context.as_ref().filter(|other| *other != context) {
-            errors.on(&other.out, "the functions of a block share one context, and `on_record` has another");
+            errors.on(&other.out, "the functions of a block share one context, and another has a different one");
         }
         if let Some(other) = function.state.as_ref().filter(|other| Some(*other) != state) {
             errors.on(other, "the functions of a block share one state, and another has a different one");
+        }
+        if let Some(other) = function
+            .error
+            .as_ref()
+            .filter(|other| function.kind.takes_records() && process.takers().and_then(Takers::error) != Some(*other))
+        {
+            errors.on(
+                other,
+                "`on_left` and `on_right` reject records for one type of reasons, and the other has a different one",
+            );
         }
         let keyed = context.key.is_some();
         let (name, kind) = (function.kind.name(), function.kind);
@@ -39,6 +63,9 @@ pub(crate) fn process(process: &Process, errors: &mut Errors) {
         });
         if keyed && kind == Kind::OnEnd {
             errors.on(at, "`on_end` is for functions without key: at the end of the input all timers of event time fire, each for its key");
+        }
+        if !keyed && matches!(kind, Kind::OnLeft | Kind::OnRight) {
+            errors.on(at, "two streams are connected by a key: take `cx: &mut KeyedContext<'_, Key, Out>`");
         }
         if !keyed && kind == Kind::OnTimer {
             errors.on(at, "timers belong to a key: take `cx: &mut KeyedContext<'_, Key, Out>`");

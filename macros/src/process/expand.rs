@@ -4,16 +4,16 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned as _;
 
-use super::model::{Context, Function, Kind, Process};
+use super::model::{Context, Function, Kind, Process, Takers};
 use crate::types;
 
 /// The block and the impl.
 pub(crate) fn process(process: &Process) -> TokenStream {
     let block = &process.block;
-    let (Some(on_record), Some(context)) = (process.function(Kind::OnRecord), process.context()) else {
+    let (Some(takers), Some(context)) = (process.takers(), process.context()) else {
         return block.to_token_stream();
     };
-    let implementation = implementation(process, on_record, context);
+    let implementation = implementation(process, takers, context);
     quote! {
         #block
 
@@ -21,17 +21,15 @@ pub(crate) fn process(process: &Process) -> TokenStream {
     }
 }
 
-fn implementation(process: &Process, on_record: &Function, context: &Context) -> TokenStream {
+fn implementation(process: &Process, takers: Takers<'_>, context: &Context) -> TokenStream {
     let Process { paths, block, .. } = process;
-    let Some(view) = &on_record.first else { return TokenStream::new() };
     let (core, runtime, module) = (paths.core(), paths.runtime(), paths.process());
     let ty = &block.self_ty;
     let (impl_generics, _, where_clause) = block.generics.split_for_impl();
-    let record = types::record_of(view, paths);
     let name = types::last(ty).map(|segment| segment.ident.to_string()).unwrap_or_default();
     let (out, sides) = (&context.out, context.list(paths));
     let state = process.state().map_or_else(|| quote!(()), ToTokens::to_token_stream);
-    let error = match &on_record.error {
+    let error = match takers.error() {
         Some(error) => error.to_token_stream(),
         None => quote!(::core::convert::Infallible),
     };
@@ -41,9 +39,13 @@ fn implementation(process: &Process, on_record: &Function, context: &Context) ->
     // That the type is `Clone` and `Send` is said on the type.
     let (of_trait, key, state_type, context_type) = {
         let module = paths.process_at(ty.span());
+        let keyed = match takers {
+            Takers::One(_) => quote_spanned!(ty.span()=> #module::KeyedProcessFunction),
+            Takers::Two(..) => quote_spanned!(ty.span()=> #module::KeyedCoProcessFunction),
+        };
         match &context.key {
             Some(key) => (
-                quote_spanned!(ty.span()=> #module::KeyedProcessFunction),
+                keyed,
                 Some(quote!(type Key = #key;)),
                 quote!(#module::StateOf<'_, '_, #state, #key>),
                 quote!(#module::KeyedContext<'_, '_, #key, #out, __N, #sides>),
@@ -70,13 +72,38 @@ fn implementation(process: &Process, on_record: &Function, context: &Context) ->
         let arguments = receiver.into_iter().chain(first).chain(state).chain(last);
         quote!(<#ty>::#name(#(#arguments),*))
     };
-    let on_record_body = {
-        let call = call(on_record, Some(quote!(__record)), Some(quote!(__cx)));
-        if on_record.error.is_some() { call } else { quote!(#call; ::core::result::Result::Ok(())) }
+    let taker = |function: &Function| {
+        let name = syn::Ident::new(function.kind.name(), proc_macro2::Span::call_site());
+        let record = function.first.as_ref().map(|view| types::record_of(view, paths));
+        let call = call(function, Some(quote!(__record)), Some(quote!(__cx)));
+        let body = if function.error.is_some() { call } else { quote!(#call; ::core::result::Result::Ok(())) };
+        quote! {
+            #[inline(always)]
+            fn #name<#push>(
+                &mut self,
+                __record: <#record as #core::record::Record>::View<'_>,
+                __state: &mut #state_type,
+                __cx: &mut #context_type,
+            ) -> ::core::result::Result<(), #error> {
+                #body
+            }
+        }
+    };
+    let record = |function: &Function, name: &str| {
+        let name = syn::Ident::new(name, proc_macro2::Span::call_site());
+        let record = function.first.as_ref().map(|view| types::record_of(view, paths));
+        quote!(type #name = #record;)
+    };
+    let (records, takers) = match takers {
+        Takers::One(function) => (record(function, "In"), taker(function)),
+        Takers::Two(left, right) => {
+            let (records, takers) = ([record(left, "Left"), record(right, "Right")], [taker(left), taker(right)]);
+            (quote!(#(#records)*), quote!(#(#takers)*))
+        }
     };
     let failure = quote!(::core::result::Result<(), #runtime::failure::Failure>);
     let rest = process.functions.iter().map(|function| match function.kind {
-        Kind::OnRecord => TokenStream::new(),
+        Kind::OnRecord | Kind::OnLeft | Kind::OnRight => TokenStream::new(),
         Kind::OnTimer => {
             let call = call(function, Some(quote!(__timer)), Some(quote!(__cx)));
             quote! {
@@ -137,7 +164,7 @@ fn implementation(process: &Process, on_record: &Function, context: &Context) ->
     quote! {
         #[allow(unused_variables)]
         #head {
-            type In = #record;
+            #records
             #key
             type State = #state;
             type Out = #out;
@@ -154,15 +181,7 @@ fn implementation(process: &Process, on_record: &Function, context: &Context) ->
                 ::core::option::Option::Some(#location)
             }
 
-            #[inline(always)]
-            fn on_record<#push>(
-                &mut self,
-                __record: <#record as #core::record::Record>::View<'_>,
-                __state: &mut #state_type,
-                __cx: &mut #context_type,
-            ) -> ::core::result::Result<(), #error> {
-                #on_record_body
-            }
+            #takers
 
             #(#rest)*
         }

@@ -10,6 +10,8 @@ use crate::paths::Paths;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     OnRecord,
+    OnLeft,
+    OnRight,
     OnTimer,
     OnEnd,
     Open,
@@ -20,8 +22,10 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::OnRecord,
+        Self::OnLeft,
+        Self::OnRight,
         Self::OnTimer,
         Self::OnEnd,
         Self::Open,
@@ -34,6 +38,8 @@ impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::OnRecord => "on_record",
+            Self::OnLeft => "on_left",
+            Self::OnRight => "on_right",
             Self::OnTimer => "on_timer",
             Self::OnEnd => "on_end",
             Self::Open => "open",
@@ -44,11 +50,22 @@ impl Kind {
         }
     }
 
+    /// True of what takes records.
+    pub(crate) fn takes_records(self) -> bool {
+        matches!(self, Self::OnRecord | Self::OnLeft | Self::OnRight)
+    }
+
     /// A signature to copy from.
     pub(crate) fn example(self) -> &'static str {
         match self {
             Self::OnRecord => {
                 "fn on_record(&mut self, trade: TradeView<'_>, state: &mut StateOf<Session>, cx: &mut KeyedContext<'_, Key, Out>)"
+            }
+            Self::OnLeft => {
+                "fn on_left(&mut self, order: OrderView<'_>, state: &mut StateOf<Open>, cx: &mut KeyedContext<'_, Key, Out>)"
+            }
+            Self::OnRight => {
+                "fn on_right(&mut self, payment: PaymentView<'_>, state: &mut StateOf<Open>, cx: &mut KeyedContext<'_, Key, Out>)"
             }
             Self::OnTimer => {
                 "fn on_timer(&mut self, timer: Timer, state: &mut StateOf<Session>, cx: &mut KeyedContext<'_, Key, Out>)"
@@ -79,7 +96,7 @@ pub(crate) struct Function {
     pub(crate) kind: Kind,
     /// True if it takes `self`.
     pub(crate) on_self: bool,
-    /// The type of its first parameter, of `on_record` the view of a record.
+    /// The type of its first parameter, of `on_record`, `on_left` and `on_right` the view of a record.
     pub(crate) first: Option<Type>,
     /// What it takes for state.
     pub(crate) state: Option<Type>,
@@ -108,9 +125,37 @@ impl Context {
     }
 }
 
+/// What takes records.
+#[derive(Clone, Copy)]
+pub(crate) enum Takers<'p> {
+    /// `on_record`.
+    One(&'p Function),
+    /// `on_left` and `on_right`.
+    Two(&'p Function, &'p Function),
+}
+
+impl<'p> Takers<'p> {
+    /// Why records may be rejected, if they may.
+    pub(crate) fn error(self) -> Option<&'p Type> {
+        match self {
+            Self::One(function) => function.error.as_ref(),
+            Self::Two(left, right) => left.error.as_ref().or(right.error.as_ref()),
+        }
+    }
+}
+
 impl Process {
     pub(crate) fn function(&self, kind: Kind) -> Option<&Function> {
         self.functions.iter().find(|function| function.kind == kind)
+    }
+
+    /// The functions that take records, if all are there: `on_record`, or `on_left` and `on_right`.
+    pub(crate) fn takers(&self) -> Option<Takers<'_>> {
+        match (self.function(Kind::OnRecord), self.function(Kind::OnLeft), self.function(Kind::OnRight)) {
+            (Some(on_record), None, None) => Some(Takers::One(on_record)),
+            (None, Some(on_left), Some(on_right)) => Some(Takers::Two(on_left, on_right)),
+            _ => None,
+        }
     }
 
     /// The context of the functions; of the first that has one.

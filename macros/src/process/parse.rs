@@ -64,8 +64,10 @@ fn function(kind: Kind, paths: &Paths, function: &mut ImplItemFn, errors: &mut E
     let error = result(kind, &function.sig.output, errors);
     let wrong = || format!("`{}` has another signature: `{}`", kind.name(), kind.example());
     let (first, state, context) = match (kind, inputs.as_mut_slice()) {
-        (Kind::OnRecord | Kind::OnTimer, [first, cx]) => (Some(first.clone()), None, Some(&mut **cx)),
-        (Kind::OnRecord | Kind::OnTimer, [first, state, cx]) => {
+        (Kind::OnRecord | Kind::OnLeft | Kind::OnRight | Kind::OnTimer, [first, cx]) => {
+            (Some(first.clone()), None, Some(&mut **cx))
+        }
+        (Kind::OnRecord | Kind::OnLeft | Kind::OnRight | Kind::OnTimer, [first, state, cx]) => {
             (Some(first.clone()), Some(&mut **state), Some(&mut **cx))
         }
         (Kind::OnEnd, [cx]) => (None, None, Some(&mut **cx)),
@@ -110,13 +112,15 @@ fn result(kind: Kind, output: &ReturnType, errors: &mut Errors) -> Option<Type> 
     let ReturnType::Type(_, ty) = output else { return None };
     match types::arguments(ty, "Result").as_deref() {
         Some([_, error]) => Some((*error).clone()),
-        _ if kind != Kind::OnRecord => None,
+        _ if !kind.takes_records() => None,
         Some(_) => {
             errors.on(ty, "write both types of the result, as in `Result<(), ParseError>`");
             None
         }
         None => {
-            errors.on(ty, "`on_record` puts records out by `cx.emit(..)`: it returns nothing, or `Result<(), E>`");
+            let name = kind.name();
+            errors
+                .on(ty, format!("`{name}` puts records out by `cx.emit(..)`: it returns nothing, or `Result<(), E>`"));
             None
         }
     }

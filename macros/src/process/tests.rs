@@ -46,7 +46,7 @@ fn a_wrong_signature_is_answered_with_the_right_one() {
             &format!("`on_record` has another signature: `{ON_RECORD}`"),
             "`#[process]` adds the parameter for what takes the records that are put out; others belong to the `impl` block",
             "a process function never waits: remove `async`",
-            "a process function has no `on_event`: it has `on_record`, `on_timer`, `on_end`, `open`, `close`, `on_snapshot`, `on_complete`, `on_abort`; put others into an `impl` block of their own",
+            "a process function has no `on_event`: it has `on_record`, `on_left`, `on_right`, `on_timer`, `on_end`, `open`, `close`, `on_snapshot`, `on_complete`, `on_abort`; put others into an `impl` block of their own",
             "`#[process]` implements the trait: put it on `impl Alerts { .. }` without one",
         ],
     );
@@ -117,7 +117,7 @@ fn the_functions_share_context_and_state() {
         &[
             "`on_record` puts records out by `cx.emit(..)`: it returns nothing, or `Result<(), E>`",
             "the first parameter of `on_timer` is the timer that has fired: `timer: Timer`",
-            "the functions of a block share one context, and `on_record` has another",
+            "the functions of a block share one context, and another has a different one",
             "the functions of a block share one state, and another has a different one",
             "`on_end` is for functions without key: at the end of the input all timers of event time fire, each for its key",
             "`open` is not called for a key, so there is no state: `fn open(&mut self, cx: &OpenContext<'_>)`",
@@ -165,5 +165,41 @@ fn a_correct_block_has_nothing_to_say() {
             }
         ),
         &[],
+    );
+}
+
+#[test]
+fn a_function_on_two_streams_has_two_functions_that_take_records() {
+    let right = "fn on_right(&mut self, payment: PaymentView<'_>, state: &mut StateOf<Open>, cx: &mut KeyedContext<'_, Key, Out>)";
+    says(
+        quote!(
+            impl Pay {
+                fn on_left(&mut self, order: OrderView<'_>, cx: &mut KeyedContext<'_, u64, Paid>) {}
+            }
+        ),
+        &[&format!("a function on two streams needs `on_right`, too: `{right}`")],
+    );
+    says(
+        quote!(
+            impl Pay {
+                fn on_left(&mut self, order: OrderView<'_>, cx: &mut KeyedContext<'_, u64, Paid>) {}
+                fn on_right(&mut self, payment: PaymentView<'_>, cx: &mut KeyedContext<'_, u64, Paid>) {}
+                fn on_record(&mut self, payment: PaymentView<'_>, cx: &mut KeyedContext<'_, u64, Paid>) {}
+            }
+        ),
+        &["a function on one stream has `on_record`, one on two streams `on_left` and `on_right`"],
+    );
+    says(
+        quote!(
+            impl Pay {
+                fn on_left(&mut self, order: OrderView<'_>, cx: &mut Context<'_, Paid>) -> Result<(), Early> {}
+                fn on_right(&mut self, payment: PaymentView<'_>, cx: &mut Context<'_, Paid>) -> Result<(), Late> {}
+            }
+        ),
+        &[
+            "two streams are connected by a key: take `cx: &mut KeyedContext<'_, Key, Out>`",
+            "`on_left` and `on_right` reject records for one type of reasons, and the other has a different one",
+            "two streams are connected by a key: take `cx: &mut KeyedContext<'_, Key, Out>`",
+        ],
     );
 }

@@ -6,7 +6,10 @@ use millstream_core::{buffer::Records, key::Key, record::Record, time::Timestamp
 
 use super::{
     Hashed, KeyedContext, KeyedProcessFunction, Opening, Sides, Spread, State, StateAccess, StateTable, StateTables,
-    TimerDomain, context::Moment, timers::KeyTimers,
+    TimerDomain,
+    context::Moment,
+    inputs::{Inputs, Port},
+    timers::KeyTimers,
 };
 use crate::{
     checkpoint::subtask::OperatorReport,
@@ -19,7 +22,7 @@ use crate::{
     task::{
         contain::Guard,
         context::ChainContext,
-        head::{Background, BatchCursor, Head, One, Progress, TaskContext},
+        head::{Background, BatchCursor, Head, Progress, TaskContext},
     },
 };
 
@@ -35,25 +38,25 @@ const NO_ON_TIMER: &str = "a timer has fired, and there is no `on_timer`";
 const NO_ON_TIMER_HINT: &str = "add `fn on_timer(&mut self, timer: Timer, ..)` to the block, or set no timers";
 
 /// The plan of a chain that begins with a process function.
-pub struct ProcessPlan<T, K, F: KeyedProcessFunction, H = Fail> {
+pub struct ProcessPlan<I, K, F: KeyedProcessFunction, H = Fail> {
     pub(crate) key: K,
     pub(crate) function: F,
     pub(crate) sides: F::Sides,
     pub(crate) on_error: H,
     pub(crate) index: usize,
-    pub(crate) record: PhantomData<fn(T)>,
+    pub(crate) inputs: PhantomData<fn(I)>,
 }
 
-impl<T, K, F, H> Plan for ProcessPlan<T, K, F, H>
+impl<I, K, F, H> Plan for ProcessPlan<I, K, F, H>
 where
-    T: Record,
-    K: KeyFn<T>,
-    F: KeyedProcessFunction<In = T, Key = K::Key>,
-    H: OnError<T, F::Error>,
+    I: Inputs,
+    K: KeyFn<I::Record>,
+    F: KeyedProcessFunction<In = I::Record, Key = K::Key>,
+    H: OnError<I::Record, F::Error>,
 {
-    type In = One<T>;
+    type In = I;
     type Out = F::Out;
-    type Chain<N: Push<F::Out>> = ProcessHead<T, K, F, H::Handler, N>;
+    type Chain<N: Push<F::Out>> = ProcessHead<I, K, F, H::Handler, N>;
 
     fn chain<N: Push<F::Out>>(&self, cx: &mut ChainContext<'_>, next: N) -> Result<Self::Chain<N>, Failure> {
         let info = cx.operator(self.index);
@@ -86,7 +89,7 @@ where
             sides,
             info,
             next,
-            record: PhantomData,
+            inputs: PhantomData,
         })
     }
 }
@@ -101,7 +104,7 @@ pub(crate) fn describe<F: KeyedProcessFunction>() -> Vec<StateInfo> {
 }
 
 /// Calls a process function.
-pub struct ProcessHead<T, K, F: KeyedProcessFunction, H, N> {
+pub struct ProcessHead<I, K, F: KeyedProcessFunction, H, N> {
     key: K,
     function: F,
     tables: <F::State as State>::Tables<F::Key>,
@@ -115,21 +118,25 @@ pub struct ProcessHead<T, K, F: KeyedProcessFunction, H, N> {
     sides: F::Sides,
     info: OperatorInfo,
     next: N,
-    record: PhantomData<fn(T)>,
+    inputs: PhantomData<fn(I)>,
 }
 
-impl<T, K, F, H, N> Head for ProcessHead<T, K, F, H, N>
+impl<I, K, F, H, N> Head for ProcessHead<I, K, F, H, N>
 where
-    T: Record,
-    K: KeyFn<T>,
-    F: KeyedProcessFunction<In = T, Key = K::Key>,
-    H: Handler<T, F::Error>,
+    I: Inputs,
+    K: KeyFn<I::Record>,
+    F: KeyedProcessFunction<In = I::Record, Key = K::Key>,
+    H: Handler<I::Record, F::Error>,
     N: Push<F::Out>,
 {
     fn poll(&mut self, cx: &TaskContext, input: &mut BatchCursor<'_>) -> Result<Progress, Failure> {
         match self.fire(cx)? {
             Some(progress) => Ok(progress),
-            None => self.take(cx, input),
+            None => match input.port() {
+                None => Ok(Progress::Consumed),
+                Some(0) => self.take::<I::First>(cx, input),
+                Some(_) => self.take::<I::Second>(cx, input),
+            },
         }
     }
 
@@ -168,20 +175,20 @@ where
     }
 }
 
-impl<T, K, F, H, N> ProcessHead<T, K, F, H, N>
+impl<I, K, F, H, N> ProcessHead<I, K, F, H, N>
 where
-    T: Record,
-    K: KeyFn<T>,
-    F: KeyedProcessFunction<In = T, Key = K::Key>,
-    H: Handler<T, F::Error>,
+    I: Inputs,
+    K: KeyFn<I::Record>,
+    F: KeyedProcessFunction<In = I::Record, Key = K::Key>,
+    H: Handler<I::Record, F::Error>,
     N: Push<F::Out>,
 {
-    /// Calls the function with the records of a batch, until the output is full.
-    fn take(&mut self, cx: &TaskContext, input: &mut BatchCursor<'_>) -> Result<Progress, Failure> {
-        let Some(records) = input.records::<T>() else { return Ok(Progress::Consumed) };
+    /// Calls the function with the records of a batch of a port, until the output is full.
+    fn take<P: Port<I::Record>>(&mut self, cx: &TaskContext, input: &mut BatchCursor<'_>) -> Result<Progress, Failure> {
+        let records = input.records::<P::Arrives>().expect("a cursor with a port has records");
         let (mut at, end) = (records.position(), records.len());
         while at < end {
-            at = self.call(cx, &records, at, (at + PREFETCH_RECORDS).min(end))?;
+            at = self.call::<P>(cx, &records, at, (at + PREFETCH_RECORDS).min(end))?;
             if self.is_full() {
                 break;
             }
@@ -191,19 +198,25 @@ where
     }
 
     /// Calls the function with records `from..to`, until the output is full: first all hashes, with their state asked for. Says which record is next.
-    fn call(&mut self, cx: &TaskContext, records: &Records<'_, T>, from: usize, to: usize) -> Result<usize, Failure> {
+    fn call<P: Port<I::Record>>(
+        &mut self,
+        cx: &TaskContext,
+        records: &Records<'_, P::Arrives>,
+        from: usize,
+        to: usize,
+    ) -> Result<usize, Failure> {
         let moment = Moment { watermark: self.watermark, wall: cx.wall };
         let Self { key, function, tables, timers, hashes, handler, sides, info, next, .. } = self;
         let guard = Guard::new(info);
         for (i, hash) in (from..to).zip(hashes.iter_mut()) {
             *hash = match records.hash(i) {
                 Some(hash) => hash,
-                None => key.with(records.get(i), |key| <K::Key as Key>::hash(key)),
+                None => key.with(P::taken(records.get(i)), |key| <K::Key as Key>::hash(key)),
             };
         }
         hashes[..to - from].iter().for_each(|hash| tables.prefetch(*hash));
         for (i, hash) in (from..to).zip(hashes.iter()) {
-            let (record, at) = (records.get(i), records.time(i));
+            let (record, at) = (P::taken(records.get(i)), records.time(i));
             let result = key.with(record, |key| {
                 let key = Hashed { key, hash: *hash };
                 let mut state = F::State::handle(tables, key);
@@ -313,12 +326,12 @@ where
     }
 }
 
-impl<T, K, F, H, N> Stage for ProcessHead<T, K, F, H, N>
+impl<I, K, F, H, N> Stage for ProcessHead<I, K, F, H, N>
 where
-    T: Record,
-    K: KeyFn<T>,
-    F: KeyedProcessFunction<In = T, Key = K::Key>,
-    H: Handler<T, F::Error>,
+    I: Inputs,
+    K: KeyFn<I::Record>,
+    F: KeyedProcessFunction<In = I::Record, Key = K::Key>,
+    H: Handler<I::Record, F::Error>,
     N: Push<F::Out>,
 {
     fn signal(&mut self, signal: Signal) {

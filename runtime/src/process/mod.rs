@@ -1,13 +1,16 @@
 //! Process functions: code of the user's that has state and timers for each key, or state of its own.
 //!
-//! `#[process]` implements [`KeyedProcessFunction`] or [`ProcessFunction`] for an impl block, `#[derive(State)]` implements [`State`], `#[derive(OperatorState)]`
+//! `#[process]` implements [`KeyedProcessFunction`], [`KeyedCoProcessFunction`] or [`ProcessFunction`] for an impl block, `#[derive(State)]` implements [`State`], `#[derive(OperatorState)]`
 //! [`OperatorState`]. Everything in here may also be used without them.
 
 mod aggregating;
+mod connected;
 mod context;
+mod either;
 mod function;
 mod head;
 mod hooks;
+mod inputs;
 mod list;
 mod map;
 mod operator_state;
@@ -19,11 +22,14 @@ mod timers;
 mod unkeyed;
 
 pub use aggregating::{AggregatingRef, AggregatingState, Reducer, ReducingRef, ReducingState};
+pub use connected::{KeyedCoProcessFunction, OnEither};
 pub use context::{Context, KeyedContext, NeedsKey};
+pub use either::{Either, EitherKey, EitherView};
 pub use function::{KeyedProcessFunction, ProcessFunction};
 pub(crate) use head::describe;
 pub use head::{ProcessHead, ProcessPlan};
 pub use hooks::{Absent, HookResult, hook};
+pub use inputs::Inputs;
 pub use list::{ListRef, ListState};
 pub use map::{MapRef, MapState};
 pub use operator_state::{OperatorState, Part, Spread, StateAccess, ValuePart};

@@ -56,16 +56,19 @@ where
 
 /// The check of what needs a key.
 #[diagnostic::on_unimplemented(
-    message = "windows and aggregates need a key, and this stream has none",
+    message = "windows, joins and aggregates need a key, and this stream has none",
     label = "this stream is not keyed",
     note = "insert `.key_by(|record| ..)` or `.key_with(my_key)` in front of it"
 )]
 pub trait IsKeyed {
     #[doc(hidden)]
     type Proof;
+    /// The type of the key.
+    type Key: Key;
 }
-impl<P, K, Time, G> IsKeyed for Keyed<P, K, Time, G> {
+impl<P: Plan, K: KeyFn<P::Out>, Time, G> IsKeyed for Keyed<P, K, Time, G> {
     type Proof = ();
+    type Key = K::Key;
 }
 
 /// The check of what keeps state by key.
@@ -83,11 +86,11 @@ impl<P, K, Time, G> HasKey for Keyed<P, K, Time, G> {
 }
 
 /// A keyed stream in parts: what stands before the exchange, and the key.
-pub trait KeyedStream: Stream {
+pub trait KeyedStream: Stream + IsKeyed {
     #[doc(hidden)]
     type Before: Plan<Out = Self::Out>;
     #[doc(hidden)]
-    type KeyFn: KeyFn<Self::Out>;
+    type KeyFn: KeyFn<Self::Out, Key = Self::Key>;
     #[doc(hidden)]
     fn into_keyed(self) -> (Chain<Self::Before>, Self::KeyFn);
 }

@@ -1,6 +1,7 @@
 //! The DSL: jobs, streams and what may be done with them. A stream is a plan under construction; nothing runs before the job is deployed.
 
 mod by_key;
+mod connected;
 mod domain;
 mod job;
 mod keyed;
@@ -16,6 +17,7 @@ mod two_inputs;
 mod windowed;
 
 pub use by_key::{ByKeyPlan, ByKeyStream};
+pub use connected::{Alike, CoProcessor, Connected, FeedsBoth, OneKey, OneTime};
 pub use domain::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Guarantee, NoTime, TimeDomain};
 pub use job::{Job, Replayable, SuitsGuarantee};
 pub use keyed::{Everything, HasKey, IsKeyed, KeyBy, Keyed, KeyedStream};

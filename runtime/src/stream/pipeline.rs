@@ -11,7 +11,7 @@ use millstream_core::{
 };
 
 use super::{
-    ByTime, EventTime, GivenTime, Guarantee, HasTimes, IsStrategy, OwnTime, Plan, TimeDomain,
+    Alike, ByTime, Connected, EventTime, GivenTime, Guarantee, HasTimes, IsStrategy, OneKey, OneTime, OwnTime, Plan, TimeDomain,
     keyed::{Everything, IsKeyed, KeyBy, Keyed},
     process::{Feeds, Processor},
     rejects::Rejects,
@@ -371,6 +371,24 @@ pub trait Stream: Sized {
         K: KeyFn<Self::Out>,
     {
         Keyed::new(self.into_chain(), key.make(), Location::caller())
+    }
+
+    /// Puts this stream beside another of any record type, for a process function on both, with `on_left` for the records of this one and `on_right` for those of the
+    /// other: `orders.key_by(|order| order.id).connect(payments.key_by(|payment| payment.order)).process(Match)`. State and timers are those of a key, whichever
+    /// stream has it.
+    ///
+    /// Both are keyed, by one type, and have event time or have none. Records of one stream and key keep their order; there is none between the two, and
+    /// event time is as far as the stream that is behind.
+    #[track_caller]
+    fn connect<R>(self, right: R) -> Alike<Self, R, Connected<Self, R>>
+    where
+        Self: IsKeyed,
+        R: Stream,
+        R: IsKeyed,
+        R::Key: OneKey<Self::Key>,
+        R::Time: OneTime<Self::Time>,
+    {
+        Connected::new(self, right, Location::caller())
     }
 
     /// Windows over the records of each key; an aggregate makes a stream of them again.

@@ -12,6 +12,7 @@ use crate::{
     operator::KeyFn,
     operators::fused::{Fail, Then},
     process::{KeyedProcessFunction, ProcessFunction, ProcessPlan, Unkeyed, describe},
+    task::head::One,
 };
 
 /// What `.process(..)` takes: a type with an impl block under `#[process]`. `Via` says whether its functions want a key.
@@ -19,6 +20,7 @@ use crate::{
     message = "`{Self}` is not a process function",
     label = "not a process function",
     note = "put `#[process]` on an `impl` block of the type, with `fn on_record(&mut self, record: TradeView<'_>, cx: &mut KeyedContext<'_, Key, Out>)`, and let the type be `Clone`",
+    note = "one with `on_left` and `on_right` takes two streams: `left.key_by(..).connect(right.key_by(..)).process(..)`",
     note = "an operator without state or timers is a function annotated with `#[map]`, `#[filter]` .. in `.then(..)`, or a closure in `.map(..)`, `.filter(..)` .."
 )]
 pub trait Processor<Via> {}
@@ -60,7 +62,7 @@ pub trait Feeds<F, Via>: Sized {
 #[diagnostic::on_unimplemented(
     message = "this function processes records of type `{T}`, and the stream has records of type `{Self}`",
     label = "takes `{T}`",
-    note = "the record type of a process function is that of the view which its `on_record` takes"
+    note = "the record type of a process function is that of the view which its `on_record` takes, or `on_left` and `on_right`"
 )]
 pub trait SameRecord<T> {}
 #[diagnostic::do_not_recommend]
@@ -86,7 +88,7 @@ where
     P::Out: SameRecord<F::In>,
     K::Key: SameKey<F::Key>,
 {
-    type Processed = Pipeline<ProcessPlan<P::Out, K, F>, Time, G>;
+    type Processed = Pipeline<ProcessPlan<One<P::Out>, K, F>, Time, G>;
 
     fn feed(self, function: F, location: Location) -> Self::Processed {
         let (before, key) = self.into_keyed();
@@ -95,7 +97,7 @@ where
         let info = OperatorInfo::new("process", function.name(), location).stateful().states(describe::<F>());
         let index = draft.operator(info);
         let plan =
-            ProcessPlan { key, function, sides: F::Sides::default(), on_error: Fail, index, record: PhantomData };
+            ProcessPlan { key, function, sides: F::Sides::default(), on_error: Fail, index, inputs: PhantomData };
         Pipeline { chain: Chain { plan, draft }, time: PhantomData }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
         fused::{Divert, Fail, Skip, Then},
         source::From,
     },
-    process::{KeyedProcessFunction, ProcessPlan},
+    process::{Inputs, KeyedProcessFunction, ProcessPlan},
     source::{BadRecord, BadRecordView, RejectsRecords, Source},
 };
 
@@ -55,26 +55,27 @@ where
     }
 }
 
-impl<T, K, F, Time, G> Pipeline<ProcessPlan<T, K, F>, Time, G>
+impl<I, T, K, F, Time, G> Pipeline<ProcessPlan<I, K, F>, Time, G>
 where
+    I: Inputs<Record = T>,
     T: Record,
     K: KeyFn<T>,
     F: KeyedProcessFunction<In = T, Key = K::Key>,
     Time: TimeDomain,
     G: Guarantee,
 {
-    /// Leaves out records that `on_record` rejects, and counts them by the metric `records_skipped`. (Otherwise the job fails.) An error of `on_timer` fails
+    /// Leaves out records that the function rejects, and counts them by the metric `records_skipped`. (Otherwise the job fails.) An error of `on_timer` fails
     /// the job all the same.
-    pub fn skip_errors(self) -> Pipeline<ProcessPlan<T, K, F, Skip>, Time, G> {
-        let Chain { plan: ProcessPlan { key, function, sides, index, record, .. }, draft } = self.chain;
-        Pipeline::new(ProcessPlan { key, function, sides, on_error: Skip, index, record }, draft)
+    pub fn skip_errors(self) -> Pipeline<ProcessPlan<I, K, F, Skip>, Time, G> {
+        let Chain { plan: ProcessPlan { key, function, sides, index, inputs, .. }, draft } = self.chain;
+        Pipeline::new(ProcessPlan { key, function, sides, on_error: Skip, index, inputs }, draft)
     }
 
-    /// Sends records that `on_record` rejects to a stream of their own, each with its error as text: `(record, error)`. An error of `on_timer` fails the job
+    /// Sends records that the function rejects to a stream of their own, each with its error as text: `(record, error)`. An error of `on_timer` fails the job
     /// all the same.
     pub fn divert_errors(
         self,
-    ) -> (Pipeline<ProcessPlan<T, K, F, Divert<ToPair<T, F::Error>, (T, String)>>, Time, G>, Sealed<(T, String), Time, G>)
+    ) -> (Pipeline<ProcessPlan<I, K, F, Divert<ToPair<T, F::Error>, (T, String)>>, Time, G>, Sealed<(T, String), Time, G>)
     {
         let pair: ToPair<T, F::Error> = |record, error| (T::from_view(record), error.to_string());
         self.divert_errors_with(pair)
@@ -84,17 +85,17 @@ where
     pub fn divert_errors_with<M, R>(
         self,
         make: M,
-    ) -> (Pipeline<ProcessPlan<T, K, F, Divert<M, R>>, Time, G>, Sealed<R, Time, G>)
+    ) -> (Pipeline<ProcessPlan<I, K, F, Divert<M, R>>, Time, G>, Sealed<R, Time, G>)
     where
         M: for<'a> Fn(T::View<'a>, F::Error) -> R,
         M: Shippable,
         R: Record,
     {
-        let Chain { plan: ProcessPlan { key, function, sides, index, record, .. }, mut draft } = self.chain;
+        let Chain { plan: ProcessPlan { key, function, sides, index, inputs, .. }, mut draft } = self.chain;
         let output = draft.output();
         let errors = Sealed::reading(draft.reader::<R>(output, EdgeKind::Forward));
         let on_error = Divert { make, output, timed: Time::TIMED, rejected: PhantomData };
-        (Pipeline::new(ProcessPlan { key, function, sides, on_error, index, record }, draft), errors)
+        (Pipeline::new(ProcessPlan { key, function, sides, on_error, index, inputs }, draft), errors)
     }
 }
 

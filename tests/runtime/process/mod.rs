@@ -1,5 +1,6 @@
 //! Process functions: state per key, timers, contexts, hooks, errors and plans.
 
+mod connected;
 mod errors;
 mod hooks;
 mod plans;

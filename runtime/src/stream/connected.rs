@@ -1,0 +1,150 @@
+//! Two keyed streams beside each other: [`Connected`], and what streams that are connected or joined must have in common.
+
+use std::marker::PhantomData;
+
+use millstream_core::{proof::When, record::Record};
+
+use super::{
+    Chain, KeyedStream, Mistaken, Pipeline, Planned, Processor, SameKey, SameRecord, Sealed, Stream, WithKey,
+    keyed::IsKeyed,
+};
+use crate::{
+    exchange::partition::ByKey,
+    failure::Location,
+    graph::{Draft, OperatorInfo},
+    operators::fused::Fail,
+    process::{EitherKey, KeyedCoProcessFunction, OnEither, ProcessPlan, describe},
+    task::head::Two,
+};
+
+/// The check that two streams are keyed by one type.
+#[diagnostic::on_unimplemented(
+    message = "one stream is keyed by `{K}`, and the other by `{Self}`",
+    label = "keyed by `{Self}`",
+    note = "records meet whose keys are equal, so both keys are of one type: change one of the two `.key_by(..)`"
+)]
+pub trait OneKey<K> {
+    #[doc(hidden)]
+    type Proof;
+}
+#[diagnostic::do_not_recommend]
+impl<K> OneKey<K> for K {
+    type Proof = ();
+}
+
+/// The check that two streams have event time, or that neither has.
+#[diagnostic::on_unimplemented(
+    message = "one of these streams has event time, and the other has none",
+    label = "`{Self}` here, `{Time}` in front",
+    note = "give it to the one that lacks it, in front of its `.key_by(..)`: `.event_time(out_of_order(5.seconds()))`, or `.event_time_by(|record| .., ..)`"
+)]
+pub trait OneTime<Time> {
+    #[doc(hidden)]
+    type Proof;
+}
+#[diagnostic::do_not_recommend]
+impl<Time> OneTime<Time> for Time {
+    type Proof = ();
+}
+
+/// `X`, where `L` and `R` are keyed by one type and agree on event time.
+pub type Alike<L, R, X> = When<
+    <L as IsKeyed>::Proof,
+    When<
+        <<R as IsKeyed>::Key as OneKey<<L as IsKeyed>::Key>>::Proof,
+        When<<<R as Stream>::Time as OneTime<<L as Stream>::Time>>::Proof, X>,
+    >,
+>;
+
+/// Two keyed streams, for a process function with `on_left` and `on_right`. See [`Stream::connect`].
+#[must_use = "connected streams do nothing without a function: add `.process(..)`"]
+pub struct Connected<L, R> {
+    left: L,
+    right: R,
+    location: Location,
+}
+
+impl<L, R> Connected<L, R> {
+    pub(super) fn new(left: L, right: R, location: Location) -> Self {
+        Self { left, right, location }
+    }
+
+    /// Puts in a process function on both streams: a type with an impl block under `#[process]` that has `on_left` and `on_right`.
+    #[track_caller]
+    pub fn process<F, Via>(self, function: F) -> <Self as FeedsBoth<F, Via>>::Processed
+    where
+        F: CoProcessor<Via>,
+        Self: FeedsBoth<F, Via>,
+    {
+        self.feed(function, Location::caller())
+    }
+}
+
+/// What `.connect(..).process(..)` takes: a type with an impl block under `#[process]` that has `on_left` and `on_right`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not process two connected streams",
+    label = "not a function of two inputs",
+    note = "put `#[process]` on an `impl` block of the type that has `on_left(&mut self, trade: TradeView<'_>, cx: &mut KeyedContext<'_, Key, Out>)` and `on_right(..)`, and let the type be `Clone`",
+    note = "a function with `on_record` takes one stream: `.key_by(..).process(..)`"
+)]
+pub trait CoProcessor<Via> {}
+
+#[diagnostic::do_not_recommend]
+impl<F: KeyedCoProcessFunction> CoProcessor<WithKey> for F {}
+#[diagnostic::do_not_recommend]
+impl<F: Processor<Mistaken<Out>>, Out> CoProcessor<Mistaken<Out>> for F {}
+
+/// The check that a function fits the two streams.
+pub trait FeedsBoth<F, Via>: Sized {
+    /// The stream behind the function.
+    type Processed;
+    #[doc(hidden)]
+    fn feed(self, function: F, location: Location) -> Self::Processed;
+}
+
+impl<L, R, F> FeedsBoth<F, WithKey> for Connected<L, R>
+where
+    L: KeyedStream,
+    R: KeyedStream<Key = L::Key>,
+    F: KeyedCoProcessFunction,
+    L::Out: SameRecord<F::Left>,
+    R::Out: SameRecord<F::Right>,
+    L::Key: SameKey<F::Key>,
+{
+    type Processed = Planned<L, ProcessPlan<Two<L::Out, R::Out>, EitherKey<L::KeyFn, R::KeyFn>, OnEither<F>>>;
+
+    fn feed(self, function: F, location: Location) -> Self::Processed {
+        let (key, mut draft) = meet(self.left, self.right, self.location);
+        let function = OnEither(function);
+        let location = function.0.location().unwrap_or(location);
+        let info =
+            OperatorInfo::new("process", function.0.name(), location).stateful().states(describe::<OnEither<F>>());
+        let index = draft.operator(info);
+        let plan = ProcessPlan { key, function, on_error: Fail, index, inputs: PhantomData };
+        Pipeline { chain: Chain { plan, draft }, time: PhantomData }
+    }
+}
+
+/// After a mistake that `#[process]` has told of, there is nothing more to say of the streams.
+#[diagnostic::do_not_recommend]
+impl<L: Stream, R, F: Processor<Mistaken<Out>>, Out: Record> FeedsBoth<F, Mistaken<Out>> for Connected<L, R> {
+    type Processed = Sealed<Out, L::Time, L::Guarantee>;
+
+    fn feed(self, _: F, _: Location) -> Self::Processed {
+        unreachable!("a mistake stands above")
+    }
+}
+
+/// Ends two streams with exchanges by key, to the two ports of a chain that begins. Gives the key of either, and the chain.
+pub(super) fn meet<L: KeyedStream, R: KeyedStream>(
+    left: L,
+    right: R,
+    location: Location,
+) -> (EitherKey<L::KeyFn, R::KeyFn>, Draft) {
+    let draft = left.new_draft();
+    let (before, left) = left.into_keyed();
+    before.partition_to::<L::Time>(ByKey(left.clone()), location, &draft, 0);
+    let (before, right) = right.into_keyed();
+    before.partition_to::<R::Time>(ByKey(right.clone()), location, &draft, 1);
+    (EitherKey { left, right }, draft)
+}

@@ -13,6 +13,7 @@ pub mod event_time;
 mod exchange;
 pub mod failure;
 pub mod graph;
+pub mod joins;
 pub mod launch;
 pub mod local;
 pub mod metrics;

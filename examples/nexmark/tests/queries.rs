@@ -1,12 +1,15 @@
 //! The queries beside naive answers, computed from all events in memory: each in every way of running it that must not make a difference.
 #![allow(missing_docs, clippy::disallowed_methods, reason = "the references stand outside of the engine")]
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use millstream::{prelude::*, stream::ExactlyOnce};
 use millstream_nexmark::{
-    Bid, Event, Nexmark,
-    queries::{self, q0, q1, q2, q5, q7, q11, q12},
+    Auction, Bid, Event, Nexmark, Person,
+    queries::{self, q0, q1, q2, q3, q4, q5, q7, q8, q11, q12},
 };
 use millstream_testkit::golden::{Golden, JobFn};
 
@@ -34,15 +37,41 @@ fn bids(of: &Nexmark) -> impl Iterator<Item = Bid> + use<> {
     })
 }
 
+fn auctions(of: &Nexmark) -> impl Iterator<Item = Auction> + use<> {
+    of.all().into_iter().filter_map(|event| match event {
+        Event::Auction(auction) => Some(auction),
+        _ => None,
+    })
+}
+
+fn persons(of: &Nexmark) -> impl Iterator<Item = Person> + use<> {
+    of.all().into_iter().filter_map(|event| match event {
+        Event::Person(person) => Some(person),
+        _ => None,
+    })
+}
+
 /// Checks that a job writes these rows.
 fn check(name: &str, job: JobFn, header: &str, rows: impl Iterator<Item = String>) {
+    check_rows(name, job, header, rows, 10, |golden| golden);
+}
+
+/// As [`check`], of a query that has at least so many answers.
+fn check_rows(
+    name: &str,
+    job: JobFn,
+    header: &str,
+    rows: impl Iterator<Item = String>,
+    least_rows: usize,
+    adjust: fn(Golden) -> Golden,
+) {
     let dir = tempfile::tempdir().expect("there is room for what is expected");
     let folder = dir.path().join(name);
     std::fs::create_dir(&folder).expect("a directory can be made");
     let lines: Vec<_> = std::iter::once(header.to_owned()).chain(rows).collect();
-    assert!(lines.len() > 10, "a query with few answers says little");
+    assert!(lines.len() > least_rows, "a query with few answers says little: {lines:?}");
     std::fs::write(folder.join("expected.csv"), lines.join("\n") + "\n").expect("it can be written");
-    Golden::new(folder, job).check();
+    adjust(Golden::new(folder, job)).check();
 }
 
 const BID_HEADER: &str = "auction,bidder,price,channel,url,date_time,extra";
@@ -153,4 +182,76 @@ fn q12_counts_the_bids_of_each_bidder() {
     }
     let rows = counts.into_iter().map(|((bidder, start), bids)| format!("{bidder},{bids},{}", time(start)));
     check("q12", job, "bidder,bids,start", rows);
+}
+
+#[test]
+fn q3_suggests_local_items() {
+    let job = |job: &mut Job<ExactlyOnce>, _: &Path, output: &Path| {
+        q3::answer(queries::events(job, &more())).sink(CsvFiles::write(output).part_bytes(PART_BYTES / 100));
+    };
+    let mut rows = Vec::new();
+    for auction in auctions(&more()).filter(|auction| auction.category == 10) {
+        for person in persons(&more()).filter(|person| person.id == auction.seller) {
+            if ["OR", "ID", "CA"].contains(&&*person.state) {
+                rows.push(format!("{},{},{},{}", person.name, person.city, person.state, auction.id));
+            }
+        }
+    }
+    check("q3", job, "name,city,state,id", rows.into_iter());
+}
+
+/// Auctions, categories and prices: of those that somebody has bid for in time.
+fn sales(of: &Nexmark) -> Vec<(u64, u64, i64)> {
+    let sale = |auction: Auction| {
+        let during = auction.date_time..=auction.expires;
+        let prices = bids(of).filter(|bid| bid.auction == auction.id && during.contains(&bid.date_time));
+        prices.map(|bid| bid.price).max().map(|price| (auction.id, auction.category, price))
+    };
+    auctions(of).filter_map(sale).collect()
+}
+
+#[test]
+fn q4_finds_the_winning_bids() {
+    let job = |job: &mut Job<ExactlyOnce>, _: &Path, output: &Path| {
+        q4::sales(queries::events(job, &nexmark())).sink(CsvFiles::write(output).part_bytes(PART_BYTES / 100));
+    };
+    let rows = sales(&nexmark()).into_iter().map(|(auction, category, price)| format!("{auction},{category},{price}"));
+    check("q4-sales", job, "auction,category,price", rows);
+}
+
+#[test]
+fn q4_averages_prices() {
+    let job = |job: &mut Job<ExactlyOnce>, _: &Path, output: &Path| {
+        q4::answer(queries::events(job, &nexmark())).sink(CsvFiles::write(output));
+    };
+    let mut prices = BTreeMap::<u64, Vec<i64>>::new();
+    for (_, category, price) in sales(&nexmark()) {
+        prices.entry(category).or_default().push(price);
+    }
+    let average = |(category, prices): (u64, Vec<i64>)| {
+        let sum: i64 = prices.iter().sum();
+        format!("{category},{}", sum as f64 / prices.len() as f64)
+    };
+    check_rows("q4", job, "category,price", prices.into_iter().map(average), 5, |golden| {
+        golden.tolerance("price", 1e-12)
+    });
+}
+
+#[test]
+fn q8_finds_new_sellers() {
+    let job = |job: &mut Job<ExactlyOnce>, _: &Path, output: &Path| {
+        q8::answer(queries::events(job, &more())).sink(CsvFiles::write(output).part_bytes(PART_BYTES / 100));
+    };
+    let start = |at: Timestamp| at - std::time::Duration::from_millis(at.millis().rem_euclid(10_000) as u64);
+    let sellers: BTreeSet<_> = auctions(&more()).map(|auction| (auction.seller, start(auction.date_time))).collect();
+    let rows = persons(&more()).filter(|person| sellers.contains(&(person.id, start(person.date_time))));
+    check(
+        "q8",
+        job,
+        "id,name,start",
+        rows.map(|person| {
+            let Person { id, name, date_time, .. } = person;
+            format!("{id},{name},{}", start(date_time))
+        }),
+    );
 }

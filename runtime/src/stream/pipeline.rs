@@ -11,7 +11,8 @@ use millstream_core::{
 };
 
 use super::{
-    Alike, ByTime, Connected, EventTime, GivenTime, Guarantee, HasTimes, IsStrategy, OneKey, OneTime, OwnTime, Plan, TimeDomain,
+    Alike, ByTime, Connected, EventTime, GivenTime, Guarantee, HasTimes, IsStrategy, Joined, OneKey, OneTime, OwnTime, Plan,
+    TimeDomain,
     keyed::{Everything, IsKeyed, KeyBy, Keyed},
     process::{Feeds, Processor},
     rejects::Rejects,
@@ -389,6 +390,22 @@ pub trait Stream: Sized {
         R::Time: OneTime<Self::Time>,
     {
         Connected::new(self, right, Location::caller())
+    }
+
+    /// Joins this stream with another of any record type, by key: `auctions.key_by(|auction| auction.seller).join(persons.key_by(|person| person.id))`. It is then said
+    /// how: as records come, by [`inner`](Joined::inner) or [`semi`](Joined::semi); or by [`window`](Joined::window), and then also left, right, full and anti.
+    ///
+    /// Both are keyed, by one type, and have event time or have none.
+    #[track_caller]
+    fn join<R>(self, right: R) -> Alike<Self, R, Joined<Self, R>>
+    where
+        Self: IsKeyed,
+        R: Stream,
+        R: IsKeyed,
+        R::Key: OneKey<Self::Key>,
+        R::Time: OneTime<Self::Time>,
+    {
+        Joined::new(self, right, Location::caller())
     }
 
     /// Windows over the records of each key; an aggregate makes a stream of them again.

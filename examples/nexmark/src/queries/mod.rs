@@ -5,8 +5,11 @@ pub mod q1;
 pub mod q11;
 pub mod q12;
 pub mod q2;
+pub mod q3;
+pub mod q4;
 pub mod q5;
 pub mod q7;
+pub mod q8;
 
 use millstream::{
     prelude::*,
@@ -15,7 +18,7 @@ use millstream::{
 
 use crate::{
     Event, Nexmark,
-    event::{BidView, EventView},
+    event::{AuctionView, BidView, EventView, PersonView},
 };
 
 /// What every query takes.
@@ -53,6 +56,24 @@ pub fn events(job: &mut Job<ExactlyOnce>, nexmark: &Nexmark) -> impl Stream<Out 
 pub fn bid(event: EventView<'_>) -> Option<BidView<'_>> {
     match event {
         EventView::Bid(bid) => Some(bid),
+        _ => None,
+    }
+}
+
+/// The auctions among the events.
+#[filter_map]
+pub fn auction(event: EventView<'_>) -> Option<AuctionView<'_>> {
+    match event {
+        EventView::Auction(auction) => Some(auction),
+        _ => None,
+    }
+}
+
+/// The people among the events.
+#[filter_map]
+pub fn person(event: EventView<'_>) -> Option<PersonView<'_>> {
+    match event {
+        EventView::Person(person) => Some(person),
         _ => None,
     }
 }

@@ -1,0 +1,12 @@
+//! Joins of two keyed streams: incrementally, as records come, and by windows.
+//!
+//! What is put out for which records is a [`Matching`]; the heads keep the records of each key, and hand pairs of them to it, one by one.
+
+pub(crate) mod chunk;
+pub(crate) mod incremental;
+mod matching;
+pub(crate) mod window;
+
+pub use incremental::{Incremental, IncrementalHead, IncrementalPlan};
+pub use matching::{Anti, CoGroup, FullOuter, Grouped, Inner, LeftOuter, Matching, Pairs, RightOuter, Semi};
+pub use window::{JoinPlan, WindowJoinHead};

@@ -1,0 +1,464 @@
+//! The head that joins in windows: it keeps the records of both sides by window and key, and pairs them when their window closes.
+
+use std::{collections::VecDeque, marker::PhantomData};
+
+use millstream_core::{
+    buffer::Records,
+    key::Key,
+    record::Record,
+    time::{Timestamp, Window},
+};
+use millstream_state::{
+    manifest::Spread,
+    row::ByKey,
+    snapshot::Namespace,
+    table::{Drain, Table},
+};
+
+use super::{Grouped, matching::Group};
+use crate::{
+    checkpoint::{
+        keyed::{Snapshots, Walk, restore_block, step},
+        subtask::{OperatorReport, StateAccess},
+    },
+    env::Instant,
+    failure::Failure,
+    graph::OperatorInfo,
+    metrics::Counter,
+    operator::{KeyFn, Push, Signal, Stage, Wait},
+    process::EitherKey,
+    stream::Plan,
+    task::{
+        contain::Guard,
+        context::ChainContext,
+        head::{Background, BatchCursor, Head, Progress, TaskContext, Two},
+    },
+    windows::{
+        Assigner,
+        assigner::Clock,
+        slices::{Slice, Slices},
+    },
+};
+
+/// The state that has the records of the open windows.
+const WINDOWS_STATE: &str = "windows";
+/// The state that says how far event time has come.
+const WATERMARK_STATE: &str = "watermark";
+
+/// So many windows that have fired are told the next snapshot one by one; if there are more, it is a full one.
+const DROPPED_LIMIT: usize = 16 << 10;
+/// How many keys are hashed and prefetched before their entries are touched.
+const PREFETCH_RECORDS: usize = 64;
+/// How many keys and pairs of a window that has closed are gone through before the task looks around.
+const FIRE_STEPS_LIMIT: usize = 1024;
+
+/// The plan of a chain that begins with a join in windows.
+pub struct JoinPlan<L, R, A, B, W, G> {
+    pub(crate) key: EitherKey<A, B>,
+    pub(crate) windows: W,
+    pub(crate) grouped: G,
+    pub(crate) index: usize,
+    pub(crate) records: PhantomData<fn(L, R)>,
+}
+
+impl<L, R, A, B, W, G> Plan for JoinPlan<L, R, A, B, W, G>
+where
+    L: Record,
+    R: Record,
+    A: KeyFn<L>,
+    B: KeyFn<R, Key = A::Key>,
+    W: Assigner,
+    G: Grouped<A::Key, L, R>,
+{
+    type In = Two<L, R>;
+    type Out = G::Out;
+    type Chain<N: Push<G::Out>> = WindowJoinHead<L, R, A, B, W, G, N>;
+
+    fn chain<N: Push<G::Out>>(&self, cx: &mut ChainContext<'_>, next: N) -> Result<Self::Chain<N>, Failure> {
+        let info = cx.operator(self.index);
+        let open = cx.open_context(&info);
+        let late = [open.counter("late_left_records"), open.counter("late_right_records")];
+        cx.measure_state(&info);
+        let state = cx.state(&info);
+        // All subtasks had the same at the barrier, unless one had it from another exchange.
+        let watermark = state.restored().all::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
+        Ok(WindowJoinHead {
+            key: self.key.clone(),
+            grouped: self.grouped.clone(),
+            open: Open {
+                windows: self.windows.clone(),
+                slices: Slices::default(),
+                snapshots: cx.snapshots(WINDOWS_STATE, &state),
+                watermark: watermark.unwrap_or(Timestamp::MIN),
+                late,
+            },
+            firing: VecDeque::new(),
+            current: None,
+            dropped: Vec::new(),
+            state,
+            forward: None,
+            hashes: [0; PREFETCH_RECORDS],
+            info,
+            next,
+            right: PhantomData,
+        })
+    }
+}
+
+/// The records of a key and a window.
+type Sides<L, R> = (Vec<L>, Vec<R>);
+/// Those of a window.
+type SidesByKey<K, L, R> = Table<ByKey<K>, Sides<L, R>>;
+
+/// Joins by key and window.
+pub struct WindowJoinHead<L: Record, R: Record, A: KeyFn<L>, B, W, G: Grouped<A::Key, L, R>, N> {
+    key: EitherKey<A, B>,
+    grouped: G,
+    open: Open<A::Key, L, G::Kept, W>,
+    /// Windows that have closed and whose pairs are being put out.
+    firing: VecDeque<(Window, Drain<ByKey<A::Key>, Sides<L, G::Kept>>)>,
+    /// The key of the first of them that is being put out.
+    current: Option<Current<A::Key, L, G::Kept>>,
+    /// The windows that have fired since the last snapshot.
+    dropped: Vec<Namespace>,
+    state: StateAccess,
+    /// The watermark to pass on once everything has fired.
+    forward: Option<Timestamp>,
+    hashes: [u64; PREFETCH_RECORDS],
+    info: OperatorInfo,
+    next: N,
+    right: PhantomData<fn(R)>,
+}
+
+/// The windows that are open.
+struct Open<K: Key, L: Record, R: Record, W> {
+    windows: W,
+    slices: Slices<SidesByKey<K, L, R>>,
+    snapshots: Snapshots<ByKey<K>, Sides<L, R>>,
+    watermark: Timestamp,
+    /// Late records by side.
+    late: [Counter; 2],
+}
+
+/// A key whose pairs are being put out, and which is next.
+struct Current<K, L, R> {
+    key: K,
+    sides: Sides<L, R>,
+    at: (usize, usize),
+    extent: (usize, usize),
+}
+
+/// The time that counts for windows.
+#[inline(always)]
+fn time_of<W: Assigner>(cx: &TaskContext, at: Timestamp) -> Timestamp {
+    if W::CLOCK == Clock::Processing { cx.wall } else { at }
+}
+
+impl<K: Key, L: Record, R: Record, W: Assigner> Open<K, L, R, W> {
+    /// Takes records `from..to` of a side: first all hashes, with their entries asked for.
+    #[inline(always)]
+    fn take<T: Record>(
+        &mut self,
+        cx: &TaskContext,
+        (records, from, to): (&Records<'_, T>, usize, usize),
+        key: &impl KeyFn<T, Key = K>,
+        hashes: &mut [u64; PREFETCH_RECORDS],
+        side: usize,
+        append: impl Fn(&mut Sides<L, R>, T::View<'_>),
+    ) {
+        for (i, hash) in (from..to).zip(hashes.iter_mut()) {
+            *hash = match records.hash(i) {
+                Some(hash) => hash,
+                None => key.with(records.get(i), |key| K::hash(key)),
+            };
+        }
+        // In the window that was used last, which mostly is that of them all.
+        if let Some(table) = self.slices.last().filter(|table| table.wants_prefetch()) {
+            hashes[..to - from].iter().for_each(|hash| table.prefetch(*hash));
+        }
+        for (i, hash) in (from..to).zip(hashes.iter()) {
+            let (record, at) = (records.get(i), time_of::<W>(cx, records.time(i)));
+            let mut taken = false;
+            let mut put = |table: &mut SidesByKey<K, L, R>| {
+                taken = true;
+                key.with(record, |key| append(table.entry(*hash, key, || (Vec::new(), Vec::new())), record));
+            };
+            if W::OVERLAPS {
+                self.windows.each_window(at, |window| {
+                    if let Some(table) = window_of(&mut self.slices, &self.snapshots, window, self.watermark, W::CLOCK)
+                    {
+                        put(table);
+                    }
+                });
+            } else {
+                match self.slices.find(&self.windows, at) {
+                    Ok(slice) => put(&mut slice.table),
+                    Err(window) => {
+                        if let Some(table) =
+                            window_of(&mut self.slices, &self.snapshots, window, self.watermark, W::CLOCK)
+                        {
+                            put(table);
+                        }
+                    }
+                }
+            }
+            if !taken && W::CLOCK == Clock::Event && at <= self.watermark {
+                self.late[side].add(1);
+            }
+        }
+    }
+}
+
+/// The table of a window, unless it has closed.
+fn window_of<'s, K: Key, L: Record, R: Record>(
+    slices: &'s mut Slices<SidesByKey<K, L, R>>,
+    snapshots: &Snapshots<ByKey<K>, Sides<L, R>>,
+    window: Window,
+    watermark: Timestamp,
+    clock: Clock,
+) -> Option<&'s mut SidesByKey<K, L, R>> {
+    if clock == Clock::Event && window.max_timestamp() <= watermark {
+        return None;
+    }
+    Some(match slices.get(window) {
+        Some(_) => &mut slices.get(window)?.table,
+        None => &mut slices.open(window, || snapshots.table()).table,
+    })
+}
+
+impl<L, R, A, B, W, G, N> Head for WindowJoinHead<L, R, A, B, W, G, N>
+where
+    L: Record,
+    R: Record,
+    A: KeyFn<L>,
+    B: KeyFn<R, Key = A::Key>,
+    W: Assigner,
+    G: Grouped<A::Key, L, R>,
+    N: Push<G::Out>,
+{
+    fn poll(&mut self, cx: &TaskContext, input: &mut BatchCursor<'_>) -> Result<Progress, Failure> {
+        if W::CLOCK == Clock::Processing {
+            self.close_until(Timestamp::from_millis(cx.wall.millis().saturating_sub(1)));
+        }
+        if let Some(progress) = self.fire() {
+            return Ok(progress);
+        }
+        let Self { key, open, hashes, info, .. } = self;
+        let guard = Guard::new(info);
+        match input.port() {
+            None => {}
+            Some(0) => {
+                let records = input.records::<L>().expect("a cursor with a port has records");
+                each_share(&records, |from, to| {
+                    open.take(cx, (&records, from, to), &key.left, hashes, 0, |sides, record| {
+                        sides.0.push(L::from_view(record));
+                    });
+                });
+                input.advance_to(records.len());
+            }
+            Some(_) => {
+                let records = input.records::<R>().expect("a cursor with a port has records");
+                each_share(&records, |from, to| {
+                    open.take(cx, (&records, from, to), &key.right, hashes, 1, |sides, record| {
+                        sides.1.push(G::Kept::from_view(G::kept(record)));
+                    });
+                });
+                input.advance_to(records.len());
+            }
+        }
+        guard.done();
+        Ok(Progress::Consumed)
+    }
+
+    fn background(&mut self) -> Background {
+        let Open { slices, snapshots, .. } = &mut self.open;
+        if !snapshots.is_copying() {
+            if snapshots.take_given_up() {
+                slices.iter_mut().for_each(|slice| slice.table.abandon());
+            }
+            return Background::Done;
+        }
+        // The snapshot has its windows in order, and what has closed comes before what is open.
+        if !self.firing.is_empty() || !snapshots.has_room() {
+            return Background::Later;
+        }
+        let Some(slice) = slices.iter_mut().find(|slice| slice.table.is_frozen()) else {
+            snapshots.end();
+            return Background::Later;
+        };
+        match step(snapshots, &mut slice.table, Namespace(Some(slice.window))) {
+            Walk::More | Walk::Done => {}
+            Walk::Failed => snapshots.give_up(),
+        }
+        Background::More
+    }
+
+    fn state_bytes(&mut self) -> usize {
+        self.open.slices.iter_mut().map(|slice| slice.table.size_bytes()).sum()
+    }
+
+    fn restore(&mut self) -> Wait<'_> {
+        Box::pin(async {
+            let Open { slices, snapshots, .. } = &mut self.open;
+            let blank = snapshots.blank();
+            let restored = snapshots.restore(|block| {
+                let Namespace(Some(window)) = block.namespace() else { return };
+                let slice = match slices.get(window) {
+                    Some(slice) => slice,
+                    None => slices.open(window, || blank.table()),
+                };
+                restore_block(&mut slice.table, block);
+            });
+            restored.await
+        })
+    }
+
+    fn timer(&self) -> Option<Timestamp> {
+        if W::CLOCK == Clock::Processing { self.open.slices.first_end() } else { None }
+    }
+}
+
+/// Goes through the records of a batch, as many at a time as are prefetched.
+fn each_share<T: Record>(records: &Records<'_, T>, mut take: impl FnMut(usize, usize)) {
+    for from in (records.position()..records.len()).step_by(PREFETCH_RECORDS) {
+        take(from, (from + PREFETCH_RECORDS).min(records.len()));
+    }
+}
+
+impl<L, R, A, B, W, G, N> WindowJoinHead<L, R, A, B, W, G, N>
+where
+    L: Record,
+    R: Record,
+    A: KeyFn<L>,
+    B: KeyFn<R, Key = A::Key>,
+    W: Assigner,
+    G: Grouped<A::Key, L, R>,
+    N: Push<G::Out>,
+{
+    fn close_until(&mut self, at: Timestamp) {
+        for slice in self.open.slices.close_until(at) {
+            if self.state.is_checkpointed() {
+                self.dropped.push(Namespace(Some(slice.window)));
+            }
+            self.firing.push_back((slice.window, slice.table.drain()));
+        }
+        if self.dropped.len() > DROPPED_LIMIT {
+            self.dropped.clear();
+            self.open.snapshots.start_over();
+        }
+    }
+
+    /// Puts out pairs of windows that have closed, a bounded number; then passes the watermark on.
+    fn fire(&mut self) -> Option<Progress> {
+        let mut steps = 0;
+        while let Some((window, keys)) = self.firing.front_mut() {
+            loop {
+                if self.current.is_none() {
+                    self.current = keys.next().map(|(key, sides)| {
+                        let extent = G::extent(sides.0.len(), sides.1.len());
+                        Current { key, sides, at: (0, 0), extent }
+                    });
+                }
+                let Some(Current { key, sides: (lefts, rights), at, extent }) = &mut self.current else { break };
+                let group = Group { key, window: *window, lefts, rights };
+                let guard = Guard::new(&self.info);
+                while at.0 < extent.0 {
+                    while at.1 < extent.1 {
+                        self.grouped.step(&group, *at, &mut self.next);
+                        at.1 += 1;
+                        steps += 1;
+                        if steps >= FIRE_STEPS_LIMIT || self.next.is_full() {
+                            guard.done();
+                            return Some(if self.next.is_full() { Progress::NeedsOutput } else { Progress::MoreWork });
+                        }
+                    }
+                    *at = (at.0 + 1, 0);
+                }
+                guard.done();
+                self.current = None;
+                // Keys without pairs count, too.
+                steps += 1;
+                if steps >= FIRE_STEPS_LIMIT {
+                    return Some(Progress::MoreWork);
+                }
+            }
+            if let Some((window, keys)) = self.firing.pop_front() {
+                // What a snapshot that is being copied had of it.
+                let snapshots = &mut self.open.snapshots;
+                match keys.finish() {
+                    Ok(frozen) => frozen.into_iter().for_each(|range| snapshots.offer(Namespace(Some(window)), range)),
+                    Err(_) => snapshots.give_up(), // a row is too large, which cannot be seen before
+                }
+            }
+        }
+        if let Some(watermark) = self.forward.take() {
+            self.next.signal(Signal::Watermark(watermark));
+        }
+        None
+    }
+
+    /// Takes part in a checkpoint.
+    fn snapshot(&mut self) -> Result<OperatorReport, Failure> {
+        let Open { slices, snapshots, watermark, .. } = &mut self.open;
+        let watermark = self.state.encode(WATERMARK_STATE, Spread::Union, &[*watermark])?;
+        let changed = |slice: &mut Slice<SidesByKey<A::Key, L, G::Kept>>| {
+            (slice.table.dirty_share() * slice.table.len() as f64, slice.table.len() as f64)
+        };
+        let (changed, all) = slices.iter_mut().map(changed).fold((0.0, 0.0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
+        let kind = snapshots.kind(changed / f64::max(all, 1.0))?;
+        slices.iter_mut().for_each(|slice| slice.table.freeze(kind));
+        let upload = snapshots.begin(kind, std::mem::take(&mut self.dropped));
+        Ok(OperatorReport { values: vec![watermark], uploads: vec![upload] })
+    }
+}
+
+impl<L, R, A, B, W, G, N> Stage for WindowJoinHead<L, R, A, B, W, G, N>
+where
+    L: Record,
+    R: Record,
+    A: KeyFn<L>,
+    B: KeyFn<R, Key = A::Key>,
+    W: Assigner,
+    G: Grouped<A::Key, L, R>,
+    N: Push<G::Out>,
+{
+    fn signal(&mut self, signal: Signal) {
+        match signal {
+            Signal::Watermark(at) => {
+                // Behind a restore it may begin further back than it was.
+                self.open.watermark = self.open.watermark.max(at);
+                // By the wall clock only the end of the input closes windows from here.
+                if W::CLOCK == Clock::Event || at == Timestamp::MAX {
+                    self.close_until(at);
+                }
+                self.forward = Some(at);
+            }
+            Signal::Barrier(barrier) => {
+                let report = self.snapshot();
+                self.state.report(barrier, report);
+                self.next.signal(signal);
+            }
+            signal => self.next.signal(signal),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.next.is_full()
+    }
+
+    fn flush(&mut self, now: Instant) -> Option<Instant> {
+        self.next.flush(now)
+    }
+
+    fn idle(&mut self) {
+        self.next.idle();
+    }
+
+    fn ready(&mut self) -> Wait<'_> {
+        self.next.ready()
+    }
+
+    fn finish(&mut self) -> Wait<'_> {
+        self.next.finish()
+    }
+}

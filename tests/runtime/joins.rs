@@ -1,0 +1,386 @@
+//! Joins give what nested loops over all records give, whatever the parallelism, the splits, the watermark interval and the memory.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use millstream::{prelude::*, settings::Settings};
+use millstream_testkit::rng::Rng;
+
+use crate::{
+    script::{Script, Step},
+    support::{fails, ms, parallel, run, seeds, sorted},
+    windows::{Event, EventView, event},
+};
+
+#[derive(Record, Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Note {
+    of: String,
+    text: String,
+    #[record(event_time)]
+    at: Timestamp,
+}
+
+fn note(of: u64, text: u64, at: i64) -> Note {
+    Note { of: of.to_string(), text: format!("note {text}"), at: ms(at) }
+}
+
+#[key]
+fn of(note: NoteView<'_>) -> u64 {
+    note.of.parse().expect("notes are of numbers")
+}
+
+/// How far records are out of order, in milliseconds.
+const DISORDER_MS: u64 = 2_000;
+
+/// The records of both sides, in splits.
+#[derive(Clone)]
+struct Given {
+    events: Vec<Vec<Event>>,
+    notes: Vec<Vec<Note>>,
+}
+
+impl Given {
+    /// So many records of each side; some keys are only on one side, and key 0 has very many.
+    fn drawn(rng: &mut Rng, records: usize) -> Self {
+        let mut given = Self { events: vec![Vec::new(); 1 + rng.index(3)], notes: vec![Vec::new(); 1 + rng.index(3)] };
+        let key = |rng: &mut Rng, from: u64| if rng.below(4) == 0 { 0 } else { from + rng.below(40) };
+        for i in 0..records {
+            let at = |rng: &mut Rng| i as i64 * 30 - 3_000 + rng.below(DISORDER_MS) as i64;
+            let (split, record) = (rng.index(given.events.len()), event(key(rng, 0), i as u64, at(rng)));
+            given.events[split].push(record);
+            let (split, record) = (rng.index(given.notes.len()), note(key(rng, 20), i as u64, at(rng)));
+            given.notes[split].push(record);
+        }
+        given
+    }
+
+    fn events(&self) -> Vec<&Event> {
+        self.events.iter().flatten().collect()
+    }
+
+    fn notes(&self) -> Vec<&Note> {
+        self.notes.iter().flatten().collect()
+    }
+
+    fn streams(
+        self,
+        job: &mut Job,
+    ) -> (impl Stream<Out = Event, Time = EventTime> + use<>, impl Stream<Out = Note, Time = EventTime> + use<>) {
+        let disorder = Duration::from_millis(DISORDER_MS);
+        let events = job.source(Script::records(self.events)).event_time(out_of_order(disorder));
+        (events, job.source(Script::records(self.notes)).event_time(out_of_order(disorder)))
+    }
+}
+
+/// Settings that must not be seen in a result.
+fn drawn(rng: &mut Rng) -> Settings {
+    Settings {
+        parallelism: 1 + rng.index(3),
+        watermark_interval: Duration::from_micros([1, 300, 5_000, 200_000][rng.index(4)]),
+        buffer_bytes: [1 << 10, 32 << 10][rng.index(2)],
+        memory_bytes: [1 << 20, 256 << 20][rng.index(2)],
+        ..Settings::default()
+    }
+}
+
+/// Value and text of a pair; what is missing has none.
+type Pair = (Option<u64>, Option<String>);
+
+fn pair(event: Option<EventView<'_>>, note: Option<NoteView<'_>>) -> Pair {
+    (event.map(|event| event.value), note.map(|note| note.text.to_owned()))
+}
+
+fn matches(event: &Event, note: &Note) -> bool {
+    event.key.to_string() == note.of
+}
+
+#[test]
+fn records_are_joined_as_they_come() {
+    for seed in seeds() {
+        let rng = &mut Rng::new(seed);
+        let given = Given::drawn(rng, 200);
+        let (mut pairs, mut with_note) = (Vec::new(), Vec::new());
+        for event in given.events() {
+            for note in given.notes().into_iter().filter(|note| matches(event, note)) {
+                pairs.push((event.value, note.text.clone(), event.at.max(note.at).millis()));
+            }
+            with_note.extend(given.notes().iter().any(|note| matches(event, note)).then_some(event.clone()));
+        }
+        let (inner, semi) = (collect(), collect());
+        let settings = drawn(rng);
+        let what = format!("seed {seed}, {settings:?}");
+        run(seed, settings, |job| {
+            let (events, notes) = given.streams(job);
+            let ((a, b), (c, d)) = (events.fork(), notes.fork());
+            a.key_by(|event| event.key)
+                .join(c.key_with(of))
+                .inner(|event, note| (event.value, note.text.to_owned()))
+                .process(TellTime)
+                .map(|((value, text), at)| (value, text.to_owned(), at))
+                .sink(inner.sink());
+            b.key_by(|event| event.key)
+                .join(d.key_with(of))
+                .semi()
+                .map(|event| Event::from_view(event))
+                .sink(semi.sink());
+        });
+        assert_eq!(sorted(inner.take()), sorted(pairs), "{what}");
+        assert_eq!(sorted(semi.take()), sorted(with_note), "{what}");
+    }
+}
+
+/// Puts out records with their times.
+#[derive(Clone)]
+struct TellTime;
+
+#[process]
+impl TellTime {
+    fn on_record(&mut self, (value, text): (u64, &str), cx: &mut Context<'_, ((u64, String), i64)>) {
+        cx.emit(((value, text), cx.timestamp().millis()));
+    }
+}
+
+/// The pairs of each window by its start.
+fn in_windows(given: &Given, windows: impl Fn(i64) -> Vec<i64>, kind: &str) -> Vec<(Pair, i64)> {
+    let (mut lefts, mut rights) = (BTreeMap::<_, Vec<&Event>>::new(), BTreeMap::<_, Vec<&Note>>::new());
+    for event in given.events() {
+        windows(event.at.millis()).into_iter().for_each(|at| lefts.entry((at, event.key)).or_default().push(event));
+    }
+    for note in given.notes() {
+        let key: u64 = note.of.parse().expect("notes are of numbers");
+        windows(note.at.millis()).into_iter().for_each(|at| rights.entry((at, key)).or_default().push(note));
+    }
+    let keys: std::collections::BTreeSet<_> = lefts.keys().chain(rights.keys()).copied().collect();
+    let mut pairs = Vec::new();
+    for (at, key) in keys {
+        let (lefts, rights) = (lefts.get(&(at, key)), rights.get(&(at, key)));
+        let (lefts, rights) = (lefts.map_or(&[][..], |all| all), rights.map_or(&[][..], |all| all));
+        let mut put = |event: Option<&&Event>, note: Option<&&Note>| {
+            let pair = (event.map(|event| event.value), note.map(|note| note.text.clone()));
+            pairs.push((pair, at));
+        };
+        for event in lefts {
+            match kind {
+                "semi" if !rights.is_empty() => put(Some(event), None),
+                "anti" if rights.is_empty() => put(Some(event), None),
+                "inner" | "left" | "right" | "full" => rights.iter().for_each(|note| put(Some(event), Some(note))),
+                _ => {}
+            }
+        }
+        if rights.is_empty() && matches!(kind, "left" | "full") {
+            lefts.iter().for_each(|event| put(Some(event), None));
+        }
+        if lefts.is_empty() && matches!(kind, "right" | "full") {
+            rights.iter().for_each(|note| put(None, Some(note)));
+        }
+    }
+    sorted(pairs)
+}
+
+/// Joins in windows, in every way: the results with the times at which their windows end.
+fn all_kinds<W>(seed: u64, rng: &mut Rng, windows: W, size_ms: i64, starts: impl Fn(i64) -> Vec<i64>)
+where
+    W: millstream::windows::Assigner + millstream::windows::WindowsOn<EventTime>,
+{
+    for kind in ["inner", "left", "right", "full", "semi", "anti"] {
+        let given = Given::drawn(rng, 150);
+        let expected = in_windows(&given, &starts, kind);
+        let settings = drawn(rng);
+        let what = format!("{kind}, seed {seed}, {settings:?}");
+        let results = collect();
+        let windows = windows.clone();
+        let job = run(seed, settings, |job| {
+            let (events, notes) = given.streams(job);
+            let joined = events.key_by(|event| event.key).join(notes.key_with(of)).window(windows);
+            let pairs = match kind {
+                "inner" => joined.inner(|event, note| pair(Some(event), Some(note))).sealed(),
+                "left" => joined.left(|event, note| pair(Some(event), note)).sealed(),
+                "right" => joined.right(|event, note| pair(event, Some(note))).sealed(),
+                "full" => joined.full(|event, note| pair(event, note)).sealed(),
+                "semi" => joined.semi().map(|event| pair(Some(event), None)).sealed(),
+                _ => joined.anti().map(|event| pair(Some(event), None)).sealed(),
+            };
+            pairs.process(WindowEnd).map(|((a, b), at)| ((a, b.map(str::to_owned)), at)).sink(results.sink());
+        });
+        let found = results.take().into_iter().map(|(pair, end)| (pair, end + 1 - size_ms)).collect();
+        assert_eq!(sorted(found), expected, "{what}");
+        assert_eq!(job.counted("late_left_records") + job.counted("late_right_records"), 0, "{what}");
+    }
+}
+
+/// Puts out pairs with their times.
+#[derive(Clone)]
+struct WindowEnd;
+
+#[process]
+impl WindowEnd {
+    fn on_record(
+        &mut self,
+        (value, text): (Option<u64>, Option<&str>),
+        cx: &mut Context<'_, ((Option<u64>, Option<String>), i64)>,
+    ) {
+        cx.emit(((value, text), cx.timestamp().millis()));
+    }
+}
+
+#[test]
+fn tumbling_windows_are_joined_in_every_way() {
+    for seed in seeds() {
+        let rng = &mut Rng::new(seed);
+        let size = [700, 3_000][rng.index(2)];
+        let windows = tumbling(Duration::from_millis(size as u64));
+        all_kinds(seed, rng, windows, size, |at| vec![at - at.rem_euclid(size)]);
+    }
+}
+
+#[test]
+fn a_record_is_joined_in_each_of_its_windows() {
+    for seed in seeds() {
+        let rng = &mut Rng::new(seed ^ 0x51de);
+        let (size, slide) = [(3_000, 1_000), (1_000, 2_500), (2_500, 1_000)][rng.index(3)];
+        let windows =
+            millstream::windows::sliding(Duration::from_millis(size as u64), Duration::from_millis(slide as u64));
+        all_kinds(seed, rng, windows, size, |at| {
+            let last = at - at.rem_euclid(slide);
+            (0..).map(|n| last - n * slide).take_while(|start| start + size > at).collect()
+        });
+    }
+}
+
+#[test]
+fn groups_have_all_records_of_both_sides() {
+    for seed in seeds() {
+        let rng = &mut Rng::new(seed);
+        let given = Given::drawn(rng, 200);
+        let mut expected = BTreeMap::<(u64, i64), (Vec<u64>, Vec<String>)>::new();
+        let start = |at: Timestamp| at.millis() - at.millis().rem_euclid(1_000);
+        for event in given.events() {
+            expected.entry((event.key, start(event.at))).or_default().0.push(event.value);
+        }
+        for note in given.notes() {
+            let key = note.of.parse().expect("notes are of numbers");
+            expected.entry((key, start(note.at))).or_default().1.push(note.text.clone());
+        }
+        let results = collect();
+        run(seed, drawn(rng), |job| {
+            let (events, notes) = given.streams(job);
+            events
+                .key_by(|event| event.key)
+                .join(notes.key_with(of))
+                .window(tumbling(1.seconds()))
+                .co_group(|key, window, events, notes| {
+                    let values = sorted(events.iter().map(|event| event.value).collect());
+                    let texts = sorted(notes.iter().map(|note| note.text.to_owned()).collect());
+                    vec![((key, window.start.millis()), (values, texts))]
+                })
+                .map(|(at, (values, texts))| (at, (values.to_vec(), texts.to_vec())))
+                .sink(results.sink());
+        });
+        let expected: Vec<_> =
+            expected.into_iter().map(|(at, (values, texts))| (at, (sorted(values), sorted(texts)))).collect();
+        assert_eq!(sorted(results.take()), expected, "seed {seed}");
+    }
+}
+
+/// Event time comes to the time of each event with key 0.
+fn punctuation(event: EventView<'_>, at: Timestamp) -> Option<Timestamp> {
+    (event.key == 0).then_some(at)
+}
+
+#[test]
+fn late_records_of_either_side_are_left_out_and_counted() {
+    for seed in seeds() {
+        // Event time comes to 999 ms on both sides before the rest follows.
+        let steps = |value: u64| {
+            let record = |key, value, at| Step::Record(event(key, value, at));
+            let before = [record(1, value, 500), record(0, 0, 999), Step::Wait(Duration::from_secs(60))];
+            let behind = [record(1, value + 1, 999), record(1, value + 2, 1_000), record(0, 0, 5_000)];
+            Script::steps(vec![before.into_iter().chain(behind).collect()])
+        };
+        let results = collect();
+        let job = run(seed, parallel(1 + seed as usize % 3), |job| {
+            let left = job.source(steps(10)).event_time(punctuated(punctuation));
+            let right = job.source(steps(20)).event_time(punctuated(punctuation));
+            left.filter(|event| event.key > 0)
+                .key_by(|event| event.key)
+                .join(right.filter(|event| event.key > 0).key_by(|event| event.key))
+                .window(tumbling(1.seconds()))
+                .full(|left, right| (left.map(|left| left.value), right.map(|right| right.value)))
+                .sink(results.sink());
+        });
+        assert_eq!(sorted(results.take()), [(Some(10), Some(20)), (Some(12), Some(22))], "seed {seed}");
+        assert_eq!((job.counted("late_left_records"), job.counted("late_right_records")), (1, 1), "seed {seed}");
+    }
+}
+
+#[test]
+fn one_row_that_matches_very_many_is_put_out_in_steps() {
+    const MATCHES: u64 = 60_000;
+    for seed in seeds() {
+        for windowed in [false, true] {
+            let counted = collect();
+            let settings = Settings { buffer_bytes: 1 << 10, memory_bytes: 1 << 20, ..parallel(1) };
+            let job = run(seed, settings, |job| {
+                let many = (0..MATCHES).map(|i| event(7, i, 10)).collect();
+                // It comes last.
+                let one = vec![Step::Wait(Duration::from_secs(60)), Step::Record(event(7, 1, 10))];
+                let many = job.source(Script::records(vec![many])).event_time(monotonous()).key_by(|event| event.key);
+                let one = job.source(Script::steps(vec![one])).event_time(monotonous()).key_by(|event| event.key);
+                let joined = one.join(many);
+                let pairs = if windowed {
+                    joined.window(tumbling(1.seconds())).inner(|_, event| event.value).sealed()
+                } else {
+                    joined.inner(|_, event| event.value).sealed()
+                };
+                pairs
+                    .key_by(|_| 0_u8)
+                    .at_end(|of| (of.count(), of.count_distinct(|value| value)))
+                    .map(|(_, all)| all)
+                    .sink(counted.sink());
+            });
+            assert_eq!(counted.take(), [(MATCHES, MATCHES)], "seed {seed}");
+            assert_eq!(job.counted("overdraft_waits"), 0, "pairs are put out at the pace of what follows");
+        }
+    }
+}
+
+#[test]
+fn windows_by_the_clock_on_the_wall_are_joined() {
+    for seed in seeds() {
+        let results = collect();
+        run(seed, parallel(2), |job| {
+            let steps = || vec![(0..5_u64).map(Step::Record).collect()];
+            let (left, right) = (job.source(Script::steps(steps())), job.source(Script::steps(steps())));
+            left.key_by(|number| number % 2)
+                .join(right.key_by(|number| number % 2))
+                .window(tumbling(1.days()).processing_time())
+                .inner(|left, right| (left, right))
+                .sink(results.sink());
+        });
+        let pairs = (0..5).flat_map(|left| (0..5).map(move |right| (left, right)));
+        assert_eq!(sorted(results.take()), pairs.filter(|(a, b)| a % 2 == b % 2).collect::<Vec<_>>(), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_panic_names_the_join() {
+    let failure = fails(1, parallel(1), |job| {
+        let given = Given { events: vec![vec![event(1, 1, 1)]], notes: vec![vec![note(1, 1, 1)]] };
+        let (events, notes) = given.streams(job);
+        let joined = events.key_by(|event| event.key).join(notes.key_with(of));
+        let panics = |_: EventView<'_>, _: NoteView<'_>| -> u64 { panic!("boom") };
+        joined.window(tumbling(1.seconds())).inner(panics).name("pairs").sink(collect().sink());
+    });
+    let text = failure.to_string();
+    assert!(text.contains("join pairs") && text.contains("boom"), "{text}");
+}
+
+#[test]
+fn windows_without_size_are_a_mistake() {
+    let mut job = Job::<BestEffort>::new("test", parallel(1));
+    let given = Given { events: Vec::new(), notes: Vec::new() };
+    let (events, notes) = given.streams(&mut job);
+    let joined = events.key_by(|event| event.key).join(notes.key_with(of)).window(tumbling(Duration::ZERO));
+    joined.semi().sink(collect().sink());
+    let mistake = job.build().err().expect("windows have a size").to_string();
+    assert!(mistake.contains("joins.rs") && mistake.contains("these windows have no size"), "{mistake}");
+}

@@ -57,6 +57,7 @@
 //! - **Aggregates.** [`Of`] builds them, for a window, for every record (`rolling`) or once (`at_end`); [`aggregate`](macro@aggregate) makes one of your own.
 //! - **State and timers.** [`process`](macro@process) makes a process function, with state ([`State`](macro@State)) and timers for each key; [`mod@process`] has what it is made of. Sorting, deduplication,
 //!   ranks and closures with state are methods of [`StatefulStream`].
+//! - **Two streams.** [`connect`](Stream::connect) gives two streams to one process function, [`join`](Stream::join) pairs their records by key.
 //! - **Files and the rest of the world.** [`connectors`] has CSV, JSON Lines, text, sockets and more; [`source`] and [`sink`] have the traits for your own.
 //! - **Running.** [`job`](macro@job) and [`main!`] give a binary its command line; [`run`](fn@run) and [`start`] run a job from a `main` of yours. [`settings`] may be given by flags, variables and a file.
 //! - **Testing.** [`collect()`](connectors::collect()) is a sink whose records a test can look at; an annotated function is tested by itself, as `function::call(..)`.
@@ -83,7 +84,7 @@ pub use millstream_macros::{
 };
 #[doc(inline)]
 pub use millstream_runtime::{
-    by_key, checkpoint, env, event_time, failure, graph, launch, local, metrics,
+    by_key, checkpoint, env, event_time, failure, graph, joins, launch, local, metrics,
     operator::{self, KeyFn, Operator, Push},
     process, registry, restart, settings, sink, source, stream,
     stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoTime, StatefulStream, Stream},
@@ -151,6 +152,7 @@ pub mod prelude {
     };
     pub use millstream_runtime::{
         event_time::{WatermarkStrategyExt, monotonous, out_of_order, punctuated},
+        joins::{after, before},
         operator::{KeyFn, OpenContext, Operator, Push},
         process::{
             AggregatingState, Context, KeyedContext, ListState, MapState, OperatorState, Reducer, ReducingState,
@@ -239,6 +241,9 @@ mod pages {
 
     #[doc = include_str!("../docs/guide/state.md")]
     struct State;
+
+    #[doc = include_str!("../docs/guide/two-streams.md")]
+    struct TwoStreams;
 
     #[doc = include_str!("../docs/guide/files.md")]
     struct Files;

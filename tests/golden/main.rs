@@ -4,6 +4,7 @@
 
 mod by_key;
 mod filter_map;
+mod joins;
 mod keyed;
 mod overlapping;
 mod process;

@@ -176,6 +176,22 @@ def main():
         counts.update(word.lower() for line in lines for word in line.split())
     write("word_count/expected.csv", ["word", "count"], sorted(counts.items()))
 
+    large = [row for row in rows if row[2] >= 480]
+    small = [row for row in rows if row[2] <= 150]
+    dear = [row for row in rows if row[2] < 480 and row[1] is not None and row[1] > 247.0]
+    minute = lambda at: at.replace(second=0, microsecond=0)
+    meet = lambda a, b: a[0] == b[0] and minute(a[3]) == minute(b[3])
+    windows = [(a[0], text(minute(a[3])), a[2], b[2]) for a in large for b in small if meet(a, b)]
+    windows += [(a[0], text(minute(a[3])), a[2], "") for a in large if not any(meet(a, b) for b in small)]
+    windows += [(b[0], text(minute(b[3])), "", b[2]) for b in small if not any(meet(a, b) for a in large)]
+    write("joins/expected/windows.csv", ["symbol", "minute", "large", "small"], sorted(windows, key=str))
+    pairs = [(a, b) for a in large for b in small if a[0] == b[0]]
+    write("joins/expected/pairs.csv", ["symbol", "large", "small"], [(a[0], a[2], b[2]) for a, b in pairs])
+    near = lambda a, b: timedelta(seconds=-30) <= b[3] - a[3] < timedelta(minutes=1)
+    write("joins/expected/near.csv", ["symbol", "large", "small"], [(a[0], a[2], b[2]) for a, b in pairs if near(a, b)])
+    semi = [a for a in large if any(a[0] == b[0] for b in dear)]
+    write("joins/expected/semi.csv", columns, [(s, cell(p), n, text(at)) for s, p, n, at in semi])
+
 
 if __name__ == "__main__":
     main()

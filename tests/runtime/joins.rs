@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use millstream::{prelude::*, settings::Settings};
+use millstream::{joins::Bound, prelude::*, settings::Settings};
 use millstream_testkit::rng::Rng;
 
 use crate::{
@@ -310,6 +310,98 @@ fn late_records_of_either_side_are_left_out_and_counted() {
         assert_eq!(sorted(results.take()), [(Some(10), Some(20)), (Some(12), Some(22))], "seed {seed}");
         assert_eq!((job.counted("late_left_records"), job.counted("late_right_records")), (1, 1), "seed {seed}");
     }
+}
+
+/// The pairs of which the note happened between the bounds, in milliseconds from the event, with their times.
+fn in_interval(given: &Given, lower: i64, upper: i64) -> Vec<(u64, String, i64)> {
+    let mut pairs = Vec::new();
+    for event in given.events() {
+        for note in given.notes().into_iter().filter(|note| matches(event, note)) {
+            if (lower..=upper).contains(&(note.at.millis() - event.at.millis())) {
+                pairs.push((event.value, note.text.clone(), event.at.max(note.at).millis()));
+            }
+        }
+    }
+    sorted(pairs)
+}
+
+/// A bound so many milliseconds from a record of the left side.
+fn bound(millis: i64) -> Bound {
+    let by = Duration::from_millis(millis.unsigned_abs());
+    if millis < 0 { before(by) } else { after(by) }
+}
+
+#[test]
+fn records_are_joined_by_how_far_apart_they_happened() {
+    for seed in seeds() {
+        let rng = &mut Rng::new(seed);
+        for (lower, upper) in [(-500, 500), (0, 0), (300, 2_000), (-2_000, -300), (-10_000, 0)] {
+            let given = Given::drawn(rng, 200);
+            for exclusive in [false, true] {
+                let inside = if exclusive { 1 } else { 0 };
+                let expected = in_interval(&given, lower + inside, upper - inside);
+                let settings = drawn(rng);
+                let what = format!("{lower} to {upper}, exclusive: {exclusive}, seed {seed}, {settings:?}");
+                if exclusive && lower == upper {
+                    continue;
+                }
+                let results = collect();
+                let given = given.clone();
+                let job = run(seed, settings, |job| {
+                    let (events, notes) = given.streams(job);
+                    let (mut lower, mut upper) = (bound(lower), bound(upper));
+                    if exclusive {
+                        (lower, upper) = (lower.exclusive(), upper.exclusive());
+                    }
+                    events
+                        .key_by(|event| event.key)
+                        .join(notes.key_with(of))
+                        .between(lower, upper)
+                        .inner(|event, note| (event.value, note.text.to_owned()))
+                        .process(TellTime)
+                        .map(|((value, text), at)| (value, text.to_owned(), at))
+                        .sink(results.sink());
+                });
+                assert_eq!(sorted(results.take()), expected, "{what}");
+                assert_eq!(job.counted("late_left_records") + job.counted("late_right_records"), 0, "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_event_time_has_left_behind_is_not_joined_by_interval() {
+    for seed in seeds() {
+        let steps = |value: u64| {
+            let record = |key, value, at| Step::Record(event(key, value, at));
+            let before = [record(1, value, 1_000), record(0, 0, 1_000), Step::Wait(Duration::from_secs(60))];
+            let behind = [record(1, value + 1, 999), record(1, value + 2, 1_000), record(0, 0, 5_000)];
+            Script::steps(vec![before.into_iter().chain(behind).collect()])
+        };
+        let results = collect();
+        let job = run(seed, parallel(1 + seed as usize % 3), |job| {
+            let left = job.source(steps(10)).event_time(punctuated(punctuation)).filter(|event| event.key > 0);
+            let right = job.source(steps(20)).event_time(punctuated(punctuation)).filter(|event| event.key > 0);
+            left.key_by(|event| event.key)
+                .join(right.key_by(|event| event.key))
+                .between(before(2.seconds()), after(2.seconds()))
+                .inner(|left, right| (left.value, right.value))
+                .sink(results.sink());
+        });
+        assert_eq!(sorted(results.take()), [(10, 20), (10, 22), (12, 20), (12, 22)], "seed {seed}");
+        assert_eq!((job.counted("late_left_records"), job.counted("late_right_records")), (1, 1), "seed {seed}");
+    }
+}
+
+#[test]
+fn an_interval_without_room_is_a_mistake() {
+    let mut job = Job::<BestEffort>::new("test", parallel(1));
+    let (events, notes) = Given { events: Vec::new(), notes: Vec::new() }.streams(&mut job);
+    let joined =
+        events.key_by(|event| event.key).join(notes.key_with(of)).between(after(2.seconds()), before(1.seconds()));
+    joined.inner(|event, _| event.value).sink(collect().sink());
+    let mistake = job.build().err().expect("an interval has room").to_string();
+    assert!(mistake.contains("joins.rs") && mistake.contains("nothing is between 2s after and 1s before"), "{mistake}");
 }
 
 #[test]

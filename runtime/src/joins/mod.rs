@@ -1,12 +1,15 @@
-//! Joins of two keyed streams: incrementally, as records come, and by windows.
+//! Joins of two keyed streams: as records come, by windows, and by how far apart records happened.
 //!
 //! What is put out for which records is a [`Matching`]; the heads keep the records of each key, and hand pairs of them to it, one by one.
 
 pub(crate) mod chunk;
 pub(crate) mod incremental;
+mod interval;
 mod matching;
 pub(crate) mod window;
 
 pub use incremental::{Incremental, IncrementalHead, IncrementalPlan};
+pub(crate) use interval::Interval;
+pub use interval::{Bound, IntervalJoin, Recent, after, before};
 pub use matching::{Anti, CoGroup, FullOuter, Grouped, Inner, LeftOuter, Matching, Pairs, RightOuter, Semi};
 pub use window::{JoinPlan, WindowJoinHead};

@@ -12,6 +12,7 @@ use crate::{
     exchange::partition::ByKey,
     failure::Location,
     graph::{Draft, OperatorInfo},
+    operator::KeyFn,
     operators::fused::Fail,
     process::{EitherKey, KeyedCoProcessFunction, OnEither, ProcessPlan, describe},
     task::head::Two,
@@ -111,18 +112,43 @@ where
     R::Out: SameRecord<F::Right>,
     L::Key: SameKey<F::Key>,
 {
-    type Processed = Planned<L, ProcessPlan<Two<L::Out, R::Out>, EitherKey<L::KeyFn, R::KeyFn>, OnEither<F>>>;
+    type Processed = Planned<L, ProcessedBoth<L, R, F>>;
 
     fn feed(self, function: F, location: Location) -> Self::Processed {
-        let (key, mut draft) = meet(self.left, self.right, self.location);
-        let function = OnEither(function);
-        let location = function.0.location().unwrap_or(location);
-        let info =
-            OperatorInfo::new("process", function.0.name(), location).stateful().states(describe::<OnEither<F>>());
-        let index = draft.operator(info);
-        let plan = ProcessPlan { key, function, on_error: Fail, index, inputs: PhantomData };
-        Pipeline { chain: Chain { plan, draft }, time: PhantomData }
+        let Self { left, right, location: meeting } = self;
+        let location = function.location().unwrap_or(location);
+        let info = OperatorInfo::new("process", function.name(), location);
+        process_both(left, right, function, info, meeting)
     }
+}
+
+/// The plan of a function on two streams.
+pub type ProcessedBoth<L, R, F> = ProcessPlan<
+    Two<<L as Stream>::Out, <R as Stream>::Out>,
+    EitherKey<<L as KeyedStream>::KeyFn, <R as KeyedStream>::KeyFn>,
+    OnEither<F>,
+>;
+
+/// Puts a function on two streams behind them.
+pub(super) fn process_both<L, R, F>(
+    left: L,
+    right: R,
+    function: F,
+    mut info: OperatorInfo,
+    location: Location,
+) -> Planned<L, ProcessedBoth<L, R, F>>
+where
+    L: KeyedStream,
+    R: KeyedStream<Key = L::Key>,
+    F: KeyedCoProcessFunction,
+{
+    let (key, mut draft) = meet(left, right, location);
+    if info.name.is_empty() {
+        KeyFn::<L::Out>::name(&key.left).clone_into(&mut info.name);
+    }
+    let index = draft.operator(info.stateful().states(describe::<OnEither<F>>()));
+    let plan = ProcessPlan { key, function: OnEither(function), on_error: Fail, index, inputs: PhantomData };
+    Pipeline { chain: Chain { plan, draft }, time: PhantomData }
 }
 
 /// After a mistake that `#[process]` has told of, there is nothing more to say of the streams.

@@ -4,13 +4,16 @@ use std::{convert::Infallible, marker::PhantomData};
 
 use millstream_core::{impls::VecView, outcome::Several, proof::When, record::Record, time::Window};
 
-use super::{Chain, KeyedStream, Pipeline, Planned, Stream, connected::meet};
+use super::{
+    Chain, EventTime, IsKeyed, KeyedStream, Pipeline, Planned, Stream,
+    connected::{ProcessedBoth, meet, process_both},
+};
 use crate::{
     failure::Location,
     graph::OperatorInfo,
     joins::{
-        Anti, CoGroup, FullOuter, Grouped, IncrementalPlan, Inner, JoinPlan, LeftOuter, Matching, Pairs, RightOuter,
-        Semi,
+        Anti, Bound, CoGroup, FullOuter, Grouped, IncrementalPlan, Inner, Interval, IntervalJoin, JoinPlan, LeftOuter,
+        Matching, Pairs, RightOuter, Semi,
     },
     operator::{KeyFn, Shippable},
     windows::{Assigner, WindowsOn},
@@ -67,6 +70,8 @@ macro_rules! missing {
 }
 missing!(Joined<L, R>, HasWindow: left(function) right(function) full(function) anti() co_group(function));
 missing!(Joined<L, R>, IsJoined: map(function) filter(function) process(function) key_by(function) sink(sink));
+missing!(Between<L, R>, HasWindow: left(function) right(function) full(function) semi() anti() co_group(function));
+missing!(Between<L, R>, IsJoined: map(function) filter(function) process(function) key_by(function) sink(sink));
 missing!(WindowJoin<L, R, W>, IsJoined: map(function) filter(function) process(function) key_by(function) sink(sink));
 
 impl<L, R> Joined<L, R> {
@@ -107,6 +112,16 @@ impl<L: KeyedStream, R: KeyedStream<Key = L::Key>> Joined<L, R> {
         WindowJoin { joined: self, windows }
     }
 
+    /// Matches are only records that happened close to each other: where the one of the left stream happened at some time, that of the right one happened between
+    /// the two bounds: `.between(before(5.seconds()), after(10.seconds()))`. Both bounds are in the interval, unless they are
+    /// [`exclusive`](Bound::exclusive).
+    pub fn between(self, lower: Bound, upper: Bound) -> When<L::Proof, Between<L, R>>
+    where
+        L::Time: HasEventTime,
+    {
+        Between { joined: self, lower, upper }
+    }
+
     fn incremental<M: Matching<L::Out, R::Out>>(self, matching: M) -> Planned<L, JoinedBy<L, R, M>> {
         let (key, mut draft) = meet(self.left, self.right, self.location);
         let name = KeyFn::<L::Out>::name(&key.left);
@@ -116,6 +131,53 @@ impl<L: KeyedStream, R: KeyedStream<Key = L::Key>> Joined<L, R> {
         Pipeline { chain: Chain { plan, draft }, time: PhantomData }
     }
 }
+
+/// The check of what needs event time.
+#[diagnostic::on_unimplemented(
+    message = "how far apart records happened is known only of streams with event time",
+    label = "these streams have none",
+    note = "give both streams event time in front of their `.key_by(..)`: `.event_time(out_of_order(5.seconds()))`, or `.event_time_by(|record| .., ..)`"
+)]
+pub trait HasEventTime {}
+impl HasEventTime for EventTime {}
+
+/// Two keyed streams that are to be joined by how far apart their records happened. See [`Joined::between`].
+#[must_use = "streams that are joined do nothing before it is said how: add `.inner(..)`"]
+pub struct Between<L, R> {
+    joined: Joined<L, R>,
+    lower: Bound,
+    upper: Bound,
+}
+
+impl<L: KeyedStream, R: KeyedStream<Key = L::Key>> Between<L, R> {
+    /// Puts out what the function makes of every pair of records with equal keys, as soon as the second of them is there; its time is the later one of the two.
+    ///
+    /// A record is kept until event time says that it has no more matches. One that event time has left behind when it comes is late: the metrics
+    /// `late_left_records` and `late_right_records` count such, and they are left out. All matches of a record are put out at once, so there should not be very many
+    /// of them in an interval.
+    #[track_caller]
+    pub fn inner<F, O>(self, function: F) -> When<O::Archived, Planned<L, JoinedBetween<L, R, F, O>>>
+    where
+        F: for<'a, 'b> Fn(<L::Out as Record>::View<'a>, <R::Out as Record>::View<'b>) -> O,
+        F: Shippable,
+        O: Record,
+    {
+        let Self { joined: Joined { left, right, location }, lower, upper } = self;
+        let interval = Interval::new(lower, upper);
+        let info = OperatorInfo::new("join", "", location).detail(format!("inner, {lower} to {upper}"));
+        let joined = process_both(left, right, IntervalJoin::new(function, interval), info, location);
+        if interval.is_empty() {
+            joined.chain.draft.graph().borrow_mut().mistake(format!(
+                "{location}: nothing is between {lower} and {upper}: `.between(..)` takes the earlier bound first"
+            ));
+        }
+        joined
+    }
+}
+
+/// The plan of an interval join.
+pub type JoinedBetween<L, R, F, O> =
+    ProcessedBoth<L, R, IntervalJoin<<L as Stream>::Out, <R as Stream>::Out, <L as IsKeyed>::Key, F, O>>;
 
 /// Two keyed streams that are to be joined in windows. See [`Joined::window`].
 ///

@@ -34,10 +34,10 @@ pub struct Average {
 /// What is known of an auction.
 #[derive(State, Default)]
 struct Bidding {
-    /// When it ends, and its category, once it is known.
-    auction: Option<(Timestamp, u64)>,
+    /// When it begins and ends, and its category, once it is known.
+    auction: Option<(Timestamp, Timestamp, u64)>,
     highest: Option<i64>,
-    /// Bids whose auction is not there yet, since it comes by another channel: when, and how much.
+    /// Bids that have come before their auction, which takes another way: when, and how much.
     early: ListState<(Timestamp, i64)>,
 }
 
@@ -54,16 +54,16 @@ impl Close {
         cx: &mut KeyedContext<'_, u64, Sale>,
     ) {
         let during = auction.date_time..=auction.expires;
-        let early = bidding.early.iter().filter(|(at, _)| during.contains(at)).map(|(_, price)| *price).max();
-        bidding.highest = early;
+        let highest = bidding.early.iter().filter(|(at, _)| during.contains(at)).map(|(_, price)| *price).max();
+        bidding.highest = highest;
         bidding.early.clear();
-        bidding.auction = Some((auction.expires, auction.category));
+        bidding.auction = Some((auction.date_time, auction.expires, auction.category));
         cx.event_timer(auction.expires);
     }
 
     fn on_right(&mut self, bid: BidView<'_>, bidding: &mut StateOf<Bidding>, cx: &mut KeyedContext<'_, u64, Sale>) {
         match bidding.auction {
-            Some((expires, _)) if bid.date_time <= expires => {
+            Some((begins, expires, _)) if (begins..=expires).contains(&bid.date_time) => {
                 bidding.highest = bidding.highest.max(Some(bid.price));
             }
             Some(_) => {}
@@ -77,7 +77,7 @@ impl Close {
 
     fn on_timer(&mut self, timer: Timer, bidding: &mut StateOf<Bidding>, cx: &mut KeyedContext<'_, u64, Sale>) {
         match bidding.auction {
-            Some((expires, category)) if expires == timer.at => {
+            Some((_, expires, category)) if expires == timer.at => {
                 if let Some(price) = bidding.highest {
                     cx.emit(SaleView { auction: cx.key(), category, price });
                 }

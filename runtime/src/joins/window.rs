@@ -35,7 +35,7 @@ use crate::{
     },
     windows::{
         Assigner,
-        assigner::Clock,
+        assigner::{Clock, Layout},
         slices::{Slice, Slices},
     },
 };
@@ -183,7 +183,7 @@ impl<K: Key, L: Record, R: Record, W: Assigner> Open<K, L, R, W> {
                 taken = true;
                 key.with(record, |key| append(table.entry(*hash, key, || (Vec::new(), Vec::new())), record));
             };
-            if W::OVERLAPS {
+            if <W::Layout as Layout>::OVERLAPS {
                 self.windows.each_window(at, |window| {
                     if let Some(table) = window_of(&mut self.slices, &self.snapshots, window, self.watermark, W::CLOCK)
                     {
@@ -222,7 +222,7 @@ fn window_of<'s, K: Key, L: Record, R: Record>(
     }
     Some(match slices.get(window) {
         Some(_) => &mut slices.get(window)?.table,
-        None => &mut slices.open(window, || snapshots.table()).table,
+        None => &mut slices.open(window, window.max_timestamp(), || snapshots.table()).table,
     })
 }
 
@@ -305,7 +305,7 @@ where
                 let Namespace(Some(window)) = block.namespace() else { return };
                 let slice = match slices.get(window) {
                     Some(slice) => slice,
-                    None => slices.open(window, || blank.table()),
+                    None => slices.open(window, window.max_timestamp(), || blank.table()),
                 };
                 restore_block(&mut slice.table, block);
             });
@@ -314,7 +314,7 @@ where
     }
 
     fn timer(&self) -> Option<Timestamp> {
-        if W::CLOCK == Clock::Processing { self.open.slices.first_end() } else { None }
+        if W::CLOCK == Clock::Processing { self.open.slices.as_slice().first().map(|slice| slice.window.end) } else { None }
     }
 }
 

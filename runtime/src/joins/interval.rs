@@ -124,6 +124,7 @@ type ByTime<T> = MapState<Timestamp, Vec<T>>;
 type ByTimeTable<T, K> = <ByTime<T> as StateField>::Table<K>;
 type ByTimeRef<'a, 'k, T, K> = <ByTime<T> as StateField>::Ref<'a, 'k, K>;
 
+#[diagnostic::do_not_recommend]
 impl<L: Record, R: Record> State for Recent<L, R> {
     type Tables<K: Key> = (ByTimeTable<L, K>, ByTimeTable<R, K>);
     type Handle<'a, 'k, K: Key> = (ByTimeRef<'a, 'k, L, K>, ByTimeRef<'a, 'k, R, K>);

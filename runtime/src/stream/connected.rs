@@ -151,9 +151,10 @@ where
     Pipeline { chain: Chain { plan, draft }, time: PhantomData }
 }
 
-/// After a mistake that `#[process]` has told of, there is nothing more to say of the streams.
+/// After a mistake that `#[process]` has told of, there is nothing more to say of the streams. (That it is told of is in the bound [`CoProcessor`]: here it would make rustc tell of
+/// this one, too.)
 #[diagnostic::do_not_recommend]
-impl<L: Stream, R, F: Processor<Mistaken<Out>>, Out: Record> FeedsBoth<F, Mistaken<Out>> for Connected<L, R> {
+impl<L: Stream, R, F, Out: Record> FeedsBoth<F, Mistaken<Out>> for Connected<L, R> {
     type Processed = Sealed<Out, L::Time, L::Guarantee>;
 
     fn feed(self, _: F, _: Location) -> Self::Processed {

@@ -42,7 +42,10 @@ pub type JoinedIn<L, R, W, G> =
     note = "insert `.window(tumbling(1.minutes()))` behind `.join(..)`: then matches are those of the same window, and what has none is known when it closes",
     note = "without windows there are `.inner(..)` and `.semi()`, whose results never have to be taken back"
 )]
-pub trait HasWindow {}
+pub trait HasWindow {
+    #[doc(hidden)]
+    type Proof;
+}
 
 /// The check of what needs a stream where it is not yet said how two are joined. Never implemented.
 #[diagnostic::on_unimplemented(
@@ -50,7 +53,10 @@ pub trait HasWindow {}
     label = "how are they joined?",
     note = "insert `.inner(|left, right| ..)`, or windows and a join: `.window(tumbling(1.minutes())).left(|left, right| ..)`"
 )]
-pub trait IsJoined {}
+pub trait IsJoined {
+    #[doc(hidden)]
+    type Proof;
+}
 
 /// What one would call where something is missing, to say what.
 macro_rules! missing {
@@ -59,7 +65,7 @@ macro_rules! missing {
             $(
                 #[doc(hidden)]
                 #[allow(non_camel_case_types)]
-                pub fn $method<$($argument),*>(self $(, _: $argument)*)
+                pub fn $method<$($argument),*>(self $(, _: $argument)*) -> When<<Self as $check>::Proof, ()>
                 where
                     Self: $check,
                 {
@@ -117,7 +123,7 @@ impl<L: KeyedStream, R: KeyedStream<Key = L::Key>> Joined<L, R> {
     /// [`exclusive`](Bound::exclusive).
     pub fn between(self, lower: Bound, upper: Bound) -> When<L::Proof, Between<L, R>>
     where
-        L::Time: HasEventTime,
+        L::Time: Timed,
     {
         Between { joined: self, lower, upper }
     }
@@ -138,8 +144,8 @@ impl<L: KeyedStream, R: KeyedStream<Key = L::Key>> Joined<L, R> {
     label = "these streams have none",
     note = "give both streams event time in front of their `.key_by(..)`: `.event_time(out_of_order(5.seconds()))`, or `.event_time_by(|record| .., ..)`"
 )]
-pub trait HasEventTime {}
-impl HasEventTime for EventTime {}
+pub trait Timed {}
+impl Timed for EventTime {}
 
 /// Two keyed streams that are to be joined by how far apart their records happened. See [`Joined::between`].
 #[must_use = "streams that are joined do nothing before it is said how: add `.inner(..)`"]

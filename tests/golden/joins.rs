@@ -20,10 +20,13 @@ struct Pair {
 }
 
 fn pair(large: Option<TradeView<'_>>, small: Option<TradeView<'_>>) -> Pair {
-    let trade = large.or(small).expect("one of the two is there");
-    let minute = Timestamp::from_millis(trade.at.millis().div_euclid(60_000) * 60_000);
-    let shares = |trade: TradeView<'_>| trade.shares;
-    Pair { symbol: trade.symbol.to_owned(), minute, large: large.map(shares), small: small.map(shares) }
+    let (symbol, at) = match (large, small) {
+        (Some(trade), _) => (trade.symbol.to_owned(), trade.at),
+        (_, Some(trade)) => (trade.symbol.to_owned(), trade.at),
+        (None, None) => panic!("one of the two is there"),
+    };
+    let minute = Timestamp::from_millis(at.millis().div_euclid(60_000) * 60_000);
+    Pair { symbol, minute, large: large.map(|trade| trade.shares), small: small.map(|trade| trade.shares) }
 }
 
 #[derive(Record, Clone, Debug)]

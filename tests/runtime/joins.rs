@@ -7,7 +7,7 @@ use millstream_testkit::rng::Rng;
 
 use crate::{
     script::{Script, Step},
-    support::{fails, ms, parallel, run, seeds, sorted},
+    support::{fails, graph, ms, parallel, run, seeds, sorted},
     windows::{Event, EventView, event},
 };
 
@@ -475,4 +475,21 @@ fn windows_without_size_are_a_mistake() {
     joined.semi().sink(collect().sink());
     let mistake = job.build().err().expect("windows have a size").to_string();
     assert!(mistake.contains("joins.rs") && mistake.contains("these windows have no size"), "{mistake}");
+}
+
+#[test]
+fn plans_say_how_streams_are_joined() {
+    let graph = graph(parallel(2), |job| {
+        let given = Given { events: Vec::new(), notes: Vec::new() };
+        let (events, notes) = given.streams(job);
+        let ([a, b, c], [d, e, f]) = (events.forks(), notes.forks());
+        d.key_with(of).join(a.key_by(|event| event.key)).semi().sink(collect().sink());
+        e.key_with(of).join(b.key_by(|event| event.key)).window(tumbling(1.seconds())).anti().sink(collect().sink());
+        let close = f.key_with(of).join(c.key_by(|event| event.key)).between(before(1.seconds()), after(2.seconds()));
+        close.inner(|_, event| event.value).sink(collect().sink());
+    });
+    let titles: Vec<_> = graph.vertices.iter().map(millstream::graph::Vertex::title).collect();
+    for wanted in ["join of (semi)", "join of (anti, tumbling 1s)", "join of (inner, 1s before to 2s after)"] {
+        assert!(titles.iter().any(|title| title.starts_with(wanted)), "{wanted}: {titles:?}");
+    }
 }

@@ -314,7 +314,11 @@ where
     }
 
     fn timer(&self) -> Option<Timestamp> {
-        if W::CLOCK == Clock::Processing { self.open.slices.as_slice().first().map(|slice| slice.window.end) } else { None }
+        if W::CLOCK == Clock::Processing {
+            self.open.slices.as_slice().first().map(|slice| slice.window.end)
+        } else {
+            None
+        }
     }
 }
 

@@ -58,6 +58,22 @@ pub trait IsJoined {
     type Proof;
 }
 
+/// The check of windows for joins.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` are no windows in which two streams can be joined",
+    label = "not windows for joins",
+    note = "`.join(..).window(..)` takes windows that are the same for all keys: `tumbling(1.minutes())`, `sliding(1.hours(), 1.minutes())`, `global()` .., or a type of yours that implements `Assigner`",
+    note = "records that happened close to each other are joined without windows: `.between(before(1.minutes()), after(1.minutes()))`"
+)]
+pub trait JoinWindows {
+    #[doc(hidden)]
+    type Proof;
+}
+#[diagnostic::do_not_recommend]
+impl<W: Assigner> JoinWindows for W {
+    type Proof = ();
+}
+
 /// What one would call where something is missing, to say what.
 macro_rules! missing {
     ($type:ident<$($param:ident),*>, $check:ident: $($method:ident($($argument:ident),*))*) => {
@@ -110,10 +126,10 @@ impl<L: KeyedStream, R: KeyedStream<Key = L::Key>> Joined<L, R> {
     }
 
     /// Matches are only those of the same window.
-    pub fn window<W>(self, windows: W) -> When<L::Proof, WindowJoin<L, R, W>>
+    pub fn window<W>(self, windows: W) -> When<W::Proof, WindowJoin<L, R, W>>
     where
         W: WindowsOn<L::Time>,
-        W: Assigner,
+        W: JoinWindows,
     {
         WindowJoin { joined: self, windows }
     }

@@ -71,7 +71,7 @@ impl Interval {
     }
 
     /// The same, seen from the records of the right stream.
-    fn from_right(self) -> Self {
+    fn reversed(self) -> Self {
         Self { lower: -self.upper, upper: -self.lower }
     }
 
@@ -211,7 +211,7 @@ where
             return Ok(());
         }
         rights.entry(at, Vec::new).push(R::from_view(record));
-        let interval = self.interval.from_right();
+        let interval = self.interval.reversed();
         cx.event_timer(interval.end(at));
         let (from, to) = interval.around(at);
         for (other_at, others) in lefts.range(from..=to) {
@@ -229,7 +229,7 @@ where
         _: &mut KeyedContext<'_, '_, K, O, N>,
     ) -> Result<(), Failure> {
         lefts.remove(self.interval.ended(timer.at));
-        rights.remove(self.interval.from_right().ended(timer.at));
+        rights.remove(self.interval.reversed().ended(timer.at));
         Ok(())
     }
 }
@@ -243,7 +243,7 @@ mod tests {
         let at = Timestamp::from_millis;
         let interval = Interval::new(before(Duration::from_secs(2)), after(Duration::from_secs(5)).exclusive());
         assert_eq!(interval.around(at(10_000)), (at(8_000), at(14_999)));
-        assert_eq!(interval.from_right().around(at(8_000)), (at(3_001), at(10_000)));
+        assert_eq!(interval.reversed().around(at(8_000)), (at(3_001), at(10_000)));
         assert!(!interval.is_empty());
         assert!(Interval::new(after(Duration::from_secs(2)), after(Duration::from_secs(2)).exclusive()).is_empty());
     }
@@ -254,7 +254,7 @@ mod tests {
         let ahead = Interval::new(after(Duration::from_secs(1)), after(Duration::from_secs(5)));
         assert_eq!((ahead.end(at(0)), ahead.ended(at(5_000))), (at(5_000), at(0)));
         // The matches of the right side have all come before it.
-        assert_eq!((ahead.from_right().end(at(0)), ahead.from_right().ended(at(0))), (at(0), at(0)));
+        assert_eq!((ahead.reversed().end(at(0)), ahead.reversed().ended(at(0))), (at(0), at(0)));
         assert_eq!(ahead.end(Timestamp::MAX), Timestamp::MAX);
     }
 }

@@ -112,7 +112,13 @@ where
     R::Out: SameRecord<F::Right>,
     L::Key: SameKey<F::Key>,
 {
-    type Processed = Planned<L, ProcessedBoth<L, R, F>>;
+    type Processed = When<
+        <L::Out as SameRecord<F::Left>>::Proof,
+        When<
+            <R::Out as SameRecord<F::Right>>::Proof,
+            When<<L::Key as SameKey<F::Key>>::Proof, Planned<L, ProcessedBoth<L, R, F>>>,
+        >,
+    >;
 
     fn feed(self, function: F, location: Location) -> Self::Processed {
         let Self { left, right, location: meeting } = self;
@@ -151,8 +157,19 @@ where
     Pipeline { chain: Chain { plan, draft }, time: PhantomData }
 }
 
-/// After a mistake that `#[process]` has told of, there is nothing more to say of the streams. (That it is told of is in the bound [`CoProcessor`]: here it would make rustc tell of
-/// this one, too.)
+/// How nothing is a [`CoProcessor`]. As long as a function may fit the streams in two ways, rustc tells of [`CoProcessor`] alone, if that fails.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct InNoWay;
+
+#[diagnostic::do_not_recommend]
+impl<L: Stream, R, F> FeedsBoth<F, InNoWay> for Connected<L, R> {
+    type Processed = ();
+
+    fn feed(self, _: F, _: Location) {}
+}
+
+/// After a mistake that `#[process]` has told of, there is nothing more to say of the streams.
 #[diagnostic::do_not_recommend]
 impl<L: Stream, R, F, Out: Record> FeedsBoth<F, Mistaken<Out>> for Connected<L, R> {
     type Processed = Sealed<Out, L::Time, L::Guarantee>;

@@ -42,10 +42,7 @@ pub type JoinedIn<L, R, W, G> =
     note = "insert `.window(tumbling(1.minutes()))` behind `.join(..)`: then matches are those of the same window, and what has none is known when it closes",
     note = "without windows there are `.inner(..)` and `.semi()`, whose results never have to be taken back"
 )]
-pub trait HasWindow {
-    #[doc(hidden)]
-    type Proof;
-}
+pub trait HasWindow {}
 
 /// The check of what needs a stream where it is not yet said how two are joined. Never implemented.
 #[diagnostic::on_unimplemented(
@@ -53,26 +50,7 @@ pub trait HasWindow {
     label = "how are they joined?",
     note = "insert `.inner(|left, right| ..)`, or windows and a join: `.window(tumbling(1.minutes())).left(|left, right| ..)`"
 )]
-pub trait IsJoined {
-    #[doc(hidden)]
-    type Proof;
-}
-
-/// The check of windows for joins.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` are no windows in which two streams can be joined",
-    label = "not windows for joins",
-    note = "`.join(..).window(..)` takes windows that are the same for all keys: `tumbling(1.minutes())`, `sliding(1.hours(), 1.minutes())`, `global()` .., or a type of yours that implements `Assigner`",
-    note = "records that happened close to each other are joined without windows: `.between(before(1.minutes()), after(1.minutes()))`"
-)]
-pub trait JoinWindows {
-    #[doc(hidden)]
-    type Proof;
-}
-#[diagnostic::do_not_recommend]
-impl<W: Assigner> JoinWindows for W {
-    type Proof = ();
-}
+pub trait IsJoined {}
 
 /// What one would call where something is missing, to say what.
 macro_rules! missing {
@@ -81,10 +59,11 @@ macro_rules! missing {
             $(
                 #[doc(hidden)]
                 #[allow(non_camel_case_types)]
-                pub fn $method<$($argument),*>(self $(, _: $argument)*) -> When<<Self as $check>::Proof, ()>
+                pub fn $method<$($argument,)* Unknown>(self $(, _: $argument)*) -> Unknown
                 where
                     Self: $check,
                 {
+                    unreachable!("nothing implements this bound")
                 }
             )*
         }
@@ -126,10 +105,10 @@ impl<L: KeyedStream, R: KeyedStream<Key = L::Key>> Joined<L, R> {
     }
 
     /// Matches are only those of the same window.
-    pub fn window<W>(self, windows: W) -> When<W::Proof, WindowJoin<L, R, W>>
+    pub fn window<W>(self, windows: W) -> When<W::Layout, WindowJoin<L, R, W>>
     where
         W: WindowsOn<L::Time>,
-        W: JoinWindows,
+        W: Assigner,
     {
         WindowJoin { joined: self, windows }
     }

@@ -18,12 +18,10 @@ mod two_inputs;
 mod windowed;
 
 pub use by_key::{ByKeyPlan, ByKeyStream};
-pub use connected::{Alike, CoProcessor, Connected, FeedsBoth, OneKey, OneTime, ProcessedBoth};
+pub use connected::{Alike, CoProcessor, Connected, FeedsBoth, InNoWay, OneKey, OneTime, ProcessedBoth};
 pub use domain::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Guarantee, NoTime, TimeDomain};
 pub use job::{Job, Replayable, SuitsGuarantee};
-pub use joined::{
-    Between, HasWindow, IsJoined, JoinWindows, Joined, JoinedBetween, JoinedBy, JoinedIn, Timed, WindowJoin,
-};
+pub use joined::{Between, HasWindow, IsJoined, Joined, JoinedBetween, JoinedBy, JoinedIn, Timed, WindowJoin};
 pub use keyed::{Everything, HasKey, IsKeyed, KeyBy, Keyed, KeyedStream};
 pub use pipeline::{Behind, Chain, ForkToUseAStreamTwice, Pipeline, Planned, SameStream, Sealed, Stream};
 pub use process::{Feeds, Mistaken, Processor, SameKey, SameRecord, WithKey, WithoutKey};

@@ -64,9 +64,14 @@ pub trait Feeds<F, Via>: Sized {
     label = "takes `{T}`",
     note = "the record type of a process function is that of the view which its `on_record` takes, or `on_left` and `on_right`"
 )]
-pub trait SameRecord<T> {}
+pub trait SameRecord<T> {
+    #[doc(hidden)]
+    type Proof;
+}
 #[diagnostic::do_not_recommend]
-impl<T> SameRecord<T> for T {}
+impl<T> SameRecord<T> for T {
+    type Proof = ();
+}
 
 /// The check of the key's type.
 #[diagnostic::on_unimplemented(
@@ -74,9 +79,14 @@ impl<T> SameRecord<T> for T {}
     label = "keyed by `{Self}`",
     note = "the first type in `KeyedContext<'_, Key, Out>` is what `.key_by(..)` or the `#[key]` function gives, as an owned type: `String` for `&str`"
 )]
-pub trait SameKey<K> {}
+pub trait SameKey<K> {
+    #[doc(hidden)]
+    type Proof;
+}
 #[diagnostic::do_not_recommend]
-impl<K> SameKey<K> for K {}
+impl<K> SameKey<K> for K {
+    type Proof = ();
+}
 
 impl<P, K, Time, G, F> Feeds<F, WithKey> for Keyed<P, K, Time, G>
 where

@@ -65,6 +65,12 @@ pub enum Clock {
 ///
 /// impl WindowsOn<EventTime> for Peaks {}
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not put records into windows that are the same for all keys",
+    label = "not windows of this kind",
+    note = "streams are joined in `tumbling(1.minutes())`, `sliding(1.hours(), 1.minutes())`, `global()` .., or a type of yours that implements `Assigner`",
+    note = "records that happened close to each other are joined without windows: `.between(before(1.minutes()), after(1.minutes()))`"
+)]
 pub trait Assigner: Clone + Send + 'static {
     /// By which clock.
     const CLOCK: Clock;

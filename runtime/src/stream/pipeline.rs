@@ -11,8 +11,8 @@ use millstream_core::{
 };
 
 use super::{
-    Alike, ByTime, Connected, EventTime, GivenTime, Guarantee, HasTimes, IsStrategy, Joined, OneKey, OneTime, OwnTime, Plan,
-    TimeDomain,
+    Alike, ByTime, Connected, EventTime, GivenTime, Guarantee, HasTimes, IsStrategy, Joined, OneKey, OneTime, OwnTime,
+    Plan, TimeDomain,
     keyed::{Everything, IsKeyed, KeyBy, Keyed},
     process::{Feeds, Processor},
     rejects::Rejects,

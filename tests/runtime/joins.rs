@@ -195,7 +195,7 @@ where
                 "inner" => joined.inner(|event, note| pair(Some(event), Some(note))).sealed(),
                 "left" => joined.left(|event, note| pair(Some(event), note)).sealed(),
                 "right" => joined.right(|event, note| pair(event, Some(note))).sealed(),
-                "full" => joined.full(|event, note| pair(event, note)).sealed(),
+                "full" => joined.full(pair).sealed(),
                 "semi" => joined.semi().map(|event| pair(Some(event), None)).sealed(),
                 _ => joined.anti().map(|event| pair(Some(event), None)).sealed(),
             };

@@ -166,6 +166,7 @@ where
     type Key = K;
     type State = Recent<L, R>;
     type Out = O;
+    type Sides = ();
     type Error = Infallible;
 
     const HAS_ON_TIMER: bool = true;

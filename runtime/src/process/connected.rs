@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use millstream_core::{key::Key, record::Record};
 
-use super::{Either, KeyedContext, KeyedProcessFunction, State, StateOf, Timer, either::EitherView};
+use super::{Either, KeyedContext, KeyedProcessFunction, Sides, State, StateOf, Timer, either::EitherView};
 use crate::{
     failure::{Failure, Location},
     operator::{OpenContext, Push},
@@ -23,6 +23,8 @@ pub trait KeyedCoProcessFunction: Clone + Send + 'static {
     type State: State;
     /// What it puts out.
     type Out: Record;
+    /// Its [side outputs](super::SideOutput), as a list; `()` if it has none.
+    type Sides: Sides + Default + Clone;
     /// Why it may reject a record; [`Infallible`](std::convert::Infallible) if it never does.
     type Error: Display + Send + 'static;
 
@@ -56,7 +58,7 @@ pub trait KeyedCoProcessFunction: Clone + Send + 'static {
         &mut self,
         record: <Self::Left as Record>::View<'_>,
         state: &mut StateOf<'_, '_, Self::State, Self::Key>,
-        cx: &mut KeyedContext<'_, '_, Self::Key, Self::Out, N>,
+        cx: &mut KeyedContext<'_, '_, Self::Key, Self::Out, N, Self::Sides>,
     ) -> Result<(), Self::Error>;
 
     /// Takes a record of the other stream, with the state of its key.
@@ -68,7 +70,7 @@ pub trait KeyedCoProcessFunction: Clone + Send + 'static {
         &mut self,
         record: <Self::Right as Record>::View<'_>,
         state: &mut StateOf<'_, '_, Self::State, Self::Key>,
-        cx: &mut KeyedContext<'_, '_, Self::Key, Self::Out, N>,
+        cx: &mut KeyedContext<'_, '_, Self::Key, Self::Out, N, Self::Sides>,
     ) -> Result<(), Self::Error>;
 
     /// A timer of the context's key has fired.
@@ -80,7 +82,7 @@ pub trait KeyedCoProcessFunction: Clone + Send + 'static {
         &mut self,
         timer: Timer,
         state: &mut StateOf<'_, '_, Self::State, Self::Key>,
-        cx: &mut KeyedContext<'_, '_, Self::Key, Self::Out, N>,
+        cx: &mut KeyedContext<'_, '_, Self::Key, Self::Out, N, Self::Sides>,
     ) -> Result<(), Failure> {
         let _ = (timer, state, cx);
         Ok(())
@@ -120,6 +122,7 @@ impl<F: KeyedCoProcessFunction> KeyedProcessFunction for OnEither<F> {
     type Key = F::Key;
     type State = F::State;
     type Out = F::Out;
+    type Sides = F::Sides;
     type Error = F::Error;
 
     const HAS_ON_TIMER: bool = F::HAS_ON_TIMER;
@@ -141,7 +144,7 @@ impl<F: KeyedCoProcessFunction> KeyedProcessFunction for OnEither<F> {
         &mut self,
         record: EitherView<'_, F::Left, F::Right>,
         state: &mut StateOf<'_, '_, F::State, F::Key>,
-        cx: &mut KeyedContext<'_, '_, F::Key, F::Out, N>,
+        cx: &mut KeyedContext<'_, '_, F::Key, F::Out, N, F::Sides>,
     ) -> Result<(), F::Error> {
         match record {
             EitherView::Left(record) => self.0.on_left(record, state, cx),
@@ -153,7 +156,7 @@ impl<F: KeyedCoProcessFunction> KeyedProcessFunction for OnEither<F> {
         &mut self,
         timer: Timer,
         state: &mut StateOf<'_, '_, F::State, F::Key>,
-        cx: &mut KeyedContext<'_, '_, F::Key, F::Out, N>,
+        cx: &mut KeyedContext<'_, '_, F::Key, F::Out, N, F::Sides>,
     ) -> Result<(), Failure> {
         self.0.on_timer(timer, state, cx)
     }

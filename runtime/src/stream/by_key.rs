@@ -13,6 +13,7 @@ use crate::{
     operator::{KeyFn, Shippable},
     operators::fused::{Divert, Fail, Skip},
     process::{ProcessPlan, describe},
+    task::head::One,
 };
 
 /// A stream of what an operator with state for each key puts out.
@@ -34,7 +35,7 @@ type KeyOf<S> = <<S as KeyedStream>::KeyFn as KeyFn<<S as Stream>::Out>>::Key;
 
 /// The plan behind such an operator; `H` is what happens to records that it rejects.
 pub type ByKeyPlan<S, L, H = Fail> =
-    ProcessPlan<<S as Stream>::Out, <S as KeyedStream>::KeyFn, ForKey<L, <S as Stream>::Out, KeyOf<S>>, H>;
+    ProcessPlan<One<<S as Stream>::Out>, <S as KeyedStream>::KeyFn, ForKey<L, <S as Stream>::Out, KeyOf<S>>, H>;
 
 /// The errors of such an operator.
 type ErrorOf<S, L> = <L as KeyedLogic<<S as Stream>::Out>>::Error;
@@ -59,7 +60,7 @@ impl<S: KeyedStream, L: KeyedLogic<S::Out>> Stream for ByKeyStream<S, L> {
         }
         let index = draft.operator(info);
         let sides = L::Sides::default();
-        let plan = ProcessPlan { key, function: ForKey::new(logic), sides, on_error: Fail, index, record: PhantomData };
+        let plan = ProcessPlan { key, function: ForKey::new(logic), sides, on_error: Fail, index, inputs: PhantomData };
         Chain { plan, draft }
     }
 

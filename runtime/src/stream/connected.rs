@@ -153,7 +153,8 @@ where
         KeyFn::<L::Out>::name(&key.left).clone_into(&mut info.name);
     }
     let index = draft.operator(info.stateful().states(describe::<OnEither<F>>()));
-    let plan = ProcessPlan { key, function: OnEither(function), on_error: Fail, index, inputs: PhantomData };
+    let sides = F::Sides::default();
+    let plan = ProcessPlan { key, function: OnEither(function), sides, on_error: Fail, index, inputs: PhantomData };
     Pipeline { chain: Chain { plan, draft }, time: PhantomData }
 }
 

@@ -1,20 +1,18 @@
 //! `.side_output(..)`: the side outputs of an operator as streams.
 
-use millstream_core::record::Record;
-
 use super::{Guarantee, Pipeline, Plan, Sealed, TimeDomain};
 use crate::{
     operator::{KeyFn, Operator},
     operators::fused::Then,
-    process::{HasSides, KeyedProcessFunction, OneOf, ProcessPlan},
+    process::{HasSides, Inputs, KeyedProcessFunction, OneOf, ProcessPlan},
 };
 
-impl<T, K, F, H, Time, G> Pipeline<ProcessPlan<T, K, F, H>, Time, G>
+impl<I, K, F, H, Time, G> Pipeline<ProcessPlan<I, K, F, H>, Time, G>
 where
-    T: Record,
-    K: KeyFn<T>,
-    F: KeyedProcessFunction<In = T, Key = K::Key>,
-    ProcessPlan<T, K, F, H>: Plan,
+    I: Inputs,
+    K: KeyFn<I::Record>,
+    F: KeyedProcessFunction<In = I::Record, Key = K::Key>,
+    ProcessPlan<I, K, F, H>: Plan,
     Time: TimeDomain,
     G: Guarantee,
 {

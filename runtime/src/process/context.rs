@@ -23,9 +23,9 @@ pub struct KeyedContext<'a, 'k, K: Key, Out: Record, N, Sides = ()> {
 
 /// How far time has come.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
-    pub(super) watermark: Timestamp,
-    pub(super) wall: Timestamp,
+pub(crate) struct Moment {
+    pub(crate) watermark: Timestamp,
+    pub(crate) wall: Timestamp,
 }
 
 impl<'k, K: Key, Out: Record, N: Push<Out>, Sides> KeyedContext<'_, 'k, K, Out, N, Sides> {

@@ -23,6 +23,7 @@ mod unkeyed;
 
 pub use aggregating::{AggregatingRef, AggregatingState, Reducer, ReducingRef, ReducingState};
 pub use connected::{KeyedCoProcessFunction, OnEither};
+pub(crate) use context::Moment;
 pub use context::{Context, KeyedContext, NeedsKey};
 pub use either::{Either, EitherKey, EitherView};
 pub use function::{KeyedProcessFunction, ProcessFunction};
@@ -37,5 +38,6 @@ pub use row::{Fields, FieldsTable, Row, ValueRef, ValueState};
 pub use sides::{HasSides, Here, Later, OneOf, Side, SideOutput, Sides};
 pub use state::{Hashed, State, StateField, StateOf, StateRef, StateTable, StateTables};
 pub use tables::Opening;
+pub(crate) use tables::Stored;
 pub use timers::{Timer, TimerDomain};
 pub use unkeyed::Unkeyed;

@@ -2,10 +2,10 @@
 
 use std::ops::{Deref, DerefMut};
 
-use millstream_core::{key::Key, record::Record, time::Timestamp};
+use millstream_core::{key::Key, record::Record};
 use millstream_state::{
     backend::Checkpointed,
-    collections::{ListRows, MapRows, Timers},
+    collections::{ListRows, MapRows, TimerEntry, Timers},
     groups::GroupRange,
     row::{ByEntry, ByKey, RowKey},
     table::{Table, Tracking},
@@ -24,12 +24,12 @@ use crate::{
 
 /// What state is opened with.
 pub struct Opening<'a> {
-    pub(super) chain: &'a ChainContext<'a>,
-    pub(super) access: &'a StateAccess,
+    pub(crate) chain: &'a ChainContext<'a>,
+    pub(crate) access: &'a StateAccess,
 }
 
 /// Rows with an order or an index of their own, or without.
-pub(super) trait Collection: Checkpointed + 'static {
+pub(crate) trait Collection: Checkpointed + 'static {
     /// What identifies a row.
     type Row: RowKey;
     /// What is in it.
@@ -78,8 +78,17 @@ impl<K: Key, T: Record> Collection for ListRows<K, T> {
     }
 }
 
-impl<K: Key> Collection for Timers<K> {
-    type Row = ByEntry<K, (u8, Timestamp)>;
+impl<K: Key, E: Key, V: Record> Collection for Table<ByEntry<K, E>, V> {
+    type Row = ByEntry<K, E>;
+    type Value = V;
+
+    fn new(groups: GroupRange, tracking: Tracking) -> Self {
+        Self::new(groups, tracking)
+    }
+}
+
+impl<K: Key, E: TimerEntry> Collection for Timers<K, E> {
+    type Row = ByEntry<K, E>;
     type Value = ();
 
     fn new(groups: GroupRange, tracking: Tracking) -> Self {
@@ -88,14 +97,14 @@ impl<K: Key> Collection for Timers<K> {
 }
 
 /// The rows of a state, and their snapshots.
-pub(super) struct Stored<C: Collection> {
+pub(crate) struct Stored<C: Collection> {
     rows: C,
     snapshots: Snapshots<C::Row, C::Value>,
 }
 
 impl<C: Collection> Stored<C> {
     /// Without rows; those of the checkpoint that the job goes on from are read back later, by [`StateTable::restore`].
-    pub(super) fn open(name: &str, cx: &Opening<'_>) -> Self {
+    pub(crate) fn open(name: &str, cx: &Opening<'_>) -> Self {
         let snapshots: Snapshots<C::Row, C::Value> = cx.chain.snapshots(name, cx.access);
         let (groups, tracking) = snapshots.blank().parts();
         Self { rows: C::new(groups, tracking), snapshots }

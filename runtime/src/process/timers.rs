@@ -1,7 +1,10 @@
 //! Timers: for each key and time one, in event time and in processing time.
 
 use millstream_core::{key::Key, record::Record, time::Timestamp};
-use millstream_state::{backend::Checkpointed as _, collections::Timers};
+use millstream_state::{
+    backend::Checkpointed as _,
+    collections::{TimerEntry, Timers},
+};
 
 pub use millstream_state::collections::TimerDomain;
 
@@ -65,7 +68,7 @@ impl<K: Key> KeyTimers<K> {
 
     #[inline]
     pub(super) fn set_event(&mut self, key: Hashed<'_, K>, at: Timestamp, watermark: Timestamp) {
-        let new = self.timers.register(key.hash, key.key, TimerDomain::EventTime, at);
+        let new = self.timers.register(key.hash, key.key, TimerEntry::new(TimerDomain::EventTime, at, ()));
         if new && at <= watermark {
             self.late.add(1);
         }
@@ -73,17 +76,17 @@ impl<K: Key> KeyTimers<K> {
 
     #[inline]
     pub(super) fn set_processing(&mut self, key: Hashed<'_, K>, at: Timestamp) {
-        self.timers.register(key.hash, key.key, TimerDomain::ProcessingTime, at);
+        self.timers.register(key.hash, key.key, TimerEntry::new(TimerDomain::ProcessingTime, at, ()));
     }
 
     #[inline]
     pub(super) fn delete(&mut self, key: Hashed<'_, K>, domain: TimerDomain, at: Timestamp) {
-        self.timers.delete(key.hash, key.key, domain, at);
+        self.timers.delete(key.hash, key.key, TimerEntry::new(domain, at, ()));
     }
 
     /// Removes the first timer that is due, with its key.
     pub(super) fn pop(&mut self, domain: TimerDomain, until: Timestamp) -> Option<(K, Timer)> {
-        self.timers.pop_due(domain, until).map(|(at, key)| (key, Timer { at, domain }))
+        self.timers.pop_due(domain, until).map(|((_, at), key)| (key, Timer { at, domain }))
     }
 
     /// For when the first timer in processing time is set.

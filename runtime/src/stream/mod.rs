@@ -3,6 +3,7 @@
 mod by_key;
 mod connected;
 mod domain;
+mod firing;
 mod job;
 mod joined;
 mod keyed;
@@ -20,6 +21,10 @@ mod windowed;
 pub use by_key::{ByKeyPlan, ByKeyStream};
 pub use connected::{Alike, CoProcessor, Connected, FeedsBoth, InNoWay, OneKey, OneTime, ProcessedBoth};
 pub use domain::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Guarantee, NoTime, TimeDomain};
+pub use firing::{
+    AggregatesBy, AggregatesWith, Chosen, Counted, EvictorChoice, Incremental, IncrementalWith, KeepsNoElements,
+    OfElements, Paned, Preset, TriggerChoice,
+};
 pub use job::{Job, Replayable, SuitsGuarantee};
 pub use joined::{Between, HasWindow, IsJoined, Joined, JoinedBetween, JoinedBy, JoinedIn, Timed, WindowJoin};
 pub use keyed::{Everything, HasKey, IsKeyed, KeyBy, Keyed, KeyedStream};

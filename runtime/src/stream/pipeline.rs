@@ -40,7 +40,7 @@ use crate::{
     },
     sink::Sink,
     task::{context::ChainContext, head::Head},
-    windows::{Windows, WindowsOn},
+    windows::{RecordAssigner, WindowsOn},
 };
 
 /// A chain that has not ended yet: its plan, and what the graph has to know of it.
@@ -414,7 +414,7 @@ pub trait Stream: Sized {
     where
         Self: IsKeyed,
         W: WindowsOn<Self::Time>,
-        W: Windows,
+        W: RecordAssigner<Self::Out>,
     {
         Windowed::new(self, windows, Location::caller())
     }

@@ -8,7 +8,7 @@ use millstream_core::{
     record::Record,
 };
 
-use super::{Behind, Chain, KeyedStream, Pipeline, Plan, Planned, Sealed, Stream, TimeDomain};
+use super::{AggregatesBy, Behind, Chain, KeyedStream, Pipeline, Plan, Planned, Preset, Sealed, Stream, TimeDomain};
 use crate::{
     exchange::partition::ByKey,
     failure::Location,
@@ -16,9 +16,10 @@ use crate::{
     operator::KeyFn,
     task::{context::ChainContext, head::Head},
     windows::{
-        Assigner, FitsWindows, Gap, Session,
+        Assigner, FitsWindows, Gap, RecordAssigner, Session,
         assigner::{ClockMarker, grid::millis},
         head::WindowPlan,
+        panes::{BySession, BySlice},
         preaggregate::PreAggregate,
         ranked::RankedPlan,
         session::head::SessionPlan,
@@ -26,20 +27,25 @@ use crate::{
 };
 
 /// Windows over a keyed stream.
+///
+/// `C` and `E` are the trigger and the evictor: [`Preset`] as long as they are those of the windows.
 #[must_use = "windows do nothing without an aggregate: add `.aggregate(|of| ..)` or `.reduce(..)`"]
-pub struct Windowed<S, W> {
-    stream: S,
-    windows: W,
+pub struct Windowed<S, W, C = Preset, E = Preset> {
+    pub(super) stream: S,
+    pub(super) windows: W,
     /// How long a window is kept when it has fired.
-    lateness: Duration,
-    location: Location,
+    pub(super) lateness: Duration,
+    pub(super) location: Location,
     /// The chain that the aggregate will begin, if its late records have a reader already.
-    late: Option<(Draft, OutputId)>,
+    pub(super) late: Option<(Draft, OutputId)>,
+    pub(super) trigger: C,
+    pub(super) evictor: E,
 }
 
 impl<S, W> Windowed<S, W> {
     pub(crate) fn new(stream: S, windows: W, location: Location) -> Self {
-        Self { stream, windows, lateness: Duration::ZERO, location, late: None }
+        let lateness = Duration::ZERO;
+        Self { stream, windows, location, late: None, lateness, trigger: Preset, evictor: Preset }
     }
 }
 
@@ -52,7 +58,7 @@ impl<S, W> Windowed<S, W> {
 pub trait IsAggregated {}
 
 /// What one would call on a stream, to say why it cannot be called yet.
-impl<S, W> Windowed<S, W> {
+impl<S, W, C, E> Windowed<S, W, C, E> {
     #[doc(hidden)]
     pub fn sink<T>(self, _: T)
     where
@@ -124,7 +130,7 @@ fn ranked<P, K, T, Time, G>(lists: Pipeline<P, Time, G>) -> Pipeline<RankedPlan<
     Pipeline { chain: Chain { plan: RankedPlan::new(plan), draft }, time: PhantomData }
 }
 
-impl<S: KeyedStream, W> Windowed<S, W> {
+impl<S: KeyedStream, W, C, E> Windowed<S, W, C, E> {
     /// Hands out the late records as a stream: those that come after their window has fired.
     ///
     /// `let (windows, late) = trades.key_with(industry).window(tumbling(1.minutes())).with_late();`
@@ -145,80 +151,94 @@ impl<S: KeyedStream, W> Windowed<S, W> {
     }
 }
 
-impl<S: KeyedStream, W: Assigner> Windowed<S, W> {
+impl<S: KeyedStream, W: RecordAssigner<S::Out>, C> Windowed<S, W, C> {
     /// Aggregates each key's records of each window: `.aggregate(|of| (of.count(), of.avg(|trade| trade.price)))`. The results are
     /// `(key, window, result)`, with the window's last millisecond as their time.
     ///
     /// Records that come after all their windows have fired are late: they are counted by the metric `late_records` and left out; see
     /// [`Windowed::with_late`] and [`Windowed::allowed_lateness`].
     #[track_caller]
-    pub fn aggregate<A>(self, aggregate: impl FnOnce(Of<S::Out>) -> A) -> When<A::Out, Planned<S, Aggregated<S, W, A>>>
+    pub fn aggregate<A>(
+        self,
+        aggregate: impl FnOnce(Of<S::Out>) -> A,
+    ) -> When<A::Out, Planned<S, <W::Kind as AggregatesBy<S, W, C, A>>::Plan>>
     where
-        A: Aggregate<S::Out> + FitsWindows<W::Layout>,
+        A: Aggregate<S::Out>,
+        W::Kind: AggregatesBy<S, W, C, A>,
     {
         let aggregate = aggregate(Of::new());
-        let Self { stream, windows, lateness, location, late } = self;
-        let info = |by: &str| OperatorInfo::new("window", by, location).stateful().detail(windows.describe());
-        let (plan, draft) = aggregated(stream, windows.clone(), lateness, aggregate, late, info);
+        let (plan, draft) = <W::Kind as AggregatesBy<S, W, C, A>>::plan(self, aggregate);
         Pipeline::new(plan, draft)
     }
 
     /// The `n` records of each key and window with the greatest values: `(key, window, rank, record)`, with ranks from 1, each a record. Of records with equal values
     /// the earliest ranks first. A list in one record is `.aggregate(|of| of.top_k(..))`.
     #[track_caller]
-    pub fn top_n<F, V>(self, n: usize, value: F) -> When<V::OrderProof, Ranked<S, Aggregated<S, W, TopK<F, V>>>>
+    pub fn top_n<F, V>(self, n: usize, value: F) -> When<V::OrderProof, Ranked<S, <W::Kind as AggregatesBy<S, W, C, TopK<F, V>>>::Plan>>
     where
         F: for<'a> Fn(<S::Out as Record>::View<'a>) -> V,
         F: Clone + Send + 'static,
         V: Ordered,
-        TopK<F, V>: FitsWindows<W::Layout>,
+        W::Kind: AggregatesBy<S, W, C, TopK<F, V>>,
     {
         ranked(self.aggregate(|of| of.top_k(n, value)))
     }
 
     /// The `n` records of each key and window with the least values; otherwise as [`Windowed::top_n`].
     #[track_caller]
-    pub fn bottom_n<F, V>(self, n: usize, value: F) -> When<V::OrderProof, Ranked<S, Aggregated<S, W, BottomK<F, V>>>>
+    pub fn bottom_n<F, V>(self, n: usize, value: F) -> When<V::OrderProof, Ranked<S, <W::Kind as AggregatesBy<S, W, C, BottomK<F, V>>>::Plan>>
     where
         F: for<'a> Fn(<S::Out as Record>::View<'a>) -> V,
         F: Clone + Send + 'static,
         V: Ordered,
-        BottomK<F, V>: FitsWindows<W::Layout>,
+        W::Kind: AggregatesBy<S, W, C, BottomK<F, V>>,
     {
         ranked(self.aggregate(|of| of.bottom_k(n, value)))
     }
 
     /// Combines the records of each key and window two by two. The results are `(key, window, record)`.
     #[track_caller]
-    pub fn reduce<F>(self, combine: F) -> Planned<S, Aggregated<S, W, Reduce<F>>>
+    pub fn reduce<F>(self, combine: F) -> Planned<S, <W::Kind as AggregatesBy<S, W, C, Reduce<F>>>::Plan>
     where
         F: for<'a, 'b> Fn(<S::Out as Record>::View<'a>, <S::Out as Record>::View<'b>) -> S::Out,
         F: Clone + Send + 'static,
-        Reduce<F>: FitsWindows<W::Layout>,
+        W::Kind: AggregatesBy<S, W, C, Reduce<F>>,
     {
         self.aggregate(|of| of.reduce(combine))
+    }
+}
+
+/// Aligned windows with their own trigger are aggregated by slices.
+impl<S, W, A> AggregatesBy<S, W, Preset, A> for BySlice
+where
+    S: KeyedStream,
+    W: Assigner,
+    A: Aggregate<S::Out> + FitsWindows<W::Layout>,
+{
+    type Plan = Aggregated<S, W, A>;
+
+    fn plan(windowed: Windowed<S, W>, aggregate: A) -> (Aggregated<S, W, A>, Draft) {
+        let Windowed { stream, windows, lateness, location, late, .. } = windowed;
+        let info = |by: &str| OperatorInfo::new("window", by, location).stateful().detail(Assigner::describe(&windows));
+        aggregated(stream, windows.clone(), lateness, aggregate, late, info)
     }
 }
 
 /// The plan behind sessions with an aggregate.
 pub type InSessions<S, G, C, A> = SessionPlan<<S as Stream>::Out, <S as KeyedStream>::KeyFn, G, C, A>;
 
-impl<S: KeyedStream, G: Gap<S::Out>, C: ClockMarker> Windowed<S, Session<G, C>> {
-    /// Aggregates each key's records of each session: `.aggregate(|of| (of.count(), of.avg(|trade| trade.price)))`. The results are `(key, window, result)`, with
-    /// the window's last millisecond as their time.
-    ///
-    /// Records that come too late for any session are counted by the metric `late_records` and left out; see [`Windowed::with_late`] and
-    /// [`Windowed::allowed_lateness`].
-    #[track_caller]
-    pub fn aggregate<A>(
-        self,
-        aggregate: impl FnOnce(Of<S::Out>) -> A,
-    ) -> When<A::Out, Planned<S, InSessions<S, G, C, A>>>
-    where
-        A: Aggregate<S::Out> + Merging,
-    {
-        let aggregate = aggregate(Of::new());
-        let Self { stream, windows: sessions, lateness, location, late } = self;
+/// Sessions with their own trigger have a head of their own.
+impl<S, G, C, A> AggregatesBy<S, Session<G, C>, Preset, A> for BySession
+where
+    S: KeyedStream,
+    G: Gap<S::Out>,
+    C: ClockMarker,
+    A: Aggregate<S::Out> + Merging,
+{
+    type Plan = InSessions<S, G, C, A>;
+
+    fn plan(windowed: Windowed<S, Session<G, C>>, aggregate: A) -> (Self::Plan, Draft) {
+        let Windowed { stream, windows: sessions, lateness, location, late, .. } = windowed;
         let (before, key) = stream.into_keyed();
         let (draft, late) = match late {
             Some((draft, output)) => (draft, Some(output)),
@@ -232,44 +252,6 @@ impl<S: KeyedStream, G: Gap<S::Out>, C: ClockMarker> Windowed<S, Session<G, C>> 
         }
         let index = draft.operator(info);
         let (lateness_ms, timed) = (millis(lateness), S::Time::TIMED);
-        let plan = SessionPlan { key, sessions, aggregate, lateness_ms, index, late, timed, record: PhantomData };
-        Pipeline::new(plan, draft)
-    }
-
-    /// The `n` records of each key and session with the greatest values: `(key, window, rank, record)`, with ranks from 1, each a record. Of records with equal values
-    /// the earliest ranks first. A list in one record is `.aggregate(|of| of.top_k(..))`.
-    #[track_caller]
-    pub fn top_n<F, V>(self, n: usize, value: F) -> When<V::OrderProof, Ranked<S, InSessions<S, G, C, TopK<F, V>>>>
-    where
-        F: for<'a> Fn(<S::Out as Record>::View<'a>) -> V,
-        F: Clone + Send + 'static,
-        V: Ordered,
-    {
-        ranked(self.aggregate(|of| of.top_k(n, value)))
-    }
-
-    /// The `n` records of each key and session with the least values; otherwise as [`Windowed::top_n`].
-    #[track_caller]
-    pub fn bottom_n<F, V>(
-        self,
-        n: usize,
-        value: F,
-    ) -> When<V::OrderProof, Ranked<S, InSessions<S, G, C, BottomK<F, V>>>>
-    where
-        F: for<'a> Fn(<S::Out as Record>::View<'a>) -> V,
-        F: Clone + Send + 'static,
-        V: Ordered,
-    {
-        ranked(self.aggregate(|of| of.bottom_k(n, value)))
-    }
-
-    /// Combines the records of each key and session two by two. The results are `(key, window, record)`.
-    #[track_caller]
-    pub fn reduce<F>(self, combine: F) -> Planned<S, InSessions<S, G, C, Reduce<F>>>
-    where
-        F: for<'a, 'b> Fn(<S::Out as Record>::View<'a>, <S::Out as Record>::View<'b>) -> S::Out,
-        F: Clone + Send + 'static,
-    {
-        self.aggregate(|of| of.reduce(combine))
+        (SessionPlan { key, sessions, aggregate, lateness_ms, index, late, timed, record: PhantomData }, draft)
     }
 }

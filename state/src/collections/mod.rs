@@ -11,7 +11,7 @@ mod timers;
 pub use self::{
     list::ListRows,
     map::MapRows,
-    timers::{TimerDomain, Timers},
+    timers::{TimerDomain, TimerEntry, Timers},
 };
 
 /// Implements [`Checkpointed`](crate::backend::Checkpointed) for a collection with the field `rows`, save for how it is restored.

@@ -236,14 +236,20 @@ fn change_timers(timers: &mut Timers<String>, model: &mut TimerModel, random: &m
     let domain = if random.below(2) == 0 { TimerDomain::EventTime } else { TimerDomain::ProcessingTime };
     let at = Timestamp::from_millis(random.below(100) as i64 - 50);
     match random.below(10) {
-        0..6 => assert_eq!(timers.register(hash(&key), &key, domain, at), model.insert(row_of(&key, domain, at))),
-        6..8 => assert_eq!(timers.delete(hash(&key), &key, domain, at), model.remove(&row_of(&key, domain, at))),
+        0..6 => assert_eq!(
+            timers.register(hash(&key), &key, TimerEntry::new(domain, at, ())),
+            model.insert(row_of(&key, domain, at))
+        ),
+        6..8 => assert_eq!(
+            timers.delete(hash(&key), &key, TimerEntry::new(domain, at, ())),
+            model.remove(&row_of(&key, domain, at))
+        ),
         _ => {
             let tag = u8::from(domain == TimerDomain::ProcessingTime);
             let first = model.iter().find(|row| row.0 == tag).cloned();
             assert_eq!(timers.next(domain), first.as_ref().map(|row| row.1));
             let due = first.filter(|row| row.1 <= at);
-            assert_eq!(timers.pop_due(domain, at), due.clone().map(|row| (row.1, row.3)));
+            assert_eq!(timers.pop_due(domain, at), due.clone().map(|row| ((row.0, row.1), row.3)));
             due.map(|row| model.remove(&row));
         }
     }
@@ -253,7 +259,8 @@ fn pop_all(timers: &mut Timers<String>) -> Vec<(Timestamp, String)> {
     let domains = [TimerDomain::EventTime, TimerDomain::ProcessingTime];
     let mut popped = Vec::new();
     for domain in domains {
-        popped.extend(std::iter::from_fn(|| timers.pop_due(domain, Timestamp::MAX)));
+        let due = std::iter::from_fn(|| timers.pop_due(domain, Timestamp::MAX));
+        popped.extend(due.map(|((_, at), key)| (at, key)));
     }
     popped
 }
@@ -290,14 +297,15 @@ fn alike(count: u64) -> Vec<u128> {
 fn timers_of_one_time_and_hash_come_in_the_order_of_keys() {
     let mut keys = alike(4);
     let (at, hash) = (Timestamp::from_millis(5), u128::hash(keys[0]));
+    let timer = TimerEntry::new(TimerDomain::EventTime, at, ());
     let mut timers = Timers::<u128>::new(RANGE, Tracking::None);
     for key in &keys {
         assert_eq!(u128::hash(*key), hash);
-        assert!(timers.register(hash, *key, TimerDomain::EventTime, at));
+        assert!(timers.register(hash, *key, timer));
     }
-    assert!(!timers.register(hash, keys[2], TimerDomain::EventTime, at));
-    assert!(timers.delete(hash, keys[2], TimerDomain::EventTime, at));
-    assert!(!timers.delete(hash, keys[2], TimerDomain::EventTime, at));
+    assert!(!timers.register(hash, keys[2], timer));
+    assert!(timers.delete(hash, keys[2], timer));
+    assert!(!timers.delete(hash, keys[2], timer));
     keys.remove(2);
     keys.sort();
     let popped = std::iter::from_fn(|| timers.pop_due(TimerDomain::EventTime, at)).map(|(_, key)| key);

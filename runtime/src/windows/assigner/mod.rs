@@ -155,16 +155,6 @@ impl<A: Merging> FitsWindows<Overlapping> for A {}
 #[diagnostic::do_not_recommend]
 impl<A: Merging> FitsWindows<Growing> for A {}
 
-/// What `.window(..)` takes.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` does not put records into windows",
-    label = "not windows",
-    note = "`.window(..)` takes `tumbling(1.minutes())`, `sliding(1.hours(), 1.minutes())`, `session(30.seconds())`, `global()` .., or a type of yours that implements `Assigner`"
-)]
-pub trait Windows {}
-#[diagnostic::do_not_recommend]
-impl<W: Assigner> Windows for W {}
-
 /// The check of `.window(..)`: windows by event time need a stream with event time.
 #[diagnostic::on_unimplemented(
     message = "windows by event time on a stream without event time",

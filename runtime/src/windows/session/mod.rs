@@ -11,9 +11,14 @@ use millstream_core::{
     time::{Timestamp, Window},
 };
 
-use super::assigner::{
-    ByEventTime, ByProcessingTime, ClockMarker, Windows, WindowsOn, clock_suffix,
-    grid::{millis, shown},
+use super::{
+    Clock, RecordAssigner,
+    assigner::{
+        ByEventTime, ByProcessingTime, ClockMarker, WindowsOn, clock_suffix,
+        grid::{millis, shown},
+    },
+    panes::BySession,
+    triggers::{self, WindowEnd},
 };
 use crate::{
     operator::Shippable,
@@ -148,7 +153,29 @@ impl<G, C: ClockMarker> Session<G, C> {
     }
 }
 
-impl<G, C> Windows for Session<G, C> {}
+impl<T: Record, G: Gap<T>, C: ClockMarker> RecordAssigner<T> for Session<G, C> {
+    const CLOCK: Clock = C::CLOCK;
+    type Kind = BySession;
+    type Trigger = WindowEnd;
+
+    #[inline(always)]
+    fn assign(&self, record: T::View<'_>, at: Timestamp, mut visit: impl FnMut(Window)) {
+        visit(self.window(record, at));
+    }
+
+    fn trigger(&self) -> WindowEnd {
+        triggers::window_end(C::CLOCK)
+    }
+
+    fn describe(&self) -> String {
+        Self::describe::<T>(self)
+    }
+
+    fn mistake(&self) -> Option<String> {
+        Self::mistake::<T>(self)
+    }
+}
+
 impl<G> WindowsOn<EventTime> for Session<G, ByEventTime> {}
 impl<G, Time: TimeDomain> WindowsOn<Time> for Session<G, ByProcessingTime> {}
 

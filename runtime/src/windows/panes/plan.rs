@@ -1,0 +1,77 @@
+//! The plan of a chain that begins with windows by panes.
+
+use std::{marker::PhantomData, time::Duration};
+
+use millstream_core::{record::Record, time::Timestamp};
+
+use super::{
+    Admits, Contents, PaneHead, RecordAssigner, Trigger,
+    head::WATERMARK_STATE,
+    operator::{Panes, Rules},
+};
+use crate::{
+    failure::Failure,
+    graph::OutputId,
+    operator::{KeyFn, Push},
+    process::Opening,
+    stream::Plan,
+    task::{contain::Guard, context::ChainContext, head::One},
+};
+
+/// The plan of a chain that begins with windows by panes.
+pub struct PanePlan<T, K, W, Tr, C> {
+    pub(crate) key: K,
+    pub(crate) windows: W,
+    pub(crate) trigger: Tr,
+    pub(crate) contents: C,
+    pub(crate) lateness: Duration,
+    pub(crate) index: usize,
+    pub(crate) late: Option<OutputId>,
+    pub(crate) timed: bool,
+    pub(crate) record: PhantomData<fn(T)>,
+}
+
+impl<T, K, W, Tr, C> Plan for PanePlan<T, K, W, Tr, C>
+where
+    T: Record,
+    K: KeyFn<T, Key = C::Key>,
+    W: RecordAssigner<T>,
+    W::Kind: Admits<T, Tr>,
+    Tr: Trigger<T>,
+    C: Contents<T>,
+{
+    type In = One<T>;
+    type Out = C::Out;
+    type Chain<N: Push<Self::Out>> = PaneHead<T, K, W, Tr, C, N>;
+
+    fn chain<N: Push<Self::Out>>(&self, cx: &mut ChainContext<'_>, next: N) -> Result<Self::Chain<N>, Failure> {
+        let info = cx.operator(self.index);
+        cx.measure_state(&info);
+        let access = cx.state(&info);
+        let open = cx.open_context(&info);
+        let rules = Rules {
+            windows: self.windows.clone(),
+            trigger: self.trigger.clone(),
+            contents: self.contents.clone(),
+            lateness_ms: i64::try_from(self.lateness.as_millis()).unwrap_or(i64::MAX),
+        };
+        let guard = Guard::new(&info);
+        let panes = Panes::open(rules, &Opening { chain: cx, access: &access }, &open);
+        guard.done();
+        let panes = panes.map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
+        let late_records = open.counter("late_records");
+        // All subtasks had the same at the barrier, unless one had it from another exchange.
+        let watermark = access.restored().all::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
+        Ok(PaneHead {
+            key: self.key.clone(),
+            panes,
+            access,
+            watermark: watermark.unwrap_or(Timestamp::MIN),
+            forward: None,
+            late: self.late.map(|output| cx.output(output, self.timed)),
+            late_records,
+            info,
+            next,
+        })
+    }
+}

@@ -159,7 +159,7 @@ pub mod prelude {
             SideOutput, State, StateOf, Timer, ValueState,
         },
         stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoTime, StatefulStream, Stream},
-        windows::{cumulate, global, session, session_with, sliding, tumbling},
+        windows::{count, cumulate, evictors, global, session, session_with, sliding, triggers, tumbling},
     };
 }
 
@@ -238,6 +238,9 @@ mod pages {
 
     #[doc = include_str!("../docs/guide/windows.md")]
     struct Windows;
+
+    #[doc = include_str!("../docs/guide/triggers.md")]
+    struct Triggers;
 
     #[doc = include_str!("../docs/guide/state.md")]
     struct State;

@@ -7,6 +7,7 @@ mod filter_map;
 mod joins;
 mod keyed;
 mod overlapping;
+mod panes;
 mod process;
 mod sessions;
 mod split_union;

@@ -116,6 +116,21 @@ def main():
         [(s, text(of[0][0]), text(of[-1][0] + gap), len(of), min(n for _, n in of)) for s, of in found],
     )
 
+    shares = ["symbol", "start", "end", "shares"]
+    aligned = [(s, text(start), text(end), " ".join(map(str, sorted(of)))) for (s, start, end), of in by_window(sliding(6 * minute, 4 * minute))]
+    write("panes/expected/aligned.csv", shares, aligned)
+    stretches, twenty = [], timedelta(seconds=20)
+    for symbol in sorted({s for s, *_ in rows}):
+        stretch = []
+        for at, n in sorted((at, n) for s, _, n, at in rows if s == symbol) + [(datetime.max.replace(tzinfo=timezone.utc), 0)]:
+            assert not stretch or at - stretch[-1][0] != twenty, "windows that just touch merge only if neither has fired"
+            if stretch and at - stretch[-1][0] > twenty:
+                listed = " ".join(map(str, sorted(n for _, n in stretch)))
+                stretches.append((symbol, text(stretch[0][0]), text(stretch[-1][0] + twenty), listed))
+                stretch = []
+            stretch.append((at, n))
+    write("panes/expected/stretches.csv", shares, stretches)
+
     dear = [row for row in priced if row[1] > 100.0]
     write("split_union/expected/dear.csv", columns, [(s, cell(p), n, text(at)) for s, p, n, at in dear])
     labelled = [(s, "dear" if p is not None and p > 100.0 else "cheap", n) for s, p, n, _ in rows]

@@ -15,6 +15,7 @@ mod joins;
 mod keyed;
 mod memory;
 mod overlapping;
+mod panes;
 mod process;
 mod resources;
 mod script;

@@ -426,7 +426,7 @@ pub trait Stream: Sized {
     fn window_all<W>(self, windows: W) -> Windowed<Keyed<Self::Plan, Everything, Self::Time, Self::Guarantee>, W>
     where
         W: WindowsOn<Self::Time>,
-        W: Windows,
+        W: RecordAssigner<Self::Out>,
     {
         let location = Location::caller();
         Windowed::new(Keyed::new(self.into_chain(), Everything, location), windows, location)

@@ -1,0 +1,28 @@
+//! An evictor whose function takes views of another record than the stream has.
+
+use millstream::prelude::*;
+
+#[derive(Record)]
+struct Trade {
+    symbol: String,
+    price: f64,
+    quantity: u64,
+    #[record(event_time)]
+    at: Timestamp,
+}
+
+#[derive(Record)]
+struct Quote {
+    price: f64,
+}
+
+#[job]
+fn trades(job: &mut Job) {
+    let trades = job.source(CsvFiles::<Trade>::read("trades.csv"));
+    let trades = trades.event_time(monotonous()).key_by(|trade| trade.quantity);
+    let change = |a: QuoteView<'_>, last: QuoteView<'_>| (a.price - last.price).abs();
+    let windows = trades.window(tumbling(1.minutes())).evictor(evictors::delta(0.5, change));
+    windows.apply(|key, _, elements| Some((key, elements.len() as u64))).sink(print());
+}
+
+fn main() {}

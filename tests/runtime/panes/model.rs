@@ -162,7 +162,7 @@ impl Operator<'_> {
         }
         match when {
             When::EventTime if pane.max() > self.watermark => self.set(pane.max(), pane),
-            When::EndOfInput => self.set(pane.max(), pane),
+            When::EndOfInput if pane.max() > self.watermark => self.set(pane.max(), pane),
             When::Continuous(_) => pane.next.into_iter().for_each(|next| self.set(next, pane)),
             _ => {}
         }
@@ -179,6 +179,7 @@ impl Operator<'_> {
     fn on_element(&mut self, when: &When, pane: &mut Pane, event: &Event) -> (bool, bool) {
         match when {
             When::EventTime if pane.max() <= self.watermark => (true, false),
+            When::EndOfInput if pane.max() <= self.watermark => (false, false),
             When::EventTime | When::EndOfInput => {
                 self.set(pane.max(), pane);
                 (false, false)
@@ -275,7 +276,10 @@ impl Operator<'_> {
     }
 
     fn advance(&mut self, watermark: i64) {
-        self.watermark = self.watermark.max(watermark);
+        if watermark <= self.watermark {
+            return; // it is none: watermarks ascend
+        }
+        self.watermark = watermark;
         while let Some(timer) = self.timers.iter().filter(|timer| timer.0 <= self.watermark).min().copied() {
             self.timers.retain(|other| *other != timer);
             let (at, key, (start, end)) = timer;

@@ -197,7 +197,10 @@ impl<T: Record> Trigger<T> for EndOfInput {
         (): &mut (),
         cx: &mut TriggerContext<'_, '_, K>,
     ) -> TriggerResult {
-        cx.event_timer(cx.window().max_timestamp());
+        // A window that has ended and is kept for late elements does not wait for the end of the input.
+        if cx.window().max_timestamp() > cx.watermark() {
+            cx.event_timer(cx.window().max_timestamp());
+        }
         TriggerResult::Continue
     }
 
@@ -215,7 +218,9 @@ impl<T: Record> MergingTrigger<T> for EndOfInput {
     fn merge(&self, (): &mut (), (): &()) {}
 
     fn on_merge<K: Key>(&self, (): &mut (), cx: &mut TriggerContext<'_, '_, K>) {
-        cx.event_timer(cx.window().max_timestamp());
+        if cx.window().max_timestamp() > cx.watermark() {
+            cx.event_timer(cx.window().max_timestamp());
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod builds;
 mod model;
+mod own;
 mod restored;
 mod wall;
 
@@ -289,6 +290,10 @@ fn windows_that_merge_bring_along_what_they_hold() {
                 w.evictor(evictors::count(2))
             ));
             check!(seed, rng, Gaps, rules(When::EndOfInput), |w| values!(w.trigger(triggers::end_of_input())));
+            let assign = |event: &Event| vec![(event.at.millis(), event.at.millis() + 150)];
+            let rules = |when| Rules { merges: true, ..self::rules(&assign, when, lateness) };
+            check!(seed, rng, session(millis(150)), rules(When::EventTime), |w| values!(w));
+            check!(seed, rng, session(millis(150)), rules(When::Count(2)), |w| values!(w.trigger(triggers::count(2))));
         }
     }
 }

@@ -215,11 +215,17 @@ where
         Some(result)
     }
 
-    /// Enters a window among those in flight, in the place of all that went into it.
+    /// Takes the next window out of those in flight that goes into `result`.
+    fn next_merged(&mut self, key: Hashed<'_, C::Key>, result: Window) -> Option<Window> {
+        let windows = self.in_flight.as_mut()?.get_mut(key.hash, key.key)?;
+        let place = windows.iter().position(|window| went_into(result, window))?;
+        Some(windows.remove(place))
+    }
+
+    /// Enters a window among those in flight.
     fn join(&mut self, key: Hashed<'_, C::Key>, window: Window) -> Window {
         if let Some(in_flight) = &mut self.in_flight {
             let windows = in_flight.entry(key.hash, key.key, Vec::new);
-            windows.retain(|known| !went_into(window, known));
             windows.insert(windows.partition_point(|known| known.start < window.start), window);
         }
         window
@@ -227,11 +233,8 @@ where
 
     /// Makes one pane of those whose windows go into `result`.
     fn merge(&mut self, key: Hashed<'_, C::Key>, result: Window, moment: Moment) {
-        let known = self.in_flight.as_ref().and_then(|in_flight| in_flight.get(key.hash, key.key));
-        let merged: Vec<Window> =
-            known.into_iter().flatten().copied().filter(|window| went_into(result, window)).collect();
         let mut pane = blank::<T, Tr, C>();
-        for window in merged {
+        while let Some(window) = self.next_merged(key, result) {
             let cleanup = self.cleanup_time(window);
             self.timers.delete(key, Self::CLEANUP_DOMAIN, cleanup, window);
             let pane_of = self.panes.remove(row_hash(key, window), (key.key, window));

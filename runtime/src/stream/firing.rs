@@ -9,7 +9,7 @@ use millstream_core::{
     time::Window,
 };
 
-use super::{Chain, KeyedStream, Pipeline, Plan, Planned, Stream, TimeDomain, Windowed};
+use super::{Behind, Chain, KeyedStream, Pipeline, Plan, Planned, Stream, TimeDomain, Windowed};
 use crate::{
     exchange::partition::ByKey,
     graph::{Draft, OperatorInfo},
@@ -17,7 +17,7 @@ use crate::{
     windows::{
         All, Elements, Evictor, Merging, RecordAssigner, Separate, Trigger, WindowFunction,
         panes::{
-            Admits, Applied, ByCount, BySession, BySlice, Contents, Finished, Folded, Given, Gives, KeepsState, Kind,
+            Admits, Applied, ByCount, BySession, BySlice, Contents, Finished, Folded, Given, GivenBy, KeptBy, Kind,
             PanePlan, PutOut, Whole,
         },
     },
@@ -226,12 +226,12 @@ impl<S: KeyedStream, W: RecordAssigner<S::Out>, C, E> Windowed<S, W, C, E> {
         Tr::State,
         When<
             <W::Kind as Admits<S::Out, Tr>>::Proof,
-            When<<S::Time as Gives<Tr::Time>>::Proof, Windowed<S, W, Chosen<Tr>, E>>,
+            When<<Tr::Time as GivenBy<S::Time>>::Proof, Windowed<S, W, Chosen<Tr>, E>>,
         >,
     >
     where
         Tr: Trigger<S::Out>,
-        S::Time: Gives<Tr::Time>,
+        Tr::Time: GivenBy<S::Time>,
         W::Kind: Admits<S::Out, Tr>,
     {
         let Self { stream, windows, location, late, lateness, evictor, .. } = self;
@@ -297,7 +297,7 @@ where
     pub fn apply_with<F>(self, function: F) -> When<F::Out, Planned<S, Paned<S, W, C, OfElements<S, W, E, F>>>>
     where
         F: WindowFunction<Key = KeyOf<S>, In = All<S::Out>>,
-        W::Kind: KeepsState<F::State>,
+        F::State: KeptBy<W::Kind>,
     {
         let (plan, draft) = paned(self, |windows, evictor| Whole::new(evictor.evictor(windows), function));
         Pipeline::new(plan, draft)
@@ -321,7 +321,7 @@ where
     where
         A: Aggregate<S::Out>,
         F: WindowFunction<Key = KeyOf<S>, In = A::Out>,
-        W::Kind: KeepsState<F::State>,
+        F::State: KeptBy<W::Kind>,
         W::Kind: AggregatesWith<S, W, A, F>,
     {
         let aggregate = aggregate(Of::new());
@@ -338,15 +338,12 @@ where
     note = "use `.apply(|key, window, elements| ..)`, which sees the elements that are left",
     note = "or leave out the evictor: `.trigger(..)` alone says when an aggregate is put out"
 )]
-pub trait KeepsNoElements {
-    #[doc(hidden)]
-    type Proof;
-}
+pub trait KeepsNoElements {}
 
 /// What one would call without an evictor, to say why it cannot be called here.
 impl<S: KeyedStream, W, C, Ev> Windowed<S, W, C, Chosen<Ev>> {
     #[doc(hidden)]
-    pub fn aggregate<A>(self, _: impl FnOnce(Of<S::Out>) -> A) -> <Self as KeepsNoElements>::Proof
+    pub fn aggregate<A>(self, _: impl FnOnce(Of<S::Out>) -> A) -> Behind<S>
     where
         Self: KeepsNoElements,
     {
@@ -354,7 +351,7 @@ impl<S: KeyedStream, W, C, Ev> Windowed<S, W, C, Chosen<Ev>> {
     }
 
     #[doc(hidden)]
-    pub fn reduce<F>(self, _: F) -> <Self as KeepsNoElements>::Proof
+    pub fn reduce<F>(self, _: F) -> Behind<S>
     where
         Self: KeepsNoElements,
         F: for<'a, 'b> Fn(<S::Out as Record>::View<'a>, <S::Out as Record>::View<'b>) -> S::Out,
@@ -363,7 +360,7 @@ impl<S: KeyedStream, W, C, Ev> Windowed<S, W, C, Chosen<Ev>> {
     }
 
     #[doc(hidden)]
-    pub fn aggregate_with<A, F>(self, _: impl FnOnce(Of<S::Out>) -> A, _: F) -> <Self as KeepsNoElements>::Proof
+    pub fn aggregate_with<A, F>(self, _: impl FnOnce(Of<S::Out>) -> A, _: F) -> Behind<S>
     where
         Self: KeepsNoElements,
     {

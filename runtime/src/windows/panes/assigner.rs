@@ -179,9 +179,7 @@ macro_rules! admits_all {
             fn on_merge<K: Key>(_: &Tr, _: &mut Tr::State, _: &mut TriggerContext<'_, '_, K>) {}
         }
 
-        impl<S> KeepsState<S> for $kind {
-            type Proof = ();
-        }
+        impl<S> KeptBy<$kind> for S {}
     };
 }
 admits_all!(Separate);
@@ -204,10 +202,6 @@ macro_rules! admits_merging {
                 trigger.on_merge(state, cx);
             }
         }
-
-        impl KeepsState<()> for $kind {
-            type Proof = ();
-        }
     };
 }
 admits_merging!(Merging);
@@ -216,11 +210,10 @@ admits_merging!(BySession);
 /// The check that a window function's state suits these windows: nobody knows how to merge it.
 #[diagnostic::on_unimplemented(
     message = "this window function keeps state for each window, and these windows merge",
-    label = "keeps `{S}` for each window",
+    label = "keeps `{Self}` for each window",
     note = "windows such as sessions become one where they overlap, and the states of a function cannot: let its `State` be `()`"
 )]
-pub trait KeepsState<S> {
-    /// `()`; see [`When`](millstream_core::proof::When).
-    #[doc(hidden)]
-    type Proof;
-}
+pub trait KeptBy<Kind> {}
+
+impl KeptBy<Merging> for () {}
+impl KeptBy<BySession> for () {}

@@ -16,11 +16,11 @@ mod results;
 mod timers;
 mod trigger;
 
-pub use assigner::{Admits, ByCount, BySession, BySlice, KeepsState, Kind, Merging, RecordAssigner, Separate};
+pub use assigner::{Admits, ByCount, BySession, BySlice, KeptBy, Kind, Merging, RecordAssigner, Separate};
 pub use contents::{Contents, Folded, Whole};
 pub use elements::{All, Elements, ElementsIter, WindowInput};
 pub use function::{Applied, WindowContext, WindowFunction};
 pub use head::PaneHead;
 pub use plan::PanePlan;
 pub use results::{Finished, Given, OnResult, PutOut};
-pub use trigger::{Gives, MergingTrigger, Trigger, TriggerContext, TriggerResult};
+pub use trigger::{GivenBy, MergingTrigger, Trigger, TriggerContext, TriggerResult};

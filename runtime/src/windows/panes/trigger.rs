@@ -193,15 +193,15 @@ impl<K: Key> TriggerContext<'_, '_, K> {
     note = "give the stream event time first: `.event_time(out_of_order(5.seconds()))`, or `.event_time_by(|record| .., ..)`",
     note = "or use one by the clock on the wall: `triggers::processing_time()`, `triggers::continuous_processing_time(10.seconds())`"
 )]
-pub trait Gives<Time> {
+pub trait GivenBy<Time> {
     /// `()`; see [`When`](millstream_core::proof::When).
     #[doc(hidden)]
     type Proof;
 }
 
-impl<Time: TimeDomain> Gives<NoTime> for Time {
+impl<Time: TimeDomain> GivenBy<Time> for NoTime {
     type Proof = ();
 }
-impl Gives<EventTime> for EventTime {
+impl GivenBy<EventTime> for EventTime {
     type Proof = ();
 }

@@ -70,14 +70,13 @@ fn two_sources(
     let mut source = |script: Script<Event>, name: &str| {
         let seen = seen.clone();
         let events = job.source(script).name(name);
-        let events = if aligned {
+        if aligned {
             let strategy = monotonous().with_idleness(2.seconds()).aligned("events", (DRIFT_MS as u64).milliseconds());
             events.event_time(strategy.updated_every(100.milliseconds())).inspect(move |event| seen.add(event)).sealed()
         } else {
             let strategy = monotonous().with_idleness(2.seconds());
             events.event_time(strategy).inspect(move |event| seen.add(event)).sealed()
-        };
-        events
+        }
     };
     let (fast, slow) = (source(fast, "fast"), source(slow, "slow"));
     fast.union(slow)

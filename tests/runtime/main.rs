@@ -11,6 +11,7 @@ mod failures;
 mod graphs;
 mod guarantees;
 mod heads;
+mod interrupted;
 mod joins;
 mod keyed;
 mod memory;

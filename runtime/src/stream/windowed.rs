@@ -174,7 +174,11 @@ impl<S: KeyedStream, W: RecordAssigner<S::Out>, C> Windowed<S, W, C> {
     /// The `n` records of each key and window with the greatest values: `(key, window, rank, record)`, with ranks from 1, each a record. Of records with equal values
     /// the earliest ranks first. A list in one record is `.aggregate(|of| of.top_k(..))`.
     #[track_caller]
-    pub fn top_n<F, V>(self, n: usize, value: F) -> When<V::OrderProof, Ranked<S, <W::Kind as AggregatesBy<S, W, C, TopK<F, V>>>::Plan>>
+    pub fn top_n<F, V>(
+        self,
+        n: usize,
+        value: F,
+    ) -> When<V::OrderProof, Ranked<S, <W::Kind as AggregatesBy<S, W, C, TopK<F, V>>>::Plan>>
     where
         F: for<'a> Fn(<S::Out as Record>::View<'a>) -> V,
         F: Clone + Send + 'static,
@@ -186,7 +190,11 @@ impl<S: KeyedStream, W: RecordAssigner<S::Out>, C> Windowed<S, W, C> {
 
     /// The `n` records of each key and window with the least values; otherwise as [`Windowed::top_n`].
     #[track_caller]
-    pub fn bottom_n<F, V>(self, n: usize, value: F) -> When<V::OrderProof, Ranked<S, <W::Kind as AggregatesBy<S, W, C, BottomK<F, V>>>::Plan>>
+    pub fn bottom_n<F, V>(
+        self,
+        n: usize,
+        value: F,
+    ) -> When<V::OrderProof, Ranked<S, <W::Kind as AggregatesBy<S, W, C, BottomK<F, V>>>::Plan>>
     where
         F: for<'a> Fn(<S::Out as Record>::View<'a>) -> V,
         F: Clone + Send + 'static,

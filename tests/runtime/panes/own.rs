@@ -84,7 +84,7 @@ impl WindowFunction for Told {
         if values.contains(&666) {
             return Err(Failure::new("the number of the beast"));
         }
-        cx.emit((cx.key(), cx.window().start, *firings, cx.watermark(), (&values).view()));
+        cx.emit((cx.key(), cx.window().start, *firings, cx.watermark(), values.view()));
         Ok(())
     }
 }

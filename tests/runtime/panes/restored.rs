@@ -66,7 +66,7 @@ impl WindowFunction for Numbered {
     ) -> Result<(), Failure> {
         *firings += 1;
         let row = [*firings].into_iter().chain(numbers.iter()).collect::<Vec<_>>();
-        cx.emit((4, cx.key(), (&row).view()));
+        cx.emit((4, cx.key(), row.view()));
         Ok(())
     }
 

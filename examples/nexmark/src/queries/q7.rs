@@ -8,28 +8,35 @@ use millstream::{
 use super::{QueryArgs, bid, events};
 use crate::{Bid, Event, event::BidView};
 
-/// Bids than which none is higher.
+/// Bids of one price, than which none is higher.
+#[derive(Debug, Clone, Default, Record)]
+pub struct Top {
+    /// The bids.
+    pub bids: Vec<Bid>,
+}
+
+/// Finds the highest bids.
 #[derive(Clone)]
 pub struct Highest;
 
 #[aggregate]
 impl Highest {
-    fn add(highest: &mut Vec<Bid>, bid: BidView<'_>) {
-        let price = highest.first().map_or(i64::MIN, |bid| bid.price);
+    fn add(top: &mut Top, bid: BidView<'_>) {
+        let price = top.bids.first().map_or(i64::MIN, |bid| bid.price);
         if bid.price > price {
-            highest.clear();
+            top.bids.clear();
         }
         if bid.price >= price {
-            highest.push(Bid::from_view(bid));
+            top.bids.push(Bid::from_view(bid));
         }
     }
 
-    fn merge(highest: &mut Vec<Bid>, others: <Vec<Bid> as Record>::View<'_>) {
-        others.into_iter().for_each(|bid| Self::add(highest, bid));
+    fn merge(top: &mut Top, other: TopView<'_>) {
+        other.bids.into_iter().for_each(|bid| Self::add(top, bid));
     }
 
-    fn finish(highest: &Vec<Bid>) -> Vec<Bid> {
-        highest.clone()
+    fn finish(top: &Top) -> Top {
+        top.clone()
     }
 }
 
@@ -40,7 +47,7 @@ pub fn answer(events: impl Stream<Out = Event, Time = EventTime>) -> impl Stream
         .window_all(tumbling(10.seconds()))
         .aggregate(|of| of.with(Highest))
         .uid("highest")
-        .flat_map(|(_, _, highest)| Vec::<Bid>::from_view(highest))
+        .flat_map(|(_, _, highest)| Vec::<Bid>::from_view(highest.bids))
 }
 
 /// Writes the highest bids to files.

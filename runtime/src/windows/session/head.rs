@@ -201,7 +201,14 @@ where
         let Some(records) = input.records::<T>() else { return Progress::Consumed };
         let (mut at, end) = (records.position(), records.len());
         while at < end {
-            at = self.add(cx, &records, at, (at + PREFETCH_RECORDS).min(end));
+            let to = (at + PREFETCH_RECORDS).min(end);
+            at = self.add(cx, &records, at, to);
+            if at < to {
+                // What the key of this record has pending comes before it.
+                let hash = self.key.with(records.get(at), |key| <K::Key as Key>::hash(key));
+                let key = self.key.with(records.get(at), K::Key::from_view);
+                self.settle(hash, key);
+            }
             input.advance_to(at);
             // What is late is put out at once.
             if self.is_full() {
@@ -211,9 +218,13 @@ where
         Progress::Consumed
     }
 
-    /// Adds records `from..to` to their sessions: first all hashes, with their rows asked for, then the rows.
+    /// Adds records `from..to` to their sessions: first all hashes, with their rows asked for, then the rows. Says which record is next: before one of a key of which
+    /// sessions are still to fire, these have to.
     fn add(&mut self, cx: &TaskContext, records: &Records<'_, T>, from: usize, to: usize) -> usize {
-        let Self { key, sessions, aggregate, rows, queue, hashes, times, late, late_records, info, next, .. } = self;
+        let is_firing = self.fired < self.until;
+        let Self {
+            key, sessions, aggregate, rows, queue, hashes, times, until, late, late_records, info, next, ..
+        } = self;
         let guard = Guard::new(info);
         for (i, hash) in (from..to).zip(hashes.iter_mut()) {
             *hash = match records.hash(i) {
@@ -226,6 +237,10 @@ where
         }
         for (i, hash) in (from..to).zip(hashes.iter()) {
             let (record, at) = (records.get(i), records.time(i));
+            if is_firing && key.with(record, |key| rows.get(*hash, key).is_some_and(|(due, ..)| due <= until)) {
+                guard.done();
+                return i;
+            }
             let time = if C::CLOCK == Clock::Processing { cx.wall } else { at };
             let alone = sessions.window(record, time);
             key.with(record, |key| {
@@ -261,30 +276,37 @@ where
         to
     }
 
+    /// Does what is due for a key: puts out the sessions that are over, and drops those that are not kept any longer.
+    fn settle(&mut self, hash: u64, key: K::Key) {
+        let Self { aggregate, rows, queue, times, until, fired, info, next, .. } = self;
+        let Some(row) = rows.get_mut(hash, key.view()) else { return };
+        let guard = Guard::new(info);
+        for (session, accumulator) in row::sessions(row) {
+            if session.max_timestamp() <= *until && session.max_timestamp() > *fired {
+                let out = aggregate.finish(accumulator);
+                next.push((key.view(), *session, out.view()), session.max_timestamp());
+            }
+        }
+        guard.done();
+        if row::retain(row, |session| times.gone(session) > *until) {
+            let due = row::sessions(row).map(|(session, _)| times.due(*session, *until)).min();
+            row.0 = due.unwrap_or(Timestamp::MAX);
+            queue.push(row.0, (hash, key));
+        } else {
+            rows.remove(hash, key.view());
+        }
+    }
+
     /// Takes a step of what is due; once nothing is, passes the watermark on.
     fn fire(&mut self) -> Option<Progress> {
-        let Self { aggregate, rows, queue, times, until, fired, info, next, .. } = self;
         let mut looked_at = 0;
-        while let Some((at, (hash, key))) = queue.pop(*until) {
+        while let Some((at, (hash, key))) = self.queue.pop(self.until) {
             looked_at += 1;
-            let is_due = rows.get(hash, key.view()).is_some_and(|(due, ..)| *due == at);
-            let Some(row) = is_due.then(|| rows.get_mut(hash, key.view())).flatten() else { continue };
-            let guard = Guard::new(info);
-            for (session, accumulator) in row::sessions(row) {
-                if session.max_timestamp() <= *until && session.max_timestamp() > *fired {
-                    let out = aggregate.finish(accumulator);
-                    next.push((key.view(), *session, out.view()), session.max_timestamp());
-                }
+            let is_due = self.rows.get(hash, key.view()).is_some_and(|(due, ..)| *due == at);
+            if is_due {
+                self.settle(hash, key); // otherwise the entry is out of date
             }
-            guard.done();
-            if row::retain(row, |session| times.gone(session) > *until) {
-                let due = row::sessions(row).map(|(session, _)| times.due(*session, *until)).min();
-                row.0 = due.unwrap_or(Timestamp::MAX);
-                queue.push(row.0, (hash, key));
-            } else {
-                rows.remove(hash, key.view());
-            }
-            if next.is_full() {
+            if self.next.is_full() {
                 return Some(Progress::NeedsOutput);
             }
             if looked_at == FIRE_KEYS_LIMIT {

@@ -43,8 +43,10 @@ pub const QUERIES: &[Query] = &[
     Query { name: "q0", hand: q0::hand, job: q0::job },
     Query { name: "q1", hand: q1::hand, job: q1::job },
     Query { name: "q2", hand: q2::hand, job: q2::job },
+    Query { name: "q3", hand: q3::hand, job: q3::job },
     Query { name: "q5", hand: q5::hand, job: q5::job },
     Query { name: "q7", hand: q7::hand, job: q7::job },
+    Query { name: "q8", hand: q8::hand, job: q8::job },
     Query { name: "q11", hand: q11::hand, job: q11::job },
     Query { name: "q12", hand: q12::hand, job: q12::job },
 ];

@@ -1,8 +1,13 @@
 //! Query 3: who sells things of category 10 and lives in Oregon, Idaho or California. A join for ever, so both sides stay.
 
-use millstream_nexmark::{Auction, Event, Person};
+use millstream::prelude::*;
+use millstream_nexmark::{
+    Auction, Event, Person,
+    queries::q3::{self, SuggestionView},
+};
 
-use super::{Answer, Table, steps};
+use super::{Answer, Input, Table, steps};
+use crate::{Tally, tally};
 
 /// The loop.
 pub fn hand(events: &[Event], every: usize) -> Answer {
@@ -44,7 +49,18 @@ pub fn is_wanted(auction: &Auction) -> bool {
 
 /// The number of a result: name, city and state, and the auction's number.
 #[inline(always)]
-pub fn number(person: &Person, auction: u64) -> u64 {
-    let Person { name, city, state, .. } = person;
+pub fn number_of([name, city, state]: [&str; 3], auction: u64) -> u64 {
     auction ^ (name.len() as u64) << 32 ^ (city.len() as u64) << 40 ^ (state.len() as u64) << 48
+}
+
+/// The same of a person.
+#[inline(always)]
+pub fn number(person: &Person, auction: u64) -> u64 {
+    number_of([&person.name, &person.city, &person.state], auction)
+}
+
+/// The job.
+pub fn job(job: &mut Job<ExactlyOnce>, input: &Input, total: &Tally) {
+    q3::answer(input.stream(job))
+        .sink(tally(total, |found: SuggestionView<'_>| number_of([found.name, found.city, found.state], found.id)));
 }

@@ -1,8 +1,13 @@
 //! Query 8: who registers and puts something up for auction in the same ten seconds.
 
-use millstream_nexmark::{Event, Person};
+use millstream::prelude::*;
+use millstream_nexmark::{
+    Event, Person,
+    queries::q8::{self, NewSellerView},
+};
 
-use super::{Answer, Table, open::Open, steps};
+use super::{Answer, Input, Table, open::Open, steps};
+use crate::{Tally, tally};
 
 /// How long a window is, in milliseconds.
 pub const SIZE: i64 = 10_000;
@@ -45,4 +50,10 @@ pub fn hand(events: &[Event], every: usize) -> Answer {
 #[inline(always)]
 pub fn number(id: u64, name: &str, start: i64) -> u64 {
     id ^ start as u64 ^ (name.len() as u64) << 48
+}
+
+/// The job.
+pub fn job(job: &mut Job<ExactlyOnce>, input: &Input, total: &Tally) {
+    q8::answer(input.stream(job))
+        .sink(tally(total, |seller: NewSellerView<'_>| number(seller.id, seller.name, seller.start.millis())));
 }

@@ -1,6 +1,7 @@
 //! The DSL: jobs, streams and what may be done with them. A stream is a plan under construction; nothing runs before the job is deployed.
 
 mod by_key;
+mod chain;
 mod connected;
 mod domain;
 mod firing;
@@ -19,6 +20,7 @@ mod two_inputs;
 mod windowed;
 
 pub use by_key::{ByKeyPlan, ByKeyStream};
+pub use chain::Chain;
 pub use connected::{Alike, CoProcessor, Connected, FeedsBoth, InNoWay, OneKey, OneTime, ProcessedBoth};
 pub use domain::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Guarantee, NoTime, TimeDomain};
 pub use firing::{
@@ -28,7 +30,7 @@ pub use firing::{
 pub use job::{Job, Replayable, SuitsGuarantee};
 pub use joined::{Between, HasWindow, IsJoined, Joined, JoinedBetween, JoinedBy, JoinedIn, Timed, WindowJoin};
 pub use keyed::{Everything, HasKey, IsKeyed, KeyBy, Keyed, KeyedStream};
-pub use pipeline::{Behind, Chain, ForkToUseAStreamTwice, Pipeline, Planned, SameStream, Sealed, Stream};
+pub use pipeline::{Behind, ForkToUseAStreamTwice, Pipeline, Planned, SameStream, Sealed, Stream};
 pub use process::{Feeds, Mistaken, Processor, SameKey, SameRecord, WithKey, WithoutKey};
 pub use rejects::{Rejects, ToBadRecord, ToPair};
 pub use rolling::{AtEndStream, RollingStream};

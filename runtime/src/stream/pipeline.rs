@@ -13,6 +13,7 @@ use millstream_core::{
 use super::{
     Alike, ByTime, Connected, EventTime, GivenTime, Guarantee, HasTimes, IsStrategy, Joined, OneKey, OneTime, OwnTime,
     Plan, TimeDomain,
+    chain::Chain,
     keyed::{Everything, IsKeyed, KeyBy, Keyed},
     process::{Feeds, Processor},
     rejects::Rejects,
@@ -21,33 +22,23 @@ use super::{
     windowed::Windowed,
 };
 use crate::{
-    event_time::{Alignment, WatermarkStrategy},
-    exchange::{
-        partition::{Custom, Partition, Rebalance, Shuffle},
-        partitioned::Partitioned,
-    },
+    event_time::WatermarkStrategy,
+    exchange::partition::{Custom, Rebalance, Shuffle},
     failure::Location,
     graph::{Draft, EdgeKind, OperatorInfo},
     operator::{Annotated, KeyFn, Operator, Outcome, Perhaps, Several, Shippable, Verdict},
     operators::{
         closures::{Filter, FilterMap, FlatMap, Inspect, Map},
-        fused::{Fail, Then},
+        fused::Then,
         ingestion::WithIngestionTime,
         input::Input,
         sink::{self, SinkTail},
-        split::SplitTail,
         watermarks::WithEventTime,
     },
     sink::Sink,
     task::{context::ChainContext, head::Head},
     windows::{RecordAssigner, WindowsOn},
 };
-
-/// A chain that has not ended yet: its plan, and what the graph has to know of it.
-pub struct Chain<P> {
-    pub(crate) plan: P,
-    pub(crate) draft: Draft,
-}
 
 /// A stream: a chain under construction whose records may have event time.
 #[must_use = "a stream that reaches no sink does nothing: end it with `.sink(..)`"]
@@ -114,111 +105,6 @@ impl<P: Plan, Time: TimeDomain, G: Guarantee> Stream for Pipeline<P, Time, G> {
 
     fn new_draft(&self) -> Draft {
         Draft::new(self.chain.draft.graph())
-    }
-}
-
-impl<P: Plan> Chain<P> {
-    /// Ends the chain with an exchange that looks at every record; the stream behind it.
-    pub(crate) fn partition<Time: TimeDomain, G: Guarantee>(
-        self,
-        partition: impl Partition<P::Out>,
-        location: Location,
-    ) -> Sealed<P::Out, Time, G> {
-        let reader = Draft::new(self.draft.graph());
-        self.partition_to::<Time>(partition, location, &reader, 0);
-        Sealed::reading(reader)
-    }
-
-    /// Ends the chain with an exchange that looks at every record, for a port of a chain that is there already.
-    pub(crate) fn partition_to<Time: TimeDomain>(
-        self,
-        partition: impl Partition<P::Out>,
-        location: Location,
-        reader: &Draft,
-        port: u8,
-    ) {
-        let Self { plan, mut draft } = self;
-        let info = OperatorInfo::new(partition.kind(), "", location);
-        let output = draft.output();
-        let kind = EdgeKind::Partitioned(partition.describe());
-        reader.read::<P::Out>(&draft, output, kind, port);
-        let make = move |cx: &mut ChainContext<'_>| {
-            let senders = cx.senders(output);
-            let (from, seed) = (cx.task.subtask, cx.task.env.random());
-            let settings = &cx.task.settings;
-            let route = partition.route(from, senders.len(), senders.max_parallelism, seed);
-            let tail = Partitioned::new(route, senders, settings, Time::TIMED, info.clone());
-            Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)
-        };
-        draft.end(Box::new(make), None);
-    }
-
-    /// Ends the chain with one output for all of `readers`, spread by whole buffers.
-    pub(crate) fn share<Time: TimeDomain, G: Guarantee>(self, kinds: &[EdgeKind]) -> Vec<Sealed<P::Out, Time, G>> {
-        let Self { plan, mut draft } = self;
-        let output = draft.output();
-        let readers = kinds.iter().map(|kind| draft.reader::<P::Out>(output, kind.clone())).collect::<Vec<_>>();
-        let make = move |cx: &mut ChainContext<'_>| {
-            let tail = cx.output::<P::Out>(output, Time::TIMED);
-            Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)
-        };
-        draft.end(Box::new(make), None);
-        readers.into_iter().map(Sealed::reading).collect()
-    }
-
-    fn share_once<Time: TimeDomain, G: Guarantee>(self, kind: EdgeKind) -> Sealed<P::Out, Time, G> {
-        self.share(&[kind]).pop().expect("one kind makes one reader")
-    }
-
-    /// Ends the chain with two outputs, by a predicate.
-    fn split<F, Time, G>(self, predicate: F, location: Location) -> (Sealed<P::Out, Time, G>, Sealed<P::Out, Time, G>)
-    where
-        F: for<'a> Fn(<P::Out as Record>::View<'a>) -> bool,
-        F: Shippable,
-        Time: TimeDomain,
-        G: Guarantee,
-    {
-        let Self { plan, mut draft } = self;
-        let index = draft.operator(OperatorInfo::new("split", "", location));
-        let (matching, rest) = (draft.output(), draft.output());
-        let streams = (
-            Sealed::reading(draft.reader::<P::Out>(matching, EdgeKind::Forward)),
-            Sealed::reading(draft.reader::<P::Out>(rest, EdgeKind::Forward)),
-        );
-        let make = move |cx: &mut ChainContext<'_>| {
-            let tail = SplitTail {
-                predicate: predicate.clone(),
-                matching: cx.output::<P::Out>(matching, Time::TIMED),
-                rest: cx.output::<P::Out>(rest, Time::TIMED),
-                info: cx.operator(index),
-            };
-            Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)
-        };
-        draft.end(Box::new(make), None);
-        streams
-    }
-
-    fn event_time<F, S>(self, time_of: F, strategy: S, location: Location) -> Chain<WithEventTime<P, F, S>>
-    where
-        S: WatermarkStrategy<P::Out>,
-    {
-        let Self { plan: before, mut draft } = self;
-        let alignment = strategy.alignment();
-        let detail = alignment.map_or(String::new(), Alignment::describe);
-        let index = draft.operator(OperatorInfo::new("event_time", "", location).detail(detail));
-        if let Some(mistake) = strategy.mistake().or_else(|| alignment.and_then(Alignment::mistake)) {
-            draft.graph().borrow_mut().mistake(format!("{location}: event_time: {mistake}"));
-        } else if let Some(alignment) = alignment {
-            draft.align(alignment.clone(), location);
-        }
-        Chain { plan: WithEventTime { before, time_of, strategy, index }, draft }
-    }
-
-    /// Puts an operator on single records behind the plan.
-    fn then<O: Operator<P::Out>>(self, operator: O, location: Location) -> Chain<Then<P, O>> {
-        let Self { plan, mut draft } = self;
-        let index = draft.operator(OperatorInfo::of(&operator, location));
-        Chain { plan: Then { before: plan, operator, on_error: Fail, index }, draft }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{env::Env, operator::Push};
 
 /// What a function on a keyed stream gets beside the record, or the timer, and the state of its key.
 ///
-/// In a `#[process]` block it is written `&mut KeyedContext<'_, Key, Out>`, and with [side outputs](SideOutput) `&mut KeyedContext<'_, Key, Out, Alerts>`; the
+/// In a `#[process]` block it is written `&mut KeyedContext<'_, Key, Out>`, and with [side outputs](super::SideOutput) `&mut KeyedContext<'_, Key, Out, Alerts>`; the
 /// attribute adds the other lifetime and where records go.
 pub struct KeyedContext<'a, 'k, K: Key, Out: Record, N, Sides = ()> {
     pub(super) key: Hashed<'k, K>,
@@ -117,7 +117,7 @@ impl<'k, K: Key, Out: Record, N: Push<Out>, Sides> KeyedContext<'_, 'k, K, Out, 
 
 /// What a function on a stream without key gets beside the record.
 ///
-/// In a `#[process]` block it is written `&mut Context<'_, Out>`, and with [side outputs](SideOutput) `&mut Context<'_, Out, Alerts>`; the attribute adds where
+/// In a `#[process]` block it is written `&mut Context<'_, Out>`, and with [side outputs](super::SideOutput) `&mut Context<'_, Out, Alerts>`; the attribute adds where
 /// records go.
 pub struct Context<'a, Out: Record, N, Sides = ()> {
     pub(super) at: Timestamp,

@@ -224,7 +224,7 @@ impl<T: Record> MergingTrigger<T> for EndOfInput {
     }
 }
 
-/// See [`never`].
+/// See [`never()`].
 #[derive(Debug, Clone, Copy)]
 pub struct Never;
 

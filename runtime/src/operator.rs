@@ -112,7 +112,8 @@ pub(crate) fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant
     }
 }
 
-/// Implements [`Stage`] by passing everything on to `self.next`; `except signal` leaves what it names to be written by hand.
+/// Implements [`Stage`] by passing everything on to `self.next`; `except signal` leaves what it names to be written by hand, and `beside late` asks the optional
+/// output `self.late`, too.
 macro_rules! forward_stage {
     () => {
         fn signal(&mut self, signal: $crate::operator::Signal) {
@@ -139,6 +140,34 @@ macro_rules! forward_stage {
         }
         fn finish(&mut self) -> $crate::operator::Wait<'_> {
             self.next.finish()
+        }
+    };
+    (except signal, beside late) => {
+        fn is_full(&self) -> bool {
+            self.next.is_full() || self.late.as_ref().is_some_and($crate::operator::Stage::is_full)
+        }
+        fn flush(&mut self, now: $crate::env::Instant) -> Option<$crate::env::Instant> {
+            let late = self.late.as_mut().and_then(|late| late.flush(now));
+            $crate::operator::earliest(late, self.next.flush(now))
+        }
+        fn idle(&mut self) {
+            self.next.idle()
+        }
+        fn ready(&mut self) -> $crate::operator::Wait<'_> {
+            Box::pin(async {
+                if let Some(late) = &mut self.late {
+                    late.ready().await?;
+                }
+                self.next.ready().await
+            })
+        }
+        fn finish(&mut self) -> $crate::operator::Wait<'_> {
+            Box::pin(async {
+                if let Some(late) = &mut self.late {
+                    late.ready().await?;
+                }
+                self.next.finish().await
+            })
         }
     };
 }

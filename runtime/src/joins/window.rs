@@ -8,24 +8,15 @@ use millstream_core::{
     record::Record,
     time::{Timestamp, Window},
 };
-use millstream_state::{
-    manifest::Spread,
-    row::ByKey,
-    snapshot::Namespace,
-    table::{Drain, Table},
-};
+use millstream_state::manifest::Spread;
 
 use super::{Grouped, matching::Group};
 use crate::{
-    checkpoint::{
-        keyed::{Snapshots, Walk, restore_block, step},
-        subtask::{OperatorReport, StateAccess},
-    },
-    env::Instant,
+    checkpoint::subtask::{OperatorReport, StateAccess},
     failure::Failure,
     graph::OperatorInfo,
     metrics::Counter,
-    operator::{KeyFn, Push, Signal, Stage, Wait},
+    operator::{KeyFn, Push, Signal, Stage, Wait, forward_stage},
     process::EitherKey,
     stream::Plan,
     task::{
@@ -36,7 +27,7 @@ use crate::{
     windows::{
         Assigner,
         assigner::{Clock, Layout},
-        slices::{Slice, Slices},
+        stored::{Closing, SliceTable, StoredSlices},
     },
 };
 
@@ -45,8 +36,6 @@ const WINDOWS_STATE: &str = "windows";
 /// The state that says how far event time has come.
 const WATERMARK_STATE: &str = "watermark";
 
-/// So many windows that have fired are told the next snapshot one by one; if there are more, it is a full one.
-const DROPPED_LIMIT: usize = 16 << 10;
 /// How many keys are hashed and prefetched before their entries are touched.
 const PREFETCH_RECORDS: usize = 64;
 /// How many keys and pairs of a window that has closed are gone through before the task looks around.
@@ -87,14 +76,12 @@ where
             grouped: self.grouped.clone(),
             open: Open {
                 windows: self.windows.clone(),
-                slices: Slices::default(),
-                snapshots: cx.snapshots(WINDOWS_STATE, &state),
+                stored: StoredSlices::new(cx.snapshots(WINDOWS_STATE, &state), state.is_checkpointed()),
                 watermark: watermark.unwrap_or(Timestamp::MIN),
                 late,
             },
             firing: VecDeque::new(),
             current: None,
-            dropped: Vec::new(),
             state,
             forward: None,
             hashes: [0; PREFETCH_RECORDS],
@@ -108,7 +95,7 @@ where
 /// The records of a key and a window.
 type Sides<L, R> = (Vec<L>, Vec<R>);
 /// Those of a window.
-type SidesByKey<K, L, R> = Table<ByKey<K>, Sides<L, R>>;
+type SidesByKey<K, L, R> = SliceTable<K, Sides<L, R>>;
 
 /// Joins by key and window.
 pub struct WindowJoinHead<L: Record, R: Record, A: KeyFn<L>, B, W, G: Grouped<A::Key, L, R>, N> {
@@ -116,11 +103,9 @@ pub struct WindowJoinHead<L: Record, R: Record, A: KeyFn<L>, B, W, G: Grouped<A:
     grouped: G,
     open: Open<A::Key, L, G::Kept, W>,
     /// Windows that have closed and whose pairs are being put out.
-    firing: VecDeque<(Window, Drain<ByKey<A::Key>, Sides<L, G::Kept>>)>,
+    firing: VecDeque<Closing<A::Key, Sides<L, G::Kept>>>,
     /// The key of the first of them that is being put out.
     current: Option<Current<A::Key, L, G::Kept>>,
-    /// The windows that have fired since the last snapshot.
-    dropped: Vec<Namespace>,
     state: StateAccess,
     /// The watermark to pass on once everything has fired.
     forward: Option<Timestamp>,
@@ -133,8 +118,8 @@ pub struct WindowJoinHead<L: Record, R: Record, A: KeyFn<L>, B, W, G: Grouped<A:
 /// The windows that are open.
 struct Open<K: Key, L: Record, R: Record, W> {
     windows: W,
-    slices: Slices<SidesByKey<K, L, R>>,
-    snapshots: Snapshots<ByKey<K>, Sides<L, R>>,
+    /// Each window has a table of its own, also where they overlap: a pair is one of a window, and nothing is merged.
+    stored: StoredSlices<K, Sides<L, R>>,
     watermark: Timestamp,
     /// Late records by side.
     late: [Counter; 2],
@@ -173,7 +158,7 @@ impl<K: Key, L: Record, R: Record, W: Assigner> Open<K, L, R, W> {
             };
         }
         // In the window that was used last, which mostly is that of them all.
-        if let Some(table) = self.slices.last().filter(|table| table.wants_prefetch()) {
+        if let Some(table) = self.stored.slices.last().filter(|table| table.wants_prefetch()) {
             hashes[..to - from].iter().for_each(|hash| table.prefetch(*hash));
         }
         for (i, hash) in (from..to).zip(hashes.iter()) {
@@ -185,18 +170,15 @@ impl<K: Key, L: Record, R: Record, W: Assigner> Open<K, L, R, W> {
             };
             if <W::Layout as Layout>::OVERLAPS {
                 self.windows.each_window(at, |window| {
-                    if let Some(table) = window_of(&mut self.slices, &self.snapshots, window, self.watermark, W::CLOCK)
-                    {
+                    if let Some(table) = window_of(&mut self.stored, window, self.watermark, W::CLOCK) {
                         put(table);
                     }
                 });
             } else {
-                match self.slices.find(&self.windows, at) {
+                match self.stored.slices.find(&self.windows, at) {
                     Ok(slice) => put(&mut slice.table),
                     Err(window) => {
-                        if let Some(table) =
-                            window_of(&mut self.slices, &self.snapshots, window, self.watermark, W::CLOCK)
-                        {
+                        if let Some(table) = window_of(&mut self.stored, window, self.watermark, W::CLOCK) {
                             put(table);
                         }
                     }
@@ -210,19 +192,18 @@ impl<K: Key, L: Record, R: Record, W: Assigner> Open<K, L, R, W> {
 }
 
 /// The table of a window, unless it has closed.
-fn window_of<'s, K: Key, L: Record, R: Record>(
-    slices: &'s mut Slices<SidesByKey<K, L, R>>,
-    snapshots: &Snapshots<ByKey<K>, Sides<L, R>>,
+fn window_of<K: Key, L: Record, R: Record>(
+    stored: &mut StoredSlices<K, Sides<L, R>>,
     window: Window,
     watermark: Timestamp,
     clock: Clock,
-) -> Option<&'s mut SidesByKey<K, L, R>> {
+) -> Option<&mut SidesByKey<K, L, R>> {
     if clock == Clock::Event && window.max_timestamp() <= watermark {
         return None;
     }
-    Some(match slices.get(window) {
-        Some(_) => &mut slices.get(window)?.table,
-        None => &mut slices.open(window, window.max_timestamp(), || snapshots.table()).table,
+    Some(match stored.slices.get(window) {
+        Some(_) => &mut stored.slices.get(window)?.table,
+        None => stored.open(window, window.max_timestamp()),
     })
 }
 
@@ -271,51 +252,20 @@ where
     }
 
     fn background(&mut self) -> Background {
-        let Open { slices, snapshots, .. } = &mut self.open;
-        if !snapshots.is_copying() {
-            if snapshots.take_given_up() {
-                slices.iter_mut().for_each(|slice| slice.table.abandon());
-            }
-            return Background::Done;
-        }
-        // The snapshot has its windows in order, and what has closed comes before what is open.
-        if !self.firing.is_empty() || !snapshots.has_room() {
-            return Background::Later;
-        }
-        let Some(slice) = slices.iter_mut().find(|slice| slice.table.is_frozen()) else {
-            snapshots.end();
-            return Background::Later;
-        };
-        match step(snapshots, &mut slice.table, Namespace(Some(slice.window))) {
-            Walk::More | Walk::Done => {}
-            Walk::Failed => snapshots.give_up(),
-        }
-        Background::More
+        self.open.stored.walk(!self.firing.is_empty())
     }
 
     fn state_bytes(&mut self) -> usize {
-        self.open.slices.iter_mut().map(|slice| slice.table.size_bytes()).sum()
+        self.open.stored.size_bytes()
     }
 
     fn restore(&mut self) -> Wait<'_> {
-        Box::pin(async {
-            let Open { slices, snapshots, .. } = &mut self.open;
-            let blank = snapshots.blank();
-            let restored = snapshots.restore(|block| {
-                let Namespace(Some(window)) = block.namespace() else { return };
-                let slice = match slices.get(window) {
-                    Some(slice) => slice,
-                    None => slices.open(window, window.max_timestamp(), || blank.table()),
-                };
-                restore_block(&mut slice.table, block);
-            });
-            restored.await
-        })
+        Box::pin(self.open.stored.restore(Window::max_timestamp))
     }
 
     fn timer(&self) -> Option<Timestamp> {
         if W::CLOCK == Clock::Processing {
-            self.open.slices.as_slice().first().map(|slice| slice.window.end)
+            self.open.stored.slices.as_slice().first().map(|slice| slice.window.end)
         } else {
             None
         }
@@ -340,22 +290,14 @@ where
     N: Push<G::Out>,
 {
     fn close_until(&mut self, at: Timestamp) {
-        for slice in self.open.slices.close_until(at) {
-            if self.state.is_checkpointed() {
-                self.dropped.push(Namespace(Some(slice.window)));
-            }
-            self.firing.push_back((slice.window, slice.table.drain()));
-        }
-        if self.dropped.len() > DROPPED_LIMIT {
-            self.dropped.clear();
-            self.open.snapshots.start_over();
-        }
+        let over = self.open.stored.slices.over(at);
+        self.open.stored.close(over, &mut self.firing);
     }
 
     /// Puts out pairs of windows that have closed, a bounded number; then passes the watermark on.
     fn fire(&mut self) -> Option<Progress> {
         let mut steps = 0;
-        while let Some((window, keys)) = self.firing.front_mut() {
+        while let Some(Closing { slice: Some(window), rows: keys }) = self.firing.front_mut() {
             loop {
                 if self.current.is_none() {
                     self.current = keys.next().map(|(key, sides)| {
@@ -386,13 +328,8 @@ where
                     return Some(Progress::MoreWork);
                 }
             }
-            if let Some((window, keys)) = self.firing.pop_front() {
-                // What a snapshot that is being copied had of it.
-                let snapshots = &mut self.open.snapshots;
-                match keys.finish() {
-                    Ok(frozen) => frozen.into_iter().for_each(|range| snapshots.offer(Namespace(Some(window)), range)),
-                    Err(_) => snapshots.give_up(), // a row is too large, which cannot be seen before
-                }
+            if let Some(closing) = self.firing.pop_front() {
+                self.open.stored.finish(closing);
             }
         }
         if let Some(watermark) = self.forward.take() {
@@ -403,15 +340,8 @@ where
 
     /// Takes part in a checkpoint.
     fn snapshot(&mut self) -> Result<OperatorReport, Failure> {
-        let Open { slices, snapshots, watermark, .. } = &mut self.open;
-        let watermark = self.state.encode(WATERMARK_STATE, Spread::Union, &[*watermark])?;
-        let changed = |slice: &mut Slice<SidesByKey<A::Key, L, G::Kept>>| {
-            (slice.table.dirty_share() * slice.table.len() as f64, slice.table.len() as f64)
-        };
-        let (changed, all) = slices.iter_mut().map(changed).fold((0.0, 0.0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
-        let kind = snapshots.kind(changed / f64::max(all, 1.0))?;
-        slices.iter_mut().for_each(|slice| slice.table.freeze(kind));
-        let upload = snapshots.begin(kind, std::mem::take(&mut self.dropped));
+        let watermark = self.state.encode(WATERMARK_STATE, Spread::Union, &[self.open.watermark])?;
+        let upload = self.open.stored.freeze()?;
         Ok(OperatorReport { values: vec![watermark], uploads: vec![upload] })
     }
 }
@@ -426,6 +356,8 @@ where
     G: Grouped<A::Key, L, R>,
     N: Push<G::Out>,
 {
+    forward_stage!(except signal);
+
     fn signal(&mut self, signal: Signal) {
         match signal {
             Signal::Watermark(at) => {
@@ -444,25 +376,5 @@ where
             }
             signal => self.next.signal(signal),
         }
-    }
-
-    fn is_full(&self) -> bool {
-        self.next.is_full()
-    }
-
-    fn flush(&mut self, now: Instant) -> Option<Instant> {
-        self.next.flush(now)
-    }
-
-    fn idle(&mut self) {
-        self.next.idle();
-    }
-
-    fn ready(&mut self) -> Wait<'_> {
-        self.next.ready()
-    }
-
-    fn finish(&mut self) -> Wait<'_> {
-        self.next.finish()
     }
 }

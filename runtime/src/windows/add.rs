@@ -11,8 +11,9 @@ use millstream_core::{
 use super::{
     assigner::{Assigner, Clock},
     head::{PREFETCH_RECORDS, Partial, WindowHead},
-    kept::{Accumulators, Kept, Place},
+    kept::{Kept, Place},
     slices::Slices,
+    stored::SliceTable,
 };
 use crate::{
     operator::{KeyFn, Push},
@@ -42,18 +43,18 @@ where
                 None => key.with(records.get(i), |key| <K::Key as Key>::hash(key)),
             };
         }
-        prefetch(&kept.slices, &hashes[..to - from]);
+        prefetch(&kept.stored.slices, &hashes[..to - from]);
         for (i, hash) in (from..to).zip(hashes.iter()) {
             let (record, at) = (records.get(i), records.time(i));
             let time = if W::CLOCK == Clock::Processing { cx.wall } else { at };
-            let slice = match kept.slices.find(windows, time) {
+            let slice = match kept.stored.slices.find(windows, time) {
                 Ok(slice) => slice,
                 Err(window) if is_firing && window.start <= kept.closed.at => {
                     guard.done();
                     return i;
                 }
                 Err(window) => match kept.open(windows, window, time) {
-                    Place::Open => kept.slices.get(window).expect("it has just been opened"),
+                    Place::Open => kept.stored.slices.get(window).expect("it has just been opened"),
                     Place::None => continue,
                     Place::Late => {
                         late_records.add(1);
@@ -92,15 +93,15 @@ where
             for (i, hash) in (at..to).zip(hashes.iter_mut()) {
                 *hash = partials.hash(i).unwrap_or_else(|| <K::Key as Key>::hash(partials.get(i).0));
             }
-            prefetch(&kept.slices, &hashes[..to - at]);
+            prefetch(&kept.stored.slices, &hashes[..to - at]);
             for (i, hash) in (at..to).zip(hashes.iter()) {
                 let (key, slice, partial) = partials.get(i);
                 // A sender aggregates only what its own watermark does not close, and flushes before it passes the watermark on.
                 debug_assert!(slice.max_timestamp() > kept.closed.at, "a partial result is never late");
-                let slice = match kept.slices.get(slice) {
+                let slice = match kept.stored.slices.get(slice) {
                     Some(slice) => slice,
                     None => match kept.open(windows, slice, slice.start) {
-                        Place::Open => kept.slices.get(slice).expect("it has just been opened"),
+                        Place::Open => kept.stored.slices.get(slice).expect("it has just been opened"),
                         Place::Late | Place::None => continue,
                     },
                 };
@@ -127,7 +128,8 @@ fn add_behind<T: Record, K: Key, W: Assigner, A: Aggregate<T>, N: Push<(K, Windo
     at: Timestamp,
     next: &mut N,
 ) {
-    let Kept { slices, running, tree, closed, .. } = kept;
+    let Kept { stored, running, tree, closed, .. } = kept;
+    let slices = &mut stored.slices;
     let closed = *closed;
     let number = slices.last_number();
     let open = slices.get(slice).expect("it is open");
@@ -166,7 +168,7 @@ fn add_behind<T: Record, K: Key, W: Assigner, A: Aggregate<T>, N: Push<(K, Windo
 
 /// Asks for the rows that a batch is about to touch; in the slice that was used last, which mostly is the one of them all.
 #[inline(always)]
-fn prefetch<K: Key, V: Record>(slices: &Slices<Accumulators<K, V>>, hashes: &[u64]) {
+fn prefetch<K: Key, V: Record>(slices: &Slices<SliceTable<K, V>>, hashes: &[u64]) {
     if let Some(table) = slices.last().filter(|table| table.wants_prefetch()) {
         hashes.iter().for_each(|hash| table.prefetch(*hash));
     }

@@ -127,11 +127,11 @@ where
     /// How far windows have fired, as a checkpoint has it.
     pub(super) fn progress(&self) -> FiredBy {
         let Due { fired, firing, .. } = &self.due;
-        let groups = self.kept.snapshots.groups();
+        let groups = self.kept.stored.snapshots.groups();
         let (end, below) = match firing {
             Some(Firing { window, phase: Phase::Emit(results), cursor }) => {
                 let below = match results {
-                    Results::Slice(at) => self.kept.slices.as_slice()[*at].table.shown_below(cursor),
+                    Results::Slice(at) => self.kept.stored.slices.as_slice()[*at].table.shown_below(cursor),
                     Results::Running => self.kept.running.shown_below(cursor),
                     Results::Tree(..) => 0,
                 };
@@ -178,7 +178,7 @@ where
                 }
             }
             if let Some(closing) = self.kept.closing.pop_front() {
-                self.kept.finish(closing);
+                self.kept.stored.finish(closing);
             }
         }
         None
@@ -187,7 +187,8 @@ where
     /// Begins with the next window that is due, or closes what is over; false if there is nothing to do.
     fn begin(&mut self) -> Result<bool, Failure> {
         let Self { kept, windows, due, info, .. } = self;
-        let mut nexts = kept.slices.as_slice().iter().filter_map(|slice| windows.window_after(slice.window, due.fired));
+        let mut nexts =
+            kept.stored.slices.as_slice().iter().filter_map(|slice| windows.window_after(slice.window, due.fired));
         let Some(window) = nexts.next().filter(|window| window.max_timestamp() <= due.until) else {
             due.fired = due.fired.max(behind(due.until, 0));
             kept.close_behind(windows, due.fired, due.until);
@@ -202,11 +203,11 @@ where
             return Err(Failure::new(message).with_hint(hint).at_operator(&info.name, Some(info.location)));
         }
         due.last_start = window.start;
-        let within = kept.slices.within(window);
+        let within = kept.stored.slices.within(window);
         let phase = if Self::RUNS {
             Phase::Enter(within)
         } else if W::Layout::OVERLAPS {
-            let first = kept.slices.first_number();
+            let first = kept.stored.slices.first_number();
             Phase::Grow(cover(first + within.start as u64..first + within.end as u64))
         } else {
             Phase::Emit(Results::Slice(within.start))
@@ -218,7 +219,8 @@ where
     /// Takes a step of a window, and goes on if it was the last.
     fn step(&mut self, mut firing: Firing) -> ControlFlow<Progress> {
         let Self { kept, windows, aggregate, due, info, .. } = self;
-        let Kept { slices, running, tree, .. } = kept;
+        let Kept { stored, running, tree, .. } = kept;
+        let slices = &mut stored.slices;
         let guard = Guard::new(info);
         let mut progress = Progress::MoreWork;
         let next = match &mut firing.phase {
@@ -228,7 +230,7 @@ where
             Phase::Grow(nodes) => {
                 let (open, first) = (slices.as_slice(), slices.first_number());
                 let slice = |number: u64| &open[(number - first) as usize].table;
-                let blank = kept.snapshots.blank();
+                let blank = stored.snapshots.blank();
                 tree.grow(nodes, FIRE_RECORDS_LIMIT, aggregate, || blank.untracked(), slice)
                     .then(|| Phase::Emit(Results::Tree(std::mem::take(nodes), 0)))
             }
@@ -282,7 +284,8 @@ fn emit<T: Record, K: Key, A: Aggregate<T>, N: Push<(K, Window, A::Out)>>(
     cursor: &mut Cursor,
     next: &mut N,
 ) -> ControlFlow<Progress> {
-    let Kept { slices, running, tree, .. } = kept;
+    let Kept { stored, running, tree, .. } = kept;
+    let slices = &stored.slices;
     let mut left = FIRE_RECORDS_LIMIT;
     let mut is_full = false;
     let mut push = |key: &K, row: &A::Acc| {

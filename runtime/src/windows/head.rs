@@ -16,12 +16,11 @@ use super::{
 };
 use crate::{
     checkpoint::subtask::{OperatorReport, StateAccess},
-    env::Instant,
     exchange::output::Output,
     failure::Failure,
     graph::{OperatorInfo, OutputId},
     metrics::Counter,
-    operator::{KeyFn, Push, Signal, Stage, Wait, earliest},
+    operator::{KeyFn, Push, Signal, Stage, Wait, forward_stage},
     stream::Plan,
     task::{
         context::ChainContext,
@@ -135,7 +134,7 @@ where
     }
 
     fn background(&mut self) -> Background {
-        self.kept.walk()
+        self.kept.stored.walk(!self.kept.closing.is_empty())
     }
 
     fn state_bytes(&mut self) -> usize {
@@ -150,7 +149,7 @@ where
         if W::CLOCK == Clock::Event {
             return None;
         }
-        let mut slices = self.kept.slices.as_slice().iter();
+        let mut slices = self.kept.stored.slices.as_slice().iter();
         slices.find_map(|slice| self.windows.window_after(slice.window, self.due.fired())).map(|window| window.end)
     }
 }
@@ -192,7 +191,7 @@ where
     fn snapshot(&mut self) -> Result<OperatorReport, Failure> {
         let watermark = self.state.encode(WATERMARK_STATE, Spread::Union, &[self.kept.closed.at])?;
         let progress = self.state.encode(PROGRESS_STATE, Spread::Union, &[self.progress()])?;
-        let upload = self.kept.freeze()?;
+        let upload = self.kept.stored.freeze()?;
         Ok(OperatorReport { values: vec![watermark, progress], uploads: vec![upload] })
     }
 
@@ -212,6 +211,8 @@ where
     A: Aggregate<T>,
     N: Push<(K::Key, Window, A::Out)>,
 {
+    forward_stage!(except signal, beside late);
+
     fn signal(&mut self, signal: Signal) {
         match signal {
             Signal::Watermark(at) => {
@@ -232,36 +233,5 @@ where
             }
             signal => self.pass_on(signal),
         }
-    }
-
-    fn is_full(&self) -> bool {
-        self.next.is_full() || self.late.as_ref().is_some_and(Stage::is_full)
-    }
-
-    fn flush(&mut self, now: Instant) -> Option<Instant> {
-        let late = self.late.as_mut().and_then(|late| late.flush(now));
-        earliest(late, self.next.flush(now))
-    }
-
-    fn idle(&mut self) {
-        self.next.idle();
-    }
-
-    fn ready(&mut self) -> Wait<'_> {
-        Box::pin(async {
-            if let Some(late) = &mut self.late {
-                late.ready().await?;
-            }
-            self.next.ready().await
-        })
-    }
-
-    fn finish(&mut self) -> Wait<'_> {
-        Box::pin(async {
-            if let Some(late) = &mut self.late {
-                late.ready().await?;
-            }
-            self.next.finish().await
-        })
     }
 }

@@ -16,6 +16,7 @@ pub(crate) mod ranked;
 mod running;
 pub(crate) mod session;
 pub(crate) mod slices;
+pub(crate) mod stored;
 mod tree;
 pub mod triggers;
 

@@ -8,7 +8,7 @@ use millstream_state::{
     table::{Cursor, Drain, Table},
 };
 
-use super::{kept::Accumulators, slices::Slices};
+use super::{slices::Slices, stored::SliceTable};
 use crate::checkpoint::keyed::Blank;
 
 /// In how many slices a key is, and their accumulators as one.
@@ -40,7 +40,7 @@ impl<K: Key, V: Record> Running<K, V> {
     pub(super) fn enter<T: Record, A: Aggregate<T, Acc = V>>(
         &mut self,
         aggregate: &A,
-        slices: &mut Slices<Accumulators<K, V>>,
+        slices: &mut Slices<SliceTable<K, V>>,
         range: &mut Range<usize>,
         cursor: &mut Cursor,
         rows: usize,
@@ -70,7 +70,7 @@ impl<K: Key, V: Record> Running<K, V> {
     pub(super) fn leave<T: Record, A: Aggregate<T, Acc = V>>(
         &mut self,
         aggregate: &A,
-        slices: &mut Slices<Accumulators<K, V>>,
+        slices: &mut Slices<SliceTable<K, V>>,
         range: &mut Range<usize>,
         cursor: &mut Cursor,
         rows: usize,
@@ -101,7 +101,7 @@ impl<K: Key, V: Record> Running<K, V> {
     }
 
     /// Forgets all slices.
-    pub(super) fn clear(&mut self, slices: &mut Slices<Accumulators<K, V>>) {
+    pub(super) fn clear(&mut self, slices: &mut Slices<SliceTable<K, V>>) {
         slices.iter_mut().for_each(|slice| slice.entered = false);
         let gone = std::mem::replace(&mut self.rows, self.blank.untracked());
         if std::mem::needs_drop::<(K, V)>() {

@@ -98,10 +98,14 @@ impl<T> Slices<T> {
         &mut self.open[at]
     }
 
+    /// Of how many slices the last millisecond is at or before `at`.
+    pub(crate) fn over(&self, at: Timestamp) -> usize {
+        self.open.partition_point(|slice| slice.window.max_timestamp() <= at)
+    }
+
     /// Removes the slices whose last millisecond is at or before `at`, earliest first.
     pub(crate) fn close_until(&mut self, at: Timestamp) -> impl Iterator<Item = Slice<T>> {
-        let due = self.open.partition_point(|slice| slice.window.max_timestamp() <= at);
-        self.close(due)
+        self.close(self.over(at))
     }
 
     /// Removes so many slices, earliest first.

@@ -6,12 +6,11 @@ use millstream_state::manifest::Spread;
 use super::{Admits, Contents, RecordAssigner, Trigger, operator::Panes};
 use crate::{
     checkpoint::subtask::{OperatorReport, StateAccess},
-    env::Instant,
     exchange::output::Output,
     failure::Failure,
     graph::OperatorInfo,
     metrics::Counter,
-    operator::{KeyFn, Push, Signal, Stage, Wait, earliest},
+    operator::{KeyFn, Push, Signal, Stage, Wait, forward_stage},
     process::{Hashed, Moment, TimerDomain},
     task::{
         contain::Guard,
@@ -207,6 +206,8 @@ where
     C: Contents<T>,
     N: Push<C::Out>,
 {
+    forward_stage!(except signal, beside late);
+
     fn signal(&mut self, signal: Signal) {
         match signal {
             Signal::Watermark(at) => {
@@ -221,36 +222,5 @@ where
             }
             signal => self.pass_on(signal),
         }
-    }
-
-    fn is_full(&self) -> bool {
-        self.next.is_full() || self.late.as_ref().is_some_and(Stage::is_full)
-    }
-
-    fn flush(&mut self, now: Instant) -> Option<Instant> {
-        let late = self.late.as_mut().and_then(|late| late.flush(now));
-        earliest(late, self.next.flush(now))
-    }
-
-    fn idle(&mut self) {
-        self.next.idle();
-    }
-
-    fn ready(&mut self) -> Wait<'_> {
-        Box::pin(async {
-            if let Some(late) = &mut self.late {
-                late.ready().await?;
-            }
-            self.next.ready().await
-        })
-    }
-
-    fn finish(&mut self) -> Wait<'_> {
-        Box::pin(async {
-            if let Some(late) = &mut self.late {
-                late.ready().await?;
-            }
-            self.next.finish().await
-        })
     }
 }

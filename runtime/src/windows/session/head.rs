@@ -25,12 +25,11 @@ use crate::{
         keyed::{Snapshots, restore_block},
         subtask::{OperatorReport, StateAccess},
     },
-    env::Instant,
     exchange::output::Output,
     failure::Failure,
     graph::{OperatorInfo, OutputId},
     metrics::Counter,
-    operator::{KeyFn, Push, Signal, Stage, Wait, earliest},
+    operator::{KeyFn, Push, Signal, Stage, Wait, forward_stage},
     stream::Plan,
     task::{
         contain::Guard,
@@ -355,6 +354,8 @@ where
     A: Aggregate<T>,
     N: Push<(K::Key, Window, A::Out)>,
 {
+    forward_stage!(except signal, beside late);
+
     fn signal(&mut self, signal: Signal) {
         match signal {
             Signal::Watermark(at) => {
@@ -375,36 +376,5 @@ where
             }
             signal => self.pass_on(signal),
         }
-    }
-
-    fn is_full(&self) -> bool {
-        self.next.is_full() || self.late.as_ref().is_some_and(Stage::is_full)
-    }
-
-    fn flush(&mut self, now: Instant) -> Option<Instant> {
-        let late = self.late.as_mut().and_then(|late| late.flush(now));
-        earliest(late, self.next.flush(now))
-    }
-
-    fn idle(&mut self) {
-        self.next.idle();
-    }
-
-    fn ready(&mut self) -> Wait<'_> {
-        Box::pin(async {
-            if let Some(late) = &mut self.late {
-                late.ready().await?;
-            }
-            self.next.ready().await
-        })
-    }
-
-    fn finish(&mut self) -> Wait<'_> {
-        Box::pin(async {
-            if let Some(late) = &mut self.late {
-                late.ready().await?;
-            }
-            self.next.finish().await
-        })
     }
 }

@@ -8,7 +8,7 @@ use millstream_core::buffer::Buffer;
 use crate::{
     env::Env,
     failure::{Failure, Location},
-    graph::{OperatorInfo, SinkDriver as _, VertexId},
+    graph::{OperatorInfo, SinkDriver as _, VertexId, chaining::Place},
     metrics::{Registry, TaskMetrics},
     operator::Signal,
     operators::sink::{Driver, SinkTail},
@@ -58,6 +58,8 @@ where
         let mut cx = ChainContext {
             task: &task,
             operators: &operators,
+            chained: &[],
+            place: Place::default(),
             outputs: Vec::new(),
             metrics: TaskMetrics::default(),
             splits: None,

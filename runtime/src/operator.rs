@@ -69,7 +69,7 @@ pub enum SplitSignal {
 }
 
 /// The control side of everything in a chain. An operator passes each call on to what is behind it.
-pub trait Stage: Send {
+pub trait Stage: Send + 'static {
     /// Takes a signal, in order with the records.
     fn signal(&mut self, signal: Signal);
 
@@ -164,7 +164,7 @@ macro_rules! forward_stage {
         fn finish(&mut self) -> $crate::operator::Wait<'_> {
             Box::pin(async {
                 if let Some(late) = &mut self.late {
-                    late.ready().await?;
+                    late.finish().await?;
                 }
                 self.next.finish().await
             })

@@ -209,7 +209,7 @@ fn progress(graph: &JobGraph, options: &RunOptions, console: &Console<'_>) -> Pr
     let prints = graph
         .vertices
         .iter()
-        .any(|vertex| vertex.sink.is_some() && vertex.operators.last().is_some_and(|sink| sink.name == "print"));
+        .any(|vertex| vertex.sink.is_some() && vertex.last_operator().is_some_and(|sink| sink.name == "print"));
     let live = console.world.is_live() && !(console.world.out_is_terminal && prints);
     match live {
         _ if options.quiet => Progress::Quiet,

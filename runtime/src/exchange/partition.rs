@@ -10,7 +10,7 @@ use millstream_core::{
 use crate::operator::KeyFn;
 
 /// Chooses the subtask of each record.
-pub(crate) trait Route<T: Record>: Send {
+pub(crate) trait Route<T: Record>: Send + 'static {
     /// True if the key's hash should travel with the record.
     const CARRIES_HASH: bool = false;
     /// The subtask, below the number of subtasks that the route was made for; and the key's hash if it travels.
@@ -177,7 +177,7 @@ where
 
 impl<T: Record, F> Route<T> for CustomRoute<T, F>
 where
-    F: for<'a> Fn(T::View<'a>, usize) -> usize + Send,
+    F: for<'a> Fn(T::View<'a>, usize) -> usize + Send + 'static,
 {
     #[inline(always)]
     fn route(&mut self, record: T::View<'_>) -> (usize, u64) {

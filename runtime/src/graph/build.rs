@@ -6,6 +6,7 @@ use millstream_core::record::Record;
 
 use super::{
     BuildError, Edge, EdgeKind, JobGraph, MakeHead, OperatorInfo, OutputId, SinkDriver, SourceDriver, Vertex, VertexId,
+    chaining::{self, Ended},
     check,
 };
 use crate::{alignment::Alignment, failure::Location, settings::Settings};
@@ -16,7 +17,7 @@ pub(crate) type SharedGraph = Rc<RefCell<GraphBuilder>>;
 #[derive(Default)]
 pub(crate) struct GraphBuilder {
     /// `Err` holds the last operator of a chain that has not ended yet.
-    vertices: Vec<Result<Vertex, Option<OperatorInfo>>>,
+    vertices: Vec<Result<Ended, Option<OperatorInfo>>>,
     edges: Vec<Edge>,
     mistakes: Vec<String>,
 }
@@ -38,22 +39,17 @@ impl GraphBuilder {
         let mut vertices = Vec::new();
         for vertex in self.vertices.drain(..) {
             match vertex {
-                Ok(vertex) => vertices.push(vertex),
+                Ok(ended) => vertices.push(ended),
                 Err(last) => mistakes.push(check::no_sink(last.as_ref())),
             }
         }
-        let graph = JobGraph {
-            name: name.to_owned(),
-            guarantee,
-            keeps_state,
-            exactly_once,
-            settings,
-            vertices,
-            edges: std::mem::take(&mut self.edges),
-        };
-        if mistakes.is_empty() {
-            check::graph(&graph, &mut mistakes);
+        if !mistakes.is_empty() {
+            return Err(BuildError { mistakes });
         }
+        let (vertices, edges) = chaining::chain(vertices, std::mem::take(&mut self.edges));
+        let name = name.to_owned();
+        let graph = JobGraph { name, guarantee, keeps_state, exactly_once, settings, vertices, edges };
+        check::graph(&graph, &mut mistakes);
         if mistakes.is_empty() { Ok(graph) } else { Err(BuildError { mistakes }) }
     }
 }
@@ -68,6 +64,8 @@ pub struct Draft {
     max_parallelism: Option<u32>,
     source: Option<Box<dyn SourceDriver>>,
     alignment: Option<(Alignment, Location)>,
+    /// See [`Draft::branch`].
+    is_branch: bool,
 }
 
 impl Draft {
@@ -85,7 +83,13 @@ impl Draft {
             max_parallelism: None,
             source: None,
             alignment: None,
+            is_branch: false,
         }
+    }
+
+    /// Makes it one that begins where a stream parts, with a head that only reads: if nothing speaks against it, it runs in the task in front.
+    pub(crate) fn branch(self) -> Self {
+        Self { is_branch: true, ..self }
     }
 
     pub(crate) fn graph(&self) -> &SharedGraph {
@@ -167,10 +171,11 @@ impl Draft {
 
     /// Ends the chain.
     pub(crate) fn end(self, make: MakeHead, sink: Option<Box<dyn SinkDriver>>) {
-        let Self { graph, id, operators, outputs, parallelism, max_parallelism, source, alignment } = self;
+        let Self { graph, id, operators, outputs, parallelism, max_parallelism, source, alignment, is_branch } = self;
         let parallelism = parallelism.map(|(parallelism, _)| parallelism);
         let alignment = alignment.map(|(alignment, _)| alignment);
-        let vertex = Vertex { operators, parallelism, max_parallelism, alignment, outputs, make, source, sink };
-        graph.borrow_mut().vertices[id.0] = Ok(vertex);
+        let chained = Vec::new();
+        let vertex = Vertex { operators, parallelism, max_parallelism, alignment, outputs, make, chained, source, sink };
+        graph.borrow_mut().vertices[id.0] = Ok(Ended { vertex, is_branch });
     }
 }

@@ -1,6 +1,7 @@
 //! The job graph: chains as vertices, exchanges as edges, with the typed code of each chain erased to a function that makes its head.
 
 mod build;
+pub(crate) mod chaining;
 pub mod check;
 pub mod render;
 mod state;
@@ -10,6 +11,7 @@ use std::{any::Any, fmt};
 pub(crate) use build::{Draft, SharedGraph};
 use millstream_core::record::Record;
 use millstream_state::manifest::ValuePart;
+use chaining::Chained;
 pub use state::{StateInfo, StateKind};
 
 use crate::{
@@ -150,7 +152,7 @@ pub(crate) type MakeHead = Box<dyn Fn(&mut ChainContext<'_>) -> Result<Box<dyn H
 
 /// A chain of operators that run in one task.
 pub struct Vertex {
-    /// Its operators, from the head on.
+    /// Its operators, from the head on; then those of the branches that run in the same task.
     pub operators: Vec<OperatorInfo>,
     /// How many subtasks it has, if it says so itself.
     pub parallelism: Option<usize>,
@@ -160,6 +162,8 @@ pub struct Vertex {
     pub(crate) alignment: Option<Alignment>,
     pub(crate) outputs: usize,
     pub(crate) make: MakeHead,
+    /// The branches of streams that part in it and go on in the same task.
+    pub(crate) chained: Vec<Chained>,
     pub(crate) source: Option<Box<dyn SourceDriver>>,
     pub(crate) sink: Option<Box<dyn SinkDriver>>,
 }
@@ -179,10 +183,15 @@ impl Vertex {
     }
 
     fn named(&self, name: impl Fn(&OperatorInfo) -> String) -> String {
-        if self.operators.is_empty() {
-            return "pass on".into();
+        match chaining::path(self, None, &name) {
+            nothing if nothing.is_empty() => "pass on".into(),
+            path => path,
         }
-        self.operators.iter().map(name).collect::<Vec<_>>().join(" -> ")
+    }
+
+    /// The last of its operators that is in no branch: its sink, if it has one.
+    pub(crate) fn last_operator(&self) -> Option<&OperatorInfo> {
+        chaining::own(self, None).last()
     }
 
     /// Whether it ends by itself, if it is a source.

@@ -19,7 +19,7 @@ use crate::{
     },
     env::BoxFuture,
     failure::Failure,
-    graph::{JobGraph, OperatorInfo, Vertex, VertexId},
+    graph::{JobGraph, OperatorInfo, Vertex, VertexId, chaining::Place},
     metrics::TaskMetrics,
     source::{ConnectorContext, run_of},
     task::{
@@ -136,6 +136,8 @@ impl Driver {
                 let mut cx = ChainContext {
                     task: &info,
                     operators: &vertex.operators,
+                    chained: &vertex.chained,
+                    place: Place::default(),
                     outputs: wires.outputs(graph, id, subtask, vertex.outputs),
                     metrics: metrics.clone(),
                     splits: splits.as_ref().map(|handle| handle()),

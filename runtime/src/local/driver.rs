@@ -221,9 +221,9 @@ impl Driver {
     async fn check(&self, graph: &mut JobGraph, attempt: u64) -> Result<(), Failure> {
         let contexts: Vec<_> = (0..graph.vertices.len())
             .map(|id| {
-                let operators = &graph.vertices[id].operators;
+                let vertex = &graph.vertices[id];
                 let connector = |operator| self.connector(graph, VertexId(id), operator, attempt);
-                (connector(operators.first()), connector(operators.last()))
+                (connector(vertex.operators.first()), connector(vertex.last_operator()))
             })
             .collect();
         let vertices = std::mem::take(&mut graph.vertices);
@@ -240,7 +240,7 @@ impl Driver {
                 }
                 if let (Ok(()), Some(sink)) = (&checked, &vertex.sink) {
                     let result = contain(|| sink.check(sink_cx)).and_then(|result| result);
-                    checked = result.map_err(|failure| blame(failure, vertex.operators.last()));
+                    checked = result.map_err(|failure| blame(failure, vertex.last_operator()));
                 }
             }
             (vertices, checked)
@@ -253,7 +253,7 @@ impl Driver {
     fn sinks(&self, graph: &JobGraph, attempt: u64) -> Result<Vec<JobSink>, Failure> {
         let mut sinks = Vec::new();
         for (id, vertex) in graph.vertices.iter().enumerate() {
-            let (Some(sink), Some(operator)) = (&vertex.sink, vertex.operators.last()) else { continue };
+            let (Some(sink), Some(operator)) = (&vertex.sink, vertex.last_operator()) else { continue };
             let name = operator.to_string();
             let cx = self.connector(graph, VertexId(id), Some(operator), attempt);
             let committer = contain(|| sink.committer(&cx))

@@ -7,12 +7,13 @@ use millstream_core::{record::Record, time::Timestamp};
 use crate::{
     checkpoint::subtask::{OperatorReport, StateAccess},
     env::Instant,
-    exchange::output::{Output, fail},
+    exchange::output::fail,
     failure::Failure,
     graph::{OperatorInfo, OutputId},
     local::RECORDS_SKIPPED,
     metrics::Counter,
     operator::{Operator, Push, Signal, Stage, Wait, earliest},
+    operators::outlet::Outlet,
     stream::Plan,
     task::{contain::Guard, context::ChainContext},
 };
@@ -39,7 +40,7 @@ where
         let info = cx.operator(self.index);
         let mut operator = self.operator.clone();
         if let Some(sides) = operator.sides() {
-            sides.open(cx);
+            sides.open(cx)?;
         }
         let access = (!info.states.is_empty()).then(|| cx.state(&info));
         let guard = Guard::new(&info);
@@ -47,7 +48,7 @@ where
         let opened = restored.and_then(|()| operator.open(&cx.open_context(&info)));
         guard.done();
         opened.map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
-        let handler = self.on_error.open(cx, &info);
+        let handler = self.on_error.open(cx, &info)?;
         self.before.chain(cx, Fused { operator, handler, next, access, info, failure: None, record: PhantomData })
     }
 }
@@ -168,9 +169,9 @@ where
             let closed = self.operator.close();
             guard.done();
             closed.map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
-            self.handler.ready().await?;
+            self.handler.finish().await?;
             if let Some(sides) = self.operator.sides() {
-                sides.ready().await?;
+                sides.finish().await?;
             }
             self.next.finish().await
         })
@@ -182,12 +183,12 @@ pub trait OnError<T: Record, E>: Send + 'static {
     #[doc(hidden)]
     type Handler: Handler<T, E>;
     #[doc(hidden)]
-    fn open(&self, cx: &mut ChainContext<'_>, info: &OperatorInfo) -> Self::Handler;
+    fn open(&self, cx: &mut ChainContext<'_>, info: &OperatorInfo) -> Result<Self::Handler, Failure>;
 }
 
 /// The policy at work.
 #[doc(hidden)]
-pub trait Handler<T: Record, E>: Send {
+pub trait Handler<T: Record, E>: Send + 'static {
     /// True if it has an output of its own.
     const WRITES: bool = false;
     /// True if it looks at the records, and does not only count them.
@@ -206,6 +207,9 @@ pub trait Handler<T: Record, E>: Send {
     fn ready(&mut self) -> Wait<'_> {
         Box::pin(std::future::ready(Ok(())))
     }
+    fn finish(&mut self) -> Wait<'_> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// The job fails, with operator, source line and record in the message. The default.
@@ -217,8 +221,8 @@ const RECORD_TEXT_LIMIT: usize = 500;
 
 impl<T: Record, E: Display> OnError<T, E> for Fail {
     type Handler = Fail;
-    fn open(&self, _: &mut ChainContext<'_>, _: &OperatorInfo) -> Fail {
-        Fail
+    fn open(&self, _: &mut ChainContext<'_>, _: &OperatorInfo) -> Result<Fail, Failure> {
+        Ok(Fail)
     }
 }
 
@@ -249,8 +253,8 @@ pub struct Skipping(Counter);
 
 impl<T: Record, E: Send> OnError<T, E> for Skip {
     type Handler = Skipping;
-    fn open(&self, cx: &mut ChainContext<'_>, info: &OperatorInfo) -> Skipping {
-        Skipping(cx.open_context(info).counter(RECORDS_SKIPPED))
+    fn open(&self, cx: &mut ChainContext<'_>, info: &OperatorInfo) -> Result<Skipping, Failure> {
+        Ok(Skipping(cx.open_context(info).counter(RECORDS_SKIPPED)))
     }
 }
 
@@ -275,7 +279,7 @@ pub struct Divert<F, R> {
 #[doc(hidden)]
 pub struct Diverting<F, R: Record> {
     make: F,
-    output: Output<R>,
+    output: Outlet<R>,
     diverted: Counter,
 }
 
@@ -284,15 +288,15 @@ where
     F: for<'a> Fn(T::View<'a>, E) -> R + Clone + Send + 'static,
 {
     type Handler = Diverting<F, R>;
-    fn open(&self, cx: &mut ChainContext<'_>, info: &OperatorInfo) -> Diverting<F, R> {
+    fn open(&self, cx: &mut ChainContext<'_>, info: &OperatorInfo) -> Result<Diverting<F, R>, Failure> {
         let diverted = cx.open_context(info).counter("records_diverted");
-        Diverting { make: self.make.clone(), output: cx.output(self.output, self.timed), diverted }
+        Ok(Diverting { make: self.make.clone(), output: cx.output(self.output, self.timed)?, diverted })
     }
 }
 
 impl<T: Record, E: Send, F, R: Record> Handler<T, E> for Diverting<F, R>
 where
-    F: for<'a> Fn(T::View<'a>, E) -> R + Send,
+    F: for<'a> Fn(T::View<'a>, E) -> R + Send + 'static,
 {
     const WRITES: bool = true;
 
@@ -317,5 +321,9 @@ where
 
     fn ready(&mut self) -> Wait<'_> {
         self.output.ready()
+    }
+
+    fn finish(&mut self) -> Wait<'_> {
+        self.output.finish()
     }
 }

@@ -1,12 +1,13 @@
 //! The plainest head: reads batches of one record type and pushes them on.
 
-use std::marker::PhantomData;
+use std::{any::Any, marker::PhantomData};
 
 use millstream_core::record::Record;
 
 use crate::{
     failure::Failure,
     operator::{Push, Stage, forward_stage},
+    operators::outlet::Branch,
     stream::Plan,
     task::{
         context::ChainContext,
@@ -46,6 +47,11 @@ impl<T: Record, N: Push<T>> Head for InputHead<T, N> {
         }
         input.advance_to(position);
         Ok(if position < records.len() { Progress::NeedsOutput } else { Progress::Consumed })
+    }
+
+    fn into_branch(self: Box<Self>) -> Option<Box<dyn Any + Send>> {
+        let branch: Box<dyn Branch<T>> = Box::new(self.next);
+        Some(Box::new(branch))
     }
 }
 

@@ -5,6 +5,7 @@ pub mod fused;
 pub mod ingestion;
 pub mod input;
 pub mod opened;
+pub(crate) mod outlet;
 pub mod rolling;
 pub mod sink;
 pub mod source;

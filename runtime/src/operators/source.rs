@@ -58,7 +58,7 @@ impl<S: Source, H: OnError<BadRecord, ()>> Plan for From<S, H> {
         let reader = self.source.reader(&cx.connector_context(&info)).map_err(blame)?;
         let pool = cx.splits.take().expect("the job driver starts the source of a source chain");
         let pool = *pool.downcast::<Arc<Pool<S>>>().expect("the driver and the plan of a source have one type");
-        let rejects = self.on_bad.open(cx, &info);
+        let rejects = self.on_bad.open(cx, &info)?;
         Ok(SourceHead {
             reader,
             rejects: Rejected(rejects),
@@ -84,8 +84,8 @@ pub struct FailBad;
 
 impl OnError<BadRecord, ()> for FailBad {
     type Handler = FailBad;
-    fn open(&self, _: &mut ChainContext<'_>, _: &OperatorInfo) -> FailBad {
-        FailBad
+    fn open(&self, _: &mut ChainContext<'_>, _: &OperatorInfo) -> Result<FailBad, Failure> {
+        Ok(FailBad)
     }
 }
 
@@ -327,7 +327,7 @@ impl<S: Source, H: Handler<BadRecord, ()>, N: Push<S::Out>> Stage for SourceHead
 
     fn finish(&mut self) -> Wait<'_> {
         Box::pin(async {
-            self.rejects.0.ready().await?;
+            self.rejects.0.finish().await?;
             self.next.finish().await
         })
     }

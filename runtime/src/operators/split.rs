@@ -4,23 +4,23 @@ use millstream_core::{record::Record, time::Timestamp};
 
 use crate::{
     env::Instant,
-    exchange::output::Output,
     graph::OperatorInfo,
     operator::{Push, Signal, Stage, Wait, earliest},
+    operators::outlet::Outlet,
     task::contain::Guard,
 };
 
 /// Sends each record to one of two outputs, by a predicate.
 pub(crate) struct SplitTail<T: Record, F> {
     pub(crate) predicate: F,
-    pub(crate) matching: Output<T>,
-    pub(crate) rest: Output<T>,
+    pub(crate) matching: Outlet<T>,
+    pub(crate) rest: Outlet<T>,
     pub(crate) info: OperatorInfo,
 }
 
 impl<T: Record, F> Push<T> for SplitTail<T, F>
 where
-    F: for<'a> Fn(T::View<'a>) -> bool + Send,
+    F: for<'a> Fn(T::View<'a>) -> bool + Send + 'static,
 {
     #[inline(always)]
     fn push(&mut self, record: T::View<'_>, at: Timestamp) {
@@ -31,7 +31,7 @@ where
     }
 }
 
-impl<T: Record, F: Send> Stage for SplitTail<T, F> {
+impl<T: Record, F: Send + 'static> Stage for SplitTail<T, F> {
     fn signal(&mut self, signal: Signal) {
         self.matching.signal(signal);
         self.rest.signal(signal);
@@ -56,6 +56,9 @@ impl<T: Record, F: Send> Stage for SplitTail<T, F> {
     }
 
     fn finish(&mut self) -> Wait<'_> {
-        self.ready()
+        Box::pin(async {
+            self.matching.finish().await?;
+            self.rest.finish().await
+        })
     }
 }

@@ -69,13 +69,13 @@ where
         opened.map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
         let access = cx.state(&info);
         let mut sides = self.sides.clone();
-        sides.open(cx);
+        sides.open(cx)?;
         let opening = Opening { chain: cx, access: &access };
         // All subtasks had the same at the barrier, unless one had it from another exchange.
         let watermark = access.restored().all::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
         let tables = F::State::open(&opening);
         let timers = KeyTimers::open(&opening, &cx.open_context(&info));
-        let handler = self.on_error.open(cx, &info);
+        let handler = self.on_error.open(cx, &info)?;
         Ok(ProcessHead {
             key: self.key.clone(),
             function,
@@ -390,8 +390,8 @@ where
             let closed = self.function.close();
             guard.done();
             closed.map_err(|failure| self.blame(failure))?;
-            self.handler.ready().await?;
-            self.sides.ready().await?;
+            self.handler.finish().await?;
+            self.sides.finish().await?;
             self.next.finish().await
         })
     }

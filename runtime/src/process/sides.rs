@@ -4,9 +4,10 @@ use millstream_core::{record::Record, time::Timestamp};
 
 use crate::{
     env::Instant,
-    exchange::output::Output,
-    graph::{Draft, EdgeKind, OutputId},
+    failure::Failure,
+    graph::{Draft, OutputId},
     operator::{Push as _, Signal, Stage as _, Wait, earliest},
+    operators::outlet::Outlet,
     task::context::ChainContext,
 };
 
@@ -42,7 +43,7 @@ pub struct Side<A: SideOutput> {
     output: Option<OutputId>,
     timed: bool,
     /// Once it is opened.
-    writer: Option<Output<A::Record>>,
+    writer: Option<Outlet<A::Record>>,
 }
 
 impl<A: SideOutput> Side<A> {
@@ -54,11 +55,10 @@ impl<A: SideOutput> Side<A> {
         }
     }
 
-    /// A chain that reads it.
-    pub(crate) fn reader(&mut self, of: &mut Draft, timed: bool) -> Draft {
+    /// The output that it is written to.
+    pub(crate) fn output(&mut self, of: &mut Draft, timed: bool) -> OutputId {
         self.timed = timed;
-        let output = *self.output.get_or_insert_with(|| of.output());
-        of.reader::<A::Record>(output, EdgeKind::Forward)
+        *self.output.get_or_insert_with(|| of.output())
     }
 }
 
@@ -78,8 +78,12 @@ impl<A: SideOutput> Clone for Side<A> {
 /// The side outputs of an operator, as a list: `(Side<Alerts>, (Side<Late>, ()))`. Everything that travels down the chain goes through them, too.
 pub trait Sides: Send + 'static {
     /// Called once before the first record, in each subtask.
+    ///
+    /// # Errors
+    ///
+    /// What an operator of a chain that reads one says to being opened.
     #[doc(hidden)]
-    fn open(&mut self, cx: &mut ChainContext<'_>);
+    fn open(&mut self, cx: &mut ChainContext<'_>) -> Result<(), Failure>;
     /// Takes a signal, in order with the records.
     #[doc(hidden)]
     fn signal(&mut self, signal: Signal);
@@ -92,10 +96,15 @@ pub trait Sides: Send + 'static {
     /// Waits until more may be pushed.
     #[doc(hidden)]
     fn ready(&mut self) -> Wait<'_>;
+    /// Ends what goes on behind them.
+    #[doc(hidden)]
+    fn finish(&mut self) -> Wait<'_>;
 }
 
 impl Sides for () {
-    fn open(&mut self, _: &mut ChainContext<'_>) {}
+    fn open(&mut self, _: &mut ChainContext<'_>) -> Result<(), Failure> {
+        Ok(())
+    }
 
     fn signal(&mut self, _: Signal) {}
 
@@ -111,13 +120,17 @@ impl Sides for () {
     fn ready(&mut self) -> Wait<'_> {
         Box::pin(std::future::ready(Ok(())))
     }
+
+    fn finish(&mut self) -> Wait<'_> {
+        self.ready()
+    }
 }
 
 impl<A: SideOutput, Rest: Sides> Sides for (Side<A>, Rest) {
-    fn open(&mut self, cx: &mut ChainContext<'_>) {
+    fn open(&mut self, cx: &mut ChainContext<'_>) -> Result<(), Failure> {
         let Side { output, timed, writer } = &mut self.0;
-        *writer = output.map(|output| cx.output(output, *timed));
-        self.1.open(cx);
+        *writer = output.map(|output| cx.output(output, *timed)).transpose()?;
+        self.1.open(cx)
     }
 
     fn signal(&mut self, signal: Signal) {
@@ -143,6 +156,15 @@ impl<A: SideOutput, Rest: Sides> Sides for (Side<A>, Rest) {
                 writer.ready().await?;
             }
             self.1.ready().await
+        })
+    }
+
+    fn finish(&mut self) -> Wait<'_> {
+        Box::pin(async {
+            if let Some(writer) = &mut self.0.writer {
+                writer.finish().await?;
+            }
+            self.1.finish().await
         })
     }
 }

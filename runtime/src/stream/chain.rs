@@ -7,7 +7,7 @@ use crate::{
     event_time::{Alignment, WatermarkStrategy},
     exchange::{partition::Partition, partitioned::Partitioned},
     failure::Location,
-    graph::{Draft, EdgeKind, OperatorInfo},
+    graph::{Draft, EdgeKind, OperatorInfo, OutputId},
     operator::{Operator, Shippable},
     operators::{
         fused::{Fail, Then},
@@ -59,21 +59,30 @@ impl<P: Plan> Chain<P> {
         draft.end(Box::new(make), None);
     }
 
-    /// Ends the chain with one output for all of `readers`, spread by whole buffers.
-    pub(crate) fn share<Time: TimeDomain, G: Guarantee>(self, kinds: &[EdgeKind]) -> Vec<Sealed<P::Out, Time, G>> {
-        let Self { plan, mut draft } = self;
-        let output = draft.output();
-        let readers = kinds.iter().map(|kind| draft.reader::<P::Out>(output, kind.clone())).collect::<Vec<_>>();
+    /// Ends the chain with one output for so many streams.
+    pub(super) fn fork<Time: TimeDomain, G: Guarantee, const N: usize>(mut self) -> [Sealed<P::Out, Time, G>; N] {
+        let output = self.draft.output();
+        let streams = std::array::from_fn(|_| Sealed::parting(&self.draft, output));
+        self.end_at::<Time>(output);
+        streams
+    }
+
+    /// Ends the chain with one output that is spread by whole buffers.
+    pub(crate) fn share<Time: TimeDomain, G: Guarantee>(mut self, kind: EdgeKind) -> Sealed<P::Out, Time, G> {
+        let output = self.draft.output();
+        let reader = self.draft.reader::<P::Out>(output, kind);
+        self.end_at::<Time>(output);
+        Sealed::reading(reader)
+    }
+
+    /// Ends the chain with an output that has its readers.
+    pub(super) fn end_at<Time: TimeDomain>(self, output: OutputId) {
+        let Self { plan, draft } = self;
         let make = move |cx: &mut ChainContext<'_>| {
-            let tail = cx.output::<P::Out>(output, Time::TIMED);
+            let tail = cx.output::<P::Out>(output, Time::TIMED)?;
             Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)
         };
         draft.end(Box::new(make), None);
-        readers.into_iter().map(Sealed::reading).collect()
-    }
-
-    pub(super) fn share_once<Time: TimeDomain, G: Guarantee>(self, kind: EdgeKind) -> Sealed<P::Out, Time, G> {
-        self.share(&[kind]).pop().expect("one kind makes one reader")
     }
 
     /// Ends the chain with two outputs, by a predicate.
@@ -91,15 +100,12 @@ impl<P: Plan> Chain<P> {
         let Self { plan, mut draft } = self;
         let index = draft.operator(OperatorInfo::new("split", "", location));
         let (matching, rest) = (draft.output(), draft.output());
-        let streams = (
-            Sealed::reading(draft.reader::<P::Out>(matching, EdgeKind::Forward)),
-            Sealed::reading(draft.reader::<P::Out>(rest, EdgeKind::Forward)),
-        );
+        let streams = (Sealed::parting(&draft, matching), Sealed::parting(&draft, rest));
         let make = move |cx: &mut ChainContext<'_>| {
             let tail = SplitTail {
                 predicate: predicate.clone(),
-                matching: cx.output::<P::Out>(matching, Time::TIMED),
-                rest: cx.output::<P::Out>(rest, Time::TIMED),
+                matching: cx.output::<P::Out>(matching, Time::TIMED)?,
+                rest: cx.output::<P::Out>(rest, Time::TIMED)?,
                 info: cx.operator(index),
             };
             Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)

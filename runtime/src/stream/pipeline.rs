@@ -25,7 +25,7 @@ use crate::{
     event_time::WatermarkStrategy,
     exchange::partition::{Custom, Rebalance, Shuffle},
     failure::Location,
-    graph::{Draft, EdgeKind, OperatorInfo},
+    graph::{Draft, EdgeKind, OperatorInfo, OutputId},
     operator::{Annotated, KeyFn, Operator, Outcome, Perhaps, Several, Shippable, Verdict},
     operators::{
         closures::{Filter, FilterMap, FlatMap, Inspect, Map},
@@ -90,6 +90,11 @@ impl<T: Record, Time: TimeDomain, G: Guarantee> Sealed<T, Time, G> {
     /// The stream that a draft with inputs reads.
     pub(crate) fn reading(draft: Draft) -> Self {
         Self::new(Input(PhantomData), draft)
+    }
+
+    /// The stream that parts from another at this output.
+    pub(crate) fn parting(from: &Draft, output: OutputId) -> Self {
+        Self::reading(from.reader::<T>(output, EdgeKind::Forward).branch())
     }
 }
 
@@ -386,8 +391,7 @@ pub trait Stream: Sized {
 
     /// Any number of streams of the same records: `let [a, b, c] = stream.forks();`.
     fn forks<const N: usize>(self) -> [Behind<Self>; N] {
-        let streams = self.into_chain().share(&[const { EdgeKind::Forward }; N]);
-        streams.try_into().unwrap_or_else(|_| unreachable!("as many readers as kinds"))
+        self.into_chain().fork()
     }
 
     /// Two streams: the records for which the predicate holds, and the rest.
@@ -475,7 +479,7 @@ pub trait Stream: Sized {
 
     /// Ends the chain and gives the stream a type that can be named: for branches of an `if`, and for a union in a loop.
     fn sealed(self) -> Behind<Self> {
-        self.into_chain().share_once(EdgeKind::Forward)
+        self.into_chain().share(EdgeKind::Forward)
     }
 
     /// The operators that follow run in tasks of their own, subtask to subtask.
@@ -499,7 +503,7 @@ pub trait Stream: Sized {
 
     /// Spreads buffers in turn among the subtasks nearest by number, which saves connections where one parallelism is a multiple of the other.
     fn rescale(self) -> Behind<Self> {
-        self.into_chain().share_once(EdgeKind::Rescale)
+        self.into_chain().share(EdgeKind::Rescale)
     }
 
     /// Spreads records at random.
@@ -510,12 +514,12 @@ pub trait Stream: Sized {
 
     /// Sends every record to every subtask.
     fn broadcast(self) -> Behind<Self> {
-        self.into_chain().share_once(EdgeKind::Broadcast)
+        self.into_chain().share(EdgeKind::Broadcast)
     }
 
     /// Sends all records to the first subtask.
     fn global(self) -> Behind<Self> {
-        self.into_chain().share_once(EdgeKind::Global)
+        self.into_chain().share(EdgeKind::Global)
     }
 
     /// Sends each subtask's records to the subtask of the same number.
@@ -633,13 +637,8 @@ fn adjust<S: Stream>(stream: S, change: impl FnOnce(&mut Draft)) -> Planned<S, S
 }
 
 /// Ends a chain with an output that is spread by whole buffers, for a port of a chain that is there already.
-fn forward_to<P: Plan, Time: TimeDomain>(chain: Chain<P>, reader: &Draft, port: u8) {
-    let Chain { plan, mut draft } = chain;
-    let output = draft.output();
-    reader.read::<P::Out>(&draft, output, EdgeKind::Forward, port);
-    let make = move |cx: &mut ChainContext<'_>| {
-        let tail = cx.output::<P::Out>(output, Time::TIMED);
-        Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)
-    };
-    draft.end(Box::new(make), None);
+fn forward_to<P: Plan, Time: TimeDomain>(mut chain: Chain<P>, reader: &Draft, port: u8) {
+    let output = chain.draft.output();
+    reader.read::<P::Out>(&chain.draft, output, EdgeKind::Forward, port);
+    chain.end_at::<Time>(output);
 }

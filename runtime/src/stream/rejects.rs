@@ -6,7 +6,6 @@ use millstream_core::record::Record;
 
 use super::{Chain, Guarantee, NoTime, Pipeline, Plan, Sealed, TimeDomain};
 use crate::{
-    graph::EdgeKind,
     operator::{KeyFn, Operator, Shippable},
     operators::{
         fused::{Divert, Fail, Skip, Then},
@@ -49,7 +48,7 @@ where
     {
         let Chain { plan: Then { before, operator, index, .. }, mut draft } = self.chain;
         let output = draft.output();
-        let errors = Sealed::reading(draft.reader::<R>(output, EdgeKind::Forward));
+        let errors = Sealed::parting(&draft, output);
         let on_error = Divert { make, output, timed: Time::TIMED, rejected: PhantomData };
         (Pipeline::new(Then { before, operator, on_error, index }, draft), errors)
     }
@@ -93,7 +92,7 @@ where
     {
         let Chain { plan: ProcessPlan { key, function, sides, index, inputs, .. }, mut draft } = self.chain;
         let output = draft.output();
-        let errors = Sealed::reading(draft.reader::<R>(output, EdgeKind::Forward));
+        let errors = Sealed::parting(&draft, output);
         let on_error = Divert { make, output, timed: Time::TIMED, rejected: PhantomData };
         (Pipeline::new(ProcessPlan { key, function, sides, on_error, index, inputs }, draft), errors)
     }
@@ -119,7 +118,7 @@ impl<S: Source, Time: TimeDomain, G: Guarantee> Pipeline<From<S>, Time, G> {
     {
         let Chain { plan: From { source, index, .. }, mut draft } = self.chain;
         let output = draft.output();
-        let bad = Sealed::reading(draft.reader::<BadRecord>(output, EdgeKind::Forward));
+        let bad = Sealed::parting(&draft, output);
         let make: ToBadRecord = |bad, ()| BadRecord::from_view(bad);
         let on_bad = Divert { make, output, timed: false, rejected: PhantomData };
         (Pipeline::new(From { source, index, on_bad }, draft), bad)

@@ -25,8 +25,9 @@ where
     where
         A: OneOf<F::Sides, At>,
     {
-        let reader = A::of(&mut self.chain.plan.sides).reader(&mut self.chain.draft, Time::TIMED);
-        (self, Sealed::reading(reader))
+        let output = A::of(&mut self.chain.plan.sides).output(&mut self.chain.draft, Time::TIMED);
+        let aside = Sealed::parting(&self.chain.draft, output);
+        (self, aside)
     }
 }
 
@@ -46,8 +47,9 @@ where
     where
         A: OneOf<O::Sides, At>,
     {
-        let reader = A::of(self.chain.plan.operator.list()).reader(&mut self.chain.draft, Time::TIMED);
-        (self, Sealed::reading(reader))
+        let output = A::of(self.chain.plan.operator.list()).output(&mut self.chain.draft, Time::TIMED);
+        let aside = Sealed::parting(&self.chain.draft, output);
+        (self, aside)
     }
 }
 

@@ -137,9 +137,9 @@ impl<S: KeyedStream, W, C, E> Windowed<S, W, C, E> {
     pub fn with_late(mut self) -> (Self, Behind<S>) {
         let mut draft = self.stream.new_draft();
         let output = draft.output();
-        let late = draft.reader::<S::Out>(output, EdgeKind::Forward);
+        let late = Sealed::parting(&draft, output);
         self.late = Some((draft, output));
-        (self, Sealed::reading(late))
+        (self, late)
     }
 
     /// Keeps each window for so much event time after it has fired, in whole milliseconds. A record that comes for it meanwhile makes it fire again at once,

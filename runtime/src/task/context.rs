@@ -19,9 +19,14 @@ use crate::{
         output::{Consumer, Output, Spread, columns},
         partitioned::Senders,
     },
-    graph::{EdgeKind, OperatorInfo, OutputId, VertexId},
+    failure::Failure,
+    graph::{
+        EdgeKind, OperatorInfo, OutputId, VertexId,
+        chaining::{Chained, Place},
+    },
     local::store::JobStore,
     metrics::{Counter, Gauge, Histogram, MetricId, Registry, TaskMetrics},
+    operators::outlet::{Branch, Outlet},
     settings::Settings,
     source::{ConnectorContext, run_of},
     task::{clock::StepClock, flag::Flag},
@@ -102,6 +107,9 @@ impl OpenContext<'_> {
 pub struct ChainContext<'a> {
     pub(crate) task: &'a TaskInfo,
     pub(crate) operators: &'a [OperatorInfo],
+    /// The branches that run in this task, and where in the vertex the chain has its own that is being made.
+    pub(crate) chained: &'a [Chained],
+    pub(crate) place: Place,
     pub(crate) outputs: Vec<Option<Vec<EdgeSenders>>>,
     pub(crate) metrics: TaskMetrics,
     /// The splits that the subtasks of a source share.
@@ -146,7 +154,7 @@ impl ChainContext<'_> {
     ///
     /// If the chain has no such operator.
     pub fn operator(&self, index: usize) -> OperatorInfo {
-        self.operators[index].clone()
+        self.operators[self.place.operators + index].clone()
     }
 
     /// What an operator's `open` is told; a head of one's own takes clocks and metrics from it.
@@ -193,9 +201,30 @@ impl ChainContext<'_> {
         }
     }
 
-    /// The writer of an output that is spread by whole buffers. An output that nothing reads (late records that nobody wants) has no consumers.
-    pub(crate) fn output<T: Record>(&mut self, id: OutputId, timed: bool) -> Output<T> {
+    /// The writer of an output for those that read whole buffers, or are chained. An output that nothing reads (late records that nobody wants) has neither.
+    ///
+    /// # Errors
+    ///
+    /// What an operator of a chained branch says to being opened.
+    pub(crate) fn output<T: Record>(&mut self, id: OutputId, timed: bool) -> Result<Outlet<T>, Failure> {
+        let id = self.place.output(id);
         let edges = self.outputs.get_mut(id.0).and_then(Option::take).unwrap_or_default();
+        let exchange = (!edges.is_empty()).then(|| self.exchange(edges, timed));
+        let chained = self.chained.iter().filter(|chained| chained.reads == id);
+        let chained = chained.map(|chained| self.branch(chained)).collect::<Result<_, _>>()?;
+        Ok(Outlet::new(chained, exchange))
+    }
+
+    /// Makes the code of a branch that is chained.
+    fn branch<T: Record>(&mut self, chained: &Chained) -> Result<Box<dyn Branch<T>>, Failure> {
+        let before = std::mem::replace(&mut self.place, chained.place);
+        let head = (chained.make)(self);
+        self.place = before;
+        let branch = head?.into_branch().expect("a branch begins with a head that only reads: no other draft is a branch");
+        Ok(*branch.downcast().expect("a branch takes the records of the output that it reads"))
+    }
+
+    fn exchange<T: Record>(&self, edges: Vec<EdgeSenders>, timed: bool) -> Output<T> {
         let turns = self.task.subtask;
         let consumer = |edge: EdgeSenders| {
             let spread = match edge.kind {
@@ -215,6 +244,7 @@ impl ChainContext<'_> {
 
     /// The sending ends of an output whose records are spread one by one: it has one edge.
     pub(crate) fn senders(&mut self, id: OutputId) -> Senders {
+        let id = self.place.output(id);
         let mut edges = self.outputs.get_mut(id.0).and_then(Option::take).unwrap_or_default();
         let edge = edges.pop().expect("a partitioned output has an edge: the graph made them together");
         assert!(edges.is_empty(), "a partitioned output has one edge only");

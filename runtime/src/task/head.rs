@@ -1,5 +1,7 @@
 //! Heads: what may wait. Every chain has one, and it decides when the records of a batch are taken.
 
+use std::any::Any;
+
 use millstream_core::{
     buffer::{Buffer, Records},
     record::Record,
@@ -73,6 +75,12 @@ pub trait Head: Stage {
     /// What its keyed state takes in memory, in bytes. Asked for now and then, if the chain said that it has state; may take microseconds.
     fn state_bytes(&mut self) -> usize {
         0
+    }
+
+    /// The chain without this head, as a branch of the chain in front: a `Box<dyn Branch<T>>`. Only a head that does nothing but read is left out.
+    #[doc(hidden)]
+    fn into_branch(self: Box<Self>) -> Option<Box<dyn Any + Send>> {
+        None
     }
 
     /// The processing time at which `poll` should be called though no input comes.

@@ -16,11 +16,11 @@ use super::{
 };
 use crate::{
     checkpoint::subtask::{OperatorReport, StateAccess},
-    exchange::output::Output,
     failure::Failure,
     graph::{OperatorInfo, OutputId},
     metrics::Counter,
     operator::{KeyFn, Push, Signal, Stage, Wait, forward_stage},
+    operators::outlet::Outlet,
     stream::Plan,
     task::{
         context::ChainContext,
@@ -89,7 +89,7 @@ where
             state,
             forward: None,
             hashes: [0; PREFETCH_RECORDS],
-            late: self.late.map(|output| cx.output(output, self.timed)),
+            late: self.late.map(|output| cx.output(output, self.timed)).transpose()?,
             late_records,
             info,
             next,
@@ -109,7 +109,7 @@ pub struct WindowHead<T: Record, K: KeyFn<T>, W, A: Aggregate<T>, N> {
     /// The watermark to pass on once everything has fired.
     pub(super) forward: Option<Timestamp>,
     pub(super) hashes: [u64; PREFETCH_RECORDS],
-    pub(super) late: Option<Output<T>>,
+    pub(super) late: Option<Outlet<T>>,
     pub(super) late_records: Counter,
     pub(super) info: OperatorInfo,
     pub(super) next: N,

@@ -3,7 +3,10 @@
 use millstream::{prelude::*, stream::ExactlyOnce};
 
 use super::{QueryArgs, auction, events, person};
-use crate::{Event, event::EventView};
+use crate::{
+    Event,
+    event::{EventView, PersonView},
+};
 
 /// The category that is asked about.
 const CATEGORY: u64 = 10;
@@ -23,6 +26,15 @@ pub struct Suggestion {
     pub id: u64,
 }
 
+/// Of a person, what is asked for.
+#[derive(Debug, Clone, Record)]
+struct Seller {
+    id: u64,
+    name: String,
+    city: String,
+    state: String,
+}
+
 /// Whether a person lives where it is asked for, or an auction is of the kind; false of bids.
 #[filter]
 fn is_asked_for(event: EventView<'_>) -> bool {
@@ -33,19 +45,26 @@ fn is_asked_for(event: EventView<'_>) -> bool {
     }
 }
 
+/// A person without their address and the like, which need not be kept.
+#[map]
+fn seller(person: PersonView<'_>) -> SellerView<'_> {
+    let PersonView { id, name, city, state, .. } = person;
+    SellerView { id, name, city, state }
+}
+
 /// Each auction with its seller, whichever of the two comes first.
 pub fn answer(events: impl Stream<Out = Event>) -> impl Stream<Out = Suggestion> {
-    // What is not asked for is left out before the streams part: little is sent.
     let (persons, auctions) = events.then(is_asked_for).split(|event| matches!(event, EventView::Person(_)));
     auctions
         .then(auction)
-        .key_by(|auction| auction.seller)
-        .join(persons.then(person).key_by(|person| person.id))
-        .inner(|auction, person| Suggestion {
-            name: person.name.to_owned(),
-            city: person.city.to_owned(),
-            state: person.state.to_owned(),
-            id: auction.id,
+        .map(|auction| (auction.id, auction.seller))
+        .key_by(|(_, seller)| seller)
+        .join(persons.then(person).then(seller).key_by(|seller| seller.id))
+        .inner(|(id, _), seller| Suggestion {
+            name: seller.name.to_owned(),
+            city: seller.city.to_owned(),
+            state: seller.state.to_owned(),
+            id,
         })
         .uid("suggestions")
 }

@@ -7,7 +7,10 @@ use millstream::{
 };
 
 use super::{QueryArgs, auction, events, person};
-use crate::{Event, event::EventView};
+use crate::{
+    Event,
+    event::{EventView, PersonView},
+};
 
 /// How long the windows are, in seconds.
 const WINDOW: u64 = 10;
@@ -23,23 +26,38 @@ pub struct NewSeller {
     pub start: Timestamp,
 }
 
+/// Of a person, what is asked for.
+#[derive(Debug, Clone, Record)]
+struct Newcomer {
+    id: u64,
+    name: String,
+    date_time: Timestamp,
+}
+
+/// A person without their address and the like, which need not be kept.
+#[map]
+fn newcomer(person: PersonView<'_>) -> NewcomerView<'_> {
+    let PersonView { id, name, date_time, .. } = person;
+    NewcomerView { id, name, date_time }
+}
+
 /// People who sell in the window in which they registered, each once.
 pub fn answer(events: impl Stream<Out = Event, Time = EventTime>) -> impl Stream<Out = NewSeller> {
     let window = tumbling(WINDOW.seconds());
-    // Bids are left out before the streams part: little is sent.
     let (persons, auctions) =
         events.filter(|event| !matches!(event, EventView::Bid(_))).split(|event| matches!(event, EventView::Person(_)));
     persons
         .then(person)
-        .key_by(|person| person.id)
-        .join(auctions.then(auction).key_by(|auction| auction.seller))
+        .then(newcomer)
+        .key_by(|newcomer| newcomer.id)
+        .join(auctions.then(auction).map(|auction| auction.seller).key_by(|seller| seller))
         .window(window)
         .semi()
         .uid("sellers")
-        .map(move |person| NewSeller {
-            id: person.id,
-            name: person.name.to_owned(),
-            start: window.slice(person.date_time).start,
+        .map(move |newcomer| NewSeller {
+            id: newcomer.id,
+            name: newcomer.name.to_owned(),
+            start: window.slice(newcomer.date_time).start,
         })
 }
 

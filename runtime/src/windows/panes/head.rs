@@ -6,11 +6,11 @@ use millstream_state::manifest::Spread;
 use super::{Admits, Contents, RecordAssigner, Trigger, operator::Panes};
 use crate::{
     checkpoint::subtask::{OperatorReport, StateAccess},
-    exchange::output::Output,
     failure::Failure,
     graph::OperatorInfo,
     metrics::Counter,
     operator::{KeyFn, Push, Signal, Stage, Wait, forward_stage},
+    operators::outlet::Outlet,
     process::{Hashed, Moment, TimerDomain},
     task::{
         contain::Guard,
@@ -32,7 +32,7 @@ pub struct PaneHead<T: Record, K, W: RecordAssigner<T>, Tr: Trigger<T>, C: Conte
     pub(super) watermark: Timestamp,
     /// The watermark to pass on once the timers that are due have fired.
     pub(super) forward: Option<Timestamp>,
-    pub(super) late: Option<Output<T>>,
+    pub(super) late: Option<Outlet<T>>,
     pub(super) late_records: Counter,
     pub(super) info: OperatorInfo,
     pub(super) next: N,

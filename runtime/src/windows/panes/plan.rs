@@ -68,7 +68,7 @@ where
             access,
             watermark: watermark.unwrap_or(Timestamp::MIN),
             forward: None,
-            late: self.late.map(|output| cx.output(output, self.timed)),
+            late: self.late.map(|output| cx.output(output, self.timed)).transpose()?,
             late_records,
             info,
             next,

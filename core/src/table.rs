@@ -101,6 +101,11 @@ impl<K: Key, V> Table<K, V> {
         self.entries.iter().map(|(key, value)| (key, value))
     }
 
+    /// Takes out all keys with their values, in no order. The memory stays.
+    pub fn drain(&mut self) -> impl Iterator<Item = (K, V)> {
+        self.entries.drain()
+    }
+
     /// All keys with their values, in no order; the memory is released as the iterator goes away.
     pub fn into_entries(self) -> hash_table::IntoIter<(K, V)> {
         self.entries.into_iter()

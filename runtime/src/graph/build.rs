@@ -175,7 +175,8 @@ impl Draft {
         let parallelism = parallelism.map(|(parallelism, _)| parallelism);
         let alignment = alignment.map(|(alignment, _)| alignment);
         let chained = Vec::new();
-        let vertex = Vertex { operators, parallelism, max_parallelism, alignment, outputs, make, chained, source, sink };
+        let vertex =
+            Vertex { operators, parallelism, max_parallelism, alignment, outputs, make, chained, source, sink };
         graph.borrow_mut().vertices[id.0] = Ok(Ended { vertex, is_branch });
     }
 }

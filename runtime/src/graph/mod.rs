@@ -9,9 +9,9 @@ mod state;
 use std::{any::Any, fmt};
 
 pub(crate) use build::{Draft, SharedGraph};
+use chaining::Chained;
 use millstream_core::record::Record;
 use millstream_state::manifest::ValuePart;
-use chaining::Chained;
 pub use state::{StateInfo, StateKind};
 
 use crate::{

@@ -31,7 +31,7 @@ impl<S: HasKey, L> ByKeyStream<S, L> {
 }
 
 /// The type of a stream's keys.
-type KeyOf<S> = <<S as KeyedStream>::KeyFn as KeyFn<<S as Stream>::Out>>::Key;
+pub(super) type KeyOf<S> = <<S as KeyedStream>::KeyFn as KeyFn<<S as Stream>::Out>>::Key;
 
 /// The plan behind such an operator; `H` is what happens to records that it rejects.
 pub type ByKeyPlan<S, L, H = Fail> =

@@ -8,9 +8,11 @@ use millstream_core::{
     record::Record,
 };
 
-use super::{AggregatesBy, Behind, Chain, KeyedStream, Pipeline, Plan, Planned, Preset, Sealed, Stream, TimeDomain};
+use super::{
+    AggregatesBy, Behind, Chain, KeyedStream, Pipeline, Plan, Planned, Preset, Sealed, Stream, TimeDomain,
+    by_key::KeyOf,
+};
 use crate::{
-    exchange::partition::ByKey,
     failure::Location,
     graph::{Draft, EdgeKind, OperatorInfo, OutputId},
     operator::KeyFn,
@@ -19,10 +21,11 @@ use crate::{
         Assigner, FitsWindows, Gap, RecordAssigner, Session,
         assigner::{ClockMarker, grid::millis},
         head::WindowPlan,
+        held::HeldSlices,
         panes::{BySession, BySlice},
-        preaggregate::PreAggregate,
+        preaggregate::{Partials, PreAggregate},
         ranked::RankedPlan,
-        session::head::SessionPlan,
+        session::{head::SessionPlan, held::HeldSessions},
     },
 };
 
@@ -81,8 +84,48 @@ pub type Aggregated<S, W, A> = WindowPlan<<S as Stream>::Out, <S as KeyedStream>
 pub type Ranked<S, P> =
     Planned<S, RankedPlan<P, <<S as KeyedStream>::KeyFn as KeyFn<<S as Stream>::Out>>::Key, <S as Stream>::Out>>;
 
-/// Ends the stream's chain with an exchange by key that may aggregate before it, and begins one that aggregates in windows. `info` gets the
-/// key's name.
+/// Where a chain begins that aggregates in windows: the stream's key, the number of the operator and the output of late records; and its draft.
+type Begun<S> = (<S as KeyedStream>::KeyFn, usize, Option<OutputId>, Draft);
+
+/// Ends the stream's chain with an exchange by key behind what a sender holds, and begins one that aggregates. `info` gets the key's name.
+fn exchanged<S, P, A>(
+    stream: S,
+    held: impl Fn() -> P + Send + 'static,
+    aggregate: A,
+    mistake: Option<String>,
+    late: Option<(Draft, OutputId)>,
+    info: impl FnOnce(&str) -> OperatorInfo,
+) -> Begun<S>
+where
+    S: KeyedStream,
+    P: Partials<S::Out, KeyOf<S>, A>,
+    A: Aggregate<S::Out>,
+{
+    let (Chain { plan, draft: mut before }, key) = stream.into_keyed();
+    let (mut draft, late) = match late {
+        Some((draft, output)) => (draft, Some(output)),
+        None => (Draft::new(before.graph()), None),
+    };
+    let output = before.output();
+    let by = key.name();
+    let kind = EdgeKind::Partitioned(if by.is_empty() { "hash".into() } else { format!("hash by {by}") });
+    draft.read::<S::Out>(&before, output, kind, 0);
+
+    let info = info(by);
+    if let Some(mistake) = mistake {
+        draft.graph().borrow_mut().mistake(format!("{}: {mistake}", info.location));
+    }
+    let (sender_key, sender_info) = (key.clone(), info.clone());
+    let make = move |cx: &mut ChainContext<'_>| {
+        let sender = (sender_key.clone(), held(), aggregate.clone());
+        let tail = PreAggregate::open(cx, sender, sender_info.clone(), output, S::Time::TIMED)?;
+        Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)
+    };
+    before.end(Box::new(make), None);
+    (key, draft.operator(info), late, draft)
+}
+
+/// Aggregation of a stream in windows by slices. `info` gets the key's name.
 pub(super) fn aggregated<S, W, A>(
     stream: S,
     windows: W,
@@ -96,31 +139,12 @@ where
     W: Assigner,
     A: Aggregate<S::Out>,
 {
-    let (Chain { plan, draft: mut before }, key) = stream.into_keyed();
-    let (mut draft, late) = match late {
-        Some((draft, output)) => (draft, Some(output)),
-        None => (Draft::new(before.graph()), None),
+    let held = {
+        let windows = windows.clone();
+        move || HeldSlices::<W, _, _>::new(windows.clone())
     };
-    let output = before.output();
-    let by = key.name();
-    let kind = EdgeKind::Partitioned(if by.is_empty() { "hash".into() } else { format!("hash by {by}") });
-    draft.read::<S::Out>(&before, output, kind, 0);
-
-    let timed = S::Time::TIMED;
-    let info = info(by);
-    if let Some(mistake) = windows.mistake() {
-        draft.graph().borrow_mut().mistake(format!("{}: {mistake}", info.location));
-    }
-    let sender = (key.clone(), windows.clone(), aggregate.clone());
-    let sender_info = info.clone();
-    let make = move |cx: &mut ChainContext<'_>| {
-        let tail = PreAggregate::open(cx, sender.clone(), sender_info.clone(), output, timed)?;
-        Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)
-    };
-    before.end(Box::new(make), None);
-
-    let index = draft.operator(info);
-    let lateness_ms = millis(lateness);
+    let (key, index, late, draft) = exchanged(stream, held, aggregate.clone(), windows.mistake(), late, info);
+    let (lateness_ms, timed) = (millis(lateness), S::Time::TIMED);
     (WindowPlan { key, windows, aggregate, lateness_ms, index, late, timed, record: PhantomData }, draft)
 }
 
@@ -247,18 +271,14 @@ where
 
     fn plan(windowed: Windowed<S, Session<G, C>>, aggregate: A) -> (Self::Plan, Draft) {
         let Windowed { stream, windows: sessions, lateness, location, late, .. } = windowed;
-        let (before, key) = stream.into_keyed();
-        let (draft, late) = match late {
-            Some((draft, output)) => (draft, Some(output)),
-            None => (Draft::new(before.draft.graph()), None),
+        let info =
+            |by: &str| OperatorInfo::new("window", by, location).stateful().detail(sessions.describe::<S::Out>());
+        let held = {
+            let sessions = sessions.clone();
+            move || HeldSessions::new(sessions.clone())
         };
-        let info = OperatorInfo::new("window", key.name(), location).stateful().detail(sessions.describe::<S::Out>());
-        before.partition_to::<S::Time>(ByKey(key.clone()), location, &draft, 0);
-        let mut draft = draft;
-        if let Some(mistake) = sessions.mistake::<S::Out>() {
-            draft.graph().borrow_mut().mistake(format!("{location}: {mistake}"));
-        }
-        let index = draft.operator(info);
+        let mistake = sessions.mistake::<S::Out>();
+        let (key, index, late, draft) = exchanged(stream, held, aggregate.clone(), mistake, late, info);
         let (lateness_ms, timed) = (millis(lateness), S::Time::TIMED);
         (SessionPlan { key, sessions, aggregate, lateness_ms, index, late, timed, record: PhantomData }, draft)
     }

@@ -220,7 +220,8 @@ impl ChainContext<'_> {
         let before = std::mem::replace(&mut self.place, chained.place);
         let head = (chained.make)(self);
         self.place = before;
-        let branch = head?.into_branch().expect("a branch begins with a head that only reads: no other draft is a branch");
+        let branch =
+            head?.into_branch().expect("a branch begins with a head that only reads: no other draft is a branch");
         Ok(*branch.downcast().expect("a branch takes the records of the output that it reads"))
     }
 

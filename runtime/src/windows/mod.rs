@@ -8,6 +8,7 @@ mod count;
 pub mod evictors;
 mod fire;
 pub(crate) mod head;
+pub(crate) mod held;
 mod kept;
 pub mod panes;
 pub(crate) mod preaggregate;

@@ -1,16 +1,16 @@
 //! Aggregation before the exchange: the writer behind which a window aggregation stands. What can be aggregated where nobody sees the difference is,
 //! and travels as partial results; any other record travels as itself.
 
-use std::marker::PhantomData;
-
-use millstream_core::{aggregate::Aggregate, buffer::Columns, key::Key, record::Record, table::Table, time::Timestamp};
+use millstream_core::{
+    aggregate::Aggregate,
+    buffer::Columns,
+    key::Key,
+    record::Record,
+    time::Timestamp,
+};
 use millstream_state::manifest::Spread;
 
-use super::{
-    assigner::{Assigner, Clock},
-    head::{PARTIALS_PORT, Partial, RECORDS_PORT},
-    slices::Slices,
-};
+use super::head::{PARTIALS_PORT, Partial, RECORDS_PORT};
 use crate::{
     checkpoint::{
         Barrier,
@@ -40,14 +40,43 @@ const ENTRY_HEAP_BYTES: usize = 64;
 /// The state that says how far the senders are: their watermark, and whether they may be behind the receiver.
 const SENDERS_STATE: &str = "senders";
 
+/// What a sender has aggregated and not sent yet: partial results by window and key.
+pub(crate) trait Partials<T: Record, K: Key, A: Aggregate<T>>: Send + 'static {
+    /// False if windows of this kind are not aggregated early.
+    const POSSIBLE: bool;
+
+    /// Adds a record. A partial result that has no place beside it is sent.
+    fn add(
+        &mut self,
+        aggregate: &A,
+        key: (u64, K::View<'_>),
+        record: (T::View<'_>, Timestamp),
+        watermark: Timestamp,
+        send: impl FnMut(<Partial<K, A::Acc> as Record>::View<'_>),
+    ) -> Added;
+
+    /// Hands out what has to be sent before a watermark, and keeps as much of the rest as it likes.
+    fn drain(&mut self, until: Timestamp, send: impl FnMut(u64, <Partial<K, A::Acc> as Record>::View<'_>));
+
+    /// How many there are.
+    fn len(&self) -> usize;
+}
+
+/// What has become of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Added {
+    /// It is in a partial result.
+    Absorbed,
+    /// It has to be sent as it is: only the receiver knows whether it is late.
+    Refused,
+}
+
 /// Aggregates, or sends on, the records of a subtask.
-pub(crate) struct PreAggregate<T: Record, K: KeyFn<T>, W, A: Aggregate<T>> {
+pub(crate) struct PreAggregate<T: Record, K: KeyFn<T>, P, A: Aggregate<T>> {
     key: K,
-    windows: W,
     aggregate: A,
-    slices: Slices<Table<K::Key, A::Acc>>,
-    /// How many entries the slices have, and may have.
-    entries: usize,
+    held: P,
+    /// How many entries it may have.
     entries_limit: usize,
     /// How many records have gone into them.
     absorbed: usize,
@@ -59,26 +88,52 @@ pub(crate) struct PreAggregate<T: Record, K: KeyFn<T>, W, A: Aggregate<T>> {
     may_be_behind: bool,
     state: StateAccess,
     info: OperatorInfo,
-    owners: Owners,
-    records: Lanes<T>,
-    partials: Lanes<Partial<K::Key, A::Acc>>,
-    senders: Senders,
-    record: PhantomData<fn(T)>,
+    out: Outputs<T, K::Key, A::Acc>,
 }
 
-impl<T, K, W, A> PreAggregate<T, K, W, A>
+/// The way to the receivers: for records, and for partial results.
+struct Outputs<T: Record, K: Key, V: Record> {
+    owners: Owners,
+    records: Lanes<T>,
+    partials: Lanes<Partial<K, V>>,
+    /// Which of the two was written to last. What is in the other has been sealed: whether a record is late may depend on what came before it.
+    last: u8,
+    senders: Senders,
+}
+
+impl<T: Record, K: Key, V: Record> Outputs<T, K, V> {
+    #[inline(always)]
+    fn record(&mut self, record: T::View<'_>, at: Timestamp, hash: u64) {
+        if self.last != RECORDS_PORT {
+            self.partials.seal(&mut self.senders);
+            self.last = RECORDS_PORT;
+        }
+        self.records.push(&mut self.senders, self.owners.of(hash), record, at, hash);
+    }
+
+    #[inline(always)]
+    fn partial(&mut self, hash: u64, partial: <Partial<K, V> as Record>::View<'_>) {
+        if self.last != PARTIALS_PORT {
+            self.records.seal(&mut self.senders);
+            self.last = PARTIALS_PORT;
+        }
+        self.partials.push(&mut self.senders, self.owners.of(hash), partial, Timestamp::MIN, hash);
+    }
+}
+
+impl<T, K, P, A> PreAggregate<T, K, P, A>
 where
     T: Record,
     K: KeyFn<T>,
-    W: Assigner,
+    P: Partials<T, K::Key, A>,
     A: Aggregate<T>,
 {
-    /// Only event-time windows with their default trigger, and aggregates that merge, may be aggregated early.
-    const POSSIBLE: bool = A::MERGES && matches!(W::CLOCK, Clock::Event);
+    /// Only windows with their default trigger, and aggregates that merge, may be aggregated early.
+    const POSSIBLE: bool = A::MERGES && P::POSSIBLE;
 
     pub(crate) fn open(
         cx: &mut ChainContext<'_>,
-        (key, windows, aggregate): (K, W, A),
+        (key, held, aggregate): (K, P, A),
         info: OperatorInfo,
         output: OutputId,
         timed: bool,
@@ -94,14 +149,9 @@ where
         let heap = if <K::Key as Record>::PLAIN && A::Acc::PLAIN { 0 } else { ENTRY_HEAP_BYTES };
         let entry_bytes = 2 * size_of::<(u64, K::Key, A::Acc)>() + heap;
         Ok(Self {
-            owners: Owners::new(senders.max_parallelism, senders.len()),
-            records: Lanes::new(settings, Columns { timed, hashed }, RECORDS_PORT, senders.len()),
-            partials: Lanes::new(settings, Columns { timed: false, hashed }, PARTIALS_PORT, senders.len()),
             key,
-            windows,
             aggregate,
-            slices: Slices::default(),
-            entries: 0,
+            held,
             entries_limit: (cx.preaggregation_bytes / entry_bytes).max(1),
             absorbed: 0,
             bypass: 0,
@@ -109,8 +159,13 @@ where
             may_be_behind: before.iter().any(|(_, may_be_behind)| *may_be_behind),
             state,
             info,
-            senders,
-            record: PhantomData,
+            out: Outputs {
+                owners: Owners::new(senders.max_parallelism, senders.len()),
+                records: Lanes::new(settings, Columns { timed, hashed }, RECORDS_PORT, senders.len()),
+                partials: Lanes::new(settings, Columns { timed: false, hashed }, PARTIALS_PORT, senders.len()),
+                last: RECORDS_PORT,
+                senders,
+            },
         })
     }
 
@@ -121,18 +176,11 @@ where
         self.state.report(barrier, report.map(|value| OperatorReport { values: vec![value], ..Default::default() }));
     }
 
-    /// Sends the partial results of the slices that end at or before `until`.
+    /// Sends the partial results that have to come before a watermark.
     fn send_partials(&mut self, until: Timestamp) {
-        let Self { slices, senders, owners, partials, entries, .. } = self;
-        for slice in slices.close_until(until) {
-            *entries -= slice.table.len();
-            for (key, accumulator) in slice.table.into_entries() {
-                let hash = <K::Key as Key>::hash(key.view());
-                let partial = (key.view(), slice.window, accumulator.view());
-                partials.push(senders, owners.of(hash), partial, Timestamp::MIN, hash);
-            }
-        }
-        if self.entries == 0 {
+        let Self { held, out, .. } = self;
+        held.drain(until, |hash, partial| out.partial(hash, partial));
+        if held.len() == 0 {
             self.absorbed = 0;
         }
     }
@@ -141,19 +189,19 @@ where
     #[cold]
     #[inline(never)]
     fn overflow(&mut self) {
-        if self.absorbed < self.entries * WORTHWHILE_RECORDS_PER_ENTRY {
-            self.bypass = self.entries * BYPASS_RECORDS_PER_ENTRY;
+        if self.absorbed < self.held.len() * WORTHWHILE_RECORDS_PER_ENTRY {
+            self.bypass = self.held.len() * BYPASS_RECORDS_PER_ENTRY;
         }
         self.send_partials(Timestamp::MAX);
         self.absorbed = 0;
     }
 }
 
-impl<T, K, W, A> Push<T> for PreAggregate<T, K, W, A>
+impl<T, K, P, A> Push<T> for PreAggregate<T, K, P, A>
 where
     T: Record,
     K: KeyFn<T>,
-    W: Assigner,
+    P: Partials<T, K::Key, A>,
     A: Aggregate<T>,
 {
     #[inline(always)]
@@ -165,43 +213,36 @@ where
     }
 }
 
-impl<T, K, W, A> PreAggregate<T, K, W, A>
+impl<T, K, P, A> PreAggregate<T, K, P, A>
 where
     T: Record,
     K: KeyFn<T>,
-    W: Assigner,
+    P: Partials<T, K::Key, A>,
     A: Aggregate<T>,
 {
     /// Aggregates a record, or sends it.
     #[inline(always)]
     fn take(&mut self, record: T::View<'_>, at: Timestamp, hash: u64) {
-        let Self { key, windows, aggregate, slices, owners, records, senders, info, .. } = self;
-        let mut send = || records.push(senders, owners.of(hash), record, at, hash);
+        let Self { key, aggregate, held, out, info, .. } = self;
         if !Self::POSSIBLE || self.may_be_behind {
-            return send();
+            return out.record(record, at, hash);
         }
         if self.bypass > 0 {
             self.bypass -= 1;
-            return send();
+            return out.record(record, at, hash);
         }
-        let slice = match slices.find(windows, at) {
-            Ok(slice) => slice,
-            // What may be late is the receiver's to judge.
-            Err(slice) if slice.max_timestamp() <= self.watermark => return send(),
-            // So is what is in no window.
-            Err(slice) if windows.window_after(slice, Timestamp::MIN).is_none() => return send(),
-            Err(slice) => slices.open(slice, slice.max_timestamp(), Table::of_sender),
-        };
-        let before = slice.table.len();
+        let before = held.len();
         let guard = Guard::new(info);
-        key.with(record, |key| {
-            aggregate.add(slice.table.entry(hash, key, || aggregate.create()), record, at);
+        let added = key.with(record, |key| {
+            held.add(aggregate, (hash, key), (record, at), self.watermark, |partial| out.partial(hash, partial))
         });
         guard.done();
+        if added == Added::Refused {
+            return out.record(record, at, hash);
+        }
         self.absorbed += 1;
-        if slice.table.len() > before {
-            self.entries += 1;
-            if self.entries >= self.entries_limit {
+        if held.len() > before {
+            if held.len() >= self.entries_limit {
                 self.overflow();
             }
         } else if !A::Acc::PLAIN && self.absorbed >= ABSORBED_RECORDS_LIMIT {
@@ -210,11 +251,11 @@ where
     }
 }
 
-impl<T, K, W, A> Stage for PreAggregate<T, K, W, A>
+impl<T, K, P, A> Stage for PreAggregate<T, K, P, A>
 where
     T: Record,
     K: KeyFn<T>,
-    W: Assigner,
+    P: Partials<T, K::Key, A>,
     A: Aggregate<T>,
 {
     fn signal(&mut self, signal: Signal) {
@@ -236,25 +277,27 @@ where
             _ => {}
         }
         if let Some(event) = event_of(signal) {
-            self.records.seal(&mut self.senders);
-            self.partials.seal(&mut self.senders);
-            self.senders.event(event);
+            let Outputs { records, partials, senders, .. } = &mut self.out;
+            records.seal(senders);
+            partials.seal(senders);
+            senders.event(event);
         }
     }
 
     #[inline(always)]
     fn is_full(&self) -> bool {
-        self.senders.is_full()
+        self.out.senders.is_full()
     }
 
     fn flush(&mut self, now: Instant) -> Option<Instant> {
-        earliest(self.records.flush(&mut self.senders, now), self.partials.flush(&mut self.senders, now))
+        let Outputs { records, partials, senders, .. } = &mut self.out;
+        earliest(records.flush(senders, now), partials.flush(senders, now))
     }
 
     fn idle(&mut self) {}
 
     fn ready(&mut self) -> Wait<'_> {
-        self.senders.ready()
+        self.out.senders.ready()
     }
 
     fn finish(&mut self) -> Wait<'_> {

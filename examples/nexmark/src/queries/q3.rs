@@ -2,10 +2,10 @@
 
 use millstream::{prelude::*, stream::ExactlyOnce};
 
-use super::{QueryArgs, auction, events, person};
+use super::{QueryArgs, events};
 use crate::{
     Event,
-    event::{EventView, PersonView},
+    event::{AuctionView, EventView, PersonView},
 };
 
 /// The category that is asked about.
@@ -26,7 +26,14 @@ pub struct Suggestion {
     pub id: u64,
 }
 
-/// Of a person, what is asked for.
+/// Of an event, what is asked for: little is sent, and kept.
+#[derive(Debug, Clone, Record)]
+enum Asked {
+    Seller(Seller),
+    /// An auction, and who sells.
+    Item(u64, u64),
+}
+
 #[derive(Debug, Clone, Record)]
 struct Seller {
     id: u64,
@@ -35,31 +42,41 @@ struct Seller {
     state: String,
 }
 
-/// Whether a person lives where it is asked for, or an auction is of the kind; false of bids.
-#[filter]
-fn is_asked_for(event: EventView<'_>) -> bool {
+/// People who live where it is asked for, and auctions of the kind.
+#[filter_map]
+fn asked(event: EventView<'_>) -> Option<AskedView<'_>> {
     match event {
-        EventView::Person(person) => STATES.contains(&person.state),
-        EventView::Auction(auction) => auction.category == CATEGORY,
-        EventView::Bid(_) => false,
+        EventView::Person(PersonView { id, name, city, state, .. }) if STATES.contains(&state) => {
+            Some(AskedView::Seller(SellerView { id, name, city, state }))
+        }
+        EventView::Auction(AuctionView { id, seller, category: CATEGORY, .. }) => Some(AskedView::Item(id, seller)),
+        _ => None,
     }
 }
 
-/// A person without their address and the like, which need not be kept.
-#[map]
-fn seller(person: PersonView<'_>) -> SellerView<'_> {
-    let PersonView { id, name, city, state, .. } = person;
-    SellerView { id, name, city, state }
+#[filter_map]
+fn seller(asked: AskedView<'_>) -> Option<SellerView<'_>> {
+    match asked {
+        AskedView::Seller(seller) => Some(seller),
+        AskedView::Item(..) => None,
+    }
+}
+
+#[filter_map]
+fn item(asked: AskedView<'_>) -> Option<(u64, u64)> {
+    match asked {
+        AskedView::Seller(_) => None,
+        AskedView::Item(id, seller) => Some((id, seller)),
+    }
 }
 
 /// Each auction with its seller, whichever of the two comes first.
 pub fn answer(events: impl Stream<Out = Event>) -> impl Stream<Out = Suggestion> {
-    let (persons, auctions) = events.then(is_asked_for).split(|event| matches!(event, EventView::Person(_)));
-    auctions
-        .then(auction)
-        .map(|auction| (auction.id, auction.seller))
+    let (sellers, items) = events.then(asked).split(|asked| matches!(asked, AskedView::Seller(_)));
+    items
+        .then(item)
         .key_by(|(_, seller)| seller)
-        .join(persons.then(person).then(seller).key_by(|seller| seller.id))
+        .join(sellers.then(seller).key_by(|seller| seller.id))
         .inner(|(id, _), seller| Suggestion {
             name: seller.name.to_owned(),
             city: seller.city.to_owned(),

@@ -6,7 +6,7 @@ use millstream::{
     windows::Assigner as _,
 };
 
-use super::{QueryArgs, auction, events, person};
+use super::{QueryArgs, events};
 use crate::{
     Event,
     event::{EventView, PersonView},
@@ -26,7 +26,14 @@ pub struct NewSeller {
     pub start: Timestamp,
 }
 
-/// Of a person, what is asked for.
+/// Of an event, what is asked for: little is sent, and kept.
+#[derive(Debug, Clone, Record)]
+enum Asked {
+    Newcomer(Newcomer),
+    /// Who sells something.
+    Seller(u64),
+}
+
 #[derive(Debug, Clone, Record)]
 struct Newcomer {
     id: u64,
@@ -34,23 +41,42 @@ struct Newcomer {
     date_time: Timestamp,
 }
 
-/// A person without their address and the like, which need not be kept.
-#[map]
-fn newcomer(person: PersonView<'_>) -> NewcomerView<'_> {
-    let PersonView { id, name, date_time, .. } = person;
-    NewcomerView { id, name, date_time }
+/// People and sellers.
+#[filter_map]
+fn asked(event: EventView<'_>) -> Option<AskedView<'_>> {
+    match event {
+        EventView::Person(PersonView { id, name, date_time, .. }) => {
+            Some(AskedView::Newcomer(NewcomerView { id, name, date_time }))
+        }
+        EventView::Auction(auction) => Some(AskedView::Seller(auction.seller)),
+        EventView::Bid(_) => None,
+    }
+}
+
+#[filter_map]
+fn newcomer(asked: AskedView<'_>) -> Option<NewcomerView<'_>> {
+    match asked {
+        AskedView::Newcomer(newcomer) => Some(newcomer),
+        AskedView::Seller(_) => None,
+    }
+}
+
+#[filter_map]
+fn seller(asked: AskedView<'_>) -> Option<u64> {
+    match asked {
+        AskedView::Newcomer(_) => None,
+        AskedView::Seller(seller) => Some(seller),
+    }
 }
 
 /// People who sell in the window in which they registered, each once.
 pub fn answer(events: impl Stream<Out = Event, Time = EventTime>) -> impl Stream<Out = NewSeller> {
     let window = tumbling(WINDOW.seconds());
-    let (persons, auctions) =
-        events.filter(|event| !matches!(event, EventView::Bid(_))).split(|event| matches!(event, EventView::Person(_)));
-    persons
-        .then(person)
+    let (newcomers, sellers) = events.then(asked).split(|asked| matches!(asked, AskedView::Newcomer(_)));
+    newcomers
         .then(newcomer)
         .key_by(|newcomer| newcomer.id)
-        .join(auctions.then(auction).map(|auction| auction.seller).key_by(|seller| seller))
+        .join(sellers.then(seller).key_by(|seller| seller))
         .window(window)
         .semi()
         .uid("sellers")

@@ -12,13 +12,13 @@ use millstream_core::{
     record::Record,
     time::{Timestamp, Window},
 };
-use millstream_state::{manifest::Spread, row::ByKey, table::Table};
+use millstream_state::{manifest::Spread, row::ByKey};
 
 use super::{
     Gap, Session,
+    open::{OpenSessions, Times},
     queue::Queue,
-    row::{self, Row},
-    touch,
+    row::Row,
 };
 use crate::{
     checkpoint::{
@@ -34,9 +34,12 @@ use crate::{
     task::{
         contain::Guard,
         context::ChainContext,
-        head::{Background, BatchCursor, Head, One, Progress, TaskContext},
+        head::{Background, BatchCursor, Head, Progress, TaskContext, Two},
     },
-    windows::assigner::{Clock, ClockMarker},
+    windows::{
+        assigner::{Clock, ClockMarker},
+        head::{PARTIALS_PORT, Partial},
+    },
 };
 
 /// The state that has the open sessions of each key.
@@ -66,7 +69,7 @@ pub struct SessionPlan<T, K, G, C, A> {
 }
 
 impl<T: Record, K: KeyFn<T>, G: Gap<T>, C: ClockMarker, A: Aggregate<T>> Plan for SessionPlan<T, K, G, C, A> {
-    type In = One<T>;
+    type In = Two<T, Partial<K::Key, A::Acc>>;
     type Out = (K::Key, Window, A::Out);
     type Chain<N: Push<Self::Out>> = SessionHead<T, K, G, C, A, N>;
 
@@ -83,12 +86,14 @@ impl<T: Record, K: KeyFn<T>, G: Gap<T>, C: ClockMarker, A: Aggregate<T>> Plan fo
             key: self.key.clone(),
             sessions: self.sessions.clone(),
             aggregate: self.aggregate.clone(),
-            rows: snapshots.table(),
+            open: OpenSessions {
+                rows: snapshots.table(),
+                queue: Queue::default(),
+                times: Times { closed, lateness_ms: self.lateness_ms },
+                until: closed,
+                fired: fired.unwrap_or(closed),
+            },
             snapshots,
-            queue: Queue::default(),
-            times: Times { closed, lateness_ms: self.lateness_ms },
-            until: closed,
-            fired: fired.unwrap_or(closed),
             forward: None,
             state,
             hashes: [0; PREFETCH_RECORDS],
@@ -100,40 +105,13 @@ impl<T: Record, K: KeyFn<T>, G: Gap<T>, C: ClockMarker, A: Aggregate<T>> Plan fo
     }
 }
 
-/// How far event time has come, and how long sessions are kept beyond their ends.
-#[derive(Clone, Copy)]
-struct Times {
-    /// Sessions whose last moment is at or before this are over. By the wall clock none is late, and this stays at the beginning of time.
-    closed: Timestamp,
-    lateness_ms: i64,
-}
-
-impl Times {
-    /// When a session goes.
-    fn gone(self, session: Window) -> Timestamp {
-        Timestamp::from_millis(session.max_timestamp().millis().saturating_add(self.lateness_ms))
-    }
-
-    /// When something happens to a session next, of which all has been done that was due by `at`.
-    fn due(self, session: Window, at: Timestamp) -> Timestamp {
-        if session.max_timestamp() > at { session.max_timestamp() } else { self.gone(session) }
-    }
-}
-
 /// Aggregates by key and session.
 pub struct SessionHead<T: Record, K: KeyFn<T>, G, C, A: Aggregate<T>, N> {
     key: K,
     sessions: Session<G, C>,
     aggregate: A,
-    rows: Table<ByKey<K::Key>, Row<A::Acc>>,
+    open: OpenSessions<K::Key, A::Acc>,
     snapshots: Snapshots<ByKey<K::Key>, Row<A::Acc>>,
-    /// The keys, each for the time that its row says. What is there for another time is out of date.
-    queue: Queue<(u64, K::Key)>,
-    times: Times,
-    /// Sessions that are over by then are to fire.
-    until: Timestamp,
-    /// Those that were over by then have.
-    fired: Timestamp,
     /// The watermark to pass on once everything has fired.
     forward: Option<Timestamp>,
     state: StateAccess,
@@ -142,6 +120,79 @@ pub struct SessionHead<T: Record, K: KeyFn<T>, G, C, A: Aggregate<T>, N> {
     late_records: Counter,
     info: OperatorInfo,
     next: N,
+}
+
+/// What arrives: records, or what senders have aggregated of them.
+trait Arrival<T: Record, K: KeyFn<T>, G, C, A: Aggregate<T>> {
+    type Record: Record;
+
+    fn key<R>(
+        key: &K,
+        of: <Self::Record as Record>::View<'_>,
+        then: impl FnOnce(<K::Key as Record>::View<'_>) -> R,
+    ) -> R;
+    /// The session that it would have if it were alone.
+    fn session(sessions: &Session<G, C>, of: <Self::Record as Record>::View<'_>, at: Timestamp) -> Window;
+    fn add(aggregate: &A, to: &mut A::Acc, this: <Self::Record as Record>::View<'_>, at: Timestamp);
+    fn late(this: <Self::Record as Record>::View<'_>, at: Timestamp, late: &mut Outlet<T>);
+}
+
+/// Records, which are added.
+struct Added;
+
+impl<T: Record, K: KeyFn<T>, G: Gap<T>, C: ClockMarker, A: Aggregate<T>> Arrival<T, K, G, C, A> for Added {
+    type Record = T;
+
+    #[inline(always)]
+    fn key<R>(key: &K, of: T::View<'_>, then: impl FnOnce(<K::Key as Record>::View<'_>) -> R) -> R {
+        key.with(of, then)
+    }
+
+    #[inline(always)]
+    fn session(sessions: &Session<G, C>, of: T::View<'_>, at: Timestamp) -> Window {
+        sessions.window(of, at)
+    }
+
+    #[inline(always)]
+    fn add(aggregate: &A, to: &mut A::Acc, this: T::View<'_>, at: Timestamp) {
+        aggregate.add(to, this, at);
+    }
+
+    fn late(this: T::View<'_>, at: Timestamp, late: &mut Outlet<T>) {
+        late.push(this, at);
+    }
+}
+
+/// Partial results, which are merged.
+struct Merged;
+
+impl<T: Record, K: KeyFn<T>, G, C, A: Aggregate<T>> Arrival<T, K, G, C, A> for Merged {
+    type Record = Partial<K::Key, A::Acc>;
+
+    #[inline(always)]
+    fn key<R>(
+        _: &K,
+        (key, ..): <Self::Record as Record>::View<'_>,
+        then: impl FnOnce(<K::Key as Record>::View<'_>) -> R,
+    ) -> R {
+        then(key)
+    }
+
+    #[inline(always)]
+    fn session(_: &Session<G, C>, (_, session, _): <Self::Record as Record>::View<'_>, _: Timestamp) -> Window {
+        session
+    }
+
+    #[inline(always)]
+    fn add(aggregate: &A, to: &mut A::Acc, (.., partial): <Self::Record as Record>::View<'_>, _: Timestamp) {
+        aggregate.merge(to, partial);
+    }
+
+    fn late(_: <Self::Record as Record>::View<'_>, _: Timestamp, _: &mut Outlet<T>) {
+        unreachable!(
+            "a sender holds back only what its own watermark does not end, and sends it before it passes the watermark on"
+        )
+    }
 }
 
 impl<T, K, G, C, A, N> Head for SessionHead<T, K, G, C, A, N>
@@ -155,23 +206,29 @@ where
 {
     fn poll(&mut self, cx: &TaskContext, input: &mut BatchCursor<'_>) -> Result<Progress, Failure> {
         if C::CLOCK == Clock::Processing {
-            self.until = self.until.max(Timestamp::from_millis(cx.wall.millis().saturating_sub(1)));
+            self.open.until = self.open.until.max(Timestamp::from_millis(cx.wall.millis().saturating_sub(1)));
         }
         let firing = self.fire();
-        cx.interrupt(firing, true, || Ok(self.take(cx, input)))
+        cx.interrupt(firing, true, || {
+            Ok(match input.port() {
+                None => Progress::Consumed,
+                Some(PARTIALS_PORT) => self.take::<Merged>(cx, input),
+                Some(_) => self.take::<Added>(cx, input),
+            })
+        })
     }
 
     fn background(&mut self) -> Background {
-        self.snapshots.walk(&mut self.rows)
+        self.snapshots.walk(&mut self.open.rows)
     }
 
     fn state_bytes(&mut self) -> usize {
-        self.rows.size_bytes() + self.queue.size_bytes()
+        self.open.rows.size_bytes() + self.open.queue.size_bytes()
     }
 
     fn restore(&mut self) -> Wait<'_> {
         Box::pin(async {
-            let Self { snapshots, rows, queue, .. } = self;
+            let Self { snapshots, open: OpenSessions { rows, queue, .. }, .. } = self;
             snapshots.restore(|block| restore_block(rows, block)).await?;
             for (key, (due, ..)) in rows.iter() {
                 queue.push(*due, (K::Key::hash(key.view()), K::Key::from_view(key.view())));
@@ -181,7 +238,7 @@ where
     }
 
     fn timer(&self) -> Option<Timestamp> {
-        let next = self.queue.next().filter(|_| C::CLOCK == Clock::Processing);
+        let next = self.open.queue.next().filter(|_| C::CLOCK == Clock::Processing);
         next.map(|due| Timestamp::from_millis(due.millis().saturating_add(1)))
     }
 }
@@ -195,17 +252,17 @@ where
     A: Aggregate<T>,
     N: Push<(K::Key, Window, A::Out)>,
 {
-    /// Adds the records of a batch.
-    fn take(&mut self, cx: &TaskContext, input: &mut BatchCursor<'_>) -> Progress {
-        let Some(records) = input.records::<T>() else { return Progress::Consumed };
-        let (mut at, end) = (records.position(), records.len());
+    /// Takes what is in a batch.
+    fn take<I: Arrival<T, K, G, C, A>>(&mut self, cx: &TaskContext, input: &mut BatchCursor<'_>) -> Progress {
+        let arrivals = input.records::<I::Record>().expect("a cursor with a port has records");
+        let (mut at, end) = (arrivals.position(), arrivals.len());
         while at < end {
             let to = (at + PREFETCH_RECORDS).min(end);
-            at = self.add(cx, &records, at, to);
+            at = self.take_some::<I>(cx, &arrivals, at, to);
             if at < to {
-                // What the key of this record has pending comes before it.
-                let hash = self.key.with(records.get(at), |key| <K::Key as Key>::hash(key));
-                let key = self.key.with(records.get(at), K::Key::from_view);
+                // What the key of this one has pending comes before it.
+                let (hash, key) =
+                    I::key(&self.key, arrivals.get(at), |key| (<K::Key as Key>::hash(key), K::Key::from_view(key)));
                 self.settle(hash, key);
             }
             input.advance_to(at);
@@ -217,102 +274,81 @@ where
         Progress::Consumed
     }
 
-    /// Adds records `from..to` to their sessions: first all hashes, with their rows asked for, then the rows. Says which record is next: before one of a key of which
-    /// sessions are still to fire, these have to.
-    fn add(&mut self, cx: &TaskContext, records: &Records<'_, T>, from: usize, to: usize) -> usize {
-        let is_firing = self.fired < self.until;
-        let Self {
-            key, sessions, aggregate, rows, queue, hashes, times, until, late, late_records, info, next, ..
-        } = self;
+    /// Puts `from..to` into their sessions: first all hashes, with their rows asked for, then the rows. Says which is next: before one of a key of which sessions are
+    /// still to fire, these have to.
+    fn take_some<I: Arrival<T, K, G, C, A>>(
+        &mut self,
+        cx: &TaskContext,
+        arrivals: &Records<'_, I::Record>,
+        from: usize,
+        to: usize,
+    ) -> usize {
+        let is_firing = self.open.fired < self.open.until;
+        let Self { key, sessions, aggregate, open, hashes, late, late_records, info, next, .. } = self;
         let guard = Guard::new(info);
         for (i, hash) in (from..to).zip(hashes.iter_mut()) {
-            *hash = match records.hash(i) {
+            *hash = match arrivals.hash(i) {
                 Some(hash) => hash,
-                None => key.with(records.get(i), |key| <K::Key as Key>::hash(key)),
+                None => I::key(key, arrivals.get(i), |key| <K::Key as Key>::hash(key)),
             };
         }
-        if rows.wants_prefetch() {
-            hashes[..to - from].iter().for_each(|hash| rows.prefetch(*hash));
+        if open.rows.wants_prefetch() {
+            hashes[..to - from].iter().for_each(|hash| open.rows.prefetch(*hash));
         }
         for (i, hash) in (from..to).zip(hashes.iter()) {
-            let (record, at) = (records.get(i), records.time(i));
-            if is_firing && key.with(record, |key| rows.get(*hash, key).is_some_and(|(due, ..)| due <= until)) {
+            let (arrival, at) = (arrivals.get(i), arrivals.time(i));
+            if is_firing && I::key(key, arrival, |key| open.is_pending(*hash, key)) {
                 guard.done();
                 return i;
             }
             let time = if C::CLOCK == Clock::Processing { cx.wall } else { at };
-            let alone = sessions.window(record, time);
-            key.with(record, |key| {
-                // A record by itself is late if nothing is open that it makes longer.
-                let is_late = times.gone(alone) <= times.closed;
-                if is_late
-                    && rows
-                        .get(*hash, key)
-                        .is_none_or(|row| !row::sessions(row).any(|(session, _)| touch(*session, alone)))
-                {
-                    late_records.add(1);
-                    if let Some(late) = late {
-                        late.push(record, at);
-                    }
-                    return;
+            let alone = I::session(sessions, arrival, time);
+            let is_late = I::key(key, arrival, |key| {
+                if open.is_late(*hash, key, alone) {
+                    return true;
                 }
-                let begin = || (Timestamp::MAX, (alone, aggregate.create()), Vec::new());
-                let (owned, row) = rows.entry_and_key(*hash, key, begin);
-                let (session, accumulator) = row::place(aggregate, row, alone);
-                aggregate.add(accumulator, record, at);
-                let (session, due) = (*session, times.due(*session, times.closed));
-                if session.max_timestamp() <= times.closed {
+                let put_out = |key: &K::Key, session: Window, accumulator: &A::Acc| {
                     let out = aggregate.finish(accumulator);
-                    next.push((owned.view(), session, out.view()), session.max_timestamp());
-                }
-                if due < row.0 {
-                    row.0 = due;
-                    queue.push(due, (*hash, K::Key::from_view(key)));
-                }
+                    next.push((key.view(), session, out.view()), session.max_timestamp());
+                };
+                let add = |accumulator: &mut A::Acc| I::add(aggregate, accumulator, arrival, at);
+                open.enter(aggregate, (*hash, key), alone, add, put_out);
+                false
             });
+            if is_late {
+                late_records.add(1);
+                if let Some(late) = late {
+                    I::late(arrival, at, late);
+                }
+            }
         }
         guard.done();
         to
     }
 
-    /// Does what is due for a key: puts out the sessions that are over, and drops those that are not kept any longer.
     fn settle(&mut self, hash: u64, key: K::Key) {
-        let Self { aggregate, rows, queue, times, until, fired, info, next, .. } = self;
-        let Some(row) = rows.get_mut(hash, key.view()) else { return };
+        let Self { aggregate, open, info, next, .. } = self;
         let guard = Guard::new(info);
-        for (session, accumulator) in row::sessions(row) {
-            if session.max_timestamp() <= *until && session.max_timestamp() > *fired {
-                let out = aggregate.finish(accumulator);
-                next.push((key.view(), *session, out.view()), session.max_timestamp());
-            }
-        }
+        open.settle(hash, key, |key, session, accumulator| {
+            let out = aggregate.finish(accumulator);
+            next.push((key.view(), session, out.view()), session.max_timestamp());
+        });
         guard.done();
-        if row::retain(row, |session| times.gone(session) > *until) {
-            let due = row::sessions(row).map(|(session, _)| times.due(*session, *until)).min();
-            row.0 = due.unwrap_or(Timestamp::MAX);
-            queue.push(row.0, (hash, key));
-        } else {
-            rows.remove(hash, key.view());
-        }
     }
 
     /// Takes a step of what is due; once nothing is, passes the watermark on.
     fn fire(&mut self) -> Option<Progress> {
         let mut looked_at = 0;
-        while let Some((at, (hash, key))) = self.queue.pop(self.until) {
-            looked_at += 1;
-            let is_due = self.rows.get(hash, key.view()).is_some_and(|(due, ..)| *due == at);
-            if is_due {
-                self.settle(hash, key); // otherwise the entry is out of date
-            }
+        while let Some((hash, key)) = self.open.next_due(&mut looked_at, FIRE_KEYS_LIMIT) {
+            self.settle(hash, key);
             if self.next.is_full() {
                 return Some(Progress::NeedsOutput);
             }
-            if looked_at == FIRE_KEYS_LIMIT {
-                return Some(Progress::MoreWork);
-            }
         }
-        self.fired = self.until;
+        if looked_at == FIRE_KEYS_LIMIT {
+            return Some(Progress::MoreWork);
+        }
+        self.open.fired = self.open.until;
         if let Some(watermark) = self.forward.take() {
             self.pass_on(Signal::Watermark(watermark));
         }
@@ -331,9 +367,9 @@ where
 {
     /// Takes part in a checkpoint.
     fn snapshot(&mut self) -> Result<OperatorReport, Failure> {
-        let watermark = self.state.encode(WATERMARK_STATE, Spread::Union, &[self.times.closed])?;
-        let fired = self.state.encode(FIRED_STATE, Spread::Union, &[self.fired])?;
-        let upload = self.snapshots.freeze(&mut self.rows)?;
+        let watermark = self.state.encode(WATERMARK_STATE, Spread::Union, &[self.open.times.closed])?;
+        let fired = self.state.encode(FIRED_STATE, Spread::Union, &[self.open.fired])?;
+        let upload = self.snapshots.freeze(&mut self.open.rows)?;
         Ok(OperatorReport { values: vec![watermark, fired], uploads: vec![upload] })
     }
 
@@ -362,10 +398,10 @@ where
                 // By the wall clock only the end of the input ends sessions from here.
                 if C::CLOCK == Clock::Event {
                     // Behind a restore it may begin further back than it was.
-                    self.times.closed = self.times.closed.max(at);
-                    self.until = self.until.max(at);
+                    self.open.times.closed = self.open.times.closed.max(at);
+                    self.open.until = self.open.until.max(at);
                 } else if at == Timestamp::MAX {
-                    self.until = at;
+                    self.open.until = at;
                 }
                 self.forward = Some(at);
             }

@@ -1,6 +1,8 @@
 //! Session windows: what comes without a longer gap belongs together. Semantics are Flink's `EventTimeSessionWindows` and `ProcessingTimeSessionWindows`.
 
 pub(crate) mod head;
+pub(crate) mod held;
+mod open;
 mod queue;
 mod row;
 

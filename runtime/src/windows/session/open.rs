@@ -1,0 +1,119 @@
+//! [`OpenSessions`]: the sessions that are open, by key, and when something happens to them next.
+
+use millstream_core::{
+    aggregate::Aggregate,
+    key::Key,
+    record::Record,
+    time::{Timestamp, Window},
+};
+use millstream_state::{row::ByKey, table::Table};
+
+use super::{
+    queue::Queue,
+    row::{self, Row},
+    touch,
+};
+
+/// The rows of all keys.
+pub(super) type Rows<K, V> = Table<ByKey<K>, Row<V>>;
+
+/// How far event time has come, and how long sessions are kept beyond their ends.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    /// Sessions whose last moment is at or before this are over. By the wall clock none is late, and this stays at the beginning of time.
+    pub(super) closed: Timestamp,
+    pub(super) lateness_ms: i64,
+}
+
+impl Times {
+    /// When a session goes.
+    fn gone(self, session: Window) -> Timestamp {
+        Timestamp::from_millis(session.max_timestamp().millis().saturating_add(self.lateness_ms))
+    }
+
+    /// When something happens to a session next, of which all has been done that was due by `at`.
+    fn due(self, session: Window, at: Timestamp) -> Timestamp {
+        if session.max_timestamp() > at { session.max_timestamp() } else { self.gone(session) }
+    }
+}
+
+/// See the module's documentation.
+pub(super) struct OpenSessions<K: Key, V: Record> {
+    pub(super) rows: Rows<K, V>,
+    /// The keys, each for the time that its row says. What is there for another time is out of date.
+    pub(super) queue: Queue<(u64, K)>,
+    pub(super) times: Times,
+    /// Sessions that are over by then are to fire.
+    pub(super) until: Timestamp,
+    /// Those that were over by then have.
+    pub(super) fired: Timestamp,
+}
+
+impl<K: Key, V: Record> OpenSessions<K, V> {
+    /// True if something of this key is still to fire.
+    #[inline(always)]
+    pub(super) fn is_pending(&self, hash: u64, key: K::View<'_>) -> bool {
+        self.rows.get(hash, key).is_some_and(|(due, ..)| *due <= self.until)
+    }
+
+    /// True if a record of this session is late: by itself it would be over, and nothing is open that it makes longer.
+    #[inline(always)]
+    pub(super) fn is_late(&self, hash: u64, key: K::View<'_>, alone: Window) -> bool {
+        self.times.gone(alone) <= self.times.closed
+            && self.rows.get(hash, key).is_none_or(|row| !row::sessions(row).any(|(session, _)| touch(*session, alone)))
+    }
+
+    /// Adds to the session that what is `alone` belongs to. A session that is over by now is put out again.
+    #[inline(always)]
+    pub(super) fn enter<T: Record, A: Aggregate<T, Acc = V>>(
+        &mut self,
+        aggregate: &A,
+        (hash, key): (u64, K::View<'_>),
+        alone: Window,
+        add: impl FnOnce(&mut V),
+        put_out: impl FnOnce(&K, Window, &V),
+    ) {
+        let begin = || (Timestamp::MAX, (alone, aggregate.create()), Vec::new());
+        let (owned, row) = self.rows.entry_and_key(hash, key, begin);
+        let (session, accumulator) = row::place(aggregate, row, alone);
+        add(accumulator);
+        let (session, due) = (*session, self.times.due(*session, self.times.closed));
+        if session.max_timestamp() <= self.times.closed {
+            put_out(owned, session, accumulator);
+        }
+        if due < row.0 {
+            row.0 = due;
+            self.queue.push(due, (hash, K::from_view(key)));
+        }
+    }
+
+    /// Does what is due for a key: puts out the sessions that are over, and drops those that are not kept any longer.
+    pub(super) fn settle(&mut self, hash: u64, key: K, mut put_out: impl FnMut(&K, Window, &V)) {
+        let Self { rows, queue, times, until, fired } = self;
+        let Some(row) = rows.get_mut(hash, key.view()) else { return };
+        for (session, accumulator) in row::sessions(row) {
+            if session.max_timestamp() <= *until && session.max_timestamp() > *fired {
+                put_out(&key, *session, accumulator);
+            }
+        }
+        if row::retain(row, |session| times.gone(session) > *until) {
+            let due = row::sessions(row).map(|(session, _)| times.due(*session, *until)).min();
+            row.0 = due.unwrap_or(Timestamp::MAX);
+            queue.push(row.0, (hash, key));
+        } else {
+            rows.remove(hash, key.view());
+        }
+    }
+
+    /// Takes the next key that something is due for from the queue. What is out of date is passed over, and counted.
+    pub(super) fn next_due(&mut self, looked_at: &mut usize, limit: usize) -> Option<(u64, K)> {
+        while *looked_at < limit {
+            let (at, (hash, key)) = self.queue.pop(self.until)?;
+            *looked_at += 1;
+            if self.rows.get(hash, key.view()).is_some_and(|(due, ..)| *due == at) {
+                return Some((hash, key));
+            }
+        }
+        None
+    }
+}

@@ -14,6 +14,9 @@ use crate::checkpoint::keyed::Blank;
 /// In how many slices a key is, and their accumulators as one.
 type Row<V> = (u32, V);
 
+/// How many rows are asked for before they are touched.
+const PREFETCH_ROWS: usize = 32;
+
 /// For each key the accumulator of all slices that have entered and not left. It can be made again from the slices, so it is part of no checkpoint.
 pub(super) struct Running<K: Key, V: Record> {
     rows: Table<ByKey<K>, Row<V>>,
@@ -49,12 +52,10 @@ impl<K: Key, V: Record> Running<K, V> {
         for at in range.clone() {
             let slice = slices.at_mut(at);
             let more = !slice.entered
-                && slice.table.scan(cursor, |key, row| {
-                    let (slices, accumulator) = self.entry(aggregate, (K::hash(key.view()), key.view()));
+                && each_ahead(&mut self.rows, &slice.table, cursor, &mut left, |rows, hash, key, row| {
+                    let (slices, accumulator) = rows.entry(hash, key.view(), || (0, aggregate.create()));
                     *slices += 1;
                     aggregate.merge(accumulator, row.view());
-                    left -= 1;
-                    left == 0
                 });
             if more {
                 return false;
@@ -79,17 +80,14 @@ impl<K: Key, V: Record> Running<K, V> {
         for at in range.clone() {
             let slice = slices.at_mut(at);
             let more = slice.entered
-                && slice.table.scan(cursor, |key, row| {
-                    let (hash, key) = (K::hash(key.view()), key.view());
-                    let (slices, accumulator) = self.rows.get_mut(hash, key).expect("what leaves has entered");
+                && each_ahead(&mut self.rows, &slice.table, cursor, &mut left, |rows, hash, key, row| {
+                    let (slices, accumulator) = rows.get_mut(hash, key.view()).expect("what leaves has entered");
                     *slices -= 1;
                     if *slices == 0 {
-                        self.rows.remove(hash, key);
+                        rows.remove(hash, key.view());
                     } else {
                         aggregate.subtract(accumulator, row.view());
                     }
-                    left -= 1;
-                    left == 0
                 });
             if more {
                 return false;
@@ -132,4 +130,37 @@ impl<K: Key, V: Record> Running<K, V> {
     pub(super) fn size_bytes(&self) -> usize {
         self.rows.size_bytes()
     }
+}
+
+/// Visits rows of a slice from the cursor on, `left` of them at most, each when the running row of its key has been asked for. True if there may be more.
+#[inline(always)]
+fn each_ahead<K: Key, V: Record>(
+    running: &mut Table<ByKey<K>, Row<V>>,
+    slice: &SliceTable<K, V>,
+    cursor: &mut Cursor,
+    left: &mut usize,
+    mut visit: impl FnMut(&mut Table<ByKey<K>, Row<V>>, u64, &K, &V),
+) -> bool {
+    let mut hashes = [0; PREFETCH_ROWS];
+    while *left > 0 {
+        let (mut ahead, limit) = (*cursor, PREFETCH_ROWS.min(*left));
+        let mut found = 0;
+        slice.scan(&mut ahead, |key, _| {
+            hashes[found] = K::hash(key.view());
+            running.prefetch(hashes[found]);
+            found += 1;
+            found == limit
+        });
+        if found == 0 {
+            return false;
+        }
+        let mut visited = 0;
+        slice.scan(cursor, |key, row| {
+            visit(running, hashes[visited], key, row);
+            visited += 1;
+            visited == found
+        });
+        *left -= found;
+    }
+    true
 }

@@ -89,6 +89,7 @@ impl<T: Record, K: KeyFn<T>, G: Gap<T>, C: ClockMarker, A: Aggregate<T>> Plan fo
             open: OpenSessions {
                 rows: snapshots.table(),
                 queue: Queue::default(),
+                ahead: Vec::new(),
                 times: Times { closed, lateness_ms: self.lateness_ms },
                 until: closed,
                 fired: fired.unwrap_or(closed),

@@ -14,6 +14,9 @@ use super::{
     touch,
 };
 
+/// How many keys are taken from the queue, and their rows asked for, before they are looked at.
+const PREFETCH_ROWS: usize = 32;
+
 /// The rows of all keys.
 pub(super) type Rows<K, V> = Table<ByKey<K>, Row<V>>;
 
@@ -42,6 +45,8 @@ pub(super) struct OpenSessions<K: Key, V: Record> {
     pub(super) rows: Rows<K, V>,
     /// The keys, each for the time that its row says. What is there for another time is out of date.
     pub(super) queue: Queue<(u64, K)>,
+    /// What was taken from the queue and has not been looked at, the last first; meanwhile the rows come from memory.
+    pub(super) ahead: Vec<(Timestamp, (u64, K))>,
     pub(super) times: Times,
     /// Sessions that are over by then are to fire.
     pub(super) until: Timestamp,
@@ -89,7 +94,7 @@ impl<K: Key, V: Record> OpenSessions<K, V> {
 
     /// Does what is due for a key: puts out the sessions that are over, and drops those that are not kept any longer.
     pub(super) fn settle(&mut self, hash: u64, key: K, mut put_out: impl FnMut(&K, Window, &V)) {
-        let Self { rows, queue, times, until, fired } = self;
+        let Self { rows, queue, times, until, fired, .. } = self;
         let Some(row) = rows.get_mut(hash, key.view()) else { return };
         for (session, accumulator) in row::sessions(row) {
             if session.max_timestamp() <= *until && session.max_timestamp() > *fired {
@@ -105,10 +110,22 @@ impl<K: Key, V: Record> OpenSessions<K, V> {
         }
     }
 
+    fn look_ahead(&mut self) {
+        let Self { rows, queue, ahead, until, .. } = self;
+        ahead.extend(std::iter::from_fn(|| queue.pop(*until)).take(PREFETCH_ROWS));
+        ahead.reverse();
+        if rows.wants_prefetch() {
+            ahead.iter().for_each(|(_, (hash, _))| rows.prefetch(*hash));
+        }
+    }
+
     /// Takes the next key that something is due for from the queue. What is out of date is passed over, and counted.
     pub(super) fn next_due(&mut self, looked_at: &mut usize, limit: usize) -> Option<(u64, K)> {
         while *looked_at < limit {
-            let (at, (hash, key)) = self.queue.pop(self.until)?;
+            if self.ahead.is_empty() {
+                self.look_ahead();
+            }
+            let (at, (hash, key)) = self.ahead.pop()?;
             *looked_at += 1;
             if self.rows.get(hash, key.view()).is_some_and(|(due, ..)| *due == at) {
                 return Some((hash, key));

@@ -13,14 +13,14 @@
 use std::{any::TypeId, fmt, marker::PhantomData, sync::Arc};
 
 use rkyv::{
-    Place,
     api::check_pos_with_context,
-    rancor::{self, Strategy},
-    ser::{Serializer, allocator::Arena},
+    rancor,
+    ser::allocator::Arena,
     validation::{Validator, archive::ArchiveValidator},
 };
 
 use crate::{
+    encode::encode,
     record::{EncodeError, Record},
     time::Timestamp,
 };
@@ -103,12 +103,6 @@ pub struct BufferBuilder<T: Record> {
 }
 
 impl<T: Record> BufferBuilder<T> {
-    /// The size of a record's root. Roots need no alignment: the format is rkyv's unaligned one.
-    const ROOT_SIZE: usize = {
-        assert!(align_of::<T::Archived>() == 1, "archives are unaligned");
-        size_of::<T::Archived>()
-    };
-
     /// Builds buffers with these columns, of records of at most `record_bytes_limit` bytes each.
     pub fn new(columns: Columns, record_bytes_limit: usize) -> Self {
         Self {
@@ -155,7 +149,7 @@ impl<T: Record> BufferBuilder<T> {
     #[inline(always)]
     pub fn push(&mut self, view: T::View<'_>, at: Timestamp, hash: u64) -> Result<(), PushError> {
         let start = self.bytes.len();
-        let root = match self.encode(view) {
+        let root = match encode::<T>(view, &mut self.bytes, &mut self.arena, self.record_bytes_limit) {
             Ok(root) => root,
             Err(error) => {
                 self.bytes.truncate(start);
@@ -173,30 +167,6 @@ impl<T: Record> BufferBuilder<T> {
         }
         self.records += 1;
         Ok(())
-    }
-
-    #[inline(always)]
-    fn encode(&mut self, view: T::View<'_>) -> Result<usize, PushError> {
-        let start = self.bytes.len();
-        let mut serializer = Serializer::new(&mut self.bytes, self.arena.acquire(), ());
-        let resolver = T::write(view, Strategy::wrap(&mut serializer)).map_err(PushError::Encode)?;
-        let root = self.bytes.len();
-        // Before the root is written, since its pointers reach no further than the bound allows.
-        let size = root + Self::ROOT_SIZE - start;
-        if !T::PLAIN && size > self.record_bytes_limit {
-            return Err(PushError::TooLarge { size, limit: self.record_bytes_limit });
-        }
-        self.bytes.reserve(Self::ROOT_SIZE);
-        // SAFETY: the vector has room for `ROOT_SIZE` more bytes, which is the size of an `Archived`; its alignment is 1 (asserted above),
-        // so any address will do. The bytes are zeroed before they become a `Place`, and stay initialised since a `Place` never
-        // takes uninitialised ones; only then are they counted into the length. If `finish` panics, they are not.
-        unsafe {
-            let place = self.bytes.as_mut_ptr().add(root);
-            place.write_bytes(0, Self::ROOT_SIZE);
-            T::finish(view, resolver, Place::new_unchecked(root, place.cast::<T::Archived>()));
-            self.bytes.set_len(root + Self::ROOT_SIZE);
-        }
-        Ok(root)
     }
 
     /// Closes the buffer, for the given port of its receiver, and begins the next.

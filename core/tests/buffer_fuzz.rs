@@ -12,6 +12,7 @@ use std::{
 use millstream_core::{
     buffer::{Buffer, BufferBuilder, Columns, DEFAULT_MAX_RECORD_SIZE, Header, Received},
     impls::ByteString,
+    packed::{Packed, Packer},
     record::Record,
     time::Timestamp,
 };
@@ -47,6 +48,10 @@ impl Draw for u64 {
         let bits = rng.below(65) as u32;
         rng.next().checked_shr(bits).unwrap_or(0)
     }
+}
+
+impl Draw for () {
+    fn draw(_: &mut Rng) {}
 }
 
 impl Draw for bool {
@@ -284,6 +289,46 @@ fn lists_of_options_of_lists() {
 #[test]
 fn maps() {
     fuzz::<(BTreeMap<String, u64>, String)>("map");
+}
+
+/// A packed list gives back what was put in, in whatever order it is read, and is in a buffer what a `Vec` would be.
+fn packed<T: Draw>(rng: &mut Rng) {
+    let mut packer = Packer::default();
+    let (mut list, mut model) = (Packed::<T>::default(), Vec::new());
+    for _ in 0..rng.below(20) {
+        let record = T::draw(rng);
+        list.push(&mut packer, record.view()).expect("it is small");
+        model.push(record);
+        assert_eq!(list.len(), model.len());
+    }
+    let shown = |list: &Packed<T>| list.iter().map(|view| format!("{view:?}")).collect::<Vec<_>>();
+    let expected: Vec<_> = model.iter().map(|record| format!("{:?}", record.view())).collect();
+    assert_eq!(shown(&list), expected);
+    let mut of_list = BufferBuilder::<Packed<T>>::new(Columns::default(), DEFAULT_MAX_RECORD_SIZE);
+    let mut of_model = BufferBuilder::<Vec<T>>::new(Columns::default(), DEFAULT_MAX_RECORD_SIZE);
+    of_list.push(list.view(), Timestamp::MIN, 0).expect("it is small");
+    of_model.push(model.view(), Timestamp::MIN, 0).expect("it is small");
+    let (of_list, of_model) = (of_list.seal(0), of_model.seal(0));
+    assert_eq!(received(&of_list).bytes, received(&of_model).bytes);
+    let again = Packed::<T>::from_view(of_list.records::<Packed<T>>(0).get(0));
+    assert_eq!(shown(&again), expected);
+    let mut reader = list.reader();
+    for _ in 0..40 {
+        let at = rng.below(model.len() + 2);
+        assert_eq!(reader.get(at).map(|view| format!("{view:?}")), expected.get(at).cloned());
+    }
+}
+
+#[test]
+fn packed_lists() {
+    for seed in 0..200 {
+        let mut rng = Rng(seed);
+        packed::<u64>(&mut rng);
+        packed::<String>(&mut rng);
+        packed::<(u64, bool)>(&mut rng);
+        packed::<(String, Vec<Option<String>>)>(&mut rng);
+        packed::<()>(&mut rng);
+    }
 }
 
 #[test]

@@ -1,6 +1,11 @@
 //! [`Chunk`]: the records of two sides with one key, in rows of a bounded size.
 
-use millstream_core::{key::Key, record::Record, time::Timestamp};
+use millstream_core::{
+    key::Key,
+    packed::{Packed, Packer},
+    record::Record,
+    time::Timestamp,
+};
 use millstream_macros::Record;
 use millstream_state::{
     row::{ByEntry, entry_hash},
@@ -17,9 +22,9 @@ pub(super) const CHUNK_RECORDS: usize = 16;
 /// A row: some of the records of a key, with their times. The rows of a key are numbered from 0, and all but the last of a side are full.
 #[derive(Record, Clone)]
 #[record(crate = crate::joins::chunk)]
-pub(crate) struct Chunk<L, R> {
-    lefts: Vec<(L, Timestamp)>,
-    rights: Vec<(R, Timestamp)>,
+pub(crate) struct Chunk<L: Record, R: Record> {
+    lefts: Packed<(L, Timestamp)>,
+    rights: Packed<(R, Timestamp)>,
     /// In how many rows behind the first there are records, by side; said by the first.
     further: (u32, u32),
 }
@@ -27,9 +32,9 @@ pub(crate) struct Chunk<L, R> {
 /// The rows of all keys.
 pub(super) type Chunks<K, L, R> = Table<ByEntry<K, u64>, Chunk<L, R>>;
 
-impl<L, R> Chunk<L, R> {
+impl<L: Record, R: Record> Chunk<L, R> {
     fn empty() -> Self {
-        Self { lefts: Vec::new(), rights: Vec::new(), further: (0, 0) }
+        Self { lefts: Packed::default(), rights: Packed::default(), further: (0, 0) }
     }
 
     /// True if the right side has a record in this row.
@@ -44,8 +49,8 @@ pub(super) trait Side<L: Record, R: Record> {
     type Other: Record;
     const IS_LEFT: bool;
 
-    fn own(chunk: &mut Chunk<L, R>) -> (&mut Vec<(Self::Own, Timestamp)>, &mut u32);
-    fn other(chunk: &Chunk<L, R>) -> &[(Self::Other, Timestamp)];
+    fn own(chunk: &mut Chunk<L, R>) -> (&mut Packed<(Self::Own, Timestamp)>, &mut u32);
+    fn other(chunk: &Chunk<L, R>) -> &Packed<(Self::Other, Timestamp)>;
     /// Puts out a record of this side with one of the other.
     fn pair<T: Record, M: Matching<L, T, Kept = R>, N: Push<M::Out>>(
         matching: &M,
@@ -65,12 +70,12 @@ impl<L: Record, R: Record> Side<L, R> for Left {
     const IS_LEFT: bool = true;
 
     #[inline(always)]
-    fn own(chunk: &mut Chunk<L, R>) -> (&mut Vec<(L, Timestamp)>, &mut u32) {
+    fn own(chunk: &mut Chunk<L, R>) -> (&mut Packed<(L, Timestamp)>, &mut u32) {
         (&mut chunk.lefts, &mut chunk.further.0)
     }
 
     #[inline(always)]
-    fn other(chunk: &Chunk<L, R>) -> &[(R, Timestamp)] {
+    fn other(chunk: &Chunk<L, R>) -> &Packed<(R, Timestamp)> {
         &chunk.rights
     }
 
@@ -92,12 +97,12 @@ impl<L: Record, R: Record> Side<L, R> for Right {
     const IS_LEFT: bool = false;
 
     #[inline(always)]
-    fn own(chunk: &mut Chunk<L, R>) -> (&mut Vec<(R, Timestamp)>, &mut u32) {
+    fn own(chunk: &mut Chunk<L, R>) -> (&mut Packed<(R, Timestamp)>, &mut u32) {
         (&mut chunk.rights, &mut chunk.further.1)
     }
 
     #[inline(always)]
-    fn other(chunk: &Chunk<L, R>) -> &[(L, Timestamp)] {
+    fn other(chunk: &Chunk<L, R>) -> &Packed<(L, Timestamp)> {
         &chunk.lefts
     }
 
@@ -130,39 +135,43 @@ pub(super) fn get<'t, K: Key, L: Record, R: Record>(
     chunks.get(row_hash(hash, row), (key, row))
 }
 
-/// Appends a record of a side.
+/// Appends a record of a side, which came out of a buffer.
 #[inline(always)]
 pub(super) fn push<S: Side<L, R>, K: Key, L: Record, R: Record>(
     chunks: &mut Chunks<K, L, R>,
-    hash: u64,
-    key: K::View<'_>,
-    record: (S::Own, Timestamp),
+    packer: &mut Packer,
+    (hash, key): (u64, K::View<'_>),
+    record: <S::Own as Record>::View<'_>,
+    at: Timestamp,
 ) {
     let (records, further) = S::own(chunks.entry(row_hash(hash, 0), (key, 0), Chunk::empty));
     if records.len() < CHUNK_RECORDS {
-        records.push(record);
-        return;
+        return records.push(packer, (record, at)).expect(FITS);
     }
     let last = u64::from(*further);
-    push_behind::<S, K, L, R>(chunks, hash, key, last, record);
+    push_behind::<S, K, L, R>(chunks, packer, (hash, key), last, record, at);
 }
+
+/// Why a record that was received can be kept.
+const FITS: &str = "a record that was in a buffer is much smaller than what a list takes, with its time, too";
 
 /// Appends a record of a side whose first row is full, and whose last is this.
 #[cold]
 fn push_behind<S: Side<L, R>, K: Key, L: Record, R: Record>(
     chunks: &mut Chunks<K, L, R>,
-    hash: u64,
-    key: K::View<'_>,
+    packer: &mut Packer,
+    (hash, key): (u64, K::View<'_>),
     last: u64,
-    record: (S::Own, Timestamp),
+    record: <S::Own as Record>::View<'_>,
+    at: Timestamp,
 ) {
     let (records, _) = S::own(chunks.entry(row_hash(hash, last), (key, last), Chunk::empty));
     if records.len() < CHUNK_RECORDS {
-        records.push(record);
-        return;
+        return records.push(packer, (record, at)).expect(FITS);
     }
     let next = last + 1;
-    S::own(chunks.entry(row_hash(hash, next), (key, next), Chunk::empty)).0.push(record);
+    let (records, _) = S::own(chunks.entry(row_hash(hash, next), (key, next), Chunk::empty));
+    records.push(packer, (record, at)).expect(FITS);
     // 2^32 rows do not fit into memory.
     *S::own(chunks.entry(row_hash(hash, 0), (key, 0), Chunk::empty)).1 = next as u32;
 }
@@ -177,7 +186,7 @@ pub(super) fn clear_lefts<K: Key, L: Record, R: Record>(
     if row > 0 {
         chunks.remove(row_hash(hash, row), (key, row));
     } else if let Some(chunk) = chunks.get_mut(row_hash(hash, 0), (key, 0)) {
-        (chunk.lefts, chunk.further.0) = (Vec::new(), 0);
+        (chunk.lefts, chunk.further.0) = (Packed::default(), 0);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use millstream_core::{buffer::Records, key::Key, record::Record, time::Timestamp};
+use millstream_core::{buffer::Records, key::Key, packed::Packer, record::Record, time::Timestamp};
 use millstream_state::row::ByEntry;
 
 use super::{
@@ -83,6 +83,7 @@ where
             join: Join {
                 matching: self.matching.clone(),
                 chunks: snapshots.table(),
+                packer: Packer::default(),
                 pending: None,
                 left: PAIRS_LIMIT,
                 next,
@@ -110,6 +111,7 @@ pub struct IncrementalHead<L: Record, R: Record, A: KeyFn<L>, B, M: Matching<L, 
 struct Join<K: Key, L: Record, R: Record, M: Matching<L, R>, N> {
     matching: M,
     chunks: Chunks<K, L, M::Kept>,
+    packer: Packer,
     /// With how many of the other side the record at the cursor has been paired, if it has been taken and there may be more.
     pending: Option<u64>,
     /// How many pairs may be put out before the task looks around.
@@ -155,7 +157,7 @@ where
             // What has a match is put out and not kept, and the first match has already been a match of all.
             return S::IS_LEFT;
         }
-        chunk::push::<S, K, L, M::Kept>(&mut self.chunks, hash, key, (S::Own::from_view(record), at));
+        chunk::push::<S, K, L, M::Kept>(&mut self.chunks, &mut self.packer, (hash, key), record, at);
         true
     }
 
@@ -175,16 +177,16 @@ where
             if takes_out && skip == 0 && row > 1 {
                 chunk::clear_lefts(&mut self.chunks, hash, key, row - 1);
             }
-            let others = chunk::get(&self.chunks, hash, key, row).map_or(&[][..], S::other);
-            for (other, other_at) in others.iter().skip(skip) {
-                S::pair(&self.matching, record, other.view(), at.max(*other_at), &mut self.next);
+            let others = chunk::get(&self.chunks, hash, key, row).map(S::other);
+            for (other, other_at) in others.iter().flat_map(|others| others.iter()).skip(skip) {
+                S::pair(&self.matching, record, other, at.max(other_at), &mut self.next);
                 position += 1;
                 self.left -= 1;
                 if self.left == 0 || self.next.is_full() {
                     return Some(position);
                 }
             }
-            if others.len() < CHUNK_RECORDS {
+            if others.is_none_or(|others| others.len() < CHUNK_RECORDS) {
                 if takes_out {
                     chunk::clear_lefts(&mut self.chunks, hash, key, row);
                     chunk::clear_lefts(&mut self.chunks, hash, key, 0);

@@ -6,6 +6,7 @@ use millstream_core::{
     impls::VecView,
     key::Key,
     outcome::Several,
+    packed::PackedReader,
     record::Record,
     time::{Timestamp, Window},
 };
@@ -158,16 +159,15 @@ pub trait Grouped<K: Key, L: Record, R: Record>: Clone + Send + 'static {
     /// In how many steps, outer and inner ones, the records of a key and window are put out.
     fn extent(lefts: usize, rights: usize) -> (usize, usize);
     /// Takes a step.
-    fn step<N: Push<Self::Out>>(&self, group: &Group<'_, K, L, Self::Kept>, step: (usize, usize), next: &mut N);
+    fn step<N: Push<Self::Out>>(&self, group: &mut Group<'_, K, L, Self::Kept>, step: (usize, usize), next: &mut N);
 }
 
 /// The records of a key and window.
-#[derive(Debug)]
-pub struct Group<'g, K, L, R> {
+pub struct Group<'g, K, L: Record, R: Record> {
     pub(super) key: &'g K,
     pub(super) window: Window,
-    pub(super) lefts: &'g Vec<L>,
-    pub(super) rights: &'g Vec<R>,
+    pub(super) lefts: &'g mut PackedReader<L>,
+    pub(super) rights: &'g mut PackedReader<R>,
 }
 
 /// Pair by pair.
@@ -189,8 +189,8 @@ impl<K: Key, L: Record, R: Record, M: Matching<L, R>> Grouped<K, L, R> for Pairs
     }
 
     #[inline(always)]
-    fn step<N: Push<M::Out>>(&self, group: &Group<'_, K, L, M::Kept>, (left, right): (usize, usize), next: &mut N) {
-        let (left, right) = (group.lefts.get(left).map(L::view), group.rights.get(right).map(M::Kept::view));
+    fn step<N: Push<M::Out>>(&self, group: &mut Group<'_, K, L, M::Kept>, (left, right): (usize, usize), next: &mut N) {
+        let (left, right) = (group.lefts.get(left), group.rights.get(right));
         self.0.pair(left, right, group.window.max_timestamp(), next);
     }
 }
@@ -231,8 +231,11 @@ where
         (1, 1)
     }
 
-    fn step<N: Push<O::Value>>(&self, group: &Group<'_, K, L, R>, _: (usize, usize), next: &mut N) {
+    fn step<N: Push<O::Value>>(&self, group: &mut Group<'_, K, L, R>, _: (usize, usize), next: &mut N) {
         let Group { key, window, lefts, rights } = group;
+        // The function may want any of them at any time, which is slow in a packed list.
+        let lefts: Vec<_> = lefts.list().iter().map(L::from_view).collect();
+        let rights: Vec<_> = rights.list().iter().map(R::from_view).collect();
         let Ok(results) = (self.function)(key.view(), *window, lefts.view(), rights.view()).several();
         for result in results {
             next.push(result.view(), window.max_timestamp());

@@ -5,6 +5,7 @@ use std::{collections::VecDeque, marker::PhantomData};
 use millstream_core::{
     buffer::Records,
     key::Key,
+    packed::{Packed, PackedReader, Packer},
     record::Record,
     time::{Timestamp, Window},
 };
@@ -84,6 +85,7 @@ where
             current: None,
             state,
             forward: None,
+            packer: Packer::default(),
             hashes: [0; PREFETCH_RECORDS],
             info,
             next,
@@ -92,8 +94,11 @@ where
     }
 }
 
+/// Why a record that was received can be kept.
+const FITS: &str = "a record that was in a buffer is smaller than what a list takes";
+
 /// The records of a key and a window.
-type Sides<L, R> = (Vec<L>, Vec<R>);
+type Sides<L, R> = (Packed<L>, Packed<R>);
 /// Those of a window.
 type SidesByKey<K, L, R> = SliceTable<K, Sides<L, R>>;
 
@@ -109,6 +114,7 @@ pub struct WindowJoinHead<L: Record, R: Record, A: KeyFn<L>, B, W, G: Grouped<A:
     state: StateAccess,
     /// The watermark to pass on once everything has fired.
     forward: Option<Timestamp>,
+    packer: Packer,
     hashes: [u64; PREFETCH_RECORDS],
     info: OperatorInfo,
     next: N,
@@ -126,9 +132,10 @@ struct Open<K: Key, L: Record, R: Record, W> {
 }
 
 /// A key whose pairs are being put out, and which is next.
-struct Current<K, L, R> {
+struct Current<K, L: Record, R: Record> {
     key: K,
-    sides: Sides<L, R>,
+    lefts: PackedReader<L>,
+    rights: PackedReader<R>,
     at: (usize, usize),
     extent: (usize, usize),
 }
@@ -149,7 +156,7 @@ impl<K: Key, L: Record, R: Record, W: Assigner> Open<K, L, R, W> {
         key: &impl KeyFn<T, Key = K>,
         hashes: &mut [u64; PREFETCH_RECORDS],
         side: usize,
-        append: impl Fn(&mut Sides<L, R>, T::View<'_>),
+        mut append: impl FnMut(&mut Sides<L, R>, T::View<'_>),
     ) {
         for (i, hash) in (from..to).zip(hashes.iter_mut()) {
             *hash = match records.hash(i) {
@@ -166,7 +173,7 @@ impl<K: Key, L: Record, R: Record, W: Assigner> Open<K, L, R, W> {
             let mut taken = false;
             let mut put = |table: &mut SidesByKey<K, L, R>| {
                 taken = true;
-                key.with(record, |key| append(table.entry(*hash, key, || (Vec::new(), Vec::new())), record));
+                key.with(record, |key| append(table.entry(*hash, key, Default::default), record));
             };
             if <W::Layout as Layout>::OVERLAPS {
                 self.windows.each_window(at, |window| {
@@ -224,7 +231,7 @@ where
         if let Some(progress) = self.fire() {
             return Ok(progress);
         }
-        let Self { key, open, hashes, info, .. } = self;
+        let Self { key, open, packer, hashes, info, .. } = self;
         let guard = Guard::new(info);
         match input.port() {
             None => {}
@@ -232,7 +239,7 @@ where
                 let records = input.records::<L>().expect("a cursor with a port has records");
                 each_share(&records, |from, to| {
                     open.take(cx, (&records, from, to), &key.left, hashes, 0, |sides, record| {
-                        sides.0.push(L::from_view(record));
+                        sides.0.push(packer, record).expect(FITS);
                     });
                 });
                 input.advance_to(records.len());
@@ -241,7 +248,7 @@ where
                 let records = input.records::<R>().expect("a cursor with a port has records");
                 each_share(&records, |from, to| {
                     open.take(cx, (&records, from, to), &key.right, hashes, 1, |sides, record| {
-                        sides.1.push(G::Kept::from_view(G::kept(record)));
+                        sides.1.push(packer, G::kept(record)).expect(FITS);
                     });
                 });
                 input.advance_to(records.len());
@@ -302,15 +309,15 @@ where
                 if self.current.is_none() {
                     self.current = keys.next().map(|(key, sides)| {
                         let extent = G::extent(sides.0.len(), sides.1.len());
-                        Current { key, sides, at: (0, 0), extent }
+                        Current { key, lefts: sides.0.reader(), rights: sides.1.reader(), at: (0, 0), extent }
                     });
                 }
-                let Some(Current { key, sides: (lefts, rights), at, extent }) = &mut self.current else { break };
-                let group = Group { key, window: *window, lefts, rights };
+                let Some(Current { key, lefts, rights, at, extent }) = &mut self.current else { break };
+                let mut group = Group { key, window: *window, lefts, rights };
                 let guard = Guard::new(&self.info);
                 while at.0 < extent.0 {
                     while at.1 < extent.1 {
-                        self.grouped.step(&group, *at, &mut self.next);
+                        self.grouped.step(&mut group, *at, &mut self.next);
                         at.1 += 1;
                         steps += 1;
                         if steps >= FIRE_STEPS_LIMIT || self.next.is_full() {

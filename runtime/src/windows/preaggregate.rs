@@ -1,13 +1,7 @@
 //! Aggregation before the exchange: the writer behind which a window aggregation stands. What can be aggregated where nobody sees the difference is,
 //! and travels as partial results; any other record travels as itself.
 
-use millstream_core::{
-    aggregate::Aggregate,
-    buffer::Columns,
-    key::Key,
-    record::Record,
-    time::Timestamp,
-};
+use millstream_core::{aggregate::Aggregate, buffer::Columns, key::Key, record::Record, time::Timestamp};
 use millstream_state::manifest::Spread;
 
 use super::head::{PARTIALS_PORT, Partial, RECORDS_PORT};

@@ -96,6 +96,12 @@ impl<K: Key, V> Table<K, V> {
         (key, value)
     }
 
+    /// Takes out a key and its value.
+    pub fn remove(&mut self, hash: u64, key: K::View<'_>) -> Option<(K, V)> {
+        let entry = self.entries.find_entry(self.own(hash), |(found, _)| K::same(found.view(), key)).ok()?;
+        Some(entry.remove().0)
+    }
+
     /// All keys with their values, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.entries.iter().map(|(key, value)| (key, value))

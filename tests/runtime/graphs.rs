@@ -189,6 +189,42 @@ fn one_chain_has_one_parallelism() {
     assert_eq!(found.len(), 1);
 }
 
+/// The chains of a graph, and how they are connected.
+fn chains(build: impl FnOnce(&mut Job<BestEffort>)) -> (Vec<String>, Vec<String>) {
+    let graph = crate::support::graph(parallel(2), build);
+    let edge = |edge: &millstream::graph::Edge| format!("{} {} {}", edge.from.0, edge.kind, edge.to.0);
+    (graph.vertices.iter().map(millstream::graph::Vertex::title).collect(), graph.edges.iter().map(edge).collect())
+}
+
+#[test]
+fn branches_run_in_the_task_that_they_part_in() {
+    let both = |job: &mut Job<BestEffort>| {
+        let (even, odd) = job.source(Log::new()).split(|n| n % 2 == 0);
+        let (once, twice) = odd.map(|n| n + 1).fork();
+        let even = even.key_by(|n| n % 10).window(tumbling(1.minutes()).processing_time()).aggregate(|of| of.count());
+        let sums = once.map(|n| n * 2).union(twice.filter(|n| n > 3));
+        even.map(|(_, _, count)| count).union(sums.rebalance()).sink(spy());
+    };
+    let (titles, edges) = chains(both);
+    let counts = "window (tumbling 1min processing time) -> map";
+    assert_eq!(titles, ["source log -> split -> (map -> (map | filter))", counts, "pass on", "pass on", "sink spy"]);
+    assert_eq!(edges, ["0 hash 1", "0 forward 2", "0 forward 2", "2 rebalance 3", "1 forward 4", "3 forward 4"]);
+}
+
+#[test]
+fn branches_are_tasks_of_their_own_where_they_have_to_be() {
+    // Of another parallelism, with a sink, and where it is asked for.
+    let (titles, edges) = chains(|job| {
+        let [a, b, c, d] = job.source(Log::new()).forks();
+        a.map(|n| n).parallelism(1).rebalance().sink(spy());
+        b.filter(|n| n > 1).sink(spy());
+        c.new_chain().map(|n| n + 1).rebalance().sink(spy());
+        d.map(|n| n + 2).max_parallelism(64).rebalance().sink(spy());
+    });
+    assert_eq!(titles, ["source log", "map", "filter -> sink spy", "map", "sink spy", "map", "sink spy", "sink spy"]);
+    assert_eq!(edges.len(), 7);
+}
+
 /// A graph with a bit of everything.
 fn various() -> millstream::graph::JobGraph {
     crate::support::graph(parallel(2), |job| {

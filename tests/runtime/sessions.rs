@@ -74,7 +74,7 @@ fn results_depend_on_nothing_but_the_records() {
 }
 
 /// Flink's rules, record by record: what is put out, in the order of time and then of keys; and what is late.
-fn with_lateness(events: &[Event], gap: i64, lateness: i64) -> (Vec<(u64, Window, Values)>, Vec<Event>) {
+fn with_lateness(events: &[Event], every: u64, gap: i64, lateness: i64) -> (Vec<(u64, Window, Values)>, Vec<Event>) {
     let (mut out, mut late, mut watermark) = (Vec::new(), Vec::new(), i64::MIN);
     let mut open = BTreeMap::<u64, Vec<(Window, Values)>>::new();
     let max = |window: &Window| window.max_timestamp().millis();
@@ -101,7 +101,11 @@ fn with_lateness(events: &[Event], gap: i64, lateness: i64) -> (Vec<(u64, Window
             sessions.push(merged);
         }
         let before = watermark;
-        watermark = event.map_or(i64::MAX, |event| watermark.max(event.at.millis() - 1_000));
+        watermark = match event {
+            Some(event) if event.value % every == 0 => watermark.max(event.at.millis() - 1_000),
+            Some(_) => watermark,
+            None => i64::MAX,
+        };
         for (key, sessions) in &mut open {
             let fires = |window: &Window| max(window) > before && max(window) <= watermark;
             out.extend(
@@ -117,14 +121,24 @@ fn with_lateness(events: &[Event], gap: i64, lateness: i64) -> (Vec<(u64, Window
 fn late_records_make_sessions_fire_again_and_grow_while_these_are_kept() {
     for seed in seeds() {
         let rng = &mut Rng::new(seed);
-        for (gap, lateness) in [(300, 0), (300, 2_000), (90, 20_000), (1_000, 500)] {
+        for (gap, lateness, every) in [
+            (300, 0, 1),
+            (300, 2_000, 1),
+            (90, 20_000, 1),
+            (1_000, 500, 1),
+            (300, 0, 7),
+            (1_000, 0, 30),
+            (300, 2_000, 15),
+        ] {
             let events = disordered(rng);
-            let (expected, expected_late) = with_lateness(&events, gap, lateness);
+            let (expected, expected_late) = with_lateness(&events, every, gap, lateness);
             let (results, late) = (collect(), collect());
             let job = run(seed, parallel(1), |job| {
                 let (windows, rest) = job
                     .source(Script::records(vec![events]))
-                    .event_time(punctuated(|_, at| Some(at - millis(1_000))))
+                    .event_time(punctuated(move |event: EventView<'_>, at| {
+                        (event.value % every == 0).then(|| at - millis(1_000))
+                    }))
                     .key_by(|event| event.key)
                     .window(session(millis(gap as u64)))
                     .allowed_lateness(millis(lateness as u64))
@@ -135,7 +149,7 @@ fn late_records_make_sessions_fire_again_and_grow_while_these_are_kept() {
                     .map(|(key, window, values)| (key, window, values))
                     .sink(results.sink());
             });
-            let what = format!("seed {seed}, gap {gap}, lateness {lateness}");
+            let what = format!("seed {seed}, gap {gap}, lateness {lateness}, watermark at one of {every}");
             // Of one watermark sessions come in any order.
             let by_key = |results: Vec<(u64, Window, Values)>| {
                 let mut found = BTreeMap::<u64, Vec<_>>::new();

@@ -49,9 +49,11 @@ where
         mut send: impl FnMut(<Partial<K, A::Acc> as Record>::View<'_>),
     ) -> Added {
         let alone = self.sessions.window(record, at);
-        if alone.max_timestamp() <= watermark
-            && self.parts.get(hash, key).is_none_or(|(window, _)| !touch(*window, alone))
-        {
+        if alone.max_timestamp() <= watermark {
+            // Whether it is late depends on what came before it.
+            if let Some((key, (window, accumulator))) = self.parts.remove(hash, key) {
+                send((key.view(), window, accumulator.view()));
+            }
             return Added::Refused;
         }
         let (key, part) = self.parts.entry_and_key(hash, key, || (alone, aggregate.create()));

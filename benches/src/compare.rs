@@ -185,8 +185,12 @@ fn bind(cores: usize) {
     sched_setaffinity(None, &set).unwrap_or_else(|why| panic!("there are no {cores} cores to use: {why}"));
 }
 
-/// A line of the kernel's about this process.
-fn status_bytes(name: &str) -> u64 {
+/// A line of the kernel's about this process: `VmRSS`, `VmHWM`.
+///
+/// # Panics
+///
+/// If there is none.
+pub fn status_bytes(name: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("memory is measured on Linux");
     let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel tells of memory");
     let kibibytes = line.trim_matches(|c: char| !c.is_ascii_digit());

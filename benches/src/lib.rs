@@ -10,6 +10,7 @@ pub mod keyed_count;
 pub mod nexmark;
 mod ratio;
 mod run;
+pub mod seconds;
 mod tally;
 
 pub use ratio::{Ratio, print_ratio, wanted};

@@ -61,6 +61,11 @@ impl Machine {
         local::start(graph, self.env())
     }
 
+    /// Runs something beside the jobs.
+    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
+        self.0.spawn(future)
+    }
+
     /// Waits for a future.
     pub fn wait<F: Future>(&self, future: F) -> F::Output {
         self.0.block_on(future)

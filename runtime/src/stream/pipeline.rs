@@ -383,7 +383,8 @@ pub trait Stream: Sized {
         Sealed::reading(reader)
     }
 
-    /// Two streams of the same records. Each buffer is built once and shared by reference.
+    /// Two streams of the same records. What follows runs in the same task up to the next exchange, unless it has another parallelism or a sink, or begins with
+    /// [`Stream::new_chain`]; for those in tasks of their own each buffer is built once and shared by reference.
     fn fork(self) -> (Behind<Self>, Behind<Self>) {
         let [first, second] = self.forks();
         (first, second)
@@ -394,7 +395,7 @@ pub trait Stream: Sized {
         self.into_chain().fork()
     }
 
-    /// Two streams: the records for which the predicate holds, and the rest.
+    /// Two streams: the records for which the predicate holds, and the rest. As to tasks it is as with [`Stream::fork`].
     #[track_caller]
     fn split<F>(self, predicate: F) -> (Behind<Self>, Behind<Self>)
     where

@@ -58,7 +58,10 @@ impl Measured {
 }
 
 fn main() {
-    println!("{:<20} {:>10} {:>16} {:>8} {:>14} {:>14}", "windows", "results", "longest hold ms", "turns", "memory MB", "more while MB");
+    println!(
+        "{:<20} {:>10} {:>16} {:>8} {:>14} {:>14}",
+        "windows", "results", "longest hold ms", "turns", "memory MB", "more while MB"
+    );
     macro_rules! measure {
         ($name:expr, $windows:expr) => {{
             let (machine, total, measured) = (Machine::new(1), Tally::default(), Arc::new(Measured::default()));

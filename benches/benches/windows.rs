@@ -42,8 +42,8 @@ fn case<const OF_KEY: u64>() -> Case {
         let machine = Rc::new(Machine::new(1));
         let other = Rc::clone(&machine);
         vec![
-            way("tumbling 1s", move || run!(machine, OF_KEY, tumbling(1.seconds()), SECONDS, 1)),
-            way("sliding 1h by 1s", move || {
+            way("tumbling-1s", move || run!(machine, OF_KEY, tumbling(1.seconds()), SECONDS, 1)),
+            way("sliding-1h-by-1s", move || {
                 run!(other, OF_KEY, sliding(1.hours(), 1.seconds()), SECONDS + HOUR - 1, HOUR)
             }),
         ]

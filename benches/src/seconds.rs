@@ -9,7 +9,11 @@ use millstream::{
 };
 
 /// The numbers from 0 on as a stream of a job, read by one subtask.
-pub fn seconds(job: &mut Job<ExactlyOnce>, seconds: u64, in_second: u64) -> impl Stream<Out = u64, Time = EventTime> + use<> {
+pub fn seconds(
+    job: &mut Job<ExactlyOnce>,
+    seconds: u64,
+    in_second: u64,
+) -> impl Stream<Out = u64, Time = EventTime> + use<> {
     let last_of_second = move |number: u64, at: Timestamp| {
         (number % in_second == in_second - 1).then(|| Timestamp::from_millis(at.millis() + 999))
     };

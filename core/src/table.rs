@@ -15,6 +15,9 @@ pub struct Table<K, V> {
     rotation: u32,
 }
 
+/// See [`Table::into_entries`].
+pub type IntoEntries<K, V> = hash_table::IntoIter<(K, V)>;
+
 /// Below this many bytes of entries a table is taken to lie in the processor's caches, where prefetching only costs.
 const CACHED_BYTES: usize = 512 << 10;
 
@@ -113,7 +116,7 @@ impl<K: Key, V> Table<K, V> {
     }
 
     /// All keys with their values, in no order; the memory is released as the iterator goes away.
-    pub fn into_entries(self) -> hash_table::IntoIter<(K, V)> {
+    pub fn into_entries(self) -> IntoEntries<K, V> {
         self.entries.into_iter()
     }
 }

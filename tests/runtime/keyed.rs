@@ -215,12 +215,9 @@ fn with_event_time_the_end_is_the_last_time_there_is() {
 
 const TREE: &str = "job test (best effort)
 └─ source script x2
-   ├─ [forward: Event] pass on x2
-   │  └─ [hash: Event] rolling -> map -> sink print x2
-   ├─ [forward: Event] pass on x2
-   │  └─ [hash by one: Event] reduce one -> map -> sink print x2
-   └─ [forward: Event] pass on x2
-      └─ [hash by one: Event] at_end one -> map -> sink print x2
+   ├─ [hash: Event] rolling -> map -> sink print x2
+   ├─ [hash by one: Event] reduce one -> map -> sink print x2
+   └─ [hash by one: Event] at_end one -> map -> sink print x2
 ";
 
 #[key]

@@ -342,7 +342,7 @@ async fn or_deadline<T>(env: &dyn Env, deadline: Option<Instant>, wait: impl Fut
 }
 
 /// Lets other tasks of the thread run.
-async fn yield_now() {
+pub(crate) async fn yield_now() {
     let mut yielded = false;
     std::future::poll_fn(|cx| {
         if std::mem::replace(&mut yielded, true) {

@@ -1,6 +1,12 @@
 //! [`HeldSlices`]: what a sender has aggregated of windows by slices.
 
-use millstream_core::{aggregate::Aggregate, key::Key, record::Record, table::Table, time::Timestamp};
+use millstream_core::{
+    aggregate::Aggregate,
+    key::Key,
+    record::Record,
+    table::{IntoEntries, Table},
+    time::{Timestamp, Window},
+};
 
 use super::{
     assigner::{Assigner, Clock},
@@ -13,13 +19,15 @@ use super::{
 pub(crate) struct HeldSlices<W, K: Key, V> {
     windows: W,
     slices: Slices<Table<K, V>>,
-    /// How many entries the tables have.
+    /// What is left of one that is being sent.
+    going: Option<(Window, IntoEntries<K, V>)>,
+    /// How many entries there are.
     len: usize,
 }
 
 impl<W, K: Key, V> HeldSlices<W, K, V> {
     pub(crate) fn new(windows: W) -> Self {
-        Self { windows, slices: Slices::default(), len: 0 }
+        Self { windows, slices: Slices::default(), going: None, len: 0 }
     }
 }
 
@@ -41,7 +49,7 @@ where
         watermark: Timestamp,
         _: impl FnMut(<Partial<K, A::Acc> as Record>::View<'_>),
     ) -> Added {
-        let Self { windows, slices, len } = self;
+        let Self { windows, slices, len, .. } = self;
         let slice = match slices.find(windows, at) {
             Ok(slice) => slice,
             Err(slice) if slice.max_timestamp() <= watermark => return Added::Refused,
@@ -55,12 +63,28 @@ where
         Added::Absorbed
     }
 
-    fn drain(&mut self, until: Timestamp, mut send: impl FnMut(u64, <Partial<K, A::Acc> as Record>::View<'_>)) {
-        for slice in self.slices.close_until(until) {
-            self.len -= slice.table.len();
-            for (key, accumulator) in slice.table.into_entries() {
-                send(K::hash(key.view()), (key.view(), slice.window, accumulator.view()));
+    fn drain(
+        &mut self,
+        until: Timestamp,
+        limit: usize,
+        mut send: impl FnMut(u64, <Partial<K, A::Acc> as Record>::View<'_>),
+    ) -> bool {
+        let mut left = limit;
+        loop {
+            if self.going.is_none() {
+                let over = self.slices.over(until).min(1);
+                self.going = self.slices.close(over).next().map(|slice| (slice.window, slice.table.into_entries()));
             }
+            let Some((window, entries)) = &mut self.going else { return true };
+            for (key, accumulator) in entries.by_ref().take(left) {
+                self.len -= 1;
+                left -= 1;
+                send(K::hash(key.view()), (key.view(), *window, accumulator.view()));
+            }
+            if left == 0 {
+                return false;
+            }
+            self.going = None;
         }
     }
 

@@ -19,7 +19,7 @@ use crate::{
     failure::Failure,
     graph::{OperatorInfo, OutputId},
     operator::{KeyFn, Push, Signal, Stage, Wait, earliest},
-    task::{contain::Guard, context::ChainContext},
+    task::{contain::Guard, context::ChainContext, run::yield_now},
 };
 
 /// If a full table has not at least halved the number of records, aggregating is not worth it for now.
@@ -30,6 +30,9 @@ const BYPASS_RECORDS_PER_ENTRY: usize = 16;
 const ABSORBED_RECORDS_LIMIT: usize = 64 << 10;
 /// What an entry of unknown size is taken to own besides its slot, in bytes.
 const ENTRY_HEAP_BYTES: usize = 64;
+
+/// How many partial results are sent before the task looks around.
+const SEND_LIMIT: usize = 4 << 10;
 
 /// The state that says how far the senders are: their watermark, and whether they may be behind the receiver.
 const SENDERS_STATE: &str = "senders";
@@ -49,8 +52,13 @@ pub(crate) trait Partials<T: Record, K: Key, A: Aggregate<T>>: Send + 'static {
         send: impl FnMut(<Partial<K, A::Acc> as Record>::View<'_>),
     ) -> Added;
 
-    /// Hands out what has to be sent before a watermark, and keeps as much of the rest as it likes.
-    fn drain(&mut self, until: Timestamp, send: impl FnMut(u64, <Partial<K, A::Acc> as Record>::View<'_>));
+    /// Hands out so much of what has to be sent before a watermark, and keeps as much of the rest as it likes. True if that was all: until then nothing is added.
+    fn drain(
+        &mut self,
+        until: Timestamp,
+        limit: usize,
+        send: impl FnMut(u64, <Partial<K, A::Acc> as Record>::View<'_>),
+    ) -> bool;
 
     /// How many there are.
     fn len(&self) -> usize;
@@ -76,6 +84,8 @@ pub(crate) struct PreAggregate<T: Record, K: KeyFn<T>, P, A: Aggregate<T>> {
     absorbed: usize,
     /// How many records are still to pass by.
     bypass: usize,
+    /// What is to be sent, and not all sent yet. Meanwhile this is full.
+    sending: Option<Sending>,
     watermark: Timestamp,
     /// The input has been idle once. Meanwhile the receiver's event time may have gone past that of this sender, so that only the receiver can tell
     /// what is late, and only of records: from then on nothing is aggregated here.
@@ -83,6 +93,15 @@ pub(crate) struct PreAggregate<T: Record, K: KeyFn<T>, P, A: Aggregate<T>> {
     state: StateAccess,
     info: OperatorInfo,
     out: Outputs<T, K::Key, A::Acc>,
+}
+
+/// Why partial results are being sent.
+#[derive(Debug, Clone, Copy)]
+struct Sending {
+    /// Those that have to come before this watermark.
+    until: Timestamp,
+    /// What follows them.
+    before: Option<Signal>,
 }
 
 /// The way to the receivers: for records, and for partial results.
@@ -112,6 +131,15 @@ impl<T: Record, K: Key, V: Record> Outputs<T, K, V> {
             self.last = PARTIALS_PORT;
         }
         self.partials.push(&mut self.senders, self.owners.of(hash), partial, Timestamp::MIN, hash);
+    }
+
+    /// Sends a signal behind all of them.
+    fn signal(&mut self, signal: Signal) {
+        if let Some(event) = event_of(signal) {
+            self.records.seal(&mut self.senders);
+            self.partials.seal(&mut self.senders);
+            self.senders.event(event);
+        }
     }
 }
 
@@ -149,6 +177,7 @@ where
             entries_limit: (cx.preaggregation_bytes / entry_bytes).max(1),
             absorbed: 0,
             bypass: 0,
+            sending: None,
             watermark: before.iter().map(|(watermark, _)| *watermark).min().unwrap_or(Timestamp::MIN),
             may_be_behind: before.iter().any(|(_, may_be_behind)| *may_be_behind),
             state,
@@ -170,13 +199,37 @@ where
         self.state.report(barrier, report.map(|value| OperatorReport { values: vec![value], ..Default::default() }));
     }
 
-    /// Sends the partial results that have to come before a watermark.
-    fn send_partials(&mut self, until: Timestamp) {
-        let Self { held, out, .. } = self;
-        held.drain(until, |hash, partial| out.partial(hash, partial));
+    /// Begins to send partial results. Mostly that is all there is to it.
+    fn send(&mut self, sending: Sending) {
+        self.sending = Some(sending);
+        self.send_some();
+    }
+
+    /// Sends some of what is to be sent, and then what it was sent for. True if nothing is left.
+    fn send_some(&mut self) -> bool {
+        let Self { sending: Some(sending), held, out, .. } = self else { return true };
+        let sending = *sending;
+        if !held.drain(sending.until, SEND_LIMIT, |hash, partial| out.partial(hash, partial)) {
+            return false;
+        }
         if held.len() == 0 {
             self.absorbed = 0;
         }
+        self.sending = None;
+        if let Some(signal) = sending.before {
+            if let Signal::Barrier(barrier) = signal {
+                self.snapshot(barrier);
+            }
+            self.out.signal(signal);
+        }
+        true
+    }
+
+    /// Sends the rest without a look around: something comes behind it already.
+    #[cold]
+    #[inline(never)]
+    fn send_rest(&mut self) {
+        while !self.send_some() {}
     }
 
     /// The table is full: sends it, and judges whether it was worth it.
@@ -186,8 +239,8 @@ where
         if self.absorbed < self.held.len() * WORTHWHILE_RECORDS_PER_ENTRY {
             self.bypass = self.held.len() * BYPASS_RECORDS_PER_ENTRY;
         }
-        self.send_partials(Timestamp::MAX);
         self.absorbed = 0;
+        self.send(Sending { until: Timestamp::MAX, before: None });
     }
 }
 
@@ -217,6 +270,9 @@ where
     /// Aggregates a record, or sends it.
     #[inline(always)]
     fn take(&mut self, record: T::View<'_>, at: Timestamp, hash: u64) {
+        if self.sending.is_some() {
+            self.send_rest(); // an operator that puts out many records at once does not ask each time
+        }
         let Self { key, aggregate, held, out, info, .. } = self;
         if !Self::POSSIBLE || self.may_be_behind {
             return out.record(record, at, hash);
@@ -253,34 +309,29 @@ where
     A: Aggregate<T>,
 {
     fn signal(&mut self, signal: Signal) {
+        self.send_rest();
         match signal {
             Signal::Watermark(at) => {
                 self.watermark = self.watermark.max(at);
-                self.send_partials(at);
+                self.send(Sending { until: at, before: Some(signal) });
             }
             // What came before must not wait here while others close its windows.
             Signal::Idle => {
                 self.may_be_behind = true;
-                self.send_partials(Timestamp::MAX);
+                self.send(Sending { until: Timestamp::MAX, before: Some(signal) });
             }
-            // What came before the barrier has to be part of the receiver's state.
-            Signal::Barrier(barrier) => {
-                self.send_partials(Timestamp::MAX);
-                self.snapshot(barrier);
+            // What came before the barrier has to be part of the receiver's state; and the task counts on its report.
+            Signal::Barrier(_) => {
+                self.send(Sending { until: Timestamp::MAX, before: Some(signal) });
+                self.send_rest();
             }
-            _ => {}
-        }
-        if let Some(event) = event_of(signal) {
-            let Outputs { records, partials, senders, .. } = &mut self.out;
-            records.seal(senders);
-            partials.seal(senders);
-            senders.event(event);
+            signal => self.out.signal(signal),
         }
     }
 
     #[inline(always)]
     fn is_full(&self) -> bool {
-        self.out.senders.is_full()
+        self.out.senders.is_full() | self.sending.is_some()
     }
 
     fn flush(&mut self, now: Instant) -> Option<Instant> {
@@ -291,7 +342,15 @@ where
     fn idle(&mut self) {}
 
     fn ready(&mut self) -> Wait<'_> {
-        self.out.senders.ready()
+        Box::pin(async {
+            loop {
+                self.out.senders.ready().await?;
+                if self.send_some() {
+                    return Ok(());
+                }
+                yield_now().await;
+            }
+        })
     }
 
     fn finish(&mut self) -> Wait<'_> {

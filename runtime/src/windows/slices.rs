@@ -103,11 +103,6 @@ impl<T> Slices<T> {
         self.open.partition_point(|slice| slice.window.max_timestamp() <= at)
     }
 
-    /// Removes the slices whose last millisecond is at or before `at`, earliest first.
-    pub(crate) fn close_until(&mut self, at: Timestamp) -> impl Iterator<Item = Slice<T>> {
-        self.close(self.over(at))
-    }
-
     /// Removes so many slices, earliest first.
     pub(crate) fn close(&mut self, count: usize) -> impl Iterator<Item = Slice<T>> {
         self.last = 0;

@@ -6,7 +6,7 @@ use millstream_core::{
     aggregate::Aggregate,
     key::Key,
     record::Record,
-    table::Table,
+    table::{IntoEntries, Table},
     time::{Timestamp, Window},
 };
 
@@ -21,11 +21,13 @@ use crate::windows::{
 pub(crate) struct HeldSessions<G, C, K: Key, V> {
     sessions: Session<G, C>,
     parts: Table<K, (Window, V)>,
+    /// What is left of many parts that are being sent.
+    going: Option<IntoEntries<K, (Window, V)>>,
 }
 
 impl<G, C, K: Key, V> HeldSessions<G, C, K, V> {
     pub(crate) fn new(sessions: Session<G, C>) -> Self {
-        Self { sessions, parts: Table::of_sender() }
+        Self { sessions, parts: Table::of_sender(), going: None }
     }
 }
 
@@ -67,14 +69,34 @@ where
         Added::Absorbed
     }
 
-    fn drain(&mut self, _: Timestamp, mut send: impl FnMut(u64, <Partial<K, A::Acc> as Record>::View<'_>)) {
-        for (key, (window, accumulator)) in self.parts.drain() {
+    fn drain(
+        &mut self,
+        _: Timestamp,
+        limit: usize,
+        mut send: impl FnMut(u64, <Partial<K, A::Acc> as Record>::View<'_>),
+    ) -> bool {
+        let mut send = |(key, (window, accumulator)): (K, (Window, A::Acc))| {
             send(K::hash(key.view()), (key.view(), window, accumulator.view()));
+        };
+        if self.going.is_none() {
+            if self.parts.len() <= limit {
+                // The table stays, since as much will follow.
+                self.parts.drain().for_each(send);
+                return true;
+            }
+            self.going = Some(std::mem::replace(&mut self.parts, Table::of_sender()).into_entries());
         }
+        let Some(entries) = &mut self.going else { return true };
+        entries.by_ref().take(limit).for_each(&mut send);
+        if entries.len() > 0 {
+            return false;
+        }
+        self.going = None;
+        true
     }
 
     #[inline(always)]
     fn len(&self) -> usize {
-        self.parts.len()
+        self.parts.len() + self.going.as_ref().map_or(0, ExactSizeIterator::len)
     }
 }

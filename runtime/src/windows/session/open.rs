@@ -9,7 +9,7 @@ use millstream_core::{
 use millstream_state::{row::ByKey, table::Table};
 
 use super::{
-    queue::Queue,
+    queue::{Next, Queue},
     row::{self, Row},
     touch,
 };
@@ -112,20 +112,30 @@ impl<K: Key, V: Record> OpenSessions<K, V> {
 
     fn look_ahead(&mut self) {
         let Self { rows, queue, ahead, until, .. } = self;
-        ahead.extend(std::iter::from_fn(|| queue.pop(*until)).take(PREFETCH_ROWS));
+        while ahead.len() < PREFETCH_ROWS
+            && let Next::Due(at, entry) = queue.pop(*until)
+        {
+            ahead.push((at, entry));
+        }
         ahead.reverse();
         if rows.wants_prefetch() {
             ahead.iter().for_each(|(_, (hash, _))| rows.prefetch(*hash));
         }
     }
 
-    /// Takes the next key that something is due for from the queue. What is out of date is passed over, and counted.
+    /// Takes the next key that something is due for from the queue. What is out of date is passed over, and counted; and where there is none after so many, there may
+    /// still be some.
     pub(super) fn next_due(&mut self, looked_at: &mut usize, limit: usize) -> Option<(u64, K)> {
         while *looked_at < limit {
             if self.ahead.is_empty() {
                 self.look_ahead();
             }
-            let (at, (hash, key)) = self.ahead.pop()?;
+            let Some((at, (hash, key))) = self.ahead.pop() else {
+                if self.queue.next().is_some_and(|next| next <= self.until) {
+                    *looked_at = limit; // a step of its own work is done
+                }
+                return None;
+            };
             *looked_at += 1;
             if self.rows.get(hash, key.view()).is_some_and(|(due, ..)| *due == at) {
                 return Some((hash, key));

@@ -7,12 +7,28 @@ use millstream_core::time::Timestamp;
 
 const BUCKETS: usize = u64::BITS as usize + 1;
 
+/// How many entries are dealt out in a step.
+const DEAL_LIMIT: usize = 4 << 10;
+
 /// Entries by time. None may be put in that is due before the last one that was taken.
 pub(super) struct Queue<T> {
     buckets: [Bucket<T>; BUCKETS],
     /// The time of the last one taken.
     last: u64,
+    /// What is left of a bucket that is being dealt out, none of it before `last`.
+    dealt: Vec<(u64, T)>,
     len: usize,
+}
+
+/// What a queue has.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next<T> {
+    /// An entry, and when it was due.
+    Due(Timestamp, T),
+    /// There may be some: a step is done, and the next has to follow before that is known.
+    Dealing,
+    /// None that is due.
+    None,
 }
 
 struct Bucket<T> {
@@ -29,7 +45,7 @@ fn ordered(at: Timestamp) -> u64 {
 impl<T> Default for Queue<T> {
     fn default() -> Self {
         let bucket = |_| Bucket { entries: Vec::new(), first: u64::MAX };
-        Self { buckets: std::array::from_fn(bucket), last: 0, len: 0 }
+        Self { buckets: std::array::from_fn(bucket), last: 0, dealt: Vec::new(), len: 0 }
     }
 }
 
@@ -50,16 +66,20 @@ impl<T> Queue<T> {
 
     /// Takes an entry of the earliest time, if that is at or before `until`.
     #[inline]
-    pub(super) fn pop(&mut self, until: Timestamp) -> Option<(Timestamp, T)> {
+    pub(super) fn pop(&mut self, until: Timestamp) -> Next<T> {
         if self.len == 0 || self.first() > ordered(until) {
-            return None;
+            return Next::None;
         }
-        if self.buckets[0].entries.is_empty() {
-            self.deal();
+        if self.buckets[0].entries.is_empty() && !self.deal() {
+            return Next::Dealing;
         }
-        let (at, entry) = self.buckets[0].entries.pop()?;
-        self.len -= 1;
-        Some((Timestamp::from_millis((at ^ (1 << 63)) as i64), entry))
+        match self.buckets[0].entries.pop() {
+            Some((at, entry)) => {
+                self.len -= 1;
+                Next::Due(Timestamp::from_millis((at ^ (1 << 63)) as i64), entry)
+            }
+            None => Next::Dealing,
+        }
     }
 
     /// The earliest time.
@@ -69,25 +89,33 @@ impl<T> Queue<T> {
 
     #[inline]
     fn first(&self) -> u64 {
+        if !self.dealt.is_empty() {
+            return self.last;
+        }
         let bucket = self.buckets.iter().find(|bucket| !bucket.entries.is_empty());
         bucket.map_or(u64::MAX, |bucket| bucket.first)
     }
 
-    /// Deals the first bucket that has anything out to those below it.
+    /// Deals the first bucket that has anything out to those below it, a step of it. True if all of it is.
     #[cold]
-    fn deal(&mut self) {
-        let Some(from) = self.buckets.iter().position(|bucket| !bucket.entries.is_empty()) else { return };
-        self.last = std::mem::replace(&mut self.buckets[from].first, u64::MAX);
-        let mut entries = std::mem::take(&mut self.buckets[from].entries);
-        for (at, entry) in entries.drain(..) {
+    fn deal(&mut self) -> bool {
+        if self.dealt.is_empty() {
+            let Some(from) = self.buckets.iter().position(|bucket| !bucket.entries.is_empty()) else { return true };
+            self.last = std::mem::replace(&mut self.buckets[from].first, u64::MAX);
+            // Its memory is wanted again, in turns with that of the bucket before.
+            std::mem::swap(&mut self.buckets[from].entries, &mut self.dealt);
+        }
+        for _ in 0..DEAL_LIMIT {
+            let Some((at, entry)) = self.dealt.pop() else { return true };
             self.put(at, entry);
         }
-        self.buckets[from].entries = entries; // its memory is wanted again
+        self.dealt.is_empty()
     }
 
     /// What it takes in memory, in bytes, without what entries own elsewhere.
     pub(super) fn size_bytes(&self) -> usize {
-        self.buckets.iter().map(|bucket| bucket.entries.capacity() * size_of::<(u64, T)>()).sum()
+        let capacity = self.buckets.iter().map(|bucket| bucket.entries.capacity()).sum::<usize>();
+        (capacity + self.dealt.capacity()) * size_of::<(u64, T)>()
     }
 }
 
@@ -112,7 +140,12 @@ mod tests {
                 *model.entry(at).or_default() += 1;
             } else {
                 now += draw(50) as i64;
-                while let Some((at, ())) = queue.pop(Timestamp::from_millis(now)) {
+                loop {
+                    let at = match queue.pop(Timestamp::from_millis(now)) {
+                        Next::Due(at, ()) => at,
+                        Next::Dealing => continue,
+                        Next::None => break,
+                    };
                     let mut first = model.first_entry().expect("there is as much in the model");
                     assert_eq!(at.millis(), *first.key());
                     *first.get_mut() -= 1;
@@ -127,14 +160,36 @@ mod tests {
     }
 
     #[test]
+    fn very_many_are_dealt_out_in_steps() {
+        let many = 10 * DEAL_LIMIT as i64;
+        let mut queue = Queue::default();
+        (0..many).for_each(|at| queue.push(Timestamp::from_millis(at), at));
+        let (mut steps, mut found) = (0, Vec::new());
+        loop {
+            match queue.pop(Timestamp::MAX) {
+                Next::Due(_, at) => found.push(at),
+                // What comes meanwhile has its place.
+                Next::Dealing if steps == 3 => {
+                    queue.push(Timestamp::from_millis(many), many);
+                    steps += 1;
+                }
+                Next::Dealing => steps += 1,
+                Next::None => break,
+            }
+        }
+        assert!(steps >= 10, "{steps} steps");
+        assert!(found.is_sorted() && found.len() as i64 == many + 1);
+    }
+
+    #[test]
     fn the_ends_of_time_are_times() {
         let mut queue = Queue::default();
         for at in [Timestamp::MAX, Timestamp::MIN, Timestamp::from_millis(0)] {
             queue.push(at, at);
         }
         for at in [Timestamp::MIN, Timestamp::from_millis(0), Timestamp::MAX] {
-            assert_eq!(queue.pop(Timestamp::MAX), Some((at, at)));
+            assert_eq!(queue.pop(Timestamp::MAX), Next::Due(at, at));
         }
-        assert_eq!(queue.pop(Timestamp::MAX), None);
+        assert_eq!(queue.pop(Timestamp::MAX), Next::None);
     }
 }

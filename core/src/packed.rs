@@ -138,6 +138,11 @@ impl<T: Record> PackedReader<T> {
         &self.list
     }
 
+    /// Gives the list back.
+    pub fn into_list(self) -> Packed<T> {
+        self.list
+    }
+
     /// The record of a number. Going back begins at the front again.
     #[inline(always)]
     pub fn get(&mut self, index: usize) -> Option<T::View<'_>> {

@@ -70,35 +70,81 @@ fn received(job: &JobHandle) -> u64 {
     metrics.map(|(_, metric)| if let Metric::Counter(counter) = metric { counter.get() } else { 0 }).sum()
 }
 
+/// Runs a job to its end, but stops it twice when results have come, so that it goes on from a checkpoint at another parallelism. Gives what each life put out.
+fn lives<R: Record + Send>(
+    seed: u64,
+    results: &collect::Collect<R>,
+    graph: impl Fn(&Path, usize, &collect::Collect<R>) -> JobGraph,
+) -> [Vec<R>; 3] {
+    let dir = tempfile::tempdir().expect("there is room");
+    [(0, 1), (1, 2), (2, 3)].map(|(life, parallelism)| {
+        simulate(seed * 10 + life, graph(dir.path(), parallelism, results), async |sim, job| {
+            if life < 2 {
+                for _ in 0..20_000 {
+                    if received(job) >= 500 {
+                        break;
+                    }
+                    sim.sleep(Duration::from_micros(50)).await;
+                }
+                let _ = job.stop().await; // it may have ended
+            }
+            job.wait().await.expect("it ends well");
+        });
+        results.take()
+    })
+}
+
 #[test]
 fn a_barrier_passes_while_windows_fire() {
     let expected = expected();
     let mut halves = 0;
     for seed in seeds().take(2) {
-        let dir = tempfile::tempdir().expect("there is room");
-        let results = collect();
-        let mut all = Vec::new();
-        for (life, (parallelism, enough)) in [(1, 500), (2, 500), (3, u64::MAX)].into_iter().enumerate() {
-            let graph = graph(dir.path(), parallelism, &results);
-            simulate(seed * 10 + life as u64, graph, async |sim, job| {
-                if enough < u64::MAX {
-                    for _ in 0..20_000 {
-                        if received(job) >= enough {
-                            break;
-                        }
-                        sim.sleep(Duration::from_micros(50)).await;
-                    }
-                    let _ = job.stop().await; // it may have ended
-                }
-                job.wait().await.expect("it ends well");
-            });
-            let part = results.take();
+        let parts = lives(seed, &collect(), graph);
+        for part in &parts {
             let of = |kind: u8| part.iter().filter(|(of, ..)| *of == kind).count() as u64;
             halves += u64::from((1..KEYS).contains(&of(0))) + u64::from((1..KEYS).contains(&of(1)));
-            all.extend(part);
         }
+        let mut all = parts.concat();
         all.sort();
         assert!(all == expected, "seed {seed}: {} results instead of {}", all.len(), expected.len());
     }
     assert!(halves > 0, "some checkpoint was made while a window fired");
+}
+
+/// How many records the first window has of the key 0, and how many of others.
+const BUSY: u64 = 200;
+const OTHERS: u64 = 1_000;
+
+/// First a second with a key that has many pairs; a minute later some that have one each.
+fn joined(dir: &Path, parallelism: usize, results: &collect::Collect<Row>) -> JobGraph {
+    let mut settings = settings(dir, parallelism, Duration::from_secs(3600));
+    (settings.buffer_bytes, settings.memory_bytes) = (1 << 10, 1 << 20);
+    settings.watermark_interval = Duration::from_millis(1);
+    let mut job = Job::<ExactlyOnce>::new("joined", settings);
+    let time = |n: u64| ms(if n < BUSY + OTHERS { n as i64 / 2 } else { n as i64 * 10 + 60_000 });
+    let numbers = job.source(generate(BUSY + 30 * OTHERS, 1, |_, index| index).rate(200_000.0));
+    let [a, b, c, d] = numbers.event_time_by(time, monotonous()).parallelism(1).forks();
+    let key = |n: u64| if n < BUSY { 0 } else { n };
+    let pairs = a.key_by(key).join(b.key_by(key)).window(tumbling(1.seconds()));
+    let pairs = pairs.inner(|left, right| (0_u8, left, right)).uid("pairs");
+    let semi = c.key_by(key).join(d.key_by(key)).window(sliding(2.seconds(), 1.seconds())).semi().uid("semi");
+    pairs.union(semi.map(|left| (1_u8, left, left))).sink(results.sink());
+    job.build().expect("the job is well formed")
+}
+
+#[test]
+fn a_barrier_passes_while_a_key_of_a_join_is_put_out() {
+    let mut expected: Vec<Row> = (0..BUSY).flat_map(|left| (0..BUSY).map(move |right| (0, left, right))).collect();
+    expected.extend((BUSY..BUSY + 30 * OTHERS).map(|n| (0, n, n)));
+    expected.extend((0..BUSY + 30 * OTHERS).flat_map(|n| [(1, n, n); 2]));
+    expected.sort();
+    for seed in seeds().take(4) {
+        let parts = lives(seed, &collect(), joined);
+        let busy = |part: &[Row]| part.iter().filter(|(of, left, _)| *of == 0 && *left < BUSY).count() as u64;
+        let first = busy(&parts[0]);
+        assert!((1..BUSY.pow(2)).contains(&first), "seed {seed}: some pairs of the key had been put out, but {first}");
+        let mut all = parts.concat();
+        all.sort();
+        assert!(all == expected, "seed {seed}: {} results instead of {}", all.len(), expected.len());
+    }
 }

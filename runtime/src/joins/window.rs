@@ -1,6 +1,9 @@
 //! The head that joins in windows: it keeps the records of both sides by window and key, and pairs them when their window closes.
+//!
+//! A key leaves the table of its window when its pairs have been put out, so what is left of a window that has closed is what has yet to be. That is also what
+//! a snapshot has of it: a barrier passes between any two pairs, and all that has to be said besides is how far the key has come that is being put out.
 
-use std::{collections::VecDeque, marker::PhantomData};
+use std::marker::PhantomData;
 
 use millstream_core::{
     buffer::Records,
@@ -9,7 +12,7 @@ use millstream_core::{
     record::Record,
     time::{Timestamp, Window},
 };
-use millstream_state::manifest::Spread;
+use millstream_state::{groups::GroupRange, manifest::Spread, table::Cursor};
 
 use super::{Grouped, matching::Group};
 use crate::{
@@ -28,7 +31,7 @@ use crate::{
     windows::{
         Assigner,
         assigner::{Clock, Layout},
-        stored::{Closing, SliceTable, StoredSlices},
+        stored::{SliceTable, StoredSlices},
     },
 };
 
@@ -36,6 +39,8 @@ use crate::{
 const WINDOWS_STATE: &str = "windows";
 /// The state that says how far event time has come.
 const WATERMARK_STATE: &str = "watermark";
+/// The state that says of which keys some pairs have been put out.
+const BEGUN_STATE: &str = "begun";
 
 /// How many keys are hashed and prefetched before their entries are touched.
 const PREFETCH_RECORDS: usize = 64;
@@ -72,17 +77,23 @@ where
         let state = cx.state(&info);
         // All subtasks had the same at the barrier, unless one had it from another exchange.
         let watermark = state.restored().all::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
+        let watermark = watermark.unwrap_or(Timestamp::MIN);
+        let snapshots = cx.snapshots(WINDOWS_STATE, &state);
+        let begun = Begun::of(state.restored().all(BEGUN_STATE)?, snapshots.groups());
         Ok(WindowJoinHead {
             key: self.key.clone(),
             grouped: self.grouped.clone(),
             open: Open {
                 windows: self.windows.clone(),
-                stored: StoredSlices::new(cx.snapshots(WINDOWS_STATE, &state), state.is_checkpointed()),
-                watermark: watermark.unwrap_or(Timestamp::MIN),
+                stored: StoredSlices::new(snapshots, state.is_checkpointed()),
+                watermark,
+                until: if W::CLOCK == Clock::Event { watermark } else { Timestamp::MIN },
                 late,
             },
-            firing: VecDeque::new(),
+            cursor: Cursor::default(),
             current: None,
+            at: Step::default(),
+            begun,
             state,
             forward: None,
             packer: Packer::default(),
@@ -107,10 +118,13 @@ pub struct WindowJoinHead<L: Record, R: Record, A: KeyFn<L>, B, W, G: Grouped<A:
     key: EitherKey<A, B>,
     grouped: G,
     open: Open<A::Key, L, G::Kept, W>,
-    /// Windows that have closed and whose pairs are being put out.
-    firing: VecDeque<Closing<A::Key, Sides<L, G::Kept>>>,
-    /// The key of the first of them that is being put out.
-    current: Option<Current<A::Key, L, G::Kept>>,
+    /// Where the key that is being put out stands in the first window, if that has closed.
+    cursor: Cursor,
+    /// Its records, while they are not in the table.
+    current: Option<Current<L, G::Kept>>,
+    /// The step of this key that is next.
+    at: Step,
+    begun: Begun<A::Key>,
     state: StateAccess,
     /// The watermark to pass on once everything has fired.
     forward: Option<Timestamp>,
@@ -127,23 +141,58 @@ struct Open<K: Key, L: Record, R: Record, W> {
     /// Each window has a table of its own, also where they overlap: a pair is one of a window, and nothing is merged.
     stored: StoredSlices<K, Sides<L, R>>,
     watermark: Timestamp,
+    /// Windows whose last moment is at or before this have closed. They take no records.
+    until: Timestamp,
     /// Late records by side.
     late: [Counter; 2],
 }
 
-/// A key whose pairs are being put out, and which is next.
-struct Current<K, L: Record, R: Record> {
-    key: K,
+/// The records of a key that is being put out.
+struct Current<L: Record, R: Record> {
     lefts: PackedReader<L>,
     rights: PackedReader<R>,
-    at: (usize, usize),
-    extent: (usize, usize),
+    extent: Step,
 }
 
-/// The time that counts for windows.
+/// An outer and an inner step of a key.
+type Step = (usize, usize);
+
+/// A key of which not all pairs had been put out at a barrier: the end of its window, and the step that was next.
+type BegunKey<K> = (Timestamp, K, u64, u64);
+
+/// The keys that had begun when the checkpoint was made that the job goes on from, and have not gone on yet: one of each subtask at most.
+struct Begun<K>(Vec<BegunKey<K>>);
+
+impl<K: Key> Begun<K> {
+    /// Those of these key groups.
+    fn of(mut keys: Vec<BegunKey<K>>, groups: GroupRange) -> Self {
+        keys.retain(|(_, key, ..)| groups.holds(K::hash(key.view())));
+        Self(keys)
+    }
+
+    /// The step that is next of a key.
+    #[inline(always)]
+    fn take(&mut self, window: Window, key: &K) -> Step {
+        if self.0.is_empty() { Step::default() } else { self.find(window, key) }
+    }
+
+    #[cold]
+    fn find(&mut self, window: Window, key: &K) -> Step {
+        let is = |(end, begun, ..): &BegunKey<K>| *end == window.end && K::same(begun.view(), key.view());
+        let Some(found) = self.0.iter().position(is) else { return Step::default() };
+        let (.., outer, inner) = self.0.swap_remove(found);
+        (outer as usize, inner as usize)
+    }
+}
+
+/// The time that counts for windows. A wall clock that is set back does not lead into those that have closed.
 #[inline(always)]
-fn time_of<W: Assigner>(cx: &TaskContext, at: Timestamp) -> Timestamp {
-    if W::CLOCK == Clock::Processing { cx.wall } else { at }
+fn time_of<W: Assigner>(cx: &TaskContext, at: Timestamp, until: Timestamp) -> Timestamp {
+    if W::CLOCK == Clock::Processing {
+        cx.wall.max(Timestamp::from_millis(until.millis().saturating_add(1)))
+    } else {
+        at
+    }
 }
 
 impl<K: Key, L: Record, R: Record, W: Assigner> Open<K, L, R, W> {
@@ -169,7 +218,7 @@ impl<K: Key, L: Record, R: Record, W: Assigner> Open<K, L, R, W> {
             hashes[..to - from].iter().for_each(|hash| table.prefetch(*hash));
         }
         for (i, hash) in (from..to).zip(hashes.iter()) {
-            let (record, at) = (records.get(i), time_of::<W>(cx, records.time(i)));
+            let (record, at) = (records.get(i), time_of::<W>(cx, records.time(i), self.until));
             let mut taken = false;
             let mut put = |table: &mut SidesByKey<K, L, R>| {
                 taken = true;
@@ -183,6 +232,8 @@ impl<K: Key, L: Record, R: Record, W: Assigner> Open<K, L, R, W> {
                 });
             } else {
                 match self.stored.slices.find(&self.windows, at) {
+                    // It may have closed, and not have been put out to its end.
+                    Ok(slice) if W::CLOCK == Clock::Event && slice.window.max_timestamp() <= self.watermark => {}
                     Ok(slice) => put(&mut slice.table),
                     Err(window) => {
                         if let Some(table) = window_of(&mut self.stored, window, self.watermark, W::CLOCK) {
@@ -228,38 +279,12 @@ where
         if W::CLOCK == Clock::Processing {
             self.close_until(Timestamp::from_millis(cx.wall.millis().saturating_sub(1)));
         }
-        if let Some(progress) = self.fire() {
-            return Ok(progress);
-        }
-        let Self { key, open, packer, hashes, info, .. } = self;
-        let guard = Guard::new(info);
-        match input.port() {
-            None => {}
-            Some(0) => {
-                let records = input.records::<L>().expect("a cursor with a port has records");
-                each_share(&records, |from, to| {
-                    open.take(cx, (&records, from, to), &key.left, hashes, 0, |sides, record| {
-                        sides.0.push(packer, record).expect(FITS);
-                    });
-                });
-                input.advance_to(records.len());
-            }
-            Some(_) => {
-                let records = input.records::<R>().expect("a cursor with a port has records");
-                each_share(&records, |from, to| {
-                    open.take(cx, (&records, from, to), &key.right, hashes, 1, |sides, record| {
-                        sides.1.push(packer, G::kept(record)).expect(FITS);
-                    });
-                });
-                input.advance_to(records.len());
-            }
-        }
-        guard.done();
-        Ok(Progress::Consumed)
+        let firing = self.fire();
+        cx.interrupt(firing, true, || Ok(self.take(cx, input)))
     }
 
     fn background(&mut self) -> Background {
-        self.open.stored.walk(!self.firing.is_empty())
+        self.open.stored.walk(false)
     }
 
     fn state_bytes(&mut self) -> usize {
@@ -296,48 +321,85 @@ where
     G: Grouped<A::Key, L, R>,
     N: Push<G::Out>,
 {
+    /// Takes a batch in.
+    fn take(&mut self, cx: &TaskContext, input: &mut BatchCursor<'_>) -> Progress {
+        let Self { key, open, packer, hashes, info, .. } = self;
+        let guard = Guard::new(info);
+        match input.port() {
+            None => {}
+            Some(0) => {
+                let records = input.records::<L>().expect("a cursor with a port has records");
+                each_share(&records, |from, to| {
+                    open.take(cx, (&records, from, to), &key.left, hashes, 0, |sides, record| {
+                        sides.0.push(packer, record).expect(FITS);
+                    });
+                });
+                input.advance_to(records.len());
+            }
+            Some(_) => {
+                let records = input.records::<R>().expect("a cursor with a port has records");
+                each_share(&records, |from, to| {
+                    open.take(cx, (&records, from, to), &key.right, hashes, 1, |sides, record| {
+                        sides.1.push(packer, G::kept(record)).expect(FITS);
+                    });
+                });
+                input.advance_to(records.len());
+            }
+        }
+        guard.done();
+        Progress::Consumed
+    }
+
+    /// Lets all windows fire whose last moment is at or before this, in the steps that follow.
     fn close_until(&mut self, at: Timestamp) {
-        let over = self.open.stored.slices.over(at);
-        self.open.stored.close(over, &mut self.firing);
+        self.open.until = self.open.until.max(at);
     }
 
     /// Puts out pairs of windows that have closed, a bounded number; then passes the watermark on.
     fn fire(&mut self) -> Option<Progress> {
+        let Self { grouped, open: Open { stored, until, .. }, cursor, current, at, begun, info, next, .. } = self;
         let mut steps = 0;
-        while let Some(Closing { slice: Some(window), rows: keys }) = self.firing.front_mut() {
-            loop {
-                if self.current.is_none() {
-                    self.current = keys.next().map(|(key, sides)| {
-                        let extent = G::extent(sides.0.len(), sides.1.len());
-                        Current { key, lefts: sides.0.reader(), rights: sides.1.reader(), at: (0, 0), extent }
+        while let Some(window) = stored.slices.first().filter(|window| window.max_timestamp() <= *until) {
+            let table = &mut stored.slices.at_mut(0).table;
+            while table.row_at(cursor).is_some() {
+                if current.is_none() {
+                    *current = table.value_at(cursor).map(std::mem::take).map(|(lefts, rights)| {
+                        let extent = G::extent(lefts.len(), rights.len());
+                        Current { lefts: lefts.reader(), rights: rights.reader(), extent }
                     });
                 }
-                let Some(Current { key, lefts, rights, at, extent }) = &mut self.current else { break };
-                let mut group = Group { key, window: *window, lefts, rights };
-                let guard = Guard::new(&self.info);
+                let (Some((key, _)), Some(Current { lefts, rights, extent })) = (table.row_at(cursor), &mut *current)
+                else {
+                    break;
+                };
+                if *at == Step::default() {
+                    *at = begun.take(window, key);
+                }
+                let mut group = Group { key, window, lefts, rights };
+                let guard = Guard::new(info);
                 while at.0 < extent.0 {
                     while at.1 < extent.1 {
-                        self.grouped.step(&mut group, *at, &mut self.next);
+                        grouped.step(&mut group, *at, next);
                         at.1 += 1;
                         steps += 1;
-                        if steps >= FIRE_STEPS_LIMIT || self.next.is_full() {
+                        if steps >= FIRE_STEPS_LIMIT || next.is_full() {
                             guard.done();
-                            return Some(if self.next.is_full() { Progress::NeedsOutput } else { Progress::MoreWork });
+                            return Some(if next.is_full() { Progress::NeedsOutput } else { Progress::MoreWork });
                         }
                     }
                     *at = (at.0 + 1, 0);
                 }
                 guard.done();
-                self.current = None;
+                table.take_at(cursor);
+                (*current, *at) = (None, Step::default());
                 // Keys without pairs count, too.
                 steps += 1;
                 if steps >= FIRE_STEPS_LIMIT {
                     return Some(Progress::MoreWork);
                 }
             }
-            if let Some(closing) = self.firing.pop_front() {
-                self.open.stored.finish(closing);
-            }
+            *cursor = Cursor::default();
+            stored.close_first();
         }
         if let Some(watermark) = self.forward.take() {
             self.next.signal(Signal::Watermark(watermark));
@@ -345,11 +407,28 @@ where
         None
     }
 
+    /// Puts the records of the key that is being put out back into the table; and gives the key, if some of its pairs have been.
+    fn put_back(&mut self) -> Option<BegunKey<A::Key>> {
+        let first = self.open.stored.slices.first()?;
+        let table = &mut self.open.stored.slices.at_mut(0).table;
+        if let Some(Current { lefts, rights, .. }) = self.current.take()
+            && let Some(sides) = table.value_at(&self.cursor)
+        {
+            *sides = (lefts.into_list(), rights.into_list());
+        }
+        let (key, _) = table.row_at(&mut { self.cursor }).filter(|_| self.at != Step::default())?;
+        Some((first.end, A::Key::from_view(key.view()), self.at.0 as u64, self.at.1 as u64))
+    }
+
     /// Takes part in a checkpoint.
     fn snapshot(&mut self) -> Result<OperatorReport, Failure> {
         let watermark = self.state.encode(WATERMARK_STATE, Spread::Union, &[self.open.watermark])?;
+        let going = self.put_back();
+        let waiting = self.begun.0.iter().map(|key| Record::from_view(key.view()));
+        let begun: Vec<BegunKey<A::Key>> = waiting.chain(going).collect();
+        let begun = self.state.encode(BEGUN_STATE, Spread::Union, &begun)?;
         let upload = self.open.stored.freeze()?;
-        Ok(OperatorReport { values: vec![watermark], uploads: vec![upload] })
+        Ok(OperatorReport { values: vec![watermark, begun], uploads: vec![upload] })
     }
 }
 

@@ -24,8 +24,8 @@ pub enum Progress {
     Waiting,
     /// A bounded step is done and there is more to do: poll again after a look around.
     MoreWork,
-    /// A bounded step is done and there is more to do; but the batch has been read to its end, and what waits may come first. Only where
-    /// [`TaskContext::barrier_waits`].
+    /// A bounded step is done and there is more to do; but the batch has been read to its end, and what waits may come first, once the output has room. Only
+    /// where [`TaskContext::barrier_waits`].
     Interrupted,
     /// A source has come to its end.
     Finished,
@@ -114,7 +114,8 @@ impl TaskContext {
     ) -> Result<Progress, Failure> {
         match firing {
             None => take(),
-            Some(Progress::MoreWork) if self.barrier_waits && may_be => match take()? {
+            // Where the output is full it goes on with what waits, as soon as there is room: its own results would fill it again.
+            Some(Progress::MoreWork | Progress::NeedsOutput) if self.barrier_waits && may_be => match take()? {
                 Progress::Consumed => Ok(Progress::Interrupted),
                 progress => Ok(progress),
             },

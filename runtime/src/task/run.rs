@@ -69,6 +69,7 @@ impl Subtask {
         let mut held: Option<Held> = None;
         let mut source = SourceState::Reading;
         let mut ended = false;
+        let mut interrupted = false;
         let mut steps = 0;
         let mut ticked = self.env.now();
         // Nothing is sent here, as to all but the first subtask behind `global()`. It takes part in checkpoints as a source does that has read everything.
@@ -93,6 +94,13 @@ impl Subtask {
             }
             if source == SourceState::MayEnd {
                 break;
+            }
+            // Before the head goes on, and fills its output again.
+            if !self.head.is_full()
+                && std::mem::take(&mut interrupted)
+                && let Some((channel, event)) = gate_of(&self.gate).try_next()
+            {
+                ended = self.take(channel, event, &mut held);
             }
             if self.head.is_full() {
                 continue; // a barrier that was passed on may have something to wait for
@@ -134,11 +142,7 @@ impl Subtask {
                     if let Some(read) = held.take() {
                         gate_of(&self.gate).release(read.channel, &read.buffer);
                     }
-                    if !self.head.is_full()
-                        && let Some((channel, event)) = gate_of(&self.gate).try_next()
-                    {
-                        ended = self.take(channel, event, &mut held);
-                    }
+                    interrupted = true;
                 }
                 Progress::Finished => {
                     let Some(checkpoints) = &self.checkpoints else { break };

@@ -57,6 +57,11 @@ impl<T> Slices<T> {
         self.open.get(self.last).map(|slice| &slice.table)
     }
 
+    /// The open slice that ends first.
+    pub(crate) fn first(&self) -> Option<Window> {
+        self.open.first().map(|slice| slice.window)
+    }
+
     /// All open slices, in the order of their ends.
     pub(crate) fn as_slice(&self) -> &[Slice<T>] {
         &self.open

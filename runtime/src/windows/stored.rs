@@ -71,6 +71,13 @@ impl<K: Key, V: Record> StoredSlices<K, V> {
         }
     }
 
+    /// Closes the first slice, of which no row is left.
+    pub(crate) fn close_first(&mut self) {
+        let mut closing = VecDeque::new();
+        self.close(1, &mut closing);
+        closing.into_iter().for_each(|closing| self.finish(closing));
+    }
+
     /// Hands over what a table that has been given away still had for a snapshot that is being copied.
     pub(crate) fn finish(&mut self, Closing { slice, rows }: Closing<K, V>) {
         let Some(slice) = slice else { return };

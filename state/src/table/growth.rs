@@ -69,7 +69,7 @@ impl<R: RowKey, V: Record> Table<R, V> {
 
     #[cold]
     #[inline(never)]
-    fn rebuild(&mut self, shard: usize, capacity: usize) {
+    pub(super) fn rebuild(&mut self, shard: usize, capacity: usize) {
         let tracked = self.is_tracked();
         self.row_bytes -= self.shards[shard].rows.table.allocation_size();
         self.shards[shard].rebuild(capacity, tracked);

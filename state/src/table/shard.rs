@@ -146,6 +146,29 @@ impl<R: RowKey, V: Record> Shard<R, V> {
         Some(row)
     }
 
+    /// The value in a bucket, marked as written.
+    pub(super) fn value_at(&mut self, bucket: usize, leaving: &mut Leaving<R, V>) -> Option<&mut V> {
+        let entry = self.rows.table.get_bucket_entry(bucket).ok()?;
+        if self.rows.marks.write(bucket) {
+            let row = entry.get();
+            leaving.copy_early(row, R::hash(row.0.view()));
+        }
+        Some(&mut entry.into_mut().1)
+    }
+
+    /// Removes the row of a bucket. The others stay in theirs.
+    pub(super) fn remove_at(&mut self, bucket: usize, leaving: &mut Leaving<R, V>) -> Option<Row<R, V>> {
+        let (row, _) = self.rows.table.get_bucket_entry(bucket).ok()?.remove();
+        if self.rows.marks.words() > 0 {
+            let mark = self.rows.marks.get(bucket);
+            self.rows.marks.set(bucket, Mark::default());
+            if mark.pending || !mark.fresh {
+                self.left(&row, mark, R::hash(row.0.view()), leaving);
+            }
+        }
+        Some(row)
+    }
+
     /// Removes all rows.
     pub(super) fn clear(&mut self, leaving: &mut Leaving<R, V>) {
         let tracked = self.rows.marks.words() > 0;

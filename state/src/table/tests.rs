@@ -222,6 +222,41 @@ fn a_frozen_table_that_fires_gives_away_what_the_snapshot_has_of_it() {
 }
 
 #[test]
+fn a_table_whose_rows_are_taken_one_by_one_is_still_frozen_as_it_was() {
+    let mut cursor = Cursor::default();
+    let mut take = |table: &mut Numbers, rows: usize| -> BTreeMap<u64, u64> {
+        let next = |_| {
+            table.row_at(&mut cursor)?;
+            table.take_at(&cursor)
+        };
+        (0..rows).map_while(next).collect()
+    };
+    let mut table = table();
+    let count = 3 * growth::SHARD_ROWS as u64;
+    (0..count).for_each(|key| put(&mut table, key, 1));
+    let bytes = table.size_bytes();
+    let mut given = take(&mut table, 10_000);
+    table.freeze(SnapshotKind::Full);
+    let mut ranges = Vec::new();
+    while ranges.is_empty() {
+        if let Walked::Range(frozen) = table.walk(usize::MAX).expect("small rows are encoded") {
+            ranges.push(frozen);
+        }
+    }
+    let behind = take(&mut table, 70_000);
+    ranges.extend(walk_all(&mut table));
+    assert_in_order(&ranges);
+    assert_eq!(rows(&ranges), (0..count).filter(|key| !given.contains_key(key)).map(|key| (key, 1)).collect());
+    table.freeze(SnapshotKind::Delta);
+    let delta = walk_all(&mut table);
+    assert_eq!((rows(&delta), removed(&delta)), (BTreeMap::new(), behind.keys().copied().collect()));
+    given.extend(behind);
+    given.extend(take(&mut table, usize::MAX));
+    assert_eq!(given, (0..count).map(|key| (key, 1)).collect());
+    assert!(table.is_empty() && table.size_bytes() < bytes / 4, "only the keys stay that the next delta tells");
+}
+
+#[test]
 fn a_table_becomes_small_again() {
     let mut table = table();
     (0..100_000).for_each(|key| put(&mut table, key, 1));

@@ -1,6 +1,6 @@
 //! A barrier passes while windows fire: what has been put out then is not put out again by whoever goes on from there, at any parallelism.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use millstream::{
     connectors::{collect, generate},
@@ -16,49 +16,69 @@ use crate::{
     support::{ms, seeds},
 };
 
-/// So many keys that the rows of a window lie in several shards, between which a barrier may pass.
-const KEYS: u64 = 70_000;
-/// How many numbers there are behind those that have a key each.
-const LATER: u64 = 30_000;
+/// How many keys there are, and how many numbers behind those that have a key each.
+const KEYS: u64 = 30_000;
+const LATER: u64 = 20_000;
 
-/// All keys in the first second; then, a minute later, some of them again.
-fn time_of(n: u64) -> Timestamp {
-    ms(if n < KEYS { n as i64 * 900 / KEYS as i64 } else { (n - KEYS) as i64 * 10 + 60_000 })
+/// All keys in the first seconds; then, a minute later, some of them again.
+fn time_of(n: u64) -> i64 {
+    if n < KEYS { n as i64 * 2_900 / KEYS as i64 } else { (n - KEYS) as i64 * 10 + 60_000 }
 }
 
-/// Which windows, the key, and its count.
-type Row = (u8, u64, u64);
+fn key(n: u64) -> u64 {
+    n % KEYS
+}
+
+/// Which windows, the end of the one, the key, and what comes out.
+type Row = (u8, i64, u64, u64);
 
 fn graph(dir: &Path, parallelism: usize, results: &collect::Collect<Row>) -> JobGraph {
     let mut settings = settings(dir, parallelism, Duration::from_secs(3600));
     // What fires goes out in small pieces, so that it takes a while.
     (settings.buffer_bytes, settings.memory_bytes) = (1 << 10, 1 << 20);
+    settings.watermark_interval = Duration::from_millis(10);
     let mut job = Job::<ExactlyOnce>::new("interrupted", settings);
     let numbers = job
         .source(generate(KEYS + LATER, 1, |_, index| index).rate(200_000.0))
-        .event_time_by(time_of, monotonous())
+        .event_time_by(|n| ms(time_of(n)), monotonous())
         .parallelism(1);
-    let [a, b, c] = numbers.forks();
-    let key = |n: u64| n % KEYS;
+    let [a, b, c, d] = numbers.forks();
     let a = a.key_by(key).window(tumbling(1.seconds())).aggregate(|of| of.count()).uid("a");
-    let b = b.key_by(key).window(sliding(2.seconds(), 1.seconds())).aggregate(|of| of.count()).uid("b");
-    let c = c.key_by(key).window(session(100.seconds())).aggregate(|of| of.count()).uid("c");
-    let a = a.map(|(key, _, count)| (0_u8, key, count));
-    let b = b.map(|(key, _, count)| (1_u8, key, count));
-    let c = c.map(|(key, _, count)| (2_u8, key, count));
-    a.union(b).union(c).sink(results.sink());
+    let b = b.key_by(key).window(sliding(3.seconds(), 1.seconds())).aggregate(|of| of.count()).uid("b");
+    let c = c.key_by(key).window(sliding(3.seconds(), 1.seconds())).aggregate(|of| of.max(|n| n)).uid("c");
+    let d = d.key_by(key).window(session(100.seconds())).aggregate(|of| of.count()).uid("d");
+    let a = a.map(|(key, window, count)| (0_u8, window.end.millis(), key, count));
+    let b = b.map(|(key, window, count)| (1_u8, window.end.millis(), key, count));
+    let c = c.map(|(key, window, max)| (2_u8, window.end.millis(), key, max));
+    let d = d.map(|(key, window, count)| (3_u8, window.end.millis(), key, count));
+    a.union(b).union(c).union(d).sink(results.sink());
     job.build().expect("the job is well formed")
 }
 
 fn expected() -> Vec<Row> {
-    let key = |n: u64| n % KEYS;
-    let mut rows: Vec<Row> = (0..KEYS).map(|n| (0, key(n), 1)).collect();
-    rows.extend((0..KEYS).flat_map(|n| [(1, key(n), 1); 2])); // each is in two windows
-    rows.extend((KEYS..KEYS + LATER).flat_map(|n| [(0, key(n), 1), (1, key(n), 1), (1, key(n), 1)]));
-    // The first hundred seconds have one session for the keys that come again before they are over.
-    let again = |n: u64| n < LATER && time_of(KEYS + n) <= time_of(n) + 100.seconds();
-    rows.extend((0..KEYS).map(|n| (2, key(n), if again(n) { 2 } else { 1 })));
-    rows.extend((0..LATER).filter(|n| !again(*n)).map(|n| (2, n, 1)));
+    let mut rows = BTreeMap::new();
+    let mut sessions = BTreeMap::<u64, Vec<(i64, u64)>>::new();
+    for n in 0..KEYS + LATER {
+        let (time, key) = (time_of(n), key(n));
+        let first = time - time.rem_euclid(1_000) + 1_000;
+        for end in [first, first + 1_000, first + 2_000] {
+            if end == first {
+                *rows.entry((0, end, key)).or_default() += 1;
+            }
+            *rows.entry((1, end, key)).or_default() += 1;
+            let max = rows.entry((2, end, key)).or_insert(n);
+            *max = n.max(*max);
+        }
+        let sessions = sessions.entry(key).or_default();
+        match sessions.last_mut().filter(|(end, _)| time <= *end) {
+            Some((end, count)) => (*end, *count) = (time + 100_000, *count + 1),
+            None => sessions.push((time + 100_000, 1)),
+        }
+    }
+    let mut rows: Vec<Row> = rows.into_iter().map(|((of, end, key), value)| (of, end, key, value)).collect();
+    let sessions =
+        sessions.into_iter().flat_map(|(key, of)| of.into_iter().map(move |(end, count)| (3, end, key, count)));
+    rows.extend(sessions);
     rows.sort();
     rows
 }
@@ -97,26 +117,31 @@ fn lives<R: Record + Send>(
 #[test]
 fn a_barrier_passes_while_windows_fire() {
     let expected = expected();
-    let mut halves = 0;
-    for seed in seeds().take(2) {
+    let count = |rows: &[Row], of: u8, end: i64| rows.iter().filter(|row| row.0 == of && row.1 == end).count();
+    let mut halves = [false; 3];
+    for seed in seeds().take(3) {
         let parts = lives(seed, &collect(), graph);
-        for part in &parts {
-            let of = |kind: u8| part.iter().filter(|(of, ..)| *of == kind).count() as u64;
-            halves += u64::from((1..KEYS).contains(&of(0))) + u64::from((1..KEYS).contains(&of(1)));
+        for (of, half) in halves.iter_mut().enumerate() {
+            // There was one subtask, and windows so large that many keys had fired, and many had not.
+            let is_half = |end| (1..count(&expected, of as u8, end)).contains(&count(&parts[0], of as u8, end));
+            *half |= [1_000, 2_000, 3_000, 4_000, 5_000].into_iter().any(is_half);
         }
         let mut all = parts.concat();
         all.sort();
         assert!(all == expected, "seed {seed}: {} results instead of {}", all.len(), expected.len());
     }
-    assert!(halves > 0, "some checkpoint was made while a window fired");
+    assert_eq!(halves, [true; 3], "some checkpoint was made while windows of each kind fired");
 }
 
 /// How many records the first window has of the key 0, and how many of others.
 const BUSY: u64 = 200;
 const OTHERS: u64 = 1_000;
 
+/// Which join, and the records of both sides.
+type Pair = (u8, u64, u64);
+
 /// First a second with a key that has many pairs; a minute later some that have one each.
-fn joined(dir: &Path, parallelism: usize, results: &collect::Collect<Row>) -> JobGraph {
+fn joined(dir: &Path, parallelism: usize, results: &collect::Collect<Pair>) -> JobGraph {
     let mut settings = settings(dir, parallelism, Duration::from_secs(3600));
     (settings.buffer_bytes, settings.memory_bytes) = (1 << 10, 1 << 20);
     settings.watermark_interval = Duration::from_millis(1);
@@ -134,13 +159,13 @@ fn joined(dir: &Path, parallelism: usize, results: &collect::Collect<Row>) -> Jo
 
 #[test]
 fn a_barrier_passes_while_a_key_of_a_join_is_put_out() {
-    let mut expected: Vec<Row> = (0..BUSY).flat_map(|left| (0..BUSY).map(move |right| (0, left, right))).collect();
+    let mut expected: Vec<Pair> = (0..BUSY).flat_map(|left| (0..BUSY).map(move |right| (0, left, right))).collect();
     expected.extend((BUSY..BUSY + 30 * OTHERS).map(|n| (0, n, n)));
     expected.extend((0..BUSY + 30 * OTHERS).flat_map(|n| [(1, n, n); 2]));
     expected.sort();
     for seed in seeds().take(4) {
         let parts = lives(seed, &collect(), joined);
-        let busy = |part: &[Row]| part.iter().filter(|(of, left, _)| *of == 0 && *left < BUSY).count() as u64;
+        let busy = |part: &[Pair]| part.iter().filter(|(of, left, _)| *of == 0 && *left < BUSY).count() as u64;
         let first = busy(&parts[0]);
         assert!((1..BUSY.pow(2)).contains(&first), "seed {seed}: some pairs of the key had been put out, but {first}");
         let mut all = parts.concat();

@@ -280,7 +280,7 @@ where
             self.close_until(Timestamp::from_millis(cx.wall.millis().saturating_sub(1)));
         }
         let firing = self.fire();
-        cx.interrupt(firing, true, || Ok(self.take(cx, input)))
+        cx.interrupt(firing, || Ok(self.take(cx, input)))
     }
 
     fn background(&mut self) -> Background {

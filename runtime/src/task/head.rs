@@ -105,17 +105,16 @@ pub struct BatchCursor<'b> {
 }
 
 impl TaskContext {
-    /// What a head that is firing answers to `poll`: if what it has pending may be interrupted and has to be, it takes the batch meanwhile.
+    /// What a head that is firing, and may be interrupted, answers to `poll`: if it has to be, it takes the batch meanwhile.
     pub(crate) fn interrupt(
         &self,
         firing: Option<Progress>,
-        may_be: bool,
         take: impl FnOnce() -> Result<Progress, Failure>,
     ) -> Result<Progress, Failure> {
         match firing {
             None => take(),
             // Where the output is full it goes on with what waits, as soon as there is room: its own results would fill it again.
-            Some(Progress::MoreWork | Progress::NeedsOutput) if self.barrier_waits && may_be => match take()? {
+            Some(Progress::MoreWork | Progress::NeedsOutput) if self.barrier_waits => match take()? {
                 Progress::Consumed => Ok(Progress::Interrupted),
                 progress => Ok(progress),
             },

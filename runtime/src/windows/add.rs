@@ -35,7 +35,16 @@ where
     /// windows behind the watermark waits until none is firing.
     pub(super) fn add(&mut self, cx: &TaskContext, records: &Records<'_, T>, from: usize, to: usize) -> usize {
         let is_firing = self.is_firing();
+        // A wall clock that is set back does not lead into windows that fire.
+        let wall = cx.wall.max(self.due.after());
         let Self { key, windows, aggregate, kept, hashes, info, late, late_records, next, .. } = self;
+        let closed = kept.closed;
+        let mut leave_out = |record: T::View<'_>, at| {
+            late_records.add(1);
+            if let Some(late) = late {
+                late.push(record, at);
+            }
+        };
         let guard = Guard::new(info);
         for (i, hash) in (from..to).zip(hashes.iter_mut()) {
             *hash = match records.hash(i) {
@@ -46,10 +55,22 @@ where
         prefetch(&kept.stored.slices, &hashes[..to - from]);
         for (i, hash) in (from..to).zip(hashes.iter()) {
             let (record, at) = (records.get(i), records.time(i));
-            let time = if W::CLOCK == Clock::Processing { cx.wall } else { at };
+            let time = if W::CLOCK == Clock::Processing { wall } else { at };
             let slice = match kept.stored.slices.find(windows, time) {
+                Ok(slice) if is_firing && slice.first_max <= closed.at => {
+                    if windows.window_after(slice.window, closed.kept()).is_none() {
+                        leave_out(record, at);
+                        continue;
+                    }
+                    guard.done();
+                    return i;
+                }
                 Ok(slice) => slice,
-                Err(window) if is_firing && window.start <= kept.closed.at => {
+                Err(window)
+                    if is_firing
+                        && window.start <= closed.at
+                        && windows.window_after(window, closed.kept()).is_some() =>
+                {
                     guard.done();
                     return i;
                 }
@@ -57,19 +78,12 @@ where
                     Place::Open => kept.stored.slices.get(window).expect("it has just been opened"),
                     Place::None => continue,
                     Place::Late => {
-                        late_records.add(1);
-                        if let Some(late) = late {
-                            late.push(record, at);
-                        }
+                        leave_out(record, at);
                         continue;
                     }
                 },
             };
-            if slice.first_max <= kept.closed.at && is_firing {
-                guard.done();
-                return i;
-            }
-            if slice.first_max > kept.closed.at {
+            if slice.first_max > closed.at {
                 key.with(record, |key| {
                     aggregate.add(slice.table.entry(*hash, key, || aggregate.create()), record, at);
                 });

@@ -4,10 +4,9 @@
 //!
 //! - from the slice, where a window is one;
 //! - from the table that runs along with the windows, where it is several and what leaves can be taken away again;
-//! - otherwise from the nodes of a tree of slices.
+//! - otherwise from a node of a tree of slices, or from what several of them come to.
 //!
-//! A barrier may come in between: then the state says for which keys a window has fired (`progress.rs`). So it waits until the results of a shard have been put out; only those of a
-//! tree, which are in no such order, are not interrupted.
+//! A barrier may come in between any two results: then the state says for which keys a window has fired (`progress.rs`).
 
 use std::ops::{ControlFlow, Range};
 
@@ -17,13 +16,17 @@ use millstream_core::{
     record::Record,
     time::{Timestamp, Window},
 };
-use millstream_state::{groups::GroupRange, table::Cursor};
+use millstream_state::{
+    groups::GroupRange,
+    table::{Cursor, Shown},
+};
 
 use super::{
     assigner::{Assigner, Layout},
     head::WindowHead,
     kept::{Kept, behind},
     progress::{Fired, Progress as FiredBy},
+    stored::SliceTable,
     tree::{Node, cover},
 };
 use crate::{
@@ -36,7 +39,7 @@ use crate::{
 const FIRE_RECORDS_LIMIT: usize = 1024;
 
 /// The windows that are to fire.
-pub(super) struct Due {
+pub(super) struct Due<K> {
     /// Those whose last moment is at or before this.
     until: Timestamp,
     /// All that end at or before this have.
@@ -46,12 +49,12 @@ pub(super) struct Due {
     /// The one that is firing.
     firing: Option<Firing>,
     /// What had been put out before the checkpoint that the job goes on from.
-    before: Fired,
+    before: Fired<K>,
 }
 
-impl Due {
+impl<K: Key> Due<K> {
     /// Windows whose last moment is at or before `closed` have fired, or are to; `progress` is what the subtasks of the checkpoint said of that.
-    pub(super) fn new(closed: Timestamp, progress: Vec<FiredBy>, groups: GroupRange) -> Self {
+    pub(super) fn new(closed: Timestamp, progress: Vec<FiredBy<K>>, groups: GroupRange) -> Self {
         let all = behind(closed, 0);
         let before = Fired::new(progress, all, groups);
         Self { until: closed, fired: before.for_all(all), last_start: Timestamp::MIN, firing: None, before }
@@ -60,6 +63,11 @@ impl Due {
     /// All windows that end at or before this have fired.
     pub(super) fn fired(&self) -> Timestamp {
         self.fired
+    }
+
+    /// The first moment that is in no window which has fired or is to.
+    pub(super) fn after(&self) -> Timestamp {
+        behind(self.until, 0)
     }
 }
 
@@ -75,7 +83,7 @@ struct Firing {
 enum Phase {
     /// These slices are added to the table that runs along.
     Enter(Range<usize>),
-    /// These nodes of the tree are made.
+    /// These nodes of the tree are made, and brought together if there are several.
     Grow(Vec<Node>),
     /// Results are put out.
     Emit(Results),
@@ -89,8 +97,10 @@ enum Results {
     Slice(usize),
     /// The table that runs along.
     Running,
-    /// These nodes, from this one on.
-    Tree(Vec<Node>, usize),
+    /// This node of the tree.
+    Node(Node),
+    /// What several nodes come to.
+    Whole,
 }
 
 impl<T, K, W, A, N> WindowHead<T, K, W, A, N>
@@ -109,37 +119,25 @@ where
         self.due.until = self.due.until.max(until);
     }
 
-    /// True if a window is firing, so that its slices must stay as they are.
+    /// True if a window is firing or about to, so that its slices must stay as they are.
     pub(super) fn is_firing(&self) -> bool {
-        self.due.firing.is_some()
-    }
-
-    /// True if it can be said of a firing window how far it has come.
-    pub(super) fn may_be_interrupted(&self) -> bool {
-        match &self.due.firing {
-            Some(Firing { phase: Phase::Emit(results), cursor, .. }) => {
-                !matches!(results, Results::Tree(..)) && cursor.is_between_shards()
-            }
-            _ => true,
-        }
+        self.due.firing.is_some() || self.due.fired < self.due.after()
     }
 
     /// How far windows have fired, as a checkpoint has it.
-    pub(super) fn progress(&self) -> FiredBy {
-        let Due { fired, firing, .. } = &self.due;
-        let groups = self.kept.stored.snapshots.groups();
-        let (end, below) = match firing {
+    pub(super) fn progress(&self) -> Vec<FiredBy<K::Key>> {
+        let Due { fired, firing, before, .. } = &self.due;
+        let (end, shown) = match firing {
             Some(Firing { window, phase: Phase::Emit(results), cursor }) => {
-                let below = match results {
-                    Results::Slice(at) => self.kept.stored.slices.as_slice()[*at].table.shown_below(cursor),
-                    Results::Running => self.kept.running.shown_below(cursor),
-                    Results::Tree(..) => 0,
+                let shown = match results {
+                    Results::Running => self.kept.running.shown(cursor),
+                    _ => self.kept.table(results).map(|table| table.shown(cursor)).unwrap_or_default(),
                 };
-                (window.end, below)
+                (window.end, shown)
             }
-            _ => (*fired, 0),
+            _ => (*fired, (Shown::default(), Vec::new())),
         };
-        (groups.start, groups.end, *fired, end, below)
+        before.and(FiredBy::new(self.kept.stored.snapshots.groups(), *fired, end, shown))
     }
 
     /// Takes a step of what is due; once nothing is, passes the watermark on.
@@ -231,8 +229,10 @@ where
                 let (open, first) = (slices.as_slice(), slices.first_number());
                 let slice = |number: u64| &open[(number - first) as usize].table;
                 let blank = stored.snapshots.blank();
-                tree.grow(nodes, FIRE_RECORDS_LIMIT, aggregate, || blank.untracked(), slice)
-                    .then(|| Phase::Emit(Results::Tree(std::mem::take(nodes), 0)))
+                tree.grow(nodes, FIRE_RECORDS_LIMIT, aggregate, || blank.untracked(), slice).then(|| match nodes[..] {
+                    [node] => Phase::Emit(Results::Node(node)),
+                    _ => Phase::Emit(Results::Whole),
+                })
             }
             Phase::Leave(range) => {
                 if running.leave(aggregate, slices, range, &mut firing.cursor, FIRE_RECORDS_LIMIT) {
@@ -252,6 +252,7 @@ where
                     }
                     ControlFlow::Continue(()) => {
                         due.fired = firing.window.end;
+                        kept.drop_whole();
                         let is_over = |slice: Window| windows.window_after(slice, firing.window.end).is_none();
                         match Self::RUNS.then(|| kept.leaving::<T, A>(is_over)).flatten() {
                             Some(leaving) => Some(Phase::Leave(leaving)),
@@ -274,23 +275,35 @@ where
     }
 }
 
+impl<K: Key, V: Record> Kept<K, V> {
+    /// The table that has these results, if it is none that runs along.
+    fn table(&self, results: &Results) -> Option<&SliceTable<K, V>> {
+        let (open, first) = (self.stored.slices.as_slice(), self.stored.slices.first_number());
+        let slice = |number: u64| &open[(number - first) as usize].table;
+        match results {
+            Results::Slice(at) => Some(&open[*at].table),
+            Results::Node(node) => self.tree.get(*node, slice),
+            Results::Whole => self.tree.whole(),
+            Results::Running => None,
+        }
+    }
+}
+
 /// Puts results of a window out, a bounded number; goes on if they were the last.
 fn emit<T: Record, K: Key, A: Aggregate<T>, N: Push<(K, Window, A::Out)>>(
     kept: &Kept<K, A::Acc>,
     aggregate: &A,
     window: Window,
-    before: Option<&Fired>,
-    results: &mut Results,
+    before: Option<&Fired<K>>,
+    results: &Results,
     cursor: &mut Cursor,
     next: &mut N,
 ) -> ControlFlow<Progress> {
-    let Kept { stored, running, tree, .. } = kept;
-    let slices = &stored.slices;
     let mut left = FIRE_RECORDS_LIMIT;
     let mut is_full = false;
-    let mut push = |key: &K, row: &A::Acc| {
+    let push = |key: &K, row: &A::Acc| {
         left -= 1;
-        if before.is_none_or(|before| !before.had(window, K::hash(key.view()))) {
+        if before.is_none_or(|before| !before.had(window, K::hash(key.view()), key.view())) {
             let out = aggregate.finish(row);
             next.push((key.view(), window, out.view()), window.max_timestamp());
             is_full = next.is_full();
@@ -298,33 +311,8 @@ fn emit<T: Record, K: Key, A: Aggregate<T>, N: Push<(K, Window, A::Out)>>(
         is_full || left == 0
     };
     let more = match results {
-        Results::Slice(at) => slices.as_slice()[*at].table.scan(cursor, push),
-        Results::Running => running.scan(cursor, push),
-        Results::Tree(nodes, at) => {
-            let (open, first) = (slices.as_slice(), slices.first_number());
-            let slice = |number: u64| &open[(number - first) as usize].table;
-            let table = |node: &Node| tree.get(*node, slice).expect("all nodes of the cover are made");
-            let (mut more, mut passed) = (false, 0);
-            while !more && *at < nodes.len() {
-                let (before, behind) = (&nodes[..*at], &nodes[*at + 1..]);
-                more = table(&nodes[*at]).scan(cursor, |key, row| {
-                    let hash = K::hash(key.view());
-                    if before.iter().any(|node| table(node).get(hash, key.view()).is_some()) {
-                        passed += 1;
-                        return passed == FIRE_RECORDS_LIMIT;
-                    }
-                    let mut all = A::Acc::from_view(row.view());
-                    for row in behind.iter().filter_map(|node| table(node).get(hash, key.view())) {
-                        aggregate.merge(&mut all, row.view());
-                    }
-                    push(key, &all)
-                });
-                if !more {
-                    (*at, *cursor) = (*at + 1, Cursor::default());
-                }
-            }
-            more
-        }
+        Results::Running => kept.running.scan(cursor, push),
+        _ => kept.table(results).is_some_and(|table| table.scan(cursor, push)),
     };
     match (more, is_full) {
         (false, _) => ControlFlow::Continue(()),

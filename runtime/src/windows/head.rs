@@ -104,7 +104,7 @@ pub struct WindowHead<T: Record, K: KeyFn<T>, W, A: Aggregate<T>, N> {
     pub(super) windows: W,
     pub(super) aggregate: A,
     pub(super) kept: Kept<K::Key, A::Acc>,
-    pub(super) due: Due,
+    pub(super) due: Due<K::Key>,
     state: StateAccess,
     /// The watermark to pass on once everything has fired.
     pub(super) forward: Option<Timestamp>,
@@ -129,8 +129,7 @@ where
             self.fire_until(Timestamp::from_millis(cx.wall.millis().saturating_sub(1)));
         }
         let firing = self.fire()?;
-        let may_be_interrupted = self.may_be_interrupted();
-        cx.interrupt(firing, may_be_interrupted, || Ok(self.take(cx, input)))
+        cx.interrupt(firing, || Ok(self.take(cx, input)))
     }
 
     fn background(&mut self) -> Background {
@@ -190,7 +189,7 @@ where
     /// Takes part in a checkpoint.
     fn snapshot(&mut self) -> Result<OperatorReport, Failure> {
         let watermark = self.state.encode(WATERMARK_STATE, Spread::Union, &[self.kept.closed.at])?;
-        let progress = self.state.encode(PROGRESS_STATE, Spread::Union, &[self.progress()])?;
+        let progress = self.state.encode(PROGRESS_STATE, Spread::Union, &self.progress())?;
         let upload = self.kept.stored.freeze()?;
         Ok(OperatorReport { values: vec![watermark, progress], uploads: vec![upload] })
     }

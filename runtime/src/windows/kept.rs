@@ -98,6 +98,11 @@ impl<K: Key, V: Record> Kept<K, V> {
         }
     }
 
+    /// Drops what nodes of the tree came to together.
+    pub(super) fn drop_whole(&mut self) {
+        self.closing.extend(self.tree.take_whole().map(dropped));
+    }
+
     /// The slices that are to be taken away from the table that runs along, since they are in no further window; `None` if there are none. Where
     /// nothing stays, or nothing can be taken away, it begins anew.
     pub(super) fn leaving<T: Record, A: Aggregate<T, Acc = V>>(

@@ -5,7 +5,7 @@ use std::ops::Range;
 use millstream_core::{aggregate::Aggregate, key::Key, record::Record};
 use millstream_state::{
     row::ByKey,
-    table::{Cursor, Drain, Table},
+    table::{Cursor, Drain, Shown, Table},
 };
 
 use super::{slices::Slices, stored::SliceTable};
@@ -121,9 +121,9 @@ impl<K: Key, V: Record> Running<K, V> {
         self.rows.scan(cursor, |key, (_, accumulator)| visit(key, accumulator))
     }
 
-    /// The hash below which those of all rows are that a scan has shown.
-    pub(super) fn shown_below(&self, cursor: &Cursor) -> u64 {
-        self.rows.shown_below(cursor)
+    /// What a scan has shown, and the keys for which the opposite is true.
+    pub(super) fn shown(&self, cursor: &Cursor) -> (Shown, Vec<&K>) {
+        self.rows.shown(cursor)
     }
 
     /// What it takes in memory, in bytes.

@@ -22,22 +22,31 @@ fn range_of((level, index): Node) -> Range<u64> {
 /// The nodes above the slices, as far as windows have asked for them. They can be made again from the slices, so they are part of no checkpoint.
 pub(super) struct Tree<K: Key, V: Record> {
     nodes: BTreeMap<Node, Table<ByKey<K>, V>>,
-    /// The node that is being made.
+    /// What is being made.
     growing: Option<Growing<K, V>>,
+    /// What the nodes of the cover come to that has been asked for last, if they are several.
+    whole: Option<Table<ByKey<K>, V>>,
 }
 
 struct Growing<K: Key, V: Record> {
-    node: Node,
+    /// Which node it is; none if it is what a cover comes to.
+    node: Option<Node>,
     table: Table<ByKey<K>, V>,
-    /// Which of the two below is being merged, and how far that is.
-    child: u64,
+    /// Which nodes are merged, which of them is being, and how far that is.
+    from: Vec<Node>,
+    at: usize,
     cursor: Cursor,
 }
 
 impl<K: Key, V: Record> Default for Tree<K, V> {
     fn default() -> Self {
-        Self { nodes: BTreeMap::new(), growing: None }
+        Self { nodes: BTreeMap::new(), growing: None, whole: None }
     }
+}
+
+/// The two nodes below one.
+fn below((level, index): Node) -> [Node; 2] {
+    [(level - 1, 2 * index), (level - 1, 2 * index + 1)]
 }
 
 /// The largest nodes that cover a range of slices together, from the first to the last of them.
@@ -70,15 +79,22 @@ impl<K: Key, V: Record> Tree<K, V> {
     }
 
     /// The lowest node that is missing for this one.
-    fn missing(&self, node @ (level, index): Node) -> Option<Node> {
-        if level == 0 || self.nodes.contains_key(&node) {
+    fn missing(&self, node: Node) -> Option<Node> {
+        if node.0 == 0 || self.nodes.contains_key(&node) {
             return None;
         }
-        let below = [(level - 1, 2 * index), (level - 1, 2 * index + 1)];
-        below.into_iter().find_map(|below| self.missing(below)).or(Some(node))
+        below(node).into_iter().find_map(|below| self.missing(below)).or(Some(node))
     }
 
-    /// Takes a step, of about so many rows, towards all nodes of a cover; true once they are there.
+    /// What is still to be made for a cover: the node, if it is one, and what it is made from.
+    fn next(&self, cover: &[Node]) -> Option<(Option<Node>, Vec<Node>)> {
+        match cover.iter().find_map(|node| self.missing(*node)) {
+            Some(node) => Some((Some(node), below(node).to_vec())),
+            None => (cover.len() > 1 && self.whole.is_none()).then(|| (None, cover.to_vec())),
+        }
+    }
+
+    /// Takes a step, of about so many rows, towards all nodes of a cover, and what they come to if they are several; true once it is there.
     pub(super) fn grow<'t, T: Record, A: Aggregate<T, Acc = V>>(
         &mut self,
         cover: &[Node],
@@ -90,12 +106,11 @@ impl<K: Key, V: Record> Tree<K, V> {
         let mut left = rows;
         loop {
             let Some(growing) = &mut self.growing else {
-                let Some(node) = cover.iter().find_map(|node| self.missing(*node)) else { return true };
-                self.growing = Some(Growing { node, table: empty(), child: 0, cursor: Cursor::default() });
+                let Some((node, from)) = self.next(cover) else { return true };
+                self.growing = Some(Growing { node, table: empty(), from, at: 0, cursor: Cursor::default() });
                 continue;
             };
-            let (level, index) = growing.node;
-            let from = (level - 1, 2 * index + growing.child);
+            let from = growing.from[growing.at];
             let from = if from.0 == 0 { slice(from.1) } else { &self.nodes[&from] };
             let more = from.scan(&mut growing.cursor, |key, value| {
                 let to = growing.table.entry(K::hash(key.view()), key.view(), || aggregate.create());
@@ -106,13 +121,26 @@ impl<K: Key, V: Record> Tree<K, V> {
             if more {
                 return false;
             }
-            (growing.child, growing.cursor) = (growing.child + 1, Cursor::default());
-            if growing.child == 2
-                && let Some(done) = self.growing.take()
+            (growing.at, growing.cursor) = (growing.at + 1, Cursor::default());
+            if growing.at == growing.from.len()
+                && let Some(Growing { node, table, .. }) = self.growing.take()
             {
-                self.nodes.insert(done.node, done.table);
+                match node {
+                    Some(node) => _ = self.nodes.insert(node, table),
+                    None => self.whole = Some(table),
+                }
             }
         }
+    }
+
+    /// What the nodes of a cover come to, once it has been made.
+    pub(super) fn whole(&self) -> Option<&Table<ByKey<K>, V>> {
+        self.whole.as_ref()
+    }
+
+    /// Gives that away, so that it is made anew for the next cover.
+    pub(super) fn take_whole(&mut self) -> Option<Table<ByKey<K>, V>> {
+        self.whole.take()
     }
 
     /// Shows the nodes that have a slice.
@@ -132,8 +160,9 @@ impl<K: Key, V: Record> Tree<K, V> {
     }
 
     /// What it takes in memory, in bytes.
-    pub(super) fn size_bytes(&mut self) -> usize {
-        self.nodes.values_mut().map(|table| table.size_bytes()).sum()
+    pub(super) fn size_bytes(&self) -> usize {
+        let growing = self.growing.as_ref().map(|growing| &growing.table);
+        self.nodes.values().chain(growing).chain(&self.whole).map(|table| table.size_bytes()).sum()
     }
 }
 

@@ -26,7 +26,11 @@ use millstream_core::{buffer::Buffer, record::Record};
 use self::{directory::Directory, leaving::Leaving, shard::Shard, snapshot::Freeze};
 use crate::{groups::GroupRange, row::RowKey};
 
-pub use self::{drain::Drain, scan::Cursor, snapshot::Walked};
+pub use self::{
+    drain::Drain,
+    scan::{Cursor, Shown},
+    snapshot::Walked,
+};
 
 /// Below this many bytes of rows a table is taken to lie in the processor's caches, where prefetching only costs.
 const CACHED_BYTES: usize = 512 << 10;

@@ -10,7 +10,8 @@ use crate::row::RowKey;
 pub(super) type Row<R, V> = (<R as RowKey>::Key, V);
 
 /// Hashbrown takes the lowest bits of a hash for the slot and the highest seven for the control byte. The upper bits are alike in all of a shard, and the
-/// upper half is in all entries of one map, so slots begin behind the lowest seven bits, which become the control byte.
+/// upper half is in all entries of one map, so slots begin behind the lowest seven bits, which become the control byte. Checkpoints tell rows apart by it
+/// ([`Shown`](super::Shown)).
 const ROTATION: u32 = 7;
 
 /// What a shard's `hashbrown` table takes for the hash of a row.

@@ -2,7 +2,7 @@
 
 use millstream_core::record::Record;
 
-use super::Table;
+use super::{Table, rows::own};
 use crate::row::RowKey;
 
 /// How far a scan has come. It holds for a table as it was then: rows must not be put in or removed between two steps, but by [`Table::take_at`].
@@ -14,10 +14,26 @@ pub struct Cursor {
     bucket: usize,
 }
 
-impl Cursor {
-    /// True if it stands between two shards: then it is a hash that tells the rows that were shown from the others.
-    pub fn is_between_shards(&self) -> bool {
-        self.bucket == 0
+/// Which rows a scan has shown, told by their hashes: so it is also true of tables that the same rows are put into later.
+///
+/// A few rows of the shard where the cursor stood do not lie where their hash says: for these the opposite holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// All hashes below this.
+    pub below: u64,
+    /// The greatest hash of the shard that begins there.
+    pub last: u64,
+    /// How many buckets this shard had, a power of two.
+    pub buckets: u64,
+    /// And how many of them were behind the cursor.
+    pub before: u64,
+}
+
+impl Shown {
+    /// True if a row with this hash was shown, unless it is one of the few for which it is the other way round.
+    #[inline]
+    pub fn has(&self, hash: u64) -> bool {
+        hash < self.below || (hash <= self.last && own(hash) & self.buckets.wrapping_sub(1) < self.before)
     }
 }
 
@@ -83,9 +99,20 @@ impl<R: RowKey, V: Record> Table<R, V> {
         Some(row)
     }
 
-    /// The hash below which those of all rows are that were shown, where the cursor stands [between two shards](Cursor::is_between_shards).
-    pub fn shown_below(&self, cursor: &Cursor) -> u64 {
+    /// What a scan has shown that has come as far as the cursor; and the keys for which the opposite is true, which are some dozens at most. Looks at all rows of
+    /// a shard.
+    pub fn shown(&self, cursor: &Cursor) -> (Shown, Vec<&R::Key>) {
         let before = cursor.slot.min(self.directory.slots());
-        if before == 0 { 0 } else { self.directory.last_of_slot(before - 1).saturating_add(1) }
+        let below = if before == 0 { 0 } else { self.directory.last_of_slot(before - 1).saturating_add(1) };
+        let shard = self.directory.shard(cursor.slot).filter(|_| cursor.bucket > 0);
+        let Some(shard) = shard.map(|at| &self.shards[at]) else {
+            return (Shown { below, ..Shown::default() }, Vec::new());
+        };
+        let table = &shard.rows.table;
+        let last = self.directory.last(cursor.slot, shard.depth);
+        let shown = Shown { below, last, buckets: table.num_buckets() as u64, before: cursor.bucket as u64 };
+        let keys = (0..table.num_buckets()).filter_map(|bucket| Some((bucket, &table.get_bucket(bucket)?.0)));
+        let others = keys.filter(|(bucket, key)| shown.has(R::hash(key.view())) != (*bucket < cursor.bucket));
+        (shown, others.map(|(_, key)| key).collect())
     }
 }

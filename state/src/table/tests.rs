@@ -257,6 +257,32 @@ fn a_table_whose_rows_are_taken_one_by_one_is_still_frozen_as_it_was() {
 }
 
 #[test]
+fn what_a_scan_has_shown_is_told_by_the_hash() {
+    for (range, count) in [(GroupRange::all(128), 100), (GroupRange::owned_by(1, 3, 128), 200_000)] {
+        let mut table = Numbers::new(range, Tracking::None);
+        (0..count).filter(|key| range.holds(hash(*key))).for_each(|key| put(&mut table, key, 1));
+        let mut cursor = Cursor::default();
+        let mut seen = std::collections::BTreeSet::new();
+        loop {
+            let (shown, others) = table.shown(&cursor);
+            assert!(others.len() < 100, "few rows lie elsewhere, and not {}", others.len());
+            for key in table.iter().map(|(key, _)| key) {
+                assert_eq!(shown.has(hash(*key)) != others.contains(&key), seen.contains(key));
+            }
+            let mut left = count / 7 + 1;
+            let more = table.scan(&mut cursor, |key, _| {
+                left -= 1;
+                seen.insert(*key) && left == 0
+            });
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(seen.len(), table.len());
+    }
+}
+
+#[test]
 fn a_table_becomes_small_again() {
     let mut table = table();
     (0..100_000).for_each(|key| put(&mut table, key, 1));

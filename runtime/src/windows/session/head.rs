@@ -210,7 +210,7 @@ where
             self.open.until = self.open.until.max(Timestamp::from_millis(cx.wall.millis().saturating_sub(1)));
         }
         let firing = self.fire();
-        cx.interrupt(firing, true, || {
+        cx.interrupt(firing, || {
             Ok(match input.port() {
                 None => Progress::Consumed,
                 Some(PARTIALS_PORT) => self.take::<Merged>(cx, input),

@@ -161,6 +161,9 @@ pub mod prelude {
         stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoTime, StatefulStream, Stream},
         windows::{count, cumulate, evictors, global, session, session_with, sliding, triggers, tumbling},
     };
+
+    #[cfg(feature = "time-zones")]
+    pub use millstream_runtime::windows::calendar;
 }
 
 /// What the macros name in the code they emit. Not a public interface.

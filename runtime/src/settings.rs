@@ -14,6 +14,8 @@ use millstream_core::{
 
 use crate::restart::RestartStrategy;
 
+#[cfg(feature = "time-zones")]
+pub(crate) use self::key::edits;
 pub(crate) use self::units::{parse_duration, show_duration, show_size};
 pub use self::{
     checkpoints::CheckpointSettings,

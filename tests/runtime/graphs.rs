@@ -103,6 +103,19 @@ fn windows_without_size() {
     assert_eq!(found, [format!("tests/runtime/graphs.rs:{line}:28: {mistake}")]);
 }
 
+#[test]
+fn windows_in_a_zone_that_does_not_exist() {
+    let mut line = 0;
+    let found = mistakes::<BestEffort>(|job| {
+        let keyed = job.source(Log::new()).key_by(|n| n % 2);
+        line = line!() + 1;
+        let counts = keyed.window(calendar::days("Europe/Berlim").processing_time()).aggregate(|of| of.count());
+        counts.map(|(_, _, count)| count).sink(spy());
+    });
+    let mistake = "there is no time zone `Europe/Berlim`: did you mean `Europe/Berlin`?";
+    assert_eq!(found, [format!("tests/runtime/graphs.rs:{line}:28: {mistake}")]);
+}
+
 fn counted<G: Guarantee>(job: &mut Job<G>, name: &str, uid: &str)
 where
     Log: millstream::stream::SuitsGuarantee<G>,

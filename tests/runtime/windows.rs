@@ -164,6 +164,57 @@ fn windows_begin_at_their_offset_before_the_epoch_too() {
     assert_eq!(results.take(), [(-6_300_000, -2_700_000, 2), (-2_700_000, 900_000, 4), (900_000, 4_500_000, 1)]);
 }
 
+/// Midnight in Berlin around the days on which the clocks were put forward and back, in milliseconds.
+fn midnights() -> [i64; 8] {
+    let days = ["03-30T00:00:00+01:00", "03-31T00:00:00+01:00", "04-01T00:00:00+02:00", "04-02T00:00:00+02:00"];
+    let later = ["10-26T00:00:00+02:00", "10-27T00:00:00+02:00", "10-28T00:00:00+01:00", "10-29T00:00:00+01:00"];
+    let mut all =
+        days.into_iter().chain(later).map(|day| format!("2024-{day}").parse::<Timestamp>().expect("a time").millis());
+    std::array::from_fn(|_| all.next().expect("there are eight"))
+}
+
+#[test]
+fn days_of_a_zone_follow_its_clocks() {
+    for seed in seeds() {
+        let rng = &mut Rng::new(seed ^ 0xda75);
+        let days = midnights();
+        let days: Vec<_> = days.windows(2).filter(|day| day[1] - day[0] < 30 * 3_600_000).collect();
+        let mut made = vec![Vec::new(); 3];
+        for split in &mut made {
+            for day in &days {
+                // At its beginning and its end, too, and in the order of their times within a day.
+                let mut times: Vec<_> = (0..80).map(|_| rng.below((day[1] - day[0]) as u64) as i64).collect();
+                times.extend([0, day[1] - day[0] - 1]);
+                times.sort_unstable();
+                split.extend(times.into_iter().map(|at| event(rng.below(7), rng.below(1000), day[0] + at)));
+            }
+        }
+        let mut counted = BTreeMap::new();
+        for event in made.iter().flatten() {
+            let day = days.iter().find(|day| (day[0]..day[1]).contains(&event.at.millis())).expect("a day");
+            *counted.entry((event.key, day[0], day[1])).or_insert(0) += 1_u64;
+        }
+        let counted: Vec<_> = counted.into_iter().collect();
+        // By slices, and by panes, as with a trigger.
+        let (slices, panes) = (collect(), collect());
+        run(seed, parallel(1 + seed as usize % 3), |job| {
+            let (a, b) = job.source(Script::records(made)).event_time(monotonous()).fork();
+            a.key_by(|event| event.key)
+                .window(calendar::days("Europe/Berlin"))
+                .aggregate(|of| of.count())
+                .map(|(key, day, count)| ((key, day.start.millis(), day.end.millis()), count))
+                .sink(slices.sink());
+            b.key_by(|event| event.key)
+                .window(calendar::days("Europe/Berlin"))
+                .apply(|key, day, events| vec![(key, day.start, day.end, events.iter().count() as u64)])
+                .map(|(key, start, end, count)| ((key, start.millis(), end.millis()), count))
+                .sink(panes.sink());
+        });
+        assert_eq!(sorted(slices.take()), counted, "seed {seed}");
+        assert_eq!(sorted(panes.take()), counted, "seed {seed}");
+    }
+}
+
 #[test]
 fn a_global_window_fires_once_at_the_end_with_and_without_event_time() {
     for seed in seeds() {

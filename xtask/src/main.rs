@@ -86,7 +86,8 @@ fn ci(budget: Budget) -> Result<(), Failed> {
     step("clippy", || cargo("clippy --workspace --all-targets --locked -- -D warnings", &[]))?;
     step("the README names the test command", readme::check)?;
     step("tests", || cargo(&budget.tests(readme::TEST_ARGUMENTS), budget.variables()))?;
-    step("documentation", || cargo("doc --workspace --no-deps --locked", &[("RUSTDOCFLAGS", "-D warnings")]))?;
+    let documented = "doc --workspace --no-deps --locked --features millstream/time-zones";
+    step("documentation", || cargo(documented, &[("RUSTDOCFLAGS", "-D warnings")]))?;
     examples::run_all()?;
     // Built, not only checked: what a job promises is checked when its code is made. As tests are, since optimising them takes ten minutes.
     step("benches compile", || cargo("build --package millstream-benches --benches --locked", &[]))

@@ -285,7 +285,7 @@ pub fn nearest(name: &str) -> Option<&'static Setting> {
 }
 
 /// How many characters have to be put in, left out or replaced to get from one text to the other.
-fn edits(from: &str, to: &str) -> usize {
+pub(crate) fn edits(from: &str, to: &str) -> usize {
     let mut row: Vec<usize> = (0..=to.chars().count()).collect();
     for (i, a) in from.chars().enumerate() {
         let mut diagonal = row[0];

@@ -21,6 +21,8 @@ pub(crate) mod stored;
 mod tree;
 pub mod triggers;
 
+#[cfg(feature = "time-zones")]
+pub use assigner::calendar;
 pub use assigner::{
     Apart, Assigner, ByEventTime, ByProcessingTime, Clock, Cumulate, FitsWindows, Global, Growing, Layout, Overlapping,
     Sliding, Tumbling, WindowsOn, cumulate, global, sliding, tumbling,

@@ -1,5 +1,7 @@
 //! Window assigners: which window a record falls into. Semantics are Flink's; windows are aligned to the epoch, whatever the first element.
 
+#[cfg(feature = "time-zones")]
+pub mod calendar;
 mod cumulate;
 mod global;
 pub(crate) mod grid;

@@ -72,6 +72,12 @@ impl<T: Record> Packed<T> {
         Ok(())
     }
 
+    /// Appends all records of another list, in order.
+    pub fn append(&mut self, other: &Self) {
+        self.bytes.extend_from_slice(&other.bytes);
+        self.len += other.len;
+    }
+
     /// All records, in order.
     #[inline(always)]
     pub fn iter(&self) -> PackedIter<'_, T> {
@@ -103,9 +109,9 @@ impl<T: Record> Packed<T> {
     #[inline(always)]
     unsafe fn at(&self, next: usize) -> (T::View<'_>, usize) {
         let (_, end) = self.extent(next);
-        // SAFETY: by the caller an archive lies at the position, as `push` put it there with its size in front, so it ends at `end` with its root.
-        // It was encoded by `encode::<T>` in bytes of its own, so its relative pointers lead to bytes of it wherever it is, and it has alignment 1. Bytes only
-        // change by `push`, which needs the list for itself.
+        // SAFETY: by the caller an archive lies at the position, as `push` put it there with its size in front, or into the list that `append` has taken it from, so it
+        // ends at `end` with its root. It was encoded by `encode::<T>` in bytes of its own, so its relative pointers lead to bytes of it wherever it is, and it has
+        // alignment 1. Bytes only change by `push` and `append`, which need the list for themselves.
         let archived = unsafe { &*self.bytes.as_ptr().add(end - root_size::<T>()).cast::<T::Archived>() };
         (T::view_archived(archived), end)
     }

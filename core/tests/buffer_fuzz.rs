@@ -295,7 +295,14 @@ fn maps() {
 fn packed<T: Draw>(rng: &mut Rng) {
     let mut packer = Packer::default();
     let (mut list, mut model) = (Packed::<T>::default(), Vec::new());
-    for _ in 0..rng.below(20) {
+    for _ in 0..rng.below(4) {
+        let mut part = Packed::<T>::default();
+        for _ in 0..rng.below(10) {
+            let record = T::draw(rng);
+            part.push(&mut packer, record.view()).expect("it is small");
+            model.push(record);
+        }
+        list.append(&part);
         let record = T::draw(rng);
         list.push(&mut packer, record.view()).expect("it is small");
         model.push(record);

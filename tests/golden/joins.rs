@@ -52,7 +52,7 @@ fn joins(trades: impl Stream<Out = Trade>, output: &Path) {
     let (rest, dear) = rest.fork();
     let small = rest.filter(|trade| trade.shares <= 150);
     let dear = dear.filter(|trade| trade.price.is_some_and(|price| price > 247.0));
-    let ([a, b, c, d], [e, f, g]) = (large.forks(), small.forks());
+    let ([a, b, c, d, h], [e, f, g, i]) = (large.forks(), small.forks());
     a.key_with(symbol)
         .join(e.key_with(symbol))
         .window(tumbling(1.minutes()))
@@ -75,6 +75,12 @@ fn joins(trades: impl Stream<Out = Trade>, output: &Path) {
         .semi()
         .uid("semi")
         .sink(CsvFiles::write(output.join("semi")).part_bytes(PART_BYTES));
+    h.key_with(symbol)
+        .join(i.key_with(symbol))
+        .window(session(25.seconds()))
+        .full(pair)
+        .uid("sessions")
+        .sink(CsvFiles::write(output.join("sessions")).part_bytes(PART_BYTES));
 }
 
 #[test]

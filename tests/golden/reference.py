@@ -200,6 +200,23 @@ def main():
     windows += [(a[0], text(minute(a[3])), a[2], "") for a in large if not any(meet(a, b) for b in small)]
     windows += [(b[0], text(minute(b[3])), "", b[2]) for b in small if not any(meet(a, b) for a in large)]
     write("joins/expected/windows.csv", ["symbol", "minute", "large", "small"], sorted(windows, key=str))
+    bursts, gap = [], timedelta(seconds=25)
+    for symbol in sorted({s for s, *_ in rows}):
+        burst = []
+        for row in sorted((row for row in large + small if row[0] == symbol), key=lambda row: row[3]):
+            assert not burst or row[3] != burst[-1][3] + gap, "sessions that just touch become one only if neither has fired"
+            if burst and row[3] > burst[-1][3] + gap:
+                bursts.append(burst)
+                burst = []
+            burst.append(row)
+        bursts.append(burst)
+    met = []
+    for burst in bursts:
+        several, few = [row for row in burst if row[2] >= 480], [row for row in burst if row[2] <= 150]
+        met += [(a[0], text(minute(a[3])), a[2], b[2]) for a in several for b in few]
+        met += [(a[0], text(minute(a[3])), a[2], "") for a in several if not few]
+        met += [(b[0], text(minute(b[3])), "", b[2]) for b in few if not several]
+    write("joins/expected/sessions.csv", ["symbol", "minute", "large", "small"], sorted(met, key=str))
     pairs = [(a, b) for a in large for b in small if a[0] == b[0]]
     write("joins/expected/pairs.csv", ["symbol", "large", "small"], [(a[0], a[2], b[2]) for a, b in pairs])
     near = lambda a, b: timedelta(seconds=-30) <= b[3] - a[3] < timedelta(minutes=1)

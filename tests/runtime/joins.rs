@@ -2,12 +2,18 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use millstream::{joins::Bound, prelude::*, settings::Settings};
+use millstream::{
+    joins::{Bound, JoinWindows},
+    prelude::*,
+    process::EitherView,
+    settings::Settings,
+    windows::WindowsOn,
+};
 use millstream_testkit::rng::Rng;
 
 use crate::{
     script::{Script, Step},
-    support::{fails, graph, ms, parallel, run, seeds, sorted},
+    support::{Simulated, fails, graph, ms, parallel, run, seeds, sorted},
     windows::{Event, EventView, event},
 };
 
@@ -26,6 +32,11 @@ fn note(of: u64, text: u64, at: i64) -> Note {
 #[key]
 fn of(note: NoteView<'_>) -> u64 {
     note.of.parse().expect("notes are of numbers")
+}
+
+#[key]
+fn number(event: EventView<'_>) -> u64 {
+    event.key
 }
 
 /// How far records are out of order, in milliseconds.
@@ -139,15 +150,17 @@ impl TellTime {
     }
 }
 
-/// The pairs of each window by its start.
-fn in_windows(given: &Given, windows: impl Fn(i64) -> Vec<i64>, kind: &str) -> Vec<(Pair, i64)> {
+/// The pairs of each window by its end. `ends` are those of the windows of a key and a time.
+fn in_windows(given: &Given, ends: impl Fn(&Given, u64, i64) -> Vec<i64>, kind: &str) -> Vec<(Pair, i64)> {
     let (mut lefts, mut rights) = (BTreeMap::<_, Vec<&Event>>::new(), BTreeMap::<_, Vec<&Note>>::new());
     for event in given.events() {
-        windows(event.at.millis()).into_iter().for_each(|at| lefts.entry((at, event.key)).or_default().push(event));
+        let ends = ends(given, event.key, event.at.millis());
+        ends.into_iter().for_each(|end| lefts.entry((end, event.key)).or_default().push(event));
     }
     for note in given.notes() {
         let key: u64 = note.of.parse().expect("notes are of numbers");
-        windows(note.at.millis()).into_iter().for_each(|at| rights.entry((at, key)).or_default().push(note));
+        let ends = ends(given, key, note.at.millis());
+        ends.into_iter().for_each(|end| rights.entry((end, key)).or_default().push(note));
     }
     let keys: std::collections::BTreeSet<_> = lefts.keys().chain(rights.keys()).copied().collect();
     let mut pairs = Vec::new();
@@ -177,20 +190,20 @@ fn in_windows(given: &Given, windows: impl Fn(i64) -> Vec<i64>, kind: &str) -> V
 }
 
 /// Joins in windows, in every way: the results with the times at which their windows end.
-fn all_kinds<W>(seed: u64, rng: &mut Rng, windows: W, size_ms: i64, starts: impl Fn(i64) -> Vec<i64>)
+fn all_kinds<W>(seed: u64, rng: &mut Rng, windows: W, ends: impl Fn(&Given, u64, i64) -> Vec<i64>)
 where
-    W: millstream::windows::Assigner + millstream::windows::WindowsOn<EventTime>,
+    W: JoinWindows<Event, Note, number, of> + WindowsOn<EventTime>,
 {
     for kind in ["inner", "left", "right", "full", "semi", "anti"] {
         let given = Given::drawn(rng, 150);
-        let expected = in_windows(&given, &starts, kind);
+        let expected = in_windows(&given, &ends, kind);
         let settings = drawn(rng);
         let what = format!("{kind}, seed {seed}, {settings:?}");
         let results = collect();
         let windows = windows.clone();
         let job = run(seed, settings, |job| {
             let (events, notes) = given.streams(job);
-            let joined = events.key_by(|event| event.key).join(notes.key_with(of)).window(windows);
+            let joined = events.key_with(number).join(notes.key_with(of)).window(windows);
             let pairs = match kind {
                 "inner" => joined.inner(|event, note| pair(Some(event), Some(note))).sealed(),
                 "left" => joined.left(|event, note| pair(Some(event), note)).sealed(),
@@ -201,7 +214,7 @@ where
             };
             pairs.process(WindowEnd).map(|((a, b), at)| ((a, b.map(str::to_owned)), at)).sink(results.sink());
         });
-        let found = results.take().into_iter().map(|(pair, end)| (pair, end + 1 - size_ms)).collect();
+        let found = results.take().into_iter().map(|(pair, last)| (pair, last + 1)).collect();
         assert_eq!(sorted(found), expected, "{what}");
         assert_eq!(job.counted("late_left_records") + job.counted("late_right_records"), 0, "{what}");
     }
@@ -228,7 +241,7 @@ fn tumbling_windows_are_joined_in_every_way() {
         let rng = &mut Rng::new(seed);
         let size = [700, 3_000][rng.index(2)];
         let windows = tumbling(Duration::from_millis(size as u64));
-        all_kinds(seed, rng, windows, size, |at| vec![at - at.rem_euclid(size)]);
+        all_kinds(seed, rng, windows, |_, _, at| vec![at - at.rem_euclid(size) + size]);
     }
 }
 
@@ -239,10 +252,77 @@ fn a_record_is_joined_in_each_of_its_windows() {
         let (size, slide) = [(3_000, 1_000), (1_000, 2_500), (2_500, 1_000)][rng.index(3)];
         let windows =
             millstream::windows::sliding(Duration::from_millis(size as u64), Duration::from_millis(slide as u64));
-        all_kinds(seed, rng, windows, size, |at| {
+        all_kinds(seed, rng, windows, |_, _, at| {
             let last = at - at.rem_euclid(slide);
-            (0..).map(|n| last - n * slide).take_while(|start| start + size > at).collect()
+            (0..).map(|n| last - n * slide + size).take_while(|end| *end > at).collect()
         });
+    }
+}
+
+/// The end of the session that the records of both sides make around a time, with the gaps that they ask for.
+fn session_end(given: &Given, key: u64, at: i64, gaps: (i64, i64)) -> Vec<i64> {
+    let events = given.events().into_iter().filter(|event| event.key == key).map(|event| (event.at.millis(), gaps.0));
+    let notes = given.notes().into_iter().filter(|note| note.of == key.to_string());
+    let all = sorted(events.chain(notes.map(|note| (note.at.millis(), gaps.1))).collect());
+    let mut end = i64::MIN;
+    for (start, gap) in all {
+        if start > end && end >= at {
+            break; // the next session, behind that of this time
+        }
+        end = end.max(start + gap);
+    }
+    vec![end]
+}
+
+#[test]
+fn sessions_of_both_sides_are_joined_in_every_way() {
+    for seed in seeds() {
+        let rng = &mut Rng::new(seed ^ 0x5e55);
+        let gap = [100, 400, 2_500][rng.index(3)];
+        all_kinds(seed, rng, session(Duration::from_millis(gap as u64)), |given, key, at| {
+            session_end(given, key, at, (gap, gap))
+        });
+        // Notes keep a session open for longer.
+        let by_record = session_with(|record: EitherView<'_, Event, Note>| match record {
+            EitherView::Left(_) => 150.milliseconds(),
+            EitherView::Right(_) => 450.milliseconds(),
+        });
+        all_kinds(seed, rng, by_record, |given, key, at| session_end(given, key, at, (150, 450)));
+    }
+}
+
+#[test]
+fn groups_of_sessions_have_all_records_of_both_sides() {
+    for seed in seeds() {
+        let rng = &mut Rng::new(seed ^ 0x6e0);
+        let given = Given::drawn(rng, 200);
+        let mut expected = BTreeMap::<(u64, i64), (Vec<u64>, Vec<String>)>::new();
+        let end = |key: u64, at: Timestamp| session_end(&given, key, at.millis(), (300, 300))[0];
+        for event in given.events() {
+            expected.entry((event.key, end(event.key, event.at))).or_default().0.push(event.value);
+        }
+        for note in given.notes() {
+            let key = note.of.parse().expect("notes are of numbers");
+            expected.entry((key, end(key, note.at))).or_default().1.push(note.text.clone());
+        }
+        let results = collect();
+        run(seed, drawn(rng), |job| {
+            let (events, notes) = given.clone().streams(job);
+            events
+                .key_with(number)
+                .join(notes.key_with(of))
+                .window(session(300.milliseconds()))
+                .co_group(|key, session, events, notes| {
+                    let values = sorted(events.iter().map(|event| event.value).collect());
+                    let texts = sorted(notes.iter().map(|note| note.text.to_owned()).collect());
+                    vec![((key, session.end.millis()), (values, texts))]
+                })
+                .map(|(at, (values, texts))| (at, (values.to_vec(), texts.to_vec())))
+                .sink(results.sink());
+        });
+        let expected: Vec<_> =
+            expected.into_iter().map(|(at, (values, texts))| (at, (sorted(values), sorted(texts)))).collect();
+        assert_eq!(sorted(results.take()), expected, "seed {seed}");
     }
 }
 
@@ -308,6 +388,42 @@ fn late_records_of_either_side_are_left_out_and_counted() {
                 .sink(results.sink());
         });
         assert_eq!(sorted(results.take()), [(Some(10), Some(20)), (Some(12), Some(22))], "seed {seed}");
+        assert_eq!((job.counted("late_left_records"), job.counted("late_right_records")), (1, 1), "seed {seed}");
+    }
+}
+
+#[test]
+fn what_a_session_takes_in_is_not_late() {
+    for seed in seeds() {
+        // Event time comes to 1,400 ms on both sides, when the sessions from 0 to 1,300 are over and those from 500 to 1,900 are not.
+        let steps = |value: u64| {
+            let record = |key, value, at| Step::Record(event(key, value, at));
+            let before = [record(1, value, 0), record(1, value + 1, 300), record(2, value + 2, 500)];
+            let open = [record(2, value + 3, 900), record(0, 0, 1_400), Step::Wait(Duration::from_secs(60))];
+            // Too late for the one, though it would have made it longer; early enough for the other, though it would be over by itself.
+            let behind = [record(1, value + 4, 400), record(2, value + 5, 300), record(0, 0, 9_000)];
+            Script::steps(vec![before.into_iter().chain(open).chain(behind).collect()])
+        };
+        let results = collect();
+        let job = run(seed, parallel(1 + seed as usize % 3), |job| {
+            let left = job.source(steps(10)).event_time(punctuated(punctuation)).filter(|event| event.key > 0);
+            let right = job.source(steps(20)).event_time(punctuated(punctuation)).filter(|event| event.key > 0);
+            left.key_by(|event| event.key)
+                .join(right.key_by(|event| event.key))
+                .window(session(1.seconds()))
+                .co_group(|key, session, lefts, rights| {
+                    let values = |events: Vec<u64>| sorted(events);
+                    let lefts = values(lefts.iter().map(|event| event.value).collect());
+                    vec![(key, session, lefts, values(rights.iter().map(|event| event.value).collect()))]
+                })
+                .map(|(key, session, lefts, rights)| {
+                    (key, (session.start.millis(), session.end.millis()), lefts.to_vec(), rights.to_vec())
+                })
+                .sink(results.sink());
+        });
+        let first = (1, (0, 1_300), vec![10, 11], vec![20, 21]);
+        let second = (2, (300, 1_900), vec![12, 13, 15], vec![22, 23, 25]);
+        assert_eq!(sorted(results.take()), [first, second], "seed {seed}");
         assert_eq!((job.counted("late_left_records"), job.counted("late_right_records")), (1, 1), "seed {seed}");
     }
 }
@@ -408,7 +524,7 @@ fn an_interval_without_room_is_a_mistake() {
 fn one_row_that_matches_very_many_is_put_out_in_steps() {
     const MATCHES: u64 = 60_000;
     for seed in seeds() {
-        for windowed in [false, true] {
+        for windows in ["none", "tumbling", "session"] {
             let counted = collect();
             let settings = Settings { buffer_bytes: 1 << 10, memory_bytes: 1 << 20, ..parallel(1) };
             let job = run(seed, settings, |job| {
@@ -418,10 +534,10 @@ fn one_row_that_matches_very_many_is_put_out_in_steps() {
                 let many = job.source(Script::records(vec![many])).event_time(monotonous()).key_by(|event| event.key);
                 let one = job.source(Script::steps(vec![one])).event_time(monotonous()).key_by(|event| event.key);
                 let joined = one.join(many);
-                let pairs = if windowed {
-                    joined.window(tumbling(1.seconds())).inner(|_, event| event.value).sealed()
-                } else {
-                    joined.inner(|_, event| event.value).sealed()
+                let pairs = match windows {
+                    "tumbling" => joined.window(tumbling(1.seconds())).inner(|_, event| event.value).sealed(),
+                    "session" => joined.window(session(1.seconds())).inner(|_, event| event.value).sealed(),
+                    _ => joined.inner(|_, event| event.value).sealed(),
                 };
                 pairs
                     .key_by(|_| 0_u8)
@@ -454,6 +570,30 @@ fn windows_by_the_clock_on_the_wall_are_joined() {
 }
 
 #[test]
+fn sessions_by_the_clock_on_the_wall_are_joined_while_the_input_goes_on() {
+    for seed in seeds() {
+        let results = collect();
+        let job = Simulated::start(seed, parallel(2), |job| {
+            let record = |number: u64| Step::Record(number);
+            let wait = |millis| Step::Wait(Duration::from_millis(millis));
+            let left = vec![record(1), wait(5_000), record(2), Step::Never];
+            let right = vec![wait(600), record(10), wait(5_000), record(20), Step::Never];
+            let left = job.source(Script::steps(vec![left]).unbounded()).key_by(|_| 0_u64);
+            left.join(job.source(Script::steps(vec![right]).unbounded()).key_by(|_| 0_u64))
+                .window(session(1.seconds()).processing_time())
+                .inner(|left, right| (left, right))
+                .sink(results.sink());
+        });
+        job.sim.block_on(millstream::env::Env::sleep(&*job.sim, Duration::from_millis(5_500)));
+        assert_eq!(results.take(), [(1, 10)], "seed {seed}");
+        job.sim.block_on(millstream::env::Env::sleep(&*job.sim, Duration::from_millis(2_500)));
+        assert_eq!(results.take(), [(2, 20)], "seed {seed}");
+        job.job.cancel();
+        assert!(job.wait().is_err_and(|failure| failure.is_cancelled()));
+    }
+}
+
+#[test]
 fn a_panic_names_the_join() {
     let failure = fails(1, parallel(1), |job| {
         let given = Given { events: vec![vec![event(1, 1, 1)]], notes: vec![vec![note(1, 1, 1)]] };
@@ -478,18 +618,34 @@ fn windows_without_size_are_a_mistake() {
 }
 
 #[test]
+fn sessions_without_a_gap_are_a_mistake() {
+    let mut job = Job::<BestEffort>::new("test", parallel(1));
+    let (events, notes) = Given { events: Vec::new(), notes: Vec::new() }.streams(&mut job);
+    let joined = events.key_with(number).join(notes.key_with(of)).window(session(Duration::ZERO));
+    joined.semi().sink(collect().sink());
+    let mistake = job.build().err().expect("sessions have a gap").to_string();
+    assert!(mistake.contains("joins.rs") && mistake.contains("sessions without a gap"), "{mistake}");
+}
+
+#[test]
 fn plans_say_how_streams_are_joined() {
     let graph = graph(parallel(2), |job| {
         let given = Given { events: Vec::new(), notes: Vec::new() };
         let (events, notes) = given.streams(job);
-        let ([a, b, c], [d, e, f]) = (events.forks(), notes.forks());
+        let ([a, b, c, g], [d, e, f, h]) = (events.forks(), notes.forks());
         d.key_with(of).join(a.key_by(|event| event.key)).semi().sink(collect().sink());
         e.key_with(of).join(b.key_by(|event| event.key)).window(tumbling(1.seconds())).anti().sink(collect().sink());
         let close = f.key_with(of).join(c.key_by(|event| event.key)).between(before(1.seconds()), after(2.seconds()));
         close.inner(|_, event| event.value).sink(collect().sink());
+        h.key_with(of).join(g.key_with(number)).window(session(1.seconds())).anti().sink(collect().sink());
     });
     let titles: Vec<_> = graph.vertices.iter().map(millstream::graph::Vertex::title).collect();
-    for wanted in ["join of (semi)", "join of (anti, tumbling 1s)", "join of (inner, 1s before to 2s after)"] {
+    for wanted in [
+        "join of (semi)",
+        "join of (anti, tumbling 1s)",
+        "join of (anti, session 1s)",
+        "join of (inner, 1s before to 2s after)",
+    ] {
         assert!(titles.iter().any(|title| title.starts_with(wanted)), "{wanted}: {titles:?}");
     }
 }

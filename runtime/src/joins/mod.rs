@@ -6,10 +6,15 @@ pub(crate) mod chunk;
 pub(crate) mod incremental;
 mod interval;
 mod matching;
+mod pairing;
+mod session;
 pub(crate) mod window;
+mod windows;
 
 pub use incremental::{Incremental, IncrementalHead, IncrementalPlan};
 pub(crate) use interval::Interval;
 pub use interval::{Bound, IntervalJoin, Recent, after, before};
 pub use matching::{Anti, CoGroup, FullOuter, Grouped, Inner, LeftOuter, Matching, Pairs, RightOuter, Semi};
+pub use session::{SessionJoinHead, SessionJoinPlan};
 pub use window::{JoinPlan, WindowJoinHead};
+pub use windows::JoinWindows;

@@ -8,13 +8,17 @@ use std::marker::PhantomData;
 use millstream_core::{
     buffer::Records,
     key::Key,
-    packed::{Packed, PackedReader, Packer},
+    packed::{PackedReader, Packer},
     record::Record,
     time::{Timestamp, Window},
 };
 use millstream_state::{groups::GroupRange, manifest::Spread, table::Cursor};
 
-use super::{Grouped, matching::Group};
+use super::{
+    Grouped,
+    matching::Group,
+    pairing::{FIRE_STEPS_LIMIT, FITS, Sides, Step, put_out},
+};
 use crate::{
     checkpoint::subtask::{OperatorReport, StateAccess},
     failure::Failure,
@@ -43,9 +47,7 @@ const WATERMARK_STATE: &str = "watermark";
 const BEGUN_STATE: &str = "begun";
 
 /// How many keys are hashed and prefetched before their entries are touched.
-const PREFETCH_RECORDS: usize = 64;
-/// How many keys and pairs of a window that has closed are gone through before the task looks around.
-const FIRE_STEPS_LIMIT: usize = 1024;
+pub(super) const PREFETCH_RECORDS: usize = 64;
 
 /// The plan of a chain that begins with a join in windows.
 pub struct JoinPlan<L, R, A, B, W, G> {
@@ -105,12 +107,7 @@ where
     }
 }
 
-/// Why a record that was received can be kept.
-const FITS: &str = "a record that was in a buffer is smaller than what a list takes";
-
-/// The records of a key and a window.
-type Sides<L, R> = (Packed<L>, Packed<R>);
-/// Those of a window.
+/// The records of a window.
 type SidesByKey<K, L, R> = SliceTable<K, Sides<L, R>>;
 
 /// Joins by key and window.
@@ -153,9 +150,6 @@ struct Current<L: Record, R: Record> {
     rights: PackedReader<R>,
     extent: Step,
 }
-
-/// An outer and an inner step of a key.
-type Step = (usize, usize);
 
 /// A key of which not all pairs had been put out at a barrier: the end of its window, and the step that was next.
 type BegunKey<K> = (Timestamp, K, u64, u64);
@@ -305,7 +299,7 @@ where
 }
 
 /// Goes through the records of a batch, as many at a time as are prefetched.
-fn each_share<T: Record>(records: &Records<'_, T>, mut take: impl FnMut(usize, usize)) {
+pub(super) fn each_share<T: Record>(records: &Records<'_, T>, mut take: impl FnMut(usize, usize)) {
     for from in (records.position()..records.len()).step_by(PREFETCH_RECORDS) {
         take(from, (from + PREFETCH_RECORDS).min(records.len()));
     }
@@ -377,23 +371,13 @@ where
                 }
                 let mut group = Group { key, window, lefts, rights };
                 let guard = Guard::new(info);
-                while at.0 < extent.0 {
-                    while at.1 < extent.1 {
-                        grouped.step(&mut group, *at, next);
-                        at.1 += 1;
-                        steps += 1;
-                        if steps >= FIRE_STEPS_LIMIT || next.is_full() {
-                            guard.done();
-                            return Some(if next.is_full() { Progress::NeedsOutput } else { Progress::MoreWork });
-                        }
-                    }
-                    *at = (at.0 + 1, 0);
-                }
+                let progress = put_out::<_, _, R, G>(grouped, &mut group, at, *extent, next, &mut steps);
                 guard.done();
+                if progress.is_some() {
+                    return progress;
+                }
                 table.take_at(cursor);
                 (*current, *at) = (None, Step::default());
-                // Keys without pairs count, too.
-                steps += 1;
                 if steps >= FIRE_STEPS_LIMIT {
                     return Some(Progress::MoreWork);
                 }

@@ -12,11 +12,11 @@ use crate::{
     failure::Location,
     graph::OperatorInfo,
     joins::{
-        Anti, Bound, CoGroup, FullOuter, Grouped, IncrementalPlan, Inner, Interval, IntervalJoin, JoinPlan, LeftOuter,
-        Matching, Pairs, RightOuter, Semi,
+        Anti, Bound, CoGroup, FullOuter, Grouped, IncrementalPlan, Inner, Interval, IntervalJoin, JoinWindows,
+        LeftOuter, Matching, Pairs, RightOuter, Semi,
     },
     operator::{KeyFn, Shippable},
-    windows::{Assigner, WindowsOn},
+    windows::WindowsOn,
 };
 
 /// Two keyed streams that are to be joined. See [`Stream::join`].
@@ -32,8 +32,12 @@ pub type JoinedBy<L, R, M> =
     IncrementalPlan<<L as Stream>::Out, <R as Stream>::Out, <L as KeyedStream>::KeyFn, <R as KeyedStream>::KeyFn, M>;
 
 /// The plan of a join in windows.
-pub type JoinedIn<L, R, W, G> =
-    JoinPlan<<L as Stream>::Out, <R as Stream>::Out, <L as KeyedStream>::KeyFn, <R as KeyedStream>::KeyFn, W, G>;
+pub type JoinedIn<L, R, W, G> = <W as JoinWindows<
+    <L as Stream>::Out,
+    <R as Stream>::Out,
+    <L as KeyedStream>::KeyFn,
+    <R as KeyedStream>::KeyFn,
+>>::Plan<G>;
 
 /// The check of what only windows can tell. Never implemented.
 #[diagnostic::on_unimplemented(
@@ -104,11 +108,11 @@ impl<L: KeyedStream, R: KeyedStream<Key = L::Key>> Joined<L, R> {
         self.incremental(Semi)
     }
 
-    /// Matches are only those of the same window.
-    pub fn window<W>(self, windows: W) -> When<W::Layout, WindowJoin<L, R, W>>
+    /// Matches are only those of the same window. Sessions are those of both streams together: a record of either keeps the session of its key open.
+    pub fn window<W>(self, windows: W) -> When<W::Proof, WindowJoin<L, R, W>>
     where
         W: WindowsOn<L::Time>,
-        W: Assigner,
+        W: JoinWindows<L::Out, R::Out, L::KeyFn, R::KeyFn>,
     {
         WindowJoin { joined: self, windows }
     }
@@ -212,7 +216,12 @@ macro_rules! joins {
     )* };
 }
 
-impl<L: KeyedStream, R: KeyedStream<Key = L::Key>, W: Assigner> WindowJoin<L, R, W> {
+impl<L, R, W> WindowJoin<L, R, W>
+where
+    L: KeyedStream,
+    R: KeyedStream<Key = L::Key>,
+    W: JoinWindows<L::Out, R::Out, L::KeyFn, R::KeyFn>,
+{
     joins! {
         /// Puts out what the function makes of every pair of records with equal keys.
         inner: Inner(<L::Out as Record>::View<'a>)(<R::Out as Record>::View<'b>)
@@ -234,8 +243,8 @@ impl<L: KeyedStream, R: KeyedStream<Key = L::Key>, W: Assigner> WindowJoin<L, R,
         self.by(Pairs(Anti), <Anti as Matching<L::Out, R::Out>>::KIND)
     }
 
-    /// Calls the function once for each key and window in which one of the streams has a record, with all records of both, each in the order in which they came:
-    /// `|key, window, lefts, rights|`. It returns any number of records, as the closure of [`Stream::flat_map`] does.
+    /// Calls the function once for each key and window in which one of the streams has a record, with all records of both, each in the order in which they came (where sessions became
+    /// one, one session behind the other): `|key, window, lefts, rights|`. It returns any number of records, as the closure of [`Stream::flat_map`] does.
     #[track_caller]
     pub fn co_group<F, O>(self, function: F) -> When<O::Proof, Planned<L, JoinedIn<L, R, W, CoGroup<F, O>>>>
     where
@@ -255,7 +264,7 @@ impl<L: KeyedStream, R: KeyedStream<Key = L::Key>, W: Assigner> WindowJoin<L, R,
         let detail = format!("{kind}, {}", windows.describe());
         let name = KeyFn::<L::Out>::name(&key.left);
         let index = draft.operator(OperatorInfo::new("join", name, location).stateful().detail(detail));
-        let plan = JoinPlan { key, windows, grouped, index, records: PhantomData };
+        let plan = windows.plan(key, grouped, index);
         Pipeline { chain: Chain { plan, draft }, time: PhantomData }
     }
 }

@@ -17,7 +17,6 @@ use millstream_state::{manifest::Spread, row::ByKey};
 use super::{
     Gap, Session,
     open::{OpenSessions, Times},
-    queue::Queue,
     row::Row,
 };
 use crate::{
@@ -86,14 +85,11 @@ impl<T: Record, K: KeyFn<T>, G: Gap<T>, C: ClockMarker, A: Aggregate<T>> Plan fo
             key: self.key.clone(),
             sessions: self.sessions.clone(),
             aggregate: self.aggregate.clone(),
-            open: OpenSessions {
-                rows: snapshots.table(),
-                queue: Queue::default(),
-                ahead: Vec::new(),
-                times: Times { closed, lateness_ms: self.lateness_ms },
-                until: closed,
-                fired: fired.unwrap_or(closed),
-            },
+            open: OpenSessions::new(
+                snapshots.table(),
+                Times { closed, lateness_ms: self.lateness_ms },
+                fired.unwrap_or(closed),
+            ),
             snapshots,
             forward: None,
             state,
@@ -224,16 +220,14 @@ where
     }
 
     fn state_bytes(&mut self) -> usize {
-        self.open.rows.size_bytes() + self.open.queue.size_bytes()
+        self.open.size_bytes()
     }
 
     fn restore(&mut self) -> Wait<'_> {
         Box::pin(async {
-            let Self { snapshots, open: OpenSessions { rows, queue, .. }, .. } = self;
-            snapshots.restore(|block| restore_block(rows, block)).await?;
-            for (key, (due, ..)) in rows.iter() {
-                queue.push(*due, (K::Key::hash(key.view()), K::Key::from_view(key.view())));
-            }
+            let Self { snapshots, open, .. } = self;
+            snapshots.restore(|block| restore_block(&mut open.rows, block)).await?;
+            open.restored();
             Ok(())
         })
     }
@@ -313,7 +307,9 @@ where
                     next.push((key.view(), session, out.view()), session.max_timestamp());
                 };
                 let add = |accumulator: &mut A::Acc| I::add(aggregate, accumulator, arrival, at);
-                open.enter(aggregate, (*hash, key), alone, add, put_out);
+                let create = || aggregate.create();
+                let merge = |into: &mut A::Acc, other: A::Acc| aggregate.merge(into, other.view());
+                open.enter((*hash, key), alone, create, merge, add, put_out);
                 false
             });
             if is_late {
@@ -396,14 +392,7 @@ where
     fn signal(&mut self, signal: Signal) {
         match signal {
             Signal::Watermark(at) => {
-                // By the wall clock only the end of the input ends sessions from here.
-                if C::CLOCK == Clock::Event {
-                    // Behind a restore it may begin further back than it was.
-                    self.open.times.closed = self.open.times.closed.max(at);
-                    self.open.until = self.open.until.max(at);
-                } else if at == Timestamp::MAX {
-                    self.open.until = at;
-                }
+                self.open.pass(C::CLOCK, at);
                 self.forward = Some(at);
             }
             Signal::Barrier(barrier) => {

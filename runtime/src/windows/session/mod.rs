@@ -2,9 +2,9 @@
 
 pub(crate) mod head;
 pub(crate) mod held;
-mod open;
+pub(crate) mod open;
 mod queue;
-mod row;
+pub(crate) mod row;
 
 use std::{marker::PhantomData, time::Duration};
 

@@ -1,7 +1,6 @@
 //! [`OpenSessions`]: the sessions that are open, by key, and when something happens to them next.
 
 use millstream_core::{
-    aggregate::Aggregate,
     key::Key,
     record::Record,
     time::{Timestamp, Window},
@@ -13,19 +12,20 @@ use super::{
     row::{self, Row},
     touch,
 };
+use crate::windows::Clock;
 
 /// How many keys are taken from the queue, and their rows asked for, before they are looked at.
 const PREFETCH_ROWS: usize = 32;
 
 /// The rows of all keys.
-pub(super) type Rows<K, V> = Table<ByKey<K>, Row<V>>;
+pub(crate) type Rows<K, V> = Table<ByKey<K>, Row<V>>;
 
 /// How far event time has come, and how long sessions are kept beyond their ends.
 #[derive(Clone, Copy)]
-pub(super) struct Times {
+pub(crate) struct Times {
     /// Sessions whose last moment is at or before this are over. By the wall clock none is late, and this stays at the beginning of time.
-    pub(super) closed: Timestamp,
-    pub(super) lateness_ms: i64,
+    pub(crate) closed: Timestamp,
+    pub(crate) lateness_ms: i64,
 }
 
 impl Times {
@@ -41,46 +41,75 @@ impl Times {
 }
 
 /// See the module's documentation.
-pub(super) struct OpenSessions<K: Key, V: Record> {
-    pub(super) rows: Rows<K, V>,
+pub(crate) struct OpenSessions<K: Key, V: Record> {
+    pub(crate) rows: Rows<K, V>,
     /// The keys, each for the time that its row says. What is there for another time is out of date.
-    pub(super) queue: Queue<(u64, K)>,
+    pub(crate) queue: Queue<(u64, K)>,
     /// What was taken from the queue and has not been looked at, the last first; meanwhile the rows come from memory.
-    pub(super) ahead: Vec<(Timestamp, (u64, K))>,
-    pub(super) times: Times,
+    pub(crate) ahead: Vec<(Timestamp, (u64, K))>,
+    pub(crate) times: Times,
     /// Sessions that are over by then are to fire.
-    pub(super) until: Timestamp,
+    pub(crate) until: Timestamp,
     /// Those that were over by then have.
-    pub(super) fired: Timestamp,
+    pub(crate) fired: Timestamp,
 }
 
 impl<K: Key, V: Record> OpenSessions<K, V> {
+    /// Those of a table, of which all has been done that was due by `fired`.
+    pub(crate) fn new(rows: Rows<K, V>, times: Times, fired: Timestamp) -> Self {
+        Self { rows, queue: Queue::default(), ahead: Vec::new(), times, until: times.closed, fired }
+    }
+
+    /// Puts the keys of rows that have been read back into the queue.
+    pub(crate) fn restored(&mut self) {
+        for (key, (due, ..)) in self.rows.iter() {
+            self.queue.push(*due, (K::hash(key.view()), K::from_view(key.view())));
+        }
+    }
+
+    /// Event time has come so far, or the wall's clock to the end of the input: sessions that are over are to fire.
+    pub(crate) fn pass(&mut self, clock: Clock, at: Timestamp) {
+        if clock == Clock::Event {
+            // Behind a restore it may begin further back than it was.
+            self.times.closed = self.times.closed.max(at);
+            self.until = self.until.max(at);
+        } else if at == Timestamp::MAX {
+            self.until = at;
+        }
+    }
+
+    /// What they take in memory, in bytes.
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.rows.size_bytes() + self.queue.size_bytes()
+    }
+
     /// True if something of this key is still to fire.
     #[inline(always)]
-    pub(super) fn is_pending(&self, hash: u64, key: K::View<'_>) -> bool {
+    pub(crate) fn is_pending(&self, hash: u64, key: K::View<'_>) -> bool {
         self.rows.get(hash, key).is_some_and(|(due, ..)| *due <= self.until)
     }
 
     /// True if a record of this session is late: by itself it would be over, and nothing is open that it makes longer.
     #[inline(always)]
-    pub(super) fn is_late(&self, hash: u64, key: K::View<'_>, alone: Window) -> bool {
+    pub(crate) fn is_late(&self, hash: u64, key: K::View<'_>, alone: Window) -> bool {
         self.times.gone(alone) <= self.times.closed
             && self.rows.get(hash, key).is_none_or(|row| !row::sessions(row).any(|(session, _)| touch(*session, alone)))
     }
 
     /// Adds to the session that what is `alone` belongs to. A session that is over by now is put out again.
     #[inline(always)]
-    pub(super) fn enter<T: Record, A: Aggregate<T, Acc = V>>(
+    pub(crate) fn enter(
         &mut self,
-        aggregate: &A,
         (hash, key): (u64, K::View<'_>),
         alone: Window,
+        create: impl Fn() -> V,
+        merge: impl FnMut(&mut V, V),
         add: impl FnOnce(&mut V),
         put_out: impl FnOnce(&K, Window, &V),
     ) {
-        let begin = || (Timestamp::MAX, (alone, aggregate.create()), Vec::new());
+        let begin = || (Timestamp::MAX, (alone, create()), Vec::new());
         let (owned, row) = self.rows.entry_and_key(hash, key, begin);
-        let (session, accumulator) = row::place(aggregate, row, alone);
+        let (session, accumulator) = row::place(row, alone, &create, merge);
         add(accumulator);
         let (session, due) = (*session, self.times.due(*session, self.times.closed));
         if session.max_timestamp() <= self.times.closed {
@@ -93,7 +122,7 @@ impl<K: Key, V: Record> OpenSessions<K, V> {
     }
 
     /// Does what is due for a key: puts out the sessions that are over, and drops those that are not kept any longer.
-    pub(super) fn settle(&mut self, hash: u64, key: K, mut put_out: impl FnMut(&K, Window, &V)) {
+    pub(crate) fn settle(&mut self, hash: u64, key: K, mut put_out: impl FnMut(&K, Window, &V)) {
         let Self { rows, queue, times, until, fired, .. } = self;
         let Some(row) = rows.get_mut(hash, key.view()) else { return };
         for (session, accumulator) in row::sessions(row) {
@@ -105,6 +134,22 @@ impl<K: Key, V: Record> OpenSessions<K, V> {
             let due = row::sessions(row).map(|(session, _)| times.due(*session, *until)).min();
             row.0 = due.unwrap_or(Timestamp::MAX);
             queue.push(row.0, (hash, key));
+        } else {
+            rows.remove(hash, key.view());
+        }
+    }
+
+    /// Gives away the sessions of a key that are over and not kept any longer.
+    pub(crate) fn take(&mut self, hash: u64, key: &K, taken: impl FnMut(Window, V))
+    where
+        V: Default,
+    {
+        let Self { rows, queue, times, until, .. } = self;
+        let Some(row) = rows.get_mut(hash, key.view()) else { return };
+        if row::take(row, |session| times.gone(session) > *until, taken) {
+            let due = row::sessions(row).map(|(session, _)| times.due(*session, *until)).min();
+            row.0 = due.unwrap_or(Timestamp::MAX);
+            queue.push(row.0, (hash, K::from_view(key.view())));
         } else {
             rows.remove(hash, key.view());
         }
@@ -125,7 +170,7 @@ impl<K: Key, V: Record> OpenSessions<K, V> {
 
     /// Takes the next key that something is due for from the queue. What is out of date is passed over, and counted; and where there is none after so many, there may
     /// still be some.
-    pub(super) fn next_due(&mut self, looked_at: &mut usize, limit: usize) -> Option<(u64, K)> {
+    pub(crate) fn next_due(&mut self, looked_at: &mut usize, limit: usize) -> Option<(u64, K)> {
         while *looked_at < limit {
             if self.ahead.is_empty() {
                 self.look_ahead();

@@ -11,7 +11,7 @@ const BUCKETS: usize = u64::BITS as usize + 1;
 const DEAL_LIMIT: usize = 4 << 10;
 
 /// Entries by time. None may be put in that is due before the last one that was taken.
-pub(super) struct Queue<T> {
+pub(crate) struct Queue<T> {
     buckets: [Bucket<T>; BUCKETS],
     /// The time of the last one taken.
     last: u64,
@@ -83,7 +83,7 @@ impl<T> Queue<T> {
     }
 
     /// The earliest time.
-    pub(super) fn next(&self) -> Option<Timestamp> {
+    pub(crate) fn next(&self) -> Option<Timestamp> {
         (self.len > 0).then(|| Timestamp::from_millis((self.first() ^ (1 << 63)) as i64))
     }
 

@@ -1,18 +1,14 @@
 //! The sessions of a key: mostly one.
 
-use millstream_core::{
-    aggregate::Aggregate,
-    record::Record,
-    time::{Timestamp, Window},
-};
+use millstream_core::time::{Timestamp, Window};
 
 use super::{join, touch};
 
 /// A session and its accumulator.
-pub(super) type Open<V> = (Window, V);
+pub(crate) type Open<V> = (Window, V);
 
 /// The sessions of a key, as a record: for when the key stands in the queue, one session, and all others. None touches another.
-pub(super) type Row<V> = (Timestamp, Open<V>, Vec<Open<V>>);
+pub(crate) type Row<V> = (Timestamp, Open<V>, Vec<Open<V>>);
 
 /// The sessions of a row.
 pub(super) fn sessions<V>((_, one, others): &Row<V>) -> impl Iterator<Item = &Open<V>> {
@@ -21,38 +17,40 @@ pub(super) fn sessions<V>((_, one, others): &Row<V>) -> impl Iterator<Item = &Op
 
 /// The session of a record that would have this one if it were alone: the one that it touches, with all others that it touches merged into it; or a new one.
 #[inline(always)]
-pub(super) fn place<'r, T: Record, A: Aggregate<T>>(
-    aggregate: &A,
-    row: &'r mut Row<A::Acc>,
+pub(super) fn place<V>(
+    row: &mut Row<V>,
     alone: Window,
-) -> &'r mut Open<A::Acc> {
+    create: impl FnOnce() -> V,
+    merge: impl FnMut(&mut V, V),
+) -> &mut Open<V> {
     if row.2.is_empty() && touch(row.1.0, alone) {
         row.1.0 = join(row.1.0, alone);
         return &mut row.1;
     }
-    place_among(aggregate, row, alone)
+    place_among(row, alone, create, merge)
 }
 
 #[cold]
-fn place_among<'r, T: Record, A: Aggregate<T>>(
-    aggregate: &A,
-    (_, one, others): &'r mut Row<A::Acc>,
+fn place_among<V>(
+    (_, one, others): &mut Row<V>,
     alone: Window,
-) -> &'r mut Open<A::Acc> {
+    create: impl FnOnce() -> V,
+    mut merge: impl FnMut(&mut V, V),
+) -> &mut Open<V> {
     let touched: Vec<_> = others.extract_if(.., |(session, _)| touch(*session, alone)).collect();
     let is_one = touch(one.0, alone);
     let mut touched = touched.into_iter();
     let into = if is_one {
         one
     } else {
-        let first = touched.next().unwrap_or_else(|| (alone, aggregate.create()));
+        let first = touched.next().unwrap_or_else(|| (alone, create()));
         others.push(first);
         others.last_mut().expect("it has just been put there")
     };
     into.0 = join(into.0, alone);
     for (session, accumulator) in touched {
         into.0 = join(into.0, session);
-        aggregate.merge(&mut into.1, accumulator.view());
+        merge(&mut into.1, accumulator);
     }
     into
 }
@@ -66,4 +64,21 @@ pub(super) fn retain<V>((_, one, others): &mut Row<V>, wanted: impl Fn(Window) -
     let Some(other) = others.pop() else { return false };
     *one = other;
     true
+}
+
+/// Takes out the sessions that are not wanted; false if none is left, and the row holds nothing.
+pub(super) fn take<V: Default>(
+    (_, one, others): &mut Row<V>,
+    wanted: impl Fn(Window) -> bool,
+    mut taken: impl FnMut(Window, V),
+) -> bool {
+    others.extract_if(.., |(session, _)| !wanted(*session)).for_each(|(session, value)| taken(session, value));
+    if wanted(one.0) {
+        return true;
+    }
+    let other = others.pop();
+    let is_left = other.is_some();
+    let (session, value) = std::mem::replace(one, other.unwrap_or_else(|| (one.0, V::default())));
+    taken(session, value);
+    is_left
 }

@@ -42,7 +42,7 @@ where
     B: KeyFn<R, Key = A::Key>,
     W: Assigner,
 {
-    // Nobody knows it of windows that are no `Assigner`, though they match this.
+    // By way of the bound: of windows that are no `Assigner`, which match this head all the same, nobody knows it.
     type Proof = W::Layout;
     type Plan<G: Grouped<A::Key, L, R>> = JoinPlan<L, R, A, B, W, G>;
 
@@ -69,7 +69,7 @@ where
     P: Gap<Either<L, R>>,
     C: ClockMarker,
 {
-    type Proof = ();
+    type Proof = P::Proof;
     type Plan<G: Grouped<A::Key, L, R>> = SessionJoinPlan<L, R, A, B, P, C, G>;
 
     fn plan<G: Grouped<A::Key, L, R>>(self, key: EitherKey<A, B>, grouped: G, index: usize) -> Self::Plan<G> {

@@ -89,6 +89,8 @@ impl<G> Session<G> {
     note = "`session_with(|record| ..)` takes a closure from the view of the stream's record to a `Duration`; one gap for all records is `session(30.seconds())`"
 )]
 pub trait Gap<T: Record>: Clone + Send + 'static {
+    #[doc(hidden)]
+    type Proof;
     /// In milliseconds, at least 1.
     #[doc(hidden)]
     fn millis(&self, record: T::View<'_>) -> i64;
@@ -101,6 +103,8 @@ pub trait Gap<T: Record>: Clone + Send + 'static {
 }
 
 impl<T: Record> Gap<T> for Fixed {
+    type Proof = ();
+
     #[inline(always)]
     fn millis(&self, _: T::View<'_>) -> i64 {
         self.gap_ms
@@ -119,6 +123,8 @@ impl<T: Record, F> Gap<T> for ByRecord<T, F>
 where
     F: for<'a> Fn(T::View<'a>) -> Duration + Shippable,
 {
+    type Proof = ();
+
     #[inline(always)]
     fn millis(&self, record: T::View<'_>) -> i64 {
         millis((self.gap)(record)).max(1)

@@ -137,7 +137,7 @@ fn late_records_make_sessions_fire_again_and_grow_while_these_are_kept() {
                 let (windows, rest) = job
                     .source(Script::records(vec![events]))
                     .event_time(punctuated(move |event: EventView<'_>, at| {
-                        (event.value % every == 0).then(|| at - millis(1_000))
+                        event.value.is_multiple_of(every).then(|| at - millis(1_000))
                     }))
                     .key_by(|event| event.key)
                     .window(session(millis(gap as u64)))

@@ -8,7 +8,7 @@ use std::{
     fs,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
     task::Poll,
 };
@@ -27,7 +27,9 @@ fn thread_nanos() -> u64 {
 /// What is measured while results come.
 #[derive(Default)]
 struct Measured {
-    fires: AtomicBool,
+    /// How many there will be, and have been.
+    expected: u64,
+    results: AtomicU64,
     /// What the process had in memory when the first came, in bytes.
     before: AtomicU64,
     longest_nanos: AtomicU64,
@@ -35,9 +37,14 @@ struct Measured {
 }
 
 impl Measured {
-    /// Takes note of the first result.
+    fn of(expected: u64) -> Self {
+        Self { expected, ..Self::default() }
+    }
+
+    /// Takes note of a result.
+    #[inline]
     fn result(&self) {
-        if !self.fires.swap(true, Relaxed) {
+        if self.results.fetch_add(1, Relaxed) == 0 {
             // Makes the kernel forget the greatest extent so far.
             fs::write("/proc/self/clear_refs", "5").expect("the kernel lets a process reset its peak");
             self.before.store(status_bytes("VmRSS"), Relaxed);
@@ -49,7 +56,8 @@ impl Measured {
         loop {
             one_turn().await;
             let now = thread_nanos();
-            if self.fires.load(Relaxed) {
+            // When all have come the job ends, and its memory goes back to the system.
+            if (1..self.expected).contains(&self.results.load(Relaxed)) {
                 self.longest_nanos.fetch_max(now - last, Relaxed);
                 self.turns.fetch_add(1, Relaxed);
             }
@@ -77,8 +85,8 @@ fn main() {
         "windows", "results", "longest hold ms", "turns", "memory MB", "more while MB"
     );
     macro_rules! measure {
-        ($name:expr, $windows:expr) => {{
-            let (machine, total, measured) = (Machine::new(1), Tally::default(), Arc::new(Measured::default()));
+        ($name:expr, $windows:expr, $results:expr) => {{
+            let (machine, total, measured) = (Machine::new(1), Tally::default(), Arc::new(Measured::of($results)));
             let watching = machine.spawn(Arc::clone(&measured).watch());
             let job = machine.start(settings(1), |job| {
                 let measured = Arc::clone(&measured);
@@ -94,6 +102,7 @@ fn main() {
             machine.wait(job.wait()).unwrap_or_else(|failure| panic!("{failure}"));
             watching.abort();
             let (before, peak) = (measured.before.load(Relaxed), status_bytes("VmHWM"));
+            assert_eq!(measured.results.load(Relaxed), measured.expected);
             println!(
                 "{:<20} {:>10} {:>16.2} {:>8} {:>14.1} {:>14.1}",
                 $name,
@@ -105,7 +114,7 @@ fn main() {
             );
         }};
     }
-    measure!("tumbling 1s", tumbling(1.seconds()));
-    measure!("sliding 1s by 500ms", sliding(1.seconds(), 500.milliseconds()));
-    measure!("session 100ms", session(100.milliseconds()));
+    measure!("tumbling 1s", tumbling(1.seconds()), KEYS + 1);
+    measure!("sliding 1s by 500ms", sliding(1.seconds(), 500.milliseconds()), 2 * (KEYS + 1));
+    measure!("session 100ms", session(100.milliseconds()), KEYS + 1);
 }

@@ -29,6 +29,8 @@ use crate::{
 
 /// After how many steps without a wait a task lets others run. A step takes a batch.
 const STEPS_BEFORE_YIELD: u32 = 8;
+/// After how long it does so though its steps have been fewer: a step may meet tables that grow or shrink.
+const TURN_LIMIT: Duration = Duration::from_millis(1);
 
 /// After how long a task that has nothing else to do looks again whether its work in the background can go on.
 const BACKGROUND_RETRY: Duration = Duration::from_millis(1);
@@ -72,6 +74,7 @@ impl Subtask {
         let mut interrupted = false;
         let mut steps = 0;
         let mut ticked = self.env.now();
+        let mut turn_began = ticked;
         // Nothing is sent here, as to all but the first subtask behind `global()`. It takes part in checkpoints as a source does that has read everything.
         let unconnected = self.gate.as_ref().is_some_and(Gate::is_unconnected);
         if unconnected {
@@ -132,9 +135,9 @@ impl Subtask {
             let due = earliest(due, measure);
 
             steps += 1;
-            if steps >= STEPS_BEFORE_YIELD {
-                steps = 0;
+            if steps >= STEPS_BEFORE_YIELD || after.since(turn_began) >= TURN_LIMIT {
                 yield_now().await;
+                (steps, turn_began) = (0, self.env.now());
             }
             match progress {
                 Progress::NeedsOutput | Progress::MoreWork => {}

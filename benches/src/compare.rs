@@ -117,16 +117,19 @@ fn work(cases: &[Case], task: &str) {
     let (what, cores) = (word(), word().parse().expect("a task says on how many cores"));
     bind(cores);
     let names = word();
+    // A profiler is shown one way alone.
+    let only = words.next();
     for case in cases.iter().filter(|case| names.split(',').any(|name| name == case.name)) {
         let mut ways = (case.ways)(cores);
         let name = &case.name;
         if what == TIME {
+            ways.retain(|way| only.is_none_or(|only| only == way.name));
             for (way, Nanos { clock, processors }) in times(case, &mut ways) {
                 println!("{TIME} {name} {cores} {way} {clock:.3} {processors:.3}");
             }
             continue;
         }
-        let only = word();
+        let only = only.expect("memory is that of one way");
         let way = ways.iter_mut().find(|way| way.name == only).expect("a task names a way that there is");
         let before = status_bytes("VmRSS");
         black_box((way.run)());

@@ -301,13 +301,20 @@ impl<'b, T: Record> Records<'b, T> {
         self.next
     }
 
-    /// How many records the whole buffer has.
+    /// These records, up to number `end`, which is not one of them any more.
+    #[inline]
+    pub fn until(mut self, end: usize) -> Self {
+        self.buffer.records = self.buffer.records.min(end);
+        self
+    }
+
+    /// The number behind the last record: for all records of a buffer, how many it has.
     #[inline(always)]
     pub fn len(&self) -> usize {
         self.buffer.records
     }
 
-    /// True if the buffer has no records at all.
+    /// True if [`len`](Self::len) is 0.
     #[inline(always)]
     pub fn is_empty(&self) -> bool {
         self.buffer.records == 0
@@ -320,7 +327,7 @@ impl<'b, T: Record> Records<'b, T> {
     /// If there is no such record.
     #[inline(always)]
     pub fn get(&self, i: usize) -> T::View<'b> {
-        assert!(i < self.buffer.records, "record numbers are below the buffer's count");
+        assert!(i < self.buffer.records, "record numbers are below that of the end");
         let root = self.buffer.root::<T>(i);
         // SAFETY: a `Layout` is made only from a `Buffer` of this record type (checked by `Buffer::records`). Its bytes were written by
         // `BufferBuilder<T>`, whose roots are valid `Archived`s inside of `data` at the positions that `root` finds again, or were checked to be

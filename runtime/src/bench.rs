@@ -80,7 +80,7 @@ where
         let mut head: Box<dyn Head> = Box::new(plan.chain(&mut cx, tail)?);
         let now = TaskContext { wall: task.env.wall(), barrier_waits: false };
         for buffer in buffers {
-            let mut cursor = BatchCursor::new(buffer, 0);
+            let mut cursor = BatchCursor::new(buffer, 0..buffer.len());
             while head.poll(&now, &mut cursor)? != Progress::Consumed {
                 block_on(head.ready())?;
             }

@@ -10,10 +10,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures::task::AtomicWaker;
-use millstream_core::{buffer::Buffer, time::Timestamp};
-
+use super::batch::Batch;
 use crate::checkpoint::Barrier;
+use futures::task::AtomicWaker;
 
 /// By how much a sender may exceed its credit before its thread has to wait, in bytes. Fused operators cannot pause in the middle of a record.
 pub(crate) const OVERDRAFT_BYTES: usize = 1 << 20;
@@ -21,16 +20,15 @@ pub(crate) const OVERDRAFT_BYTES: usize = 1 << 20;
 /// record each, would take memory and no credit.
 const BUFFER_OVERHEAD_BYTES: usize = 128;
 
-/// What a buffer takes of the credit.
-fn cost_bytes(buffer: &Buffer) -> usize {
-    buffer.size() + BUFFER_OVERHEAD_BYTES
+/// What a batch takes of the credit.
+fn cost_bytes(batch: &Batch) -> usize {
+    batch.size() + BUFFER_OVERHEAD_BYTES
 }
 
-/// What a channel carries besides data, in order with it.
+/// What a channel carries, in order: records with their watermarks, and what else the receiver has to know.
 #[derive(Debug)]
 pub(crate) enum Event {
-    Data(Buffer),
-    Watermark(Timestamp),
+    Data(Batch),
     Idle,
     Active,
     Barrier(Barrier),
@@ -144,10 +142,10 @@ impl Shared {
         }
     }
 
-    /// Gives credit back for a buffer that has been read.
-    pub(crate) fn release(&self, channel: usize, buffer: &Buffer) {
+    /// Gives credit back for a batch that has been read.
+    pub(crate) fn release(&self, channel: usize, batch: &Batch) {
         let credit = &self.channels[channel];
-        let before = credit.in_flight_bytes.fetch_sub(cost_bytes(buffer), Ordering::SeqCst);
+        let before = credit.in_flight_bytes.fetch_sub(cost_bytes(batch), Ordering::SeqCst);
         if before >= self.credit_bytes {
             credit.sender.wake();
         }
@@ -185,8 +183,8 @@ impl Sender {
         if state.closed {
             return;
         }
-        if let Event::Data(buffer) = &event {
-            self.credit().in_flight_bytes.fetch_add(cost_bytes(buffer), Ordering::SeqCst);
+        if let Event::Data(batch) = &event {
+            self.credit().in_flight_bytes.fetch_add(cost_bytes(batch), Ordering::SeqCst);
         }
         if event.may_interrupt() {
             self.shared.barriers.fetch_add(1, Ordering::Relaxed);

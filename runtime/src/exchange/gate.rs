@@ -3,9 +3,12 @@
 
 use std::{future::poll_fn, sync::Arc, time::Duration};
 
-use millstream_core::{buffer::Buffer, time::Timestamp};
+use millstream_core::time::Timestamp;
 
-use super::channel::{Event, Shared};
+use super::{
+    batch::Batch,
+    channel::{Event, Shared},
+};
 use crate::{
     checkpoint::{
         Barrier,
@@ -81,8 +84,8 @@ impl Gate {
         poll_fn(|cx| self.shared.poll_next(cx)).await
     }
 
-    pub(crate) fn release(&self, channel: usize, buffer: &Buffer) {
-        self.shared.release(channel, buffer);
+    pub(crate) fn release(&self, channel: usize, batch: &Batch) {
+        self.shared.release(channel, batch);
     }
 
     /// Watermarks and idleness by channel.

@@ -1,13 +1,14 @@
-//! A lane: the buffer that is being filled for one destination. Buffers start small and grow as the destination takes them.
+//! A lane: the batch that is being filled for one destination. Buffers start small and grow as the destination takes them.
 
 use std::time::Duration;
 
 use millstream_core::{
-    buffer::{Buffer, BufferBuilder, Columns},
+    buffer::{BufferBuilder, Columns},
     record::Record,
     time::Timestamp,
 };
 
+use super::batch::{Batch, Marked, WATERMARKS_LIMIT};
 use crate::{env::Instant, failure::Failure, settings::Settings};
 
 /// The size at which the first buffers of a channel are sent, in bytes.
@@ -15,6 +16,7 @@ const FIRST_BYTES: usize = 1 << 10;
 
 pub(crate) struct Lane<T: Record> {
     builder: BufferBuilder<T>,
+    watermarks: Vec<Marked>,
     /// The size at which the buffer is sealed, in bytes: from `FIRST_BYTES` to the setting.
     seal_bytes: usize,
     /// Since when the buffer has waited, as of the first look at it.
@@ -28,6 +30,7 @@ impl<T: Record> Lane<T> {
     pub(crate) fn new(settings: &Settings, columns: Columns, port: u8) -> Self {
         Self {
             builder: BufferBuilder::new(columns, settings.max_record_size),
+            watermarks: Vec::new(),
             seal_bytes: FIRST_BYTES.min(settings.buffer_bytes),
             waits_since: None,
             buffer_bytes_limit: settings.buffer_bytes,
@@ -45,24 +48,39 @@ impl<T: Record> Lane<T> {
         }
     }
 
+    /// Appends a watermark; gives the batch if it may have no further one.
+    pub(crate) fn watermark(&mut self, at: Timestamp) -> Option<Batch> {
+        self.watermarks.push(Marked { behind: self.builder.len(), at });
+        if self.watermarks.len() < WATERMARKS_LIMIT { None } else { self.seal() }
+    }
+
     /// Seals a full buffer; the next may be larger.
-    pub(crate) fn seal_full(&mut self) -> Buffer {
+    pub(crate) fn seal_full(&mut self) -> Batch {
         self.seal_bytes = (self.seal_bytes * 2).min(self.buffer_bytes_limit);
-        self.waits_since = None;
-        let sealed = self.builder.seal(self.port);
+        let sealed = self.seal_all();
         self.builder.reserve(self.seal_bytes + self.seal_bytes / 4);
         sealed
     }
 
     /// Seals what there is, if anything.
-    pub(crate) fn seal(&mut self) -> Option<Buffer> {
+    pub(crate) fn seal(&mut self) -> Option<Batch> {
+        (!self.is_empty()).then(|| self.seal_all())
+    }
+
+    fn seal_all(&mut self) -> Batch {
         self.waits_since = None;
-        (!self.builder.is_empty()).then(|| self.builder.seal(self.port))
+        let sealed = Batch::new(self.builder.seal(self.port), &self.watermarks);
+        self.watermarks.clear();
+        sealed
+    }
+
+    fn is_empty(&self) -> bool {
+        self.builder.is_empty() && self.watermarks.is_empty()
     }
 
     /// Seals what there is if `now` it is due: at once if the receiver waits, after the timeout otherwise. Says when it will be due if it is not.
-    pub(crate) fn seal_due(&mut self, now: Instant, receiver_waits: bool) -> Result<Buffer, Option<Instant>> {
-        if self.builder.is_empty() {
+    pub(crate) fn seal_due(&mut self, now: Instant, receiver_waits: bool) -> Result<Batch, Option<Instant>> {
+        if self.is_empty() {
             return Err(None);
         }
         let due = *self.waits_since.get_or_insert(now) + self.timeout;

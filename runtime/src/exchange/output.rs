@@ -1,17 +1,14 @@
-//! [`Output`]: the writer for whole buffers. One buffer is built, sealed, and shared by reference with every consumer: side outputs, forks, unions,
+//! [`Output`]: the writer for whole batches. One buffer is built, sealed, and shared by reference with every consumer: side outputs, forks, unions,
 //! broadcasts and forward edges are of this kind.
 
 use std::future::poll_fn;
 use std::sync::Arc;
 
-use millstream_core::{
-    buffer::{Buffer, Columns},
-    record::Record,
-    time::Timestamp,
-};
+use millstream_core::{buffer::Columns, record::Record, time::Timestamp};
 use tracing::debug;
 
 use super::{
+    batch::Batch,
     channel::{Event, Sender},
     lane::Lane,
 };
@@ -22,13 +19,13 @@ use crate::{
     operator::{Push, Signal, Stage, Wait},
 };
 
-/// How the buffers of one consumer are spread over its subtasks.
+/// How the batches of one consumer are spread over its subtasks.
 pub(crate) enum Spread {
     /// All to one subtask.
     One,
     /// Each to all subtasks.
     All,
-    /// In turn.
+    /// In turn. Only watermarks are for all.
     Turns(usize),
 }
 
@@ -53,20 +50,40 @@ impl<T: Record> Output<T> {
         Self { lane, consumers, full: false, failure: None, metrics, env }
     }
 
-    fn send(&mut self, buffer: Buffer) {
-        self.metrics.records_out.add(buffer.len() as u64);
-        self.metrics.bytes_out.add(buffer.size() as u64);
+    fn send(&mut self, batch: Batch) {
+        count(&batch, &self.metrics);
         for consumer in &mut self.consumers {
             match &mut consumer.spread {
-                Spread::One => consumer.senders[0].send(Event::Data(buffer.clone())),
-                Spread::All => consumer.senders.iter().for_each(|sender| sender.send(Event::Data(buffer.clone()))),
-                Spread::Turns(next) => {
-                    consumer.senders[*next].send(Event::Data(buffer.clone()));
+                Spread::One => consumer.senders[0].send(Event::Data(batch.clone())),
+                Spread::Turns(next) if !batch.buffer.is_empty() => {
+                    consumer.senders[*next].send(Event::Data(batch.clone()));
                     *next = (*next + 1) % consumer.senders.len();
+                }
+                Spread::All | Spread::Turns(_) => {
+                    consumer.senders.iter().for_each(|sender| sender.send(Event::Data(batch.clone())));
                 }
             }
         }
         self.full = overdraft(self.senders(), &self.metrics, &*self.env);
+    }
+
+    /// Sends what there is, if anything.
+    fn seal(&mut self) {
+        if let Some(batch) = self.lane.seal() {
+            self.send(batch);
+        }
+    }
+
+    fn watermark(&mut self, at: Timestamp) {
+        let takes_turns = self.consumers.iter().any(|consumer| matches!(consumer.spread, Spread::Turns(_)));
+        if takes_turns {
+            self.seal(); // who gets the records is not the only one to get the watermark
+        }
+        match self.lane.watermark(at) {
+            Some(batch) => self.send(batch),
+            None if takes_turns => self.seal(),
+            None => {}
+        }
     }
 
     fn senders(&self) -> impl Iterator<Item = &Sender> {
@@ -74,9 +91,7 @@ impl<T: Record> Output<T> {
     }
 
     fn event(&mut self, event: impl Fn() -> Event) {
-        if let Some(buffer) = self.lane.seal() {
-            self.send(buffer);
-        }
+        self.seal();
         self.senders().for_each(|sender| sender.send(event()));
     }
 }
@@ -87,8 +102,8 @@ impl<T: Record> Push<T> for Output<T> {
         match self.lane.push(record, at, 0) {
             Ok(false) => {}
             Ok(true) => {
-                let buffer = self.lane.seal_full();
-                self.send(buffer);
+                let batch = self.lane.seal_full();
+                self.send(batch);
             }
             Err(failure) => fail(&mut self.failure, failure),
         }
@@ -97,7 +112,9 @@ impl<T: Record> Push<T> for Output<T> {
 
 impl<T: Record> Stage for Output<T> {
     fn signal(&mut self, signal: Signal) {
-        if let Some(event) = event_of(signal) {
+        if let Signal::Watermark(at) = signal {
+            self.watermark(at);
+        } else if let Some(event) = event_of(signal) {
             self.event(event);
         }
     }
@@ -110,8 +127,8 @@ impl<T: Record> Stage for Output<T> {
     fn flush(&mut self, now: Instant) -> Option<Instant> {
         let waits = self.senders().all(Sender::receiver_waits);
         match self.lane.seal_due(now, waits) {
-            Ok(buffer) => {
-                self.send(buffer);
+            Ok(batch) => {
+                self.send(batch);
                 None
             }
             Err(due) => due,
@@ -138,20 +155,23 @@ impl<T: Record> Stage for Output<T> {
     }
 }
 
-/// The event that stands for a signal between tasks.
+/// The event that stands for a signal between tasks. Watermarks go with the records.
 pub(crate) fn event_of(signal: Signal) -> Option<impl Fn() -> Event> {
     match signal {
-        Signal::Watermark(_) | Signal::Idle | Signal::Active | Signal::Barrier(_) | Signal::End => {
-            Some(move || match signal {
-                Signal::Watermark(at) => Event::Watermark(at),
-                Signal::Idle => Event::Idle,
-                Signal::Active => Event::Active,
-                Signal::Barrier(barrier) => Event::Barrier(barrier),
-                _ => Event::End,
-            })
-        }
-        Signal::Split(_) | Signal::Tick(_) | Signal::Completed(_) | Signal::Aborted(_) => None,
+        Signal::Idle | Signal::Active | Signal::Barrier(_) | Signal::End => Some(move || match signal {
+            Signal::Idle => Event::Idle,
+            Signal::Active => Event::Active,
+            Signal::Barrier(barrier) => Event::Barrier(barrier),
+            _ => Event::End,
+        }),
+        Signal::Watermark(_) | Signal::Split(_) | Signal::Tick(_) | Signal::Completed(_) | Signal::Aborted(_) => None,
     }
+}
+
+/// Counts what is sent.
+pub(crate) fn count(batch: &Batch, metrics: &TaskMetrics) {
+    metrics.records_out.add(batch.buffer.len() as u64);
+    metrics.bytes_out.add(batch.size() as u64);
 }
 
 /// Keeps the first failure.

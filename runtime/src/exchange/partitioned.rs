@@ -5,9 +5,10 @@ use std::{future::poll_fn, sync::Arc};
 use millstream_core::{buffer::Columns, record::Record, time::Timestamp};
 
 use super::{
+    batch::Batch,
     channel::{Event, Sender},
     lane::Lane,
-    output::{event_of, fail, overdraft},
+    output::{count, event_of, fail, overdraft},
     partition::Route,
 };
 use crate::{
@@ -57,8 +58,17 @@ impl<T: Record> Lanes<T> {
     /// Sends everything.
     pub(crate) fn seal(&mut self, senders: &mut Senders) {
         for (target, lane) in self.0.iter_mut().enumerate() {
-            if let Some(buffer) = lane.seal() {
-                senders.send(target, buffer);
+            if let Some(batch) = lane.seal() {
+                senders.send(target, batch);
+            }
+        }
+    }
+
+    /// Appends a watermark to all.
+    pub(crate) fn watermark(&mut self, senders: &mut Senders, at: Timestamp) {
+        for (target, lane) in self.0.iter_mut().enumerate() {
+            if let Some(batch) = lane.watermark(at) {
+                senders.send(target, batch);
             }
         }
     }
@@ -68,7 +78,7 @@ impl<T: Record> Lanes<T> {
         let mut next = None;
         for (target, lane) in self.0.iter_mut().enumerate() {
             match lane.seal_due(now, senders.senders[target].receiver_waits()) {
-                Ok(buffer) => senders.send(target, buffer),
+                Ok(batch) => senders.send(target, batch),
                 Err(due) => next = earliest(next, due),
             }
         }
@@ -101,11 +111,10 @@ impl Senders {
         self.senders.len()
     }
 
-    fn send(&mut self, target: usize, buffer: millstream_core::buffer::Buffer) {
-        self.metrics.records_out.add(buffer.len() as u64);
-        self.metrics.bytes_out.add(buffer.size() as u64);
+    fn send(&mut self, target: usize, batch: Batch) {
+        count(&batch, &self.metrics);
         let sender = &self.senders[target];
-        sender.send(Event::Data(buffer));
+        sender.send(Event::Data(batch));
         self.full |= overdraft(std::iter::once(sender), &self.metrics, &*self.env);
     }
 
@@ -145,7 +154,9 @@ impl<T: Record, R: Route<T>> Push<T> for Partitioned<T, R> {
 
 impl<T: Record, R: Route<T>> Stage for Partitioned<T, R> {
     fn signal(&mut self, signal: Signal) {
-        if let Some(event) = event_of(signal) {
+        if let Signal::Watermark(at) = signal {
+            self.lanes.watermark(&mut self.senders, at);
+        } else if let Some(event) = event_of(signal) {
             self.lanes.seal(&mut self.senders);
             self.senders.event(event);
         }

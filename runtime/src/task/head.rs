@@ -1,6 +1,6 @@
 //! Heads: what may wait. Every chain has one, and it decides when the records of a batch are taken.
 
-use std::any::Any;
+use std::{any::Any, ops::Range};
 
 use millstream_core::{
     buffer::{Buffer, Records},
@@ -98,10 +98,12 @@ pub struct TaskContext {
     pub barrier_waits: bool,
 }
 
-/// A batch of records, and how far it has been read.
+/// A batch of records, or a part of it, and how far it has been read.
 pub struct BatchCursor<'b> {
     batch: Option<&'b Buffer>,
     position: usize,
+    /// Where it ends.
+    end: usize,
 }
 
 impl TaskContext {
@@ -124,19 +126,19 @@ impl TaskContext {
 }
 
 impl<'b> BatchCursor<'b> {
-    /// A cursor at record `position` of a batch.
-    pub fn new(batch: &'b Buffer, position: usize) -> Self {
-        Self { batch: Some(batch), position }
+    /// A cursor over the records of a batch with these numbers.
+    pub fn new(batch: &'b Buffer, records: Range<usize>) -> Self {
+        Self { batch: Some(batch), position: records.start, end: records.end }
     }
 
     /// A cursor without a batch.
     pub fn empty() -> Self {
-        Self { batch: None, position: 0 }
+        Self { batch: None, position: 0, end: 0 }
     }
 
     /// The port that the batch is for; `None` if there is no batch or nothing is left of it.
     pub fn port(&self) -> Option<u8> {
-        self.batch.filter(|batch| self.position < batch.len()).map(Buffer::port)
+        self.batch.filter(|_| self.position < self.end).map(Buffer::port)
     }
 
     /// The records that are left, if there is a batch.
@@ -145,7 +147,7 @@ impl<'b> BatchCursor<'b> {
     ///
     /// If the batch is not of this record type.
     pub fn records<T: Record>(&self) -> Option<Records<'b, T>> {
-        self.batch.map(|batch| batch.records(self.position))
+        self.batch.map(|batch| batch.records(self.position).until(self.end))
     }
 
     /// The number of the next record.
@@ -153,9 +155,9 @@ impl<'b> BatchCursor<'b> {
         self.position
     }
 
-    /// Says how far the batch has been read.
+    /// Says how far the batch has been read; what is behind its end is its end.
     pub fn advance_to(&mut self, position: usize) {
-        self.position = position;
+        self.position = position.min(self.end);
     }
 }
 

@@ -5,5 +5,6 @@ pub(crate) mod contain;
 pub(crate) mod context;
 pub(crate) mod flag;
 pub(crate) mod head;
+mod held;
 pub(crate) mod run;
 pub(crate) mod state_memory;

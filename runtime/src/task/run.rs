@@ -3,12 +3,13 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use futures::future::{Either, select};
-use millstream_core::{buffer::Buffer, time::Timestamp};
+use millstream_core::time::Timestamp;
 
 use super::{
     clock::StepClock,
     flag::Flag,
     head::{Background, BatchCursor, Head, Progress, TaskContext},
+    held::Held,
     state_memory::StateMeter,
 };
 use crate::{
@@ -31,6 +32,9 @@ use crate::{
 const STEPS_BEFORE_YIELD: u32 = 8;
 /// After how long it does so though its steps have been fewer: a step may meet tables that grow or shrink.
 const TURN_LIMIT: Duration = Duration::from_millis(1);
+
+/// How many watermarks of a batch are passed in a step.
+const WATERMARKS_PER_STEP: usize = 8;
 
 /// After how long a task that has nothing else to do looks again whether its work in the background can go on.
 const BACKGROUND_RETRY: Duration = Duration::from_millis(1);
@@ -55,13 +59,6 @@ pub(crate) struct Subtask {
     pub(crate) state: Option<StateMeter>,
     /// The watermark that was passed on last.
     pub(crate) passed_on: Timestamp,
-}
-
-/// The batch that is being read.
-struct Held {
-    channel: usize,
-    buffer: Buffer,
-    position: usize,
 }
 
 impl Subtask {
@@ -99,18 +96,19 @@ impl Subtask {
                 break;
             }
             // Before the head goes on, and fills its output again.
-            if !self.head.is_full()
-                && std::mem::take(&mut interrupted)
-                && let Some((channel, event)) = gate_of(&self.gate).try_next()
-            {
-                ended = self.take(channel, event, &mut held);
+            if !self.head.is_full() && std::mem::take(&mut interrupted) {
+                if let Some(held) = &mut held {
+                    self.go_on(held);
+                } else if let Some((channel, event)) = gate_of(&self.gate).try_next() {
+                    ended = self.take(channel, event, &mut held);
+                }
             }
             if self.head.is_full() {
                 continue; // a barrier that was passed on may have something to wait for
             }
 
             let progress = match source {
-                SourceState::Reading => match self.step(held.as_mut())? {
+                SourceState::Reading => match self.read(&mut held)? {
                     Progress::Consumed if unconnected => Progress::Finished,
                     progress => progress,
                 },
@@ -142,9 +140,7 @@ impl Subtask {
             match progress {
                 Progress::NeedsOutput | Progress::MoreWork => {}
                 Progress::Interrupted => {
-                    if let Some(read) = held.take() {
-                        gate_of(&self.gate).release(read.channel, &read.buffer);
-                    }
+                    self.release(&mut held);
                     interrupted = true;
                 }
                 Progress::Finished => {
@@ -170,9 +166,7 @@ impl Subtask {
                 }
                 Progress::Consumed if ended => break,
                 Progress::Consumed => {
-                    if let Some(read) = held.take() {
-                        gate_of(&self.gate).release(read.channel, &read.buffer);
-                    }
+                    self.release(&mut held);
                     if self.head.is_full() {
                         continue; // a watermark may be answered with records
                     }
@@ -230,6 +224,38 @@ impl Subtask {
         self.head.is_full()
     }
 
+    /// A step through the batch that is being read.
+    fn read(&mut self, held: &mut Option<Held>) -> Result<Progress, Failure> {
+        for _ in 0..WATERMARKS_PER_STEP {
+            match (self.step(held.as_mut())?, &mut *held) {
+                (Progress::Consumed, Some(held)) if !held.is_last() => {
+                    if self.head.is_full() {
+                        return Ok(Progress::NeedsOutput); // a watermark may be answered with records
+                    }
+                    self.go_on(held);
+                }
+                (progress, _) => return Ok(progress),
+            }
+        }
+        Ok(Progress::MoreWork)
+    }
+
+    /// Goes on behind records that have been read.
+    fn go_on(&mut self, held: &mut Held) {
+        if let Some(at) = held.go_on() {
+            let gate = self.gate.as_mut().expect("batches come through the gate");
+            let change = gate.inputs().watermark(held.channel, at);
+            self.pass_on(change);
+        }
+    }
+
+    /// Gives the credit of a batch back that has been read to its end.
+    fn release(&self, held: &mut Option<Held>) {
+        if let Some(read) = held.take_if(|held| held.is_last()) {
+            gate_of(&self.gate).release(read.channel, &read.batch);
+        }
+    }
+
     /// One step of the head.
     fn step(&mut self, held: Option<&mut Held>) -> Result<Progress, Failure> {
         let barrier_waits = self.gate.as_ref().is_some_and(Gate::barrier_waits);
@@ -237,9 +263,10 @@ impl Subtask {
         self.clock.set(cx.wall);
         match held {
             Some(held) => {
-                let mut cursor = BatchCursor::new(&held.buffer, held.position);
+                let mut cursor = held.cursor();
                 let progress = self.head.poll(&cx, &mut cursor)?;
-                held.position = cursor.position();
+                let position = cursor.position();
+                held.advance_to(position);
                 Ok(progress)
             }
             None => self.head.poll(&cx, &mut BatchCursor::empty()),
@@ -266,13 +293,12 @@ impl Subtask {
         };
         let inputs = gate.inputs();
         let change = match event {
-            Event::Data(buffer) => {
-                self.metrics.records_in.add(buffer.len() as u64);
-                self.metrics.bytes_in.add(buffer.size() as u64);
-                *held = Some(Held { channel, buffer, position: 0 });
+            Event::Data(batch) => {
+                self.metrics.records_in.add(batch.buffer.len() as u64);
+                self.metrics.bytes_in.add(batch.size() as u64);
+                *held = Some(Held::new(channel, batch));
                 Change::None
             }
-            Event::Watermark(at) => inputs.watermark(channel, at),
             Event::Idle => inputs.idle(channel, true),
             Event::Active => inputs.idle(channel, false),
             Event::Barrier(_) => Change::None,
@@ -281,6 +307,12 @@ impl Subtask {
         if let Some((barrier, alignment)) = aligned {
             self.barrier(barrier, alignment);
         }
+        self.pass_on(change);
+        change == Change::End
+    }
+
+    /// Tells the chain what has changed in its input.
+    fn pass_on(&mut self, change: Change) {
         match change {
             Change::None => {}
             Change::Watermark(at) => self.watermark(at),
@@ -293,7 +325,6 @@ impl Subtask {
             }
             Change::End => self.watermark(Timestamp::MAX),
         }
-        change == Change::End
     }
 
     fn watermark(&mut self, at: Timestamp) {

@@ -135,7 +135,12 @@ impl<T: Record, K: Key, V: Record> Outputs<T, K, V> {
 
     /// Sends a signal behind all of them.
     fn signal(&mut self, signal: Signal) {
-        if let Some(event) = event_of(signal) {
+        if let Signal::Watermark(at) = signal {
+            match self.last {
+                RECORDS_PORT => self.records.watermark(&mut self.senders, at),
+                _ => self.partials.watermark(&mut self.senders, at),
+            }
+        } else if let Some(event) = event_of(signal) {
             self.records.seal(&mut self.senders);
             self.partials.seal(&mut self.senders);
             self.senders.event(event);

@@ -13,23 +13,24 @@ use std::{
 };
 
 use millstream_core::{
-    buffer::{Buffer, BufferBuilder, Columns},
+    buffer::{BufferBuilder, Columns},
     key::combine,
     time::Timestamp,
 };
 
 use super::{BUFFER_OVERHEAD_BYTES, Event, OVERDRAFT_BYTES, Sender, Shared};
+use crate::exchange::batch::{Batch, Marked};
 
-fn buffer(first: u64, records: u64) -> Buffer {
+fn buffer(first: u64, records: u64) -> Batch {
     let mut builder = BufferBuilder::<u64>::new(Columns::default(), 1 << 20);
     for number in first..first + records {
         builder.push(number, Timestamp::MIN, 0).expect("a number is small");
     }
-    builder.seal(0)
+    Batch::new(builder.seal(0), &[])
 }
 
-fn numbers(buffer: &Buffer) -> Vec<u64> {
-    buffer.records::<u64>(0).map(|(number, _)| number).collect()
+fn numbers(batch: &Batch) -> Vec<u64> {
+    batch.buffer.records::<u64>(0).map(|(number, _)| number).collect()
 }
 
 fn senders(shared: &Arc<Shared>, count: usize) -> Vec<Sender> {
@@ -55,7 +56,7 @@ fn credit_is_counted_in_bytes_and_comes_back_when_a_buffer_was_read() {
     sender.send(Event::Data(one.clone()));
     assert!(!sender.has_credit());
     // Control events cost nothing, and what is taken is in flight until it was read.
-    sender.send(Event::Watermark(Timestamp::MAX));
+    sender.send(Event::Idle);
     assert!(taken(&shared).is_some());
     assert!(!sender.has_credit());
     shared.release(0, &one);
@@ -66,12 +67,24 @@ fn credit_is_counted_in_bytes_and_comes_back_when_a_buffer_was_read() {
 fn what_has_no_size_has_a_cost() {
     let mut builder = BufferBuilder::<()>::new(Columns::default(), 1 << 20);
     builder.push((), Timestamp::MIN, 0).expect("nothing is small");
-    let nothing = builder.seal(0);
+    let nothing = Batch::new(builder.seal(0), &[]);
     let shared = Shared::new(1, 10 * BUFFER_OVERHEAD_BYTES);
     let [sender] = senders(&shared, 1).try_into().ok().expect("one");
     let sent =
         (0..100).take_while(|_| sender.has_credit()).inspect(|_| sender.send(Event::Data(nothing.clone()))).count();
     assert_eq!(sent, 10);
+}
+
+#[test]
+fn watermarks_are_in_flight_like_records() {
+    let watermark = Marked { behind: 0, at: Timestamp::MAX };
+    let one = Batch::new(BufferBuilder::<()>::new(Columns::default(), 1 << 20).seal(0), &[watermark; 10]);
+    let shared = Shared::new(1, BUFFER_OVERHEAD_BYTES + 10 * size_of::<Marked>());
+    let [sender] = senders(&shared, 1).try_into().ok().expect("one");
+    sender.send(Event::Data(one.clone()));
+    assert!(!sender.has_credit());
+    shared.release(0, &one);
+    assert!(sender.has_credit());
 }
 
 #[test]
@@ -189,7 +202,7 @@ fn nothing_is_lost_or_reordered_in_any_interleaving() {
                     sender.send(Event::Data(buffer(number * 10, 1 + (seed + number + i as u64) % 7)));
                     poll_fn(|cx| sender.poll_credit(cx)).await;
                     if number % 5 == seed % 5 {
-                        sender.send(Event::Watermark(Timestamp::from_millis(number as i64)));
+                        sender.send(Event::Idle);
                         pause().await;
                     }
                 }
@@ -199,7 +212,6 @@ fn nothing_is_lost_or_reordered_in_any_interleaving() {
         let (to, from) = (Rc::clone(&received), Arc::clone(&shared));
         tasks.push(Box::pin(async move {
             let mut open = SENDERS;
-            let mut watermarks = [Timestamp::MIN; SENDERS];
             while open > 0 {
                 match poll_fn(|cx| from.poll_next(cx)).await {
                     (channel, Event::Data(buffer)) => {
@@ -207,11 +219,9 @@ fn nothing_is_lost_or_reordered_in_any_interleaving() {
                         pause().await;
                         from.release(channel, &buffer);
                     }
-                    (channel, Event::Watermark(at)) => {
-                        assert!(at > watermarks[channel]);
-                        watermarks[channel] = at;
-                        let last = *to.borrow()[channel].last().expect("records come before their watermark");
-                        assert_eq!(last / 10, at.millis() as u64, "a watermark keeps its place (seed {seed})");
+                    (channel, Event::Idle) => {
+                        let last = *to.borrow()[channel].last().expect("records come before the first");
+                        assert_eq!(last / 10 % 5, seed % 5, "an event keeps its place (seed {seed})");
                     }
                     (_, Event::End) => open -= 1,
                     (_, event) => panic!("{event:?}"),

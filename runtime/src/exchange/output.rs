@@ -39,6 +39,7 @@ pub(crate) struct Consumer {
 pub struct Output<T: Record> {
     lane: Lane<T>,
     consumers: Vec<Consumer>,
+    /// A sender is out of credit, or there is a failure to be told.
     full: bool,
     failure: Option<Failure>,
     metrics: TaskMetrics,
@@ -64,7 +65,7 @@ impl<T: Record> Output<T> {
                 }
             }
         }
-        self.full = overdraft(self.senders(), &self.metrics, &*self.env);
+        self.full |= overdraft(self.senders(), &self.metrics, &*self.env);
     }
 
     /// Sends what there is, if anything.
@@ -105,7 +106,10 @@ impl<T: Record> Push<T> for Output<T> {
                 let batch = self.lane.seal_full();
                 self.send(batch);
             }
-            Err(failure) => fail(&mut self.failure, failure),
+            Err(failure) => {
+                fail(&mut self.failure, failure);
+                self.full = true;
+            }
         }
     }
 }
@@ -121,7 +125,7 @@ impl<T: Record> Stage for Output<T> {
 
     #[inline(always)]
     fn is_full(&self) -> bool {
-        self.full | self.failure.is_some()
+        self.full
     }
 
     fn flush(&mut self, now: Instant) -> Option<Instant> {

@@ -51,7 +51,7 @@ impl<T: Record> Lanes<T> {
         match lane.push(record, at, hash) {
             Ok(false) => {}
             Ok(true) => senders.send(target, lane.seal_full()),
-            Err(failure) => fail(&mut senders.failure, failure),
+            Err(failure) => senders.fail(failure),
         }
     }
 
@@ -95,6 +95,7 @@ pub(crate) struct Senders {
     pub(crate) max_parallelism: u32,
     /// The id of the operator that they go to.
     pub(crate) receiver: String,
+    /// A sender is out of credit, or whoever writes has something to do before it takes more, or there is a failure to be told.
     full: bool,
     failure: Option<Failure>,
     metrics: TaskMetrics,
@@ -123,9 +124,20 @@ impl Senders {
         self.senders.iter().for_each(|sender| sender.send(event()));
     }
 
+    #[cold]
+    fn fail(&mut self, failure: Failure) {
+        fail(&mut self.failure, failure);
+        self.full = true;
+    }
+
+    /// Says that it is full, until it is waited for.
+    pub(crate) fn fill(&mut self) {
+        self.full = true;
+    }
+
     #[inline(always)]
     pub(crate) fn is_full(&self) -> bool {
-        self.full | self.failure.is_some()
+        self.full
     }
 
     pub(crate) fn ready(&mut self) -> Wait<'_> {

@@ -59,8 +59,11 @@ where
         };
         let before = slice.table.len();
         aggregate.add(slice.table.entry(hash, key, || aggregate.create()), record, at);
-        *len += slice.table.len() - before;
-        Added::Absorbed
+        if slice.table.len() == before {
+            return Added::Absorbed;
+        }
+        *len += 1;
+        Added::New
     }
 
     fn drain(

@@ -67,8 +67,10 @@ pub(crate) trait Partials<T: Record, K: Key, A: Aggregate<T>>: Send + 'static {
 /// What has become of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Added {
-    /// It is in a partial result.
+    /// It is in a partial result that was there.
     Absorbed,
+    /// It is in a new one.
+    New,
     /// It has to be sent as it is: only the receiver knows whether it is late.
     Refused,
 }
@@ -82,9 +84,9 @@ pub(crate) struct PreAggregate<T: Record, K: KeyFn<T>, P, A: Aggregate<T>> {
     entries_limit: usize,
     /// How many records have gone into them.
     absorbed: usize,
-    /// How many records are still to pass by.
+    /// How many records are still to pass by; it stays so where the input has been idle.
     bypass: usize,
-    /// What is to be sent, and not all sent yet. Meanwhile this is full.
+    /// What is to be sent, and not all sent yet. Meanwhile the senders are full.
     sending: Option<Sending>,
     watermark: Timestamp,
     /// The input has been idle once. Meanwhile the receiver's event time may have gone past that of this sender, so that only the receiver can tell
@@ -170,6 +172,7 @@ where
         // behind the receiver would mean to aggregate what is late.
         let state = cx.state_of(senders.receiver.clone());
         let before = state.restored().all::<(Timestamp, bool)>(SENDERS_STATE)?;
+        let may_be_behind = before.iter().any(|(_, may_be_behind)| *may_be_behind);
         let settings = &cx.task.settings;
         let hashed = <K::Key as Key>::CARRY_HASH;
         // A table that has just grown is not half full.
@@ -181,10 +184,10 @@ where
             held,
             entries_limit: (cx.preaggregation_bytes / entry_bytes).max(1),
             absorbed: 0,
-            bypass: 0,
+            bypass: usize::from(may_be_behind),
             sending: None,
             watermark: before.iter().map(|(watermark, _)| *watermark).min().unwrap_or(Timestamp::MIN),
-            may_be_behind: before.iter().any(|(_, may_be_behind)| *may_be_behind),
+            may_be_behind,
             state,
             info,
             out: Outputs {
@@ -215,6 +218,7 @@ where
         let Self { sending: Some(sending), held, out, .. } = self else { return true };
         let sending = *sending;
         if !held.drain(sending.until, SEND_LIMIT, |hash, partial| out.partial(hash, partial)) {
+            out.senders.fill();
             return false;
         }
         if held.len() == 0 {
@@ -275,32 +279,29 @@ where
     /// Aggregates a record, or sends it.
     #[inline(always)]
     fn take(&mut self, record: T::View<'_>, at: Timestamp, hash: u64) {
-        if self.sending.is_some() {
+        if self.is_full() {
             self.send_rest(); // an operator that puts out many records at once does not ask each time
         }
         let Self { key, aggregate, held, out, info, .. } = self;
-        if !Self::POSSIBLE || self.may_be_behind {
+        if !Self::POSSIBLE {
             return out.record(record, at, hash);
         }
         if self.bypass > 0 {
-            self.bypass -= 1;
+            self.bypass -= usize::from(!self.may_be_behind);
             return out.record(record, at, hash);
         }
-        let before = held.len();
         let guard = Guard::new(info);
         let added = key.with(record, |key| {
             held.add(aggregate, (hash, key), (record, at), self.watermark, |partial| out.partial(hash, partial))
         });
         guard.done();
-        if added == Added::Refused {
-            return out.record(record, at, hash);
-        }
+        let full = match added {
+            Added::Refused => return out.record(record, at, hash),
+            Added::Absorbed => !A::Acc::PLAIN && self.absorbed >= ABSORBED_RECORDS_LIMIT,
+            Added::New => held.len() >= self.entries_limit,
+        };
         self.absorbed += 1;
-        if held.len() > before {
-            if held.len() >= self.entries_limit {
-                self.overflow();
-            }
-        } else if !A::Acc::PLAIN && self.absorbed >= ABSORBED_RECORDS_LIMIT {
+        if full {
             self.overflow();
         }
     }
@@ -322,7 +323,7 @@ where
             }
             // What came before must not wait here while others close its windows.
             Signal::Idle => {
-                self.may_be_behind = true;
+                (self.may_be_behind, self.bypass) = (true, 1);
                 self.send(Sending { until: Timestamp::MAX, before: Some(signal) });
             }
             // What came before the barrier has to be part of the receiver's state; and the task counts on its report.
@@ -336,7 +337,7 @@ where
 
     #[inline(always)]
     fn is_full(&self) -> bool {
-        self.out.senders.is_full() | self.sending.is_some()
+        self.out.senders.is_full()
     }
 
     fn flush(&mut self, now: Instant) -> Option<Instant> {

@@ -58,6 +58,7 @@ where
             }
             return Added::Refused;
         }
+        let before = self.parts.len();
         let (key, part) = self.parts.entry_and_key(hash, key, || (alone, aggregate.create()));
         if touch(part.0, alone) {
             part.0 = join(part.0, alone);
@@ -66,7 +67,7 @@ where
             send((key.view(), window, accumulator.view()));
         }
         aggregate.add(&mut part.1, record, at);
-        Added::Absorbed
+        if self.parts.len() == before { Added::Absorbed } else { Added::New }
     }
 
     fn drain(

@@ -129,7 +129,8 @@ pub fn key(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// `add` may take the record's time last (`at: Timestamp`). `merge` may be left out; then records travel one by one to
 /// where they are aggregated. The state begins as its `Default`, or as `fn create() -> State` says. Every function may
-/// take `&self` first. The type must be `Clone` and `Send`, since each subtask has one of its own.
+/// take `&self` first. The type must be `Clone` and `Send`, since each subtask has one of its own. `add` is inlined where
+/// records come, so that of these only what it looks at is read; an `#[inline]` or `#[inline(never)]` on it counts instead.
 #[proc_macro_attribute]
 pub fn aggregate(arguments: TokenStream, item: TokenStream) -> TokenStream {
     aggregate::attribute(arguments.into(), item.into()).into()

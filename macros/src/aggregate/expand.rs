@@ -1,15 +1,15 @@
-//! Emits the block as it is, and the impl of the trait that calls into it.
+//! Emits the block, and the impl of the trait that calls into it.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
-use syn::spanned::Spanned as _;
+use syn::{ImplItem, ItemImpl, parse_quote, spanned::Spanned as _};
 
 use super::model::Aggregate;
 use crate::types;
 
 /// The block and the impl.
 pub(crate) fn aggregate(aggregate: &Aggregate) -> TokenStream {
-    let (block, core) = (&aggregate.block, aggregate.paths.core());
+    let (block, core) = (with_add_inlined(&aggregate.block), aggregate.paths.core());
     let (Some(add), Some(finish)) = (&aggregate.add, &aggregate.finish) else { return block.to_token_stream() };
     let (ty, state, out) = (&block.self_ty, &add.state, &finish.out);
     let (impl_generics, _, where_clause) = block.generics.split_for_impl();
@@ -64,7 +64,7 @@ pub(crate) fn aggregate(aggregate: &Aggregate) -> TokenStream {
                 #create
             }
 
-            #[inline]
+            #[inline(always)]
             fn add(
                 &self,
                 __acc: &mut Self::Acc,
@@ -85,4 +85,19 @@ pub(crate) fn aggregate(aggregate: &Aggregate) -> TokenStream {
             }
         }
     }
+}
+
+/// The block, with `add` inlined wherever it is called, unless the user says something else of it: a record is then not put together for the call, and only
+/// what `add` looks at is read at all.
+fn with_add_inlined(block: &ItemImpl) -> ItemImpl {
+    let mut block = block.clone();
+    for item in &mut block.items {
+        if let ImplItem::Fn(function) = item
+            && function.sig.ident == "add"
+            && !function.attrs.iter().any(|attribute| attribute.path().is_ident("inline"))
+        {
+            function.attrs.push(parse_quote!(#[inline(always)]));
+        }
+    }
+    block
 }

@@ -187,6 +187,8 @@ pub trait Operator<T: Record>: Clone + Send + 'static {
     type Error: Display + Send + 'static;
     /// `map`, `filter` ..
     const KIND: &'static str;
+    /// False if [`Operator::watermark`] never fails: then a chain of operators that cannot fail has nothing to ask for after each record.
+    const WATERMARK_MAY_FAIL: bool = true;
 
     /// What messages, metrics and plans call it: the function's name.
     fn name(&self) -> &'static str {

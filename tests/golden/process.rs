@@ -148,25 +148,48 @@ impl InBatches {
     }
 }
 
-fn processed(trades: impl Stream<Out = Trade>, output: &Path) {
+/// What writes the batches out.
+enum Sink {
+    /// Stands directly behind the function: so both run in a task of their own.
+    Behind,
+    /// Is sent to: so the function runs where the stream parts.
+    Apart,
+}
+
+fn processed(trades: impl Stream<Out = Trade>, output: &Path, sink: Sink) {
     // Watermarks are made by split, directly behind the source.
     let (bursts, batches) = trades.event_time(out_of_order(30.seconds())).fork();
     bursts
         .key_by(|trade| trade.symbol.to_owned())
         .process(FindBursts)
         .sink(CsvFiles::write(output.join("bursts")).part_bytes(PART_BYTES));
-    batches.process(InBatches).sink(CsvFiles::write(output.join("batches")).part_bytes(PART_BYTES));
+    let (batches, files) = (batches.process(InBatches), CsvFiles::write(output.join("batches")).part_bytes(PART_BYTES));
+    match sink {
+        Sink::Behind => batches.sink(files),
+        Sink::Apart => batches.rebalance().sink(files),
+    };
 }
 
 #[test]
 fn of_a_file_in_many_splits() {
-    let job = |job: &mut Job<ExactlyOnce>, input: &Path, output: &Path| processed(job.source(trades(input)), output);
+    let job = |job: &mut Job<ExactlyOnce>, input: &Path, output: &Path| {
+        processed(job.source(trades(input)), output, Sink::Behind);
+    };
     golden("process", job).input(path("trades.csv")).tolerance("price", 0.0).check();
 }
 
 #[test]
 fn of_two_slow_splits() {
-    let job =
-        |job: &mut Job<ExactlyOnce>, input: &Path, output: &Path| processed(job.source(trickle(input, 2)), output);
+    let job = |job: &mut Job<ExactlyOnce>, input: &Path, output: &Path| {
+        processed(job.source(trickle(input, 2)), output, Sink::Behind);
+    };
+    golden("process", job).input(path("trades.csv")).tolerance("price", 0.0).check();
+}
+
+#[test]
+fn of_two_slow_splits_where_the_stream_parts() {
+    let job = |job: &mut Job<ExactlyOnce>, input: &Path, output: &Path| {
+        processed(job.source(trickle(input, 2)), output, Sink::Apart);
+    };
     golden("process", job).input(path("trades.csv")).tolerance("price", 0.0).check();
 }

@@ -131,6 +131,8 @@ fn stage(operator: &Operator) -> TokenStream {
     let (description, receiver) = match &operator.resource {
         None => {
             let description = quote! {
+                const WATERMARK_MAY_FAIL: bool = false;
+
                 fn name(&self) -> &'static str {
                     #name
                 }

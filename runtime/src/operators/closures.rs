@@ -33,6 +33,7 @@ macro_rules! closure_operator {
             type Out = $out;
             type Error = R::Error;
             const KIND: &'static str = $kind;
+            const WATERMARK_MAY_FAIL: bool = false;
 
             #[inline(always)]
             fn process<N: Push<Self::Out>>(
@@ -91,6 +92,7 @@ where
     type Out = T;
     type Error = Infallible;
     const KIND: &'static str = "inspect";
+    const WATERMARK_MAY_FAIL: bool = false;
 
     #[inline(always)]
     fn process<N: Push<T>>(&mut self, record: T::View<'_>, at: Timestamp, out: &mut N) -> Result<(), Infallible> {

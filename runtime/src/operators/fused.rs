@@ -70,8 +70,8 @@ where
     T: Record,
     O: Operator<T>,
 {
-    /// False if the error type has no values: then there is nothing to ask for after each record.
-    const CAN_FAIL: bool = size_of::<Result<(), O::Error>>() > 0;
+    /// False if the error type has no values, and watermarks are taken without failing: then there is nothing to ask for after each record.
+    const CAN_FAIL: bool = size_of::<Result<(), O::Error>>() > 0 || O::WATERMARK_MAY_FAIL;
 }
 
 impl<T, O, H, N> Push<T> for Fused<T, O, H, N>

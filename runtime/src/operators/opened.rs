@@ -75,6 +75,7 @@ impl<O: WithResource> Operator<O::In> for Opened<O, O::Resource> {
     type Out = O::Out;
     type Error = O::Error;
     const KIND: &'static str = O::KIND;
+    const WATERMARK_MAY_FAIL: bool = false;
 
     fn name(&self) -> &'static str {
         O::NAME

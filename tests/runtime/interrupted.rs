@@ -13,7 +13,9 @@ use millstream::{
 
 use crate::{
     checkpoints::{settings, simulate},
+    overlapping::{ByWindow, Values, with_lateness},
     support::{ms, seeds},
+    windows::{Event, event},
 };
 
 /// How many keys there are, and how many numbers behind those that have a key each.
@@ -83,11 +85,16 @@ fn expected() -> Vec<Row> {
     rows
 }
 
+/// The sum of a counter over some operators.
+fn counted(job: &JobHandle, name: &str, of: impl Fn(&str) -> bool) -> u64 {
+    let metrics = job.metrics().snapshot().into_iter();
+    let metrics = metrics.filter(|(id, _)| id.name == name && of(&id.operator));
+    metrics.map(|(_, metric)| if let Metric::Counter(counter) = metric { counter.get() } else { 0 }).sum()
+}
+
 /// How many results the sink has received.
 fn received(job: &JobHandle) -> u64 {
-    let metrics = job.metrics().snapshot().into_iter();
-    let metrics = metrics.filter(|(id, _)| id.name == "records_in" && id.operator == "sink collect");
-    metrics.map(|(_, metric)| if let Metric::Counter(counter) = metric { counter.get() } else { 0 }).sum()
+    counted(job, "records_in", |operator| operator == "sink collect")
 }
 
 /// Runs a job to its end, but stops it twice when results have come, so that it goes on from a checkpoint at another parallelism. Gives what each life put out.
@@ -131,6 +138,112 @@ fn a_barrier_passes_while_windows_fire() {
         assert!(all == expected, "seed {seed}: {} results instead of {}", all.len(), expected.len());
     }
     assert_eq!(halves, [true; 3], "some checkpoint was made while windows of each kind fired");
+}
+
+/// How many keys have a record in time, and how many records follow, most of which come too late.
+const IN_TIME: u64 = 9_000;
+const BEHIND: u64 = 12_000;
+/// How long the last of the windows wait, in milliseconds.
+const LATENESS: i64 = 1_500;
+
+/// A number of each key in the first three seconds. Then event time is ten seconds, and what comes is mostly from these three, partly from the second before the tenth,
+/// and partly from later on.
+fn late_time_of(n: u64) -> i64 {
+    match n {
+        0..IN_TIME => (n % 2_999) as i64,
+        IN_TIME => 10_000,
+        _ => match n % 16 {
+            3 => 9_000 + (n % 1_000) as i64,
+            7 => 11_000 + (n % 3_000) as i64,
+            _ => (n % 2_999) as i64,
+        },
+    }
+}
+
+fn late_key(n: u64) -> u64 {
+    n % IN_TIME
+}
+
+/// Which windows, the end of the one, the key, and what comes out; or, as of windows 10 and up, a number that came too late.
+fn with_late(dir: &Path, parallelism: usize, interval: Duration, results: &collect::Collect<Row>) -> JobGraph {
+    let mut settings = settings(dir, parallelism, interval);
+    (settings.buffer_bytes, settings.memory_bytes) = (1 << 10, 1 << 20);
+    let mut job = Job::<ExactlyOnce>::new("late", settings);
+    let punctuation = |n, at| (n == IN_TIME).then_some(at);
+    let numbers = job
+        .source(generate(IN_TIME + BEHIND, 1, |_, index| index).rate(2_000_000.0))
+        .event_time_by(|n| ms(late_time_of(n)), punctuated(punctuation))
+        .parallelism(1);
+    let [a, b, c, d] = numbers.forks();
+    let (a, late_a) = a.key_by(late_key).window(tumbling(1.seconds())).with_late();
+    let (b, late_b) = b.key_by(late_key).window(sliding(3.seconds(), 1.seconds())).with_late();
+    let (c, late_c) = c.key_by(late_key).window(sliding(3.seconds(), 1.seconds())).with_late();
+    let (d, late_d) = d.key_by(late_key).window(tumbling(1.seconds())).with_late();
+    let a = a.aggregate(|of| of.count()).uid("a").map(|(key, window, count)| (0_u8, window.end.millis(), key, count));
+    let b = b.aggregate(|of| of.count()).uid("b").map(|(key, window, count)| (1_u8, window.end.millis(), key, count));
+    let c = c.aggregate(|of| of.max(|n| n)).uid("c").map(|(key, window, max)| (2_u8, window.end.millis(), key, max));
+    let d = d.allowed_lateness(Duration::from_millis(LATENESS as u64)).aggregate(|of| of.count()).uid("d");
+    let d = d.map(|(key, window, count)| (3_u8, window.end.millis(), key, count));
+    let late_a = late_a.map(|n| (10_u8, 0_i64, late_key(n), n));
+    let late_b = late_b.map(|n| (11_u8, 0_i64, late_key(n), n));
+    let late_c = late_c.map(|n| (12_u8, 0_i64, late_key(n), n));
+    let late_d = late_d.map(|n| (13_u8, 0_i64, late_key(n), n));
+    let late = late_a.union(late_b).union(late_c).union(late_d);
+    a.union(b).union(c).union(d).union(late).sink(results.sink());
+    job.build().expect("the job is well formed")
+}
+
+/// What the definition of the windows says.
+fn expected_with_late() -> Vec<Row> {
+    let events: Vec<_> = (0..IN_TIME + BEHIND).map(|n| event(late_key(n), n, late_time_of(n))).collect();
+    let watermark_of = |event: &Event| (event.value == IN_TIME).then_some(event.at.millis());
+    let mut rows = Vec::new();
+    let mut put = |of: u8, (fired, late): (ByWindow<Vec<Values>>, Vec<Event>), pick: fn(&Values) -> u64| {
+        for ((key, window), all) in fired {
+            rows.extend(all.iter().map(|values| (of, window.end.millis(), key, pick(values))));
+        }
+        rows.extend(late.into_iter().map(|event| (10 + of, 0, event.key, event.value)));
+    };
+    let (apart, overlapping) = (tumbling(1.seconds()), sliding(3.seconds(), 1.seconds()));
+    put(0, with_lateness(&events, &apart, 0, watermark_of), |values| values.0);
+    put(1, with_lateness(&events, &overlapping, 0, watermark_of), |values| values.0);
+    put(2, with_lateness(&events, &overlapping, 0, watermark_of), |values| values.3);
+    put(3, with_lateness(&events, &apart, LATENESS, watermark_of), |values| values.0);
+    rows.sort();
+    rows
+}
+
+#[test]
+fn what_comes_too_late_while_windows_fire_is_left_out() {
+    let expected = expected_with_late();
+    // Of what is due when event time is ten seconds.
+    let due = |rows: &[Row], of: u8| rows.iter().filter(|row| row.0 == of && row.1 <= 5_000).count();
+    let late = |rows: &[Row], of: u8| rows.iter().filter(|row| row.0 == 10 + of).count();
+    let mut left_out = [false; 4];
+    for seed in seeds().take(3) {
+        let hour = Duration::from_secs(3600);
+        let parts = lives(seed, &collect(), |dir, parallelism, results| with_late(dir, parallelism, hour, results));
+        for (of, left_out) in (0..).zip(&mut left_out) {
+            let is_firing = due(&parts[0], of) < due(&expected, of);
+            *left_out |= is_firing && late(&parts[0], of) > 0;
+        }
+        let mut all = parts.concat();
+        all.sort();
+        assert!(all == expected, "seed {seed}: {} results instead of {}", all.len(), expected.len());
+
+        // Barriers pass all the time, and nobody stops: so each record is counted once.
+        let (dir, results) = (tempfile::tempdir().expect("there is room"), collect());
+        let graph = with_late(dir.path(), 1 + seed as usize % 3, Duration::from_micros(500), &results);
+        let counted = simulate(seed, graph, async |_, job| {
+            job.wait().await.expect("it ends well");
+            counted(job, "late_records", |_| true)
+        });
+        let mut all = results.take();
+        all.sort();
+        assert!(all == expected, "seed {seed}: {} results instead of {}", all.len(), expected.len());
+        assert_eq!(counted as usize, (0..4).map(|of| late(&expected, of)).sum::<usize>(), "seed {seed}");
+    }
+    assert_eq!(left_out, [true; 4], "some came too late while windows of each kind fired");
 }
 
 /// How many records the first window has of the key 0, and how many of others.

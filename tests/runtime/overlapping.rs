@@ -16,7 +16,7 @@ fn millis(millis: u64) -> Duration {
 }
 
 /// Count, sum, least and greatest value.
-type Values = (u64, i128, u64, u64);
+pub(crate) type Values = (u64, i128, u64, u64);
 
 fn add((count, sum, least, greatest): Values, value: u64) -> Values {
     (count + 1, sum + i128::from(value), least.min(value), greatest.max(value))
@@ -25,7 +25,7 @@ fn add((count, sum, least, greatest): Values, value: u64) -> Values {
 const NOTHING: Values = (0, 0, u64::MAX, 0);
 
 /// By key and window.
-type ByWindow<V> = BTreeMap<(u64, Window), V>;
+pub(crate) type ByWindow<V> = BTreeMap<(u64, Window), V>;
 
 fn expected(events: &[Vec<Event>], windows: &impl Assigner) -> ByWindow<Values> {
     let mut expected = ByWindow::new();
@@ -99,8 +99,13 @@ fn cumulating_windows_hold_what_their_definition_says() {
     }
 }
 
-/// Flink's rules, record by record: what each window has put out for each key, in order; and how many records were late.
-fn with_lateness(events: &[Event], windows: &impl Assigner, lateness: i64) -> (ByWindow<Vec<Values>>, Vec<Event>) {
+/// Flink's rules, record by record, each of which may move event time on: what each window has put out for each key, in order; and which records were late.
+pub(crate) fn with_lateness(
+    events: &[Event],
+    windows: &impl Assigner,
+    lateness: i64,
+    watermark_of: impl Fn(&Event) -> Option<i64>,
+) -> (ByWindow<Vec<Values>>, Vec<Event>) {
     let (mut open, mut fired, mut late) = (ByWindow::<Values>::new(), ByWindow::<Vec<Values>>::new(), Vec::new());
     let mut watermark = i64::MIN;
     for event in events {
@@ -121,7 +126,10 @@ fn with_lateness(events: &[Event], windows: &impl Assigner, lateness: i64) -> (B
             late.push(event.clone());
         }
         let before = watermark;
-        watermark = watermark.max(event.at.millis() - 1_000);
+        watermark = watermark.max(watermark_of(event).unwrap_or(i64::MIN));
+        if watermark == before {
+            continue;
+        }
         for ((key, window), values) in &open {
             if (before + 1..=watermark).contains(&window.max_timestamp().millis()) {
                 fired.entry((*key, *window)).or_default().push(*values);
@@ -150,7 +158,8 @@ macro_rules! check_lateness {
     ($seed:expr, $rng:expr, $windows:expr, $lateness:expr, |$value:ident, $of:ident| $aggregate:expr, |$values:ident| $picked:expr) => {{
         let (seed, rng, windows, lateness) = ($seed, &mut *$rng, $windows, $lateness);
         let events = disordered(rng);
-        let (expected, expected_late) = with_lateness(&events, &windows, lateness);
+        let (expected, expected_late) =
+            with_lateness(&events, &windows, lateness, |event| Some(event.at.millis() - 1_000));
         let (results, late) = (collect(), collect());
         let what = format!("seed {seed}, {}, {lateness} ms", windows.describe());
         let job = run(seed, parallel(1), |job| {

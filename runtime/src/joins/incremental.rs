@@ -7,6 +7,7 @@ use millstream_state::row::ByEntry;
 
 use super::{
     Inner, Matching, Semi,
+    arrival::{Arrival, PREFETCH_RECORDS, hash_keys},
     chunk::{self, CHUNK_RECORDS, Chunk, Chunks, Left, Right, Side},
 };
 use crate::{
@@ -27,8 +28,6 @@ use crate::{
     },
 };
 
-/// How many keys are hashed and prefetched before their rows are touched.
-const PREFETCH_RECORDS: usize = 64;
 /// How many pairs are put out before the task looks around.
 const PAIRS_LIMIT: usize = 8 << 10;
 
@@ -197,48 +196,6 @@ where
     }
 }
 
-/// What comes in on a port.
-trait Arrival<L: Record, R: Record, A, B, M: Matching<L, R>> {
-    type Record: Record;
-    type KeyFn: KeyFn<Self::Record>;
-    type Side: Side<L, M::Kept>;
-
-    fn key(key: &EitherKey<A, B>) -> &Self::KeyFn;
-    fn kept(record: <Self::Record as Record>::View<'_>) -> <<Self::Side as Side<L, M::Kept>>::Own as Record>::View<'_>;
-}
-
-impl<L: Record, R: Record, A: KeyFn<L>, B, M: Matching<L, R>> Arrival<L, R, A, B, M> for Left {
-    type Record = L;
-    type KeyFn = A;
-    type Side = Left;
-
-    #[inline(always)]
-    fn key(key: &EitherKey<A, B>) -> &A {
-        &key.left
-    }
-
-    #[inline(always)]
-    fn kept(record: L::View<'_>) -> L::View<'_> {
-        record
-    }
-}
-
-impl<L: Record, R: Record, A, B: KeyFn<R>, M: Matching<L, R>> Arrival<L, R, A, B, M> for Right {
-    type Record = R;
-    type KeyFn = B;
-    type Side = Right;
-
-    #[inline(always)]
-    fn key(key: &EitherKey<A, B>) -> &B {
-        &key.right
-    }
-
-    #[inline(always)]
-    fn kept(record: R::View<'_>) -> <M::Kept as Record>::View<'_> {
-        M::kept(record)
-    }
-}
-
 impl<L, R, A, B, M, N> IncrementalHead<L, R, A, B, M, N>
 where
     L: Record,
@@ -281,18 +238,13 @@ where
         let Self { key, join, hashes, info, .. } = self;
         let key = P::key(key);
         let guard = Guard::new(info);
-        for (i, hash) in (from..to).zip(hashes.iter_mut()) {
-            *hash = match records.hash(i) {
-                Some(hash) => hash,
-                None => key.with(records.get(i), |key| <A::Key as Key>::hash(key)),
-            };
-        }
+        hash_keys(records, (from, to), key, hashes);
         if join.chunks.wants_prefetch() {
             hashes[..to - from].iter().for_each(|hash| join.chunks.prefetch(chunk::row_hash(*hash, 0)));
         }
         for (i, hash) in (from..to).zip(hashes.iter()) {
             let (record, at) = (records.get(i), records.time(i));
-            let done = key.with(record, |key| join.take::<P::Side>(*hash, key, P::kept(record), at));
+            let done = key.with(record, |key| join.take::<P>(*hash, key, P::kept(record), at));
             if !done || join.next.is_full() {
                 guard.done();
                 return i + usize::from(done);

@@ -13,17 +13,21 @@ use millstream_core::{
 
 use crate::operator::Push;
 
-/// A kind of join, with the user's function where it has one.
-pub trait Matching<L: Record, R: Record>: Clone + Send + 'static {
-    /// What is kept of a record of the right side.
+/// What is kept of records of the right side, of which only some joins want to see more than that there are any. Those of the left side are kept as they are.
+pub trait Keep<R: Record> {
+    /// What is kept of a record.
     type Kept: Record;
+
+    /// The same, of this one.
+    fn kept(right: R::View<'_>) -> <Self::Kept as Record>::View<'_>;
+}
+
+/// A kind of join, with the user's function where it has one.
+pub trait Matching<L: Record, R: Record>: Keep<R> + Clone + Send + 'static {
     /// What is put out.
     type Out: Record;
     /// For plans.
     const KIND: &'static str;
-
-    /// What is kept of a record of the right side.
-    fn kept(right: R::View<'_>) -> <Self::Kept as Record>::View<'_>;
 
     /// With how many records of the left side how many of the right are paired, of so many of a key and window. Where one side has none and a pair is put out
     /// all the same, that counts as 1.
@@ -63,19 +67,22 @@ macro_rules! by_function {
             }
         }
 
-        impl<L: Record, R: Record, F, O: Record> Matching<L, R> for $name<F, O>
-        where
-            F: for<'a, 'b> Fn(by_function!(@type $left L 'a), by_function!(@type $right R 'b)) -> O,
-            F: Clone + Send + 'static,
-        {
+        impl<R: Record, F, O> Keep<R> for $name<F, O> {
             type Kept = R;
-            type Out = O;
-            const KIND: &'static str = $kind;
 
             #[inline(always)]
             fn kept(right: R::View<'_>) -> R::View<'_> {
                 right
             }
+        }
+
+        impl<L: Record, R: Record, F, O: Record> Matching<L, R> for $name<F, O>
+        where
+            F: for<'a, 'b> Fn(by_function!(@type $left L 'a), by_function!(@type $right R 'b)) -> O,
+            F: Clone + Send + 'static,
+        {
+            type Out = O;
+            const KIND: &'static str = $kind;
 
             #[inline(always)]
             fn extent(lefts: usize, rights: usize) -> (usize, usize) {
@@ -117,13 +124,16 @@ macro_rules! by_presence {
         #[derive(Debug, Clone, Copy)]
         pub struct $name;
 
-        impl<L: Record, R: Record> Matching<L, R> for $name {
+        impl<R: Record> Keep<R> for $name {
             type Kept = ();
-            type Out = L;
-            const KIND: &'static str = $kind;
 
             #[inline(always)]
             fn kept(_: R::View<'_>) -> <Self::Kept as Record>::View<'_> {}
+        }
+
+        impl<L: Record, R: Record> Matching<L, R> for $name {
+            type Out = L;
+            const KIND: &'static str = $kind;
 
             #[inline(always)]
             fn extent(lefts: usize, rights: usize) -> (usize, usize) {
@@ -148,14 +158,10 @@ by_presence! {
 }
 
 /// What is put out for a key and window that has closed.
-pub trait Grouped<K: Key, L: Record, R: Record>: Clone + Send + 'static {
-    /// What is kept of a record of the right side.
-    type Kept: Record;
+pub trait Grouped<K: Key, L: Record, R: Record>: Keep<R> + Clone + Send + 'static {
     /// What is put out.
     type Out: Record;
 
-    /// What is kept of a record of the right side.
-    fn kept(right: R::View<'_>) -> <Self::Kept as Record>::View<'_>;
     /// In how many steps, outer and inner ones, the records of a key and window are put out.
     fn extent(lefts: usize, rights: usize) -> (usize, usize);
     /// Takes a step.
@@ -174,14 +180,17 @@ pub struct Group<'g, K, L: Record, R: Record> {
 #[derive(Debug, Clone)]
 pub struct Pairs<M>(pub(crate) M);
 
-impl<K: Key, L: Record, R: Record, M: Matching<L, R>> Grouped<K, L, R> for Pairs<M> {
+impl<R: Record, M: Keep<R>> Keep<R> for Pairs<M> {
     type Kept = M::Kept;
-    type Out = M::Out;
 
     #[inline(always)]
     fn kept(right: R::View<'_>) -> <M::Kept as Record>::View<'_> {
         M::kept(right)
     }
+}
+
+impl<K: Key, L: Record, R: Record, M: Matching<L, R>> Grouped<K, L, R> for Pairs<M> {
+    type Out = M::Out;
 
     #[inline(always)]
     fn extent(lefts: usize, rights: usize) -> (usize, usize) {
@@ -213,19 +222,22 @@ impl<F: Clone, O> Clone for CoGroup<F, O> {
     }
 }
 
+impl<R: Record, F, O> Keep<R> for CoGroup<F, O> {
+    type Kept = R;
+
+    #[inline(always)]
+    fn kept(right: R::View<'_>) -> R::View<'_> {
+        right
+    }
+}
+
 impl<K: Key, L: Record, R: Record, F, O> Grouped<K, L, R> for CoGroup<F, O>
 where
     F: for<'a> Fn(K::View<'a>, Window, VecView<'a, L>, VecView<'a, R>) -> O,
     F: Clone + Send + 'static,
     O: Several<Error = Infallible> + 'static,
 {
-    type Kept = R;
     type Out = O::Value;
-
-    #[inline(always)]
-    fn kept(right: R::View<'_>) -> R::View<'_> {
-        right
-    }
 
     fn extent(_: usize, _: usize) -> (usize, usize) {
         (1, 1)

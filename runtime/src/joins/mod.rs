@@ -2,6 +2,7 @@
 //!
 //! What is put out for which records is a [`Matching`]; the heads keep the records of each key, and hand pairs of them to it, one by one.
 
+mod arrival;
 pub(crate) mod chunk;
 pub(crate) mod incremental;
 mod interval;
@@ -14,7 +15,7 @@ mod windows;
 pub use incremental::{Incremental, IncrementalHead, IncrementalPlan};
 pub(crate) use interval::Interval;
 pub use interval::{Bound, IntervalJoin, Recent, after, before};
-pub use matching::{Anti, CoGroup, FullOuter, Grouped, Inner, LeftOuter, Matching, Pairs, RightOuter, Semi};
+pub use matching::{Anti, CoGroup, FullOuter, Grouped, Inner, Keep, LeftOuter, Matching, Pairs, RightOuter, Semi};
 pub use session::{SessionJoinHead, SessionJoinPlan};
 pub use window::{JoinPlan, WindowJoinHead};
 pub use windows::JoinWindows;

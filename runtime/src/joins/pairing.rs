@@ -33,16 +33,25 @@ pub(super) struct Pairing<K, L: Record, R: Record> {
 pub(super) type Step = (usize, usize);
 
 impl<K: Key, L: Record, R: Record> Pairing<K, L, R> {
+    /// Of a key and window of which the pairs before `at` have been put out.
+    #[inline(always)]
     pub(super) fn new<T: Record, G: Grouped<K, L, T, Kept = R>>(
         key: K,
         window: Window,
         (lefts, rights): Sides<L, R>,
+        at: Step,
     ) -> Self {
         let extent = G::extent(lefts.len(), rights.len());
-        Self { key, window, lefts: lefts.reader(), rights: rights.reader(), at: (0, 0), extent }
+        Self { key, window, lefts: lefts.reader(), rights: rights.reader(), at, extent }
+    }
+
+    /// Key, window and records, and the step that is next.
+    pub(super) fn into_parts(self) -> (K, Window, Sides<L, R>, Step) {
+        (self.key, self.window, (self.lefts.into_list(), self.rights.into_list()), self.at)
     }
 
     /// Puts pairs out, and counts them. `None` once all are; otherwise why the task has to look around before.
+    #[inline(always)]
     pub(super) fn put_out<T: Record, G: Grouped<K, L, T, Kept = R>>(
         &mut self,
         grouped: &G,
@@ -51,34 +60,22 @@ impl<K: Key, L: Record, R: Record> Pairing<K, L, R> {
     ) -> Option<Progress> {
         let Self { key, window, lefts, rights, at, extent } = self;
         let mut group = Group { key, window: *window, lefts, rights };
-        put_out::<_, _, T, G>(grouped, &mut group, at, *extent, next, steps)
-    }
-}
-
-/// Puts out pairs of a key from a step on, and counts them. `None` once all are; otherwise why the task has to look around before.
-pub(super) fn put_out<K: Key, L: Record, R: Record, G: Grouped<K, L, R>>(
-    grouped: &G,
-    group: &mut Group<'_, K, L, G::Kept>,
-    at: &mut Step,
-    extent: Step,
-    next: &mut impl Push<G::Out>,
-    steps: &mut usize,
-) -> Option<Progress> {
-    while at.0 < extent.0 {
-        while at.1 < extent.1 {
-            grouped.step(group, *at, next);
-            at.1 += 1;
-            *steps += 1;
-            if next.is_full() {
-                return Some(Progress::NeedsOutput);
+        while at.0 < extent.0 {
+            while at.1 < extent.1 {
+                grouped.step(&mut group, *at, next);
+                at.1 += 1;
+                *steps += 1;
+                if next.is_full() {
+                    return Some(Progress::NeedsOutput);
+                }
+                if *steps >= FIRE_STEPS_LIMIT {
+                    return Some(Progress::MoreWork);
+                }
             }
-            if *steps >= FIRE_STEPS_LIMIT {
-                return Some(Progress::MoreWork);
-            }
+            *at = (at.0 + 1, 0);
         }
-        *at = (at.0 + 1, 0);
+        // Keys without pairs count, too.
+        *steps += 1;
+        None
     }
-    // Keys without pairs count, too.
-    *steps += 1;
-    None
 }

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use millstream_core::{
     buffer::Records,
     key::Key,
-    packed::{PackedReader, Packer},
+    packed::Packer,
     record::Record,
     time::{Timestamp, Window},
 };
@@ -16,8 +16,9 @@ use millstream_state::{groups::GroupRange, manifest::Spread, table::Cursor};
 
 use super::{
     Grouped,
-    matching::Group,
-    pairing::{FIRE_STEPS_LIMIT, FITS, Sides, Step, put_out},
+    arrival::{Arrival, PREFETCH_RECORDS, hash_keys, late_counters},
+    chunk::{Left, Right},
+    pairing::{FIRE_STEPS_LIMIT, FITS, Pairing, Sides, Step},
 };
 use crate::{
     checkpoint::subtask::{OperatorReport, StateAccess},
@@ -46,9 +47,6 @@ const WATERMARK_STATE: &str = "watermark";
 /// The state that says of which keys some pairs have been put out.
 const BEGUN_STATE: &str = "begun";
 
-/// How many keys are hashed and prefetched before their entries are touched.
-pub(super) const PREFETCH_RECORDS: usize = 64;
-
 /// The plan of a chain that begins with a join in windows.
 pub struct JoinPlan<L, R, A, B, W, G> {
     pub(crate) key: EitherKey<A, B>,
@@ -73,8 +71,7 @@ where
 
     fn chain<N: Push<G::Out>>(&self, cx: &mut ChainContext<'_>, next: N) -> Result<Self::Chain<N>, Failure> {
         let info = cx.operator(self.index);
-        let open = cx.open_context(&info);
-        let late = [open.counter("late_left_records"), open.counter("late_right_records")];
+        let late = late_counters(&cx.open_context(&info));
         cx.measure_state(&info);
         let state = cx.state(&info);
         // All subtasks had the same at the barrier, unless one had it from another exchange.
@@ -94,7 +91,6 @@ where
             },
             cursor: Cursor::default(),
             current: None,
-            at: Step::default(),
             begun,
             state,
             forward: None,
@@ -115,12 +111,10 @@ pub struct WindowJoinHead<L: Record, R: Record, A: KeyFn<L>, B, W, G: Grouped<A:
     key: EitherKey<A, B>,
     grouped: G,
     open: Open<A::Key, L, G::Kept, W>,
-    /// Where the key that is being put out stands in the first window, if that has closed.
+    /// How far the first window has been gone through, if that has closed.
     cursor: Cursor,
-    /// Its records, while they are not in the table.
-    current: Option<Current<L, G::Kept>>,
-    /// The step of this key that is next.
-    at: Step,
+    /// The key that is being put out, which is not in the table.
+    current: Option<Pairing<A::Key, L, G::Kept>>,
     begun: Begun<A::Key>,
     state: StateAccess,
     /// The watermark to pass on once everything has fired.
@@ -144,17 +138,10 @@ struct Open<K: Key, L: Record, R: Record, W> {
     late: [Counter; 2],
 }
 
-/// The records of a key that is being put out.
-struct Current<L: Record, R: Record> {
-    lefts: PackedReader<L>,
-    rights: PackedReader<R>,
-    extent: Step,
-}
-
 /// A key of which not all pairs had been put out at a barrier: the end of its window, and the step that was next.
 type BegunKey<K> = (Timestamp, K, u64, u64);
 
-/// The keys that had begun when the checkpoint was made that the job goes on from, and have not gone on yet: one of each subtask at most.
+/// The keys that had begun when a checkpoint was made, and have not gone on yet: one of each subtask of the checkpoint at most that the job goes on from, and one here.
 struct Begun<K>(Vec<BegunKey<K>>);
 
 impl<K: Key> Begun<K> {
@@ -189,60 +176,6 @@ fn time_of<W: Assigner>(cx: &TaskContext, at: Timestamp, until: Timestamp) -> Ti
     }
 }
 
-impl<K: Key, L: Record, R: Record, W: Assigner> Open<K, L, R, W> {
-    /// Takes records `from..to` of a side: first all hashes, with their entries asked for.
-    #[inline(always)]
-    fn take<T: Record>(
-        &mut self,
-        cx: &TaskContext,
-        (records, from, to): (&Records<'_, T>, usize, usize),
-        key: &impl KeyFn<T, Key = K>,
-        hashes: &mut [u64; PREFETCH_RECORDS],
-        side: usize,
-        mut append: impl FnMut(&mut Sides<L, R>, T::View<'_>),
-    ) {
-        for (i, hash) in (from..to).zip(hashes.iter_mut()) {
-            *hash = match records.hash(i) {
-                Some(hash) => hash,
-                None => key.with(records.get(i), |key| K::hash(key)),
-            };
-        }
-        // In the window that was used last, which mostly is that of them all.
-        if let Some(table) = self.stored.slices.last().filter(|table| table.wants_prefetch()) {
-            hashes[..to - from].iter().for_each(|hash| table.prefetch(*hash));
-        }
-        for (i, hash) in (from..to).zip(hashes.iter()) {
-            let (record, at) = (records.get(i), time_of::<W>(cx, records.time(i), self.until));
-            let mut taken = false;
-            let mut put = |table: &mut SidesByKey<K, L, R>| {
-                taken = true;
-                key.with(record, |key| append(table.entry(*hash, key, Default::default), record));
-            };
-            if <W::Layout as Layout>::OVERLAPS {
-                self.windows.each_window(at, |window| {
-                    if let Some(table) = window_of(&mut self.stored, window, self.watermark, W::CLOCK) {
-                        put(table);
-                    }
-                });
-            } else {
-                match self.stored.slices.find(&self.windows, at) {
-                    // It may have closed, and not have been put out to its end.
-                    Ok(slice) if W::CLOCK == Clock::Event && slice.window.max_timestamp() <= self.watermark => {}
-                    Ok(slice) => put(&mut slice.table),
-                    Err(window) => {
-                        if let Some(table) = window_of(&mut self.stored, window, self.watermark, W::CLOCK) {
-                            put(table);
-                        }
-                    }
-                }
-            }
-            if !taken && W::CLOCK == Clock::Event && at <= self.watermark {
-                self.late[side].add(1);
-            }
-        }
-    }
-}
-
 /// The table of a window, unless it has closed.
 fn window_of<K: Key, L: Record, R: Record>(
     stored: &mut StoredSlices<K, Sides<L, R>>,
@@ -274,7 +207,13 @@ where
             self.close_until(Timestamp::from_millis(cx.wall.millis().saturating_sub(1)));
         }
         let firing = self.fire();
-        cx.interrupt(firing, || Ok(self.take(cx, input)))
+        cx.interrupt(firing, || {
+            Ok(match input.port() {
+                None => Progress::Consumed,
+                Some(0) => self.take::<Left>(cx, input),
+                Some(_) => self.take::<Right>(cx, input),
+            })
+        })
     }
 
     fn background(&mut self) -> Background {
@@ -298,13 +237,6 @@ where
     }
 }
 
-/// Goes through the records of a batch, as many at a time as are prefetched.
-pub(super) fn each_share<T: Record>(records: &Records<'_, T>, mut take: impl FnMut(usize, usize)) {
-    for from in (records.position()..records.len()).step_by(PREFETCH_RECORDS) {
-        take(from, (from + PREFETCH_RECORDS).min(records.len()));
-    }
-}
-
 impl<L, R, A, B, W, G, N> WindowJoinHead<L, R, A, B, W, G, N>
 where
     L: Record,
@@ -316,32 +248,68 @@ where
     N: Push<G::Out>,
 {
     /// Takes a batch in.
-    fn take(&mut self, cx: &TaskContext, input: &mut BatchCursor<'_>) -> Progress {
-        let Self { key, open, packer, hashes, info, .. } = self;
+    fn take<I>(&mut self, cx: &TaskContext, input: &mut BatchCursor<'_>) -> Progress
+    where
+        I: Arrival<L, R, A, B, G>,
+        I::KeyFn: KeyFn<I::Record, Key = A::Key>,
+    {
+        let records = input.records::<I::Record>().expect("a cursor with a port has records");
+        let end = records.len();
+        for from in (records.position()..end).step_by(PREFETCH_RECORDS) {
+            self.take_some::<I>(cx, &records, from, (from + PREFETCH_RECORDS).min(end));
+        }
+        input.advance_to(end);
+        Progress::Consumed
+    }
+
+    /// Takes records `from..to`: first all hashes, with their entries asked for.
+    #[inline(always)]
+    fn take_some<I>(&mut self, cx: &TaskContext, records: &Records<'_, I::Record>, from: usize, to: usize)
+    where
+        I: Arrival<L, R, A, B, G>,
+        I::KeyFn: KeyFn<I::Record, Key = A::Key>,
+    {
+        let Self { key, open: Open { windows, stored, watermark, until, late }, packer, hashes, info, .. } = self;
+        let key = I::key(key);
         let guard = Guard::new(info);
-        match input.port() {
-            None => {}
-            Some(0) => {
-                let records = input.records::<L>().expect("a cursor with a port has records");
-                each_share(&records, |from, to| {
-                    open.take(cx, (&records, from, to), &key.left, hashes, 0, |sides, record| {
-                        sides.0.push(packer, record).expect(FITS);
-                    });
+        hash_keys(records, (from, to), key, hashes);
+        // In the window that was used last, which mostly is that of them all.
+        if let Some(table) = stored.slices.last().filter(|table| table.wants_prefetch()) {
+            hashes[..to - from].iter().for_each(|hash| table.prefetch(*hash));
+        }
+        for (i, hash) in (from..to).zip(hashes.iter()) {
+            let (record, at) = (records.get(i), time_of::<W>(cx, records.time(i), *until));
+            let mut taken = false;
+            let mut put = |table: &mut SidesByKey<A::Key, L, G::Kept>| {
+                taken = true;
+                key.with(record, |key| {
+                    let sides = table.entry(*hash, key, Default::default);
+                    I::list(sides).push(packer, I::kept(record)).expect(FITS);
                 });
-                input.advance_to(records.len());
+            };
+            if <W::Layout as Layout>::OVERLAPS {
+                windows.each_window(at, |window| {
+                    if let Some(table) = window_of(stored, window, *watermark, W::CLOCK) {
+                        put(table);
+                    }
+                });
+            } else {
+                match stored.slices.find(windows, at) {
+                    // It may have closed, and not have been put out to its end.
+                    Ok(slice) if W::CLOCK == Clock::Event && slice.window.max_timestamp() <= *watermark => {}
+                    Ok(slice) => put(&mut slice.table),
+                    Err(window) => {
+                        if let Some(table) = window_of(stored, window, *watermark, W::CLOCK) {
+                            put(table);
+                        }
+                    }
+                }
             }
-            Some(_) => {
-                let records = input.records::<R>().expect("a cursor with a port has records");
-                each_share(&records, |from, to| {
-                    open.take(cx, (&records, from, to), &key.right, hashes, 1, |sides, record| {
-                        sides.1.push(packer, G::kept(record)).expect(FITS);
-                    });
-                });
-                input.advance_to(records.len());
+            if !taken && W::CLOCK == Clock::Event && at <= *watermark {
+                I::late(late).add(1);
             }
         }
         guard.done();
-        Progress::Consumed
     }
 
     /// Lets all windows fire whose last moment is at or before this, in the steps that follow.
@@ -351,39 +319,19 @@ where
 
     /// Puts out pairs of windows that have closed, a bounded number; then passes the watermark on.
     fn fire(&mut self) -> Option<Progress> {
-        let Self { grouped, open: Open { stored, until, .. }, cursor, current, at, begun, info, next, .. } = self;
         let mut steps = 0;
-        while let Some(window) = stored.slices.first().filter(|window| window.max_timestamp() <= *until) {
-            let table = &mut stored.slices.at_mut(0).table;
-            while table.row_at(cursor).is_some() {
-                if current.is_none() {
-                    *current = table.value_at(cursor).map(std::mem::take).map(|(lefts, rights)| {
-                        let extent = G::extent(lefts.len(), rights.len());
-                        Current { lefts: lefts.reader(), rights: rights.reader(), extent }
-                    });
-                }
-                let (Some((key, _)), Some(Current { lefts, rights, extent })) = (table.row_at(cursor), &mut *current)
-                else {
-                    break;
-                };
-                if *at == Step::default() {
-                    *at = begun.take(window, key);
-                }
-                let mut group = Group { key, window, lefts, rights };
-                let guard = Guard::new(info);
-                let progress = put_out::<_, _, R, G>(grouped, &mut group, at, *extent, next, &mut steps);
-                guard.done();
-                if progress.is_some() {
-                    return progress;
-                }
-                table.take_at(cursor);
-                (*current, *at) = (None, Step::default());
-                if steps >= FIRE_STEPS_LIMIT {
-                    return Some(Progress::MoreWork);
-                }
+        while self.current.is_some() || self.begin() {
+            let Some(pairing) = &mut self.current else { break };
+            let guard = Guard::new(&self.info);
+            let progress = pairing.put_out::<R, G>(&self.grouped, &mut self.next, &mut steps);
+            guard.done();
+            if progress.is_some() {
+                return progress;
             }
-            *cursor = Cursor::default();
-            stored.close_first();
+            self.current = None;
+            if steps >= FIRE_STEPS_LIMIT {
+                return Some(Progress::MoreWork);
+            }
         }
         if let Some(watermark) = self.forward.take() {
             self.next.signal(Signal::Watermark(watermark));
@@ -391,26 +339,41 @@ where
         None
     }
 
-    /// Puts the records of the key that is being put out back into the table; and gives the key, if some of its pairs have been.
-    fn put_back(&mut self) -> Option<BegunKey<A::Key>> {
-        let first = self.open.stored.slices.first()?;
-        let table = &mut self.open.stored.slices.at_mut(0).table;
-        if let Some(Current { lefts, rights, .. }) = self.current.take()
-            && let Some(sides) = table.value_at(&self.cursor)
-        {
-            *sides = (lefts.into_list(), rights.into_list());
+    /// Begins with the next key of a window that has closed. False if there is none.
+    fn begin(&mut self) -> bool {
+        let Self { open: Open { stored, until, .. }, cursor, current, begun, .. } = self;
+        while let Some(window) = stored.slices.first().filter(|window| window.max_timestamp() <= *until) {
+            let table = &mut stored.slices.at_mut(0).table;
+            if table.row_at(cursor).is_some()
+                && let Some((key, sides)) = table.take_at(cursor)
+            {
+                let at = begun.take(window, &key);
+                *current = Some(Pairing::new::<R, G>(key, window, sides, at));
+                return true;
+            }
+            *cursor = Cursor::default();
+            stored.close_first();
         }
-        let (key, _) = table.row_at(&mut { self.cursor }).filter(|_| self.at != Step::default())?;
-        Some((first.end, A::Key::from_view(key.view()), self.at.0 as u64, self.at.1 as u64))
+        false
+    }
+
+    /// Puts the key back into the table that is being put out, as one that has begun if some of its pairs have been.
+    fn put_back(&mut self) {
+        let Some(pairing) = self.current.take() else { return };
+        let (key, window, sides, at) = pairing.into_parts();
+        let table = &mut self.open.stored.slices.at_mut(0).table;
+        *table.entry(A::Key::hash(key.view()), key.view(), Default::default) = sides;
+        self.cursor = Cursor::default();
+        if at != Step::default() {
+            self.begun.0.push((window.end, key, at.0 as u64, at.1 as u64));
+        }
     }
 
     /// Takes part in a checkpoint.
     fn snapshot(&mut self) -> Result<OperatorReport, Failure> {
         let watermark = self.state.encode(WATERMARK_STATE, Spread::Union, &[self.open.watermark])?;
-        let going = self.put_back();
-        let waiting = self.begun.0.iter().map(|key| Record::from_view(key.view()));
-        let begun: Vec<BegunKey<A::Key>> = waiting.chain(going).collect();
-        let begun = self.state.encode(BEGUN_STATE, Spread::Union, &begun)?;
+        self.put_back();
+        let begun = self.state.encode(BEGUN_STATE, Spread::Union, &self.begun.0)?;
         let upload = self.open.stored.freeze()?;
         Ok(OperatorReport { values: vec![watermark, begun], uploads: vec![upload] })
     }

@@ -31,7 +31,6 @@ pub(crate) use head::describe;
 pub use head::{ProcessHead, ProcessPlan};
 pub use hooks::{Absent, HookResult, hook};
 pub use inputs::Inputs;
-pub(crate) use inputs::{LeftPort, Port, RightPort};
 pub use list::{ListRef, ListState};
 pub use map::{MapRef, MapState};
 pub use operator_state::{OperatorState, Part, Spread, StateAccess, ValuePart};

@@ -174,7 +174,8 @@ fn with_late(dir: &Path, parallelism: usize, interval: Duration, results: &colle
         .source(generate(IN_TIME + BEHIND, 1, |_, index| index).rate(2_000_000.0))
         .event_time_by(|n| ms(late_time_of(n)), punctuated(punctuation))
         .parallelism(1);
-    let [a, b, c, d] = numbers.forks();
+    // Late is what comes behind a watermark, so there is one way for all; and one that holds some of it, so that a barrier has something in front of it.
+    let [a, b, c, d] = numbers.forks().map(|numbers| numbers.parallelism(1).new_chain().parallelism(1));
     let (a, late_a) = a.key_by(late_key).window(tumbling(1.seconds())).with_late();
     let (b, late_b) = b.key_by(late_key).window(sliding(3.seconds(), 1.seconds())).with_late();
     let (c, late_c) = c.key_by(late_key).window(sliding(3.seconds(), 1.seconds())).with_late();

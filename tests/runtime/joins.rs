@@ -570,6 +570,35 @@ fn windows_by_the_clock_on_the_wall_are_joined() {
 }
 
 #[test]
+fn event_time_does_not_matter_to_the_clock_on_the_wall() {
+    for (seed, sessions) in seeds().flat_map(|seed| [(seed, false), (seed, true)]) {
+        let results = collect();
+        let job = run(seed, parallel(2), |job| {
+            // Far from now, so that all would be late.
+            let steps = (0..5_u64).flat_map(|n| {
+                [Step::Record(event(n % 2, n, 32_503_680_000_000 - n as i64)), Step::Wait(Duration::from_secs(1))]
+            });
+            let steps: Vec<_> = steps.collect();
+            let [left, right] = [steps.clone(), steps].map(|steps| {
+                let events = job.source(Script::steps(vec![steps])).event_time(punctuated(|_, at| Some(at)));
+                events.key_by(|event| event.key)
+            });
+            let joined = left.join(right);
+            let value = |left: EventView<'_>, right: EventView<'_>| (left.value, right.value);
+            if sessions {
+                joined.window(session(1.days()).processing_time()).inner(value).sink(results.sink());
+            } else {
+                let windows = tumbling(1_000.days()).processing_time();
+                joined.window(windows).allowed_lateness(1.hours()).inner(value).sink(results.sink());
+            }
+        });
+        let pairs = (0..5).flat_map(|left| (0..5).map(move |right| (left, right)));
+        assert_eq!(sorted(results.take()), pairs.filter(|(a, b)| a % 2 == b % 2).collect::<Vec<_>>(), "seed {seed}");
+        assert_eq!(job.counted("late_left_records") + job.counted("late_right_records"), 0, "seed {seed}");
+    }
+}
+
+#[test]
 fn sessions_by_the_clock_on_the_wall_are_joined_while_the_input_goes_on() {
     for seed in seeds() {
         let results = collect();

@@ -15,6 +15,7 @@ mod heads;
 mod interrupted;
 mod joins;
 mod keyed;
+mod late_joins;
 mod memory;
 mod overlapping;
 mod panes;

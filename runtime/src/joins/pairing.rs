@@ -45,6 +45,10 @@ impl<K: Key, L: Record, R: Record> Pairing<K, L, R> {
         Self { key, window, lefts: lefts.reader(), rights: rights.reader(), at, extent }
     }
 
+    pub(super) fn window(&self) -> Window {
+        self.window
+    }
+
     /// Key, window and records, and the step that is next.
     pub(super) fn into_parts(self) -> (K, Window, Sides<L, R>, Step) {
         (self.key, self.window, (self.lefts.into_list(), self.rights.into_list()), self.at)

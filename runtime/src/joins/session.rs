@@ -2,7 +2,13 @@
 
 use std::marker::PhantomData;
 
-use millstream_core::{buffer::Records, packed::Packer, record::Record, time::Timestamp};
+use millstream_core::{
+    buffer::Records,
+    key::Key,
+    packed::Packer,
+    record::Record,
+    time::{Timestamp, Window},
+};
 use millstream_state::{manifest::Spread, row::ByKey};
 
 use super::{
@@ -47,6 +53,8 @@ pub struct SessionJoinPlan<L, R, A, B, P, C, G> {
     pub(crate) key: EitherKey<A, B>,
     pub(crate) sessions: Session<P, C>,
     pub(crate) grouped: G,
+    /// How long a session is kept when it is over, in milliseconds of event time.
+    pub(crate) lateness_ms: i64,
     pub(crate) index: usize,
     pub(crate) records: PhantomData<fn(L, R)>,
 }
@@ -73,12 +81,13 @@ where
         // All subtasks had the same at the barrier, unless one had it from another exchange.
         let watermark = state.restored().all::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
         let closed = watermark.unwrap_or(Timestamp::MIN);
+        let times = Times { closed, lateness_ms: if C::CLOCK == Clock::Event { self.lateness_ms } else { 0 } };
         let snapshots = cx.snapshots(SESSIONS_STATE, &state);
         Ok(SessionJoinHead {
             key: self.key.clone(),
             grouped: self.grouped.clone(),
             sessions: self.sessions.clone(),
-            open: OpenSessions::new(snapshots.table(), Times { closed, lateness_ms: 0 }, closed),
+            open: OpenSessions::new(snapshots.table(), times, closed),
             late,
             snapshots,
             over: Vec::new(),
@@ -187,22 +196,26 @@ where
         I::KeyFn: KeyFn<I::Record, Key = A::Key>,
     {
         let records = input.records::<I::Record>().expect("a cursor with a port has records");
-        let end = records.len();
-        for from in (records.position()..end).step_by(PREFETCH_RECORDS) {
-            self.take_some::<I>(cx, &records, from, (from + PREFETCH_RECORDS).min(end));
+        let (mut at, end) = (records.position(), records.len());
+        while at < end {
+            at = self.take_some::<I>(cx, &records, at, (at + PREFETCH_RECORDS).min(end));
+            input.advance_to(at);
+            if let Some(progress) = self.put_out(&mut 0) {
+                return progress;
+            }
         }
-        input.advance_to(end);
         Progress::Consumed
     }
 
-    /// Takes records `from..to`: first all hashes, with their rows asked for.
+    /// Takes records `from..to`: first all hashes, with their rows asked for. Says which record is next: behind one that comes for a session which has been put out,
+    /// that is again.
     #[inline(always)]
-    fn take_some<I>(&mut self, cx: &TaskContext, records: &Records<'_, I::Record>, from: usize, to: usize)
+    fn take_some<I>(&mut self, cx: &TaskContext, records: &Records<'_, I::Record>, from: usize, to: usize) -> usize
     where
         I: Arrival<L, R, A, B, G>,
         I::KeyFn: KeyFn<I::Record, Key = A::Key>,
     {
-        let Self { key, sessions, open, late, packer, hashes, info, .. } = self;
+        let Self { key, sessions, open, current, late, packer, hashes, info, .. } = self;
         let key = I::key(key);
         let guard = Guard::new(info);
         hash_keys(records, (from, to), key, hashes);
@@ -225,35 +238,30 @@ where
                 let append = |sides: &mut Sides<L, G::Kept>| {
                     I::list(sides).push(packer, I::kept(record)).expect(FITS);
                 };
-                // What is over has been put out before, so a session that is open is not over, nor is one that it grows into.
-                open.enter((*hash, key), alone, Sides::default, merge, append, |_, _, _| {});
+                let again = |key: &A::Key, session, sides: &mut _| {
+                    *current = Some(pairing::<R, _, _, _, G>(key, session, sides))
+                };
+                open.enter((*hash, key), alone, Sides::default, merge, append, again);
             });
+            if current.is_some() {
+                guard.done();
+                return i + 1;
+            }
         }
         guard.done();
+        to
     }
 
     /// Puts out pairs of sessions that are over, a bounded number; then passes the watermark on.
     fn fire(&mut self) -> Option<Progress> {
         let (mut steps, mut looked_at) = (0, 0);
         loop {
-            while let Some(pairing) = &mut self.current {
-                let guard = Guard::new(&self.info);
-                let progress = pairing.put_out::<R, G>(&self.grouped, &mut self.next, &mut steps);
-                guard.done();
-                if progress.is_some() {
-                    return progress;
-                }
-                self.current = self.over.pop();
-            }
-            if steps >= FIRE_STEPS_LIMIT {
-                return Some(Progress::MoreWork);
+            if let Some(progress) = self.put_out(&mut steps) {
+                return Some(progress);
             }
             let Some((hash, key)) = self.open.next_due(&mut looked_at, FIRE_STEPS_LIMIT) else { break };
             let over = &mut self.over;
-            self.open.take(hash, &key, |session, sides| {
-                over.push(Pairing::new::<R, G>(A::Key::from_view(key.view()), session, sides, Step::default()));
-            });
-            self.current = over.pop();
+            self.open.settle(hash, key, |key, session, sides| over.push(pairing::<R, _, _, _, G>(key, session, sides)));
         }
         if looked_at == FIRE_STEPS_LIMIT {
             return Some(Progress::MoreWork);
@@ -265,12 +273,46 @@ where
         None
     }
 
+    /// Puts out pairs of what has been taken out for that, a bounded number. `None` if that was all.
+    fn put_out(&mut self, steps: &mut usize) -> Option<Progress> {
+        loop {
+            if self.current.is_none() {
+                self.current = self.over.pop();
+            }
+            let Some(pairing) = &mut self.current else { return None };
+            if *steps >= FIRE_STEPS_LIMIT {
+                return Some(Progress::MoreWork);
+            }
+            let guard = Guard::new(&self.info);
+            let progress = pairing.put_out::<R, G>(&self.grouped, &mut self.next, steps);
+            guard.done();
+            if progress.is_some() {
+                return progress;
+            }
+            let done = self.current.take().filter(|_| self.open.times.lateness_ms > 0);
+            if let Some((key, session, sides, _)) = done.map(Pairing::into_parts)
+                && let Some(kept) = self.open.get_mut(A::Key::hash(key.view()), key.view(), session)
+            {
+                *kept = sides;
+            }
+        }
+    }
+
     /// Takes part in a checkpoint. Nothing is being put out then: the head has no signal before that has been done.
     fn snapshot(&mut self) -> Result<OperatorReport, Failure> {
         let watermark = self.state.encode(WATERMARK_STATE, Spread::Union, &[self.open.times.closed])?;
         let upload = self.snapshots.freeze(&mut self.open.rows)?;
         Ok(OperatorReport { values: vec![watermark], uploads: vec![upload] })
     }
+}
+
+/// Takes the records of a session out.
+fn pairing<T: Record, K: Key, L: Record, V: Record, G: Grouped<K, L, T, Kept = V>>(
+    key: &K,
+    session: Window,
+    sides: &mut Sides<L, V>,
+) -> Pairing<K, L, V> {
+    Pairing::new::<T, G>(K::from_view(key.view()), session, std::mem::take(sides), Step::default())
 }
 
 impl<L, R, A, B, P, C, G, N> Stage for SessionJoinHead<L, R, A, B, P, C, G, N>

@@ -2,8 +2,10 @@
 //!
 //! A key leaves the table of its window when its pairs have been put out, so what is left of a window that has closed is what has yet to be. That is also what
 //! a snapshot has of it: a barrier passes between any two pairs, and all that has to be said besides is how far the key has come that is being put out.
+//!
+//! Windows that wait for late records keep their keys until they are over. Then a barrier waits for what is being put out: of a window that is there when it passes, all has been.
 
-use std::marker::PhantomData;
+use std::{collections::VecDeque, marker::PhantomData};
 
 use millstream_core::{
     buffer::Records,
@@ -36,7 +38,8 @@ use crate::{
     windows::{
         Assigner,
         assigner::{Clock, Layout},
-        stored::{SliceTable, StoredSlices},
+        kept::{Closed, behind},
+        stored::{Closing, SliceTable, StoredSlices},
     },
 };
 
@@ -44,6 +47,8 @@ use crate::{
 const WINDOWS_STATE: &str = "windows";
 /// The state that says how far event time has come.
 const WATERMARK_STATE: &str = "watermark";
+/// The state that says which windows have been put out, of those that are kept even so.
+const FIRED_STATE: &str = "fired";
 /// The state that says of which keys some pairs have been put out.
 const BEGUN_STATE: &str = "begun";
 
@@ -52,6 +57,8 @@ pub struct JoinPlan<L, R, A, B, W, G> {
     pub(crate) key: EitherKey<A, B>,
     pub(crate) windows: W,
     pub(crate) grouped: G,
+    /// How long a window is kept when it has closed, in milliseconds of event time.
+    pub(crate) lateness_ms: i64,
     pub(crate) index: usize,
     pub(crate) records: PhantomData<fn(L, R)>,
 }
@@ -76,7 +83,11 @@ where
         let state = cx.state(&info);
         // All subtasks had the same at the barrier, unless one had it from another exchange.
         let watermark = state.restored().all::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
-        let watermark = watermark.unwrap_or(Timestamp::MIN);
+        let closed = match W::CLOCK {
+            Clock::Event => Closed { at: watermark.unwrap_or(Timestamp::MIN), lateness_ms: self.lateness_ms },
+            Clock::Processing => Closed { at: Timestamp::MIN, lateness_ms: 0 },
+        };
+        let fired = state.restored().all::<Timestamp>(FIRED_STATE)?.into_iter().min();
         let snapshots = cx.snapshots(WINDOWS_STATE, &state);
         let begun = Begun::of(state.restored().all(BEGUN_STATE)?, snapshots.groups());
         Ok(WindowJoinHead {
@@ -85,10 +96,13 @@ where
             open: Open {
                 windows: self.windows.clone(),
                 stored: StoredSlices::new(snapshots, state.is_checkpointed()),
-                watermark,
-                until: if W::CLOCK == Clock::Event { watermark } else { Timestamp::MIN },
+                closed,
+                until: closed.at,
+                fired: fired.unwrap_or(Timestamp::MIN),
                 late,
             },
+            again: Vec::new(),
+            closing: VecDeque::new(),
             cursor: Cursor::default(),
             current: None,
             begun,
@@ -111,9 +125,13 @@ pub struct WindowJoinHead<L: Record, R: Record, A: KeyFn<L>, B, W, G: Grouped<A:
     key: EitherKey<A, B>,
     grouped: G,
     open: Open<A::Key, L, G::Kept, W>,
-    /// How far the first window has been gone through, if that has closed.
+    /// Windows that have been put out and have got a late record, with its key: the windows of one record at most.
+    again: Vec<(Window, A::Key)>,
+    /// Windows that are over, whose rows are being dropped.
+    closing: VecDeque<Closing<A::Key, Sides<L, G::Kept>>>,
+    /// How far the window has been gone through that is being put out.
     cursor: Cursor,
-    /// The key that is being put out, which is not in the table.
+    /// The key that is being put out, whose records are not in the table.
     current: Option<Pairing<A::Key, L, G::Kept>>,
     begun: Begun<A::Key>,
     state: StateAccess,
@@ -131,9 +149,12 @@ struct Open<K: Key, L: Record, R: Record, W> {
     windows: W,
     /// Each window has a table of its own, also where they overlap: a pair is one of a window, and nothing is merged.
     stored: StoredSlices<K, Sides<L, R>>,
-    watermark: Timestamp,
-    /// Windows whose last moment is at or before this have closed. They take no records.
+    /// How far event time has come.
+    closed: Closed,
+    /// Windows whose last moment is at or before this have closed.
     until: Timestamp,
+    /// Of those at or before this everything has been put out.
+    fired: Timestamp,
     /// Late records by side.
     late: [Counter; 2],
 }
@@ -176,14 +197,20 @@ fn time_of<W: Assigner>(cx: &TaskContext, at: Timestamp, until: Timestamp) -> Ti
     }
 }
 
-/// The table of a window, unless it has closed.
+impl<K: Key, L: Record, R: Record, W> Open<K, L, R, W> {
+    /// True if a window that has closed waits for late records.
+    fn is_kept(&self, window: Window) -> bool {
+        window.end > behind(self.until, self.closed.lateness_ms)
+    }
+}
+
+/// The table of a window that ends behind `kept`.
 fn window_of<K: Key, L: Record, R: Record>(
     stored: &mut StoredSlices<K, Sides<L, R>>,
     window: Window,
-    watermark: Timestamp,
-    clock: Clock,
+    kept: Timestamp,
 ) -> Option<&mut SidesByKey<K, L, R>> {
-    if clock == Clock::Event && window.max_timestamp() <= watermark {
+    if window.end <= kept {
         return None;
     }
     Some(match stored.slices.get(window) {
@@ -207,6 +234,9 @@ where
             self.close_until(Timestamp::from_millis(cx.wall.millis().saturating_sub(1)));
         }
         let firing = self.fire();
+        if firing.is_some() && self.open.closed.lateness_ms > 0 {
+            return Ok(firing.unwrap_or(Progress::MoreWork));
+        }
         cx.interrupt(firing, || {
             Ok(match input.port() {
                 None => Progress::Consumed,
@@ -217,7 +247,7 @@ where
     }
 
     fn background(&mut self) -> Background {
-        self.open.stored.walk(false)
+        self.open.stored.walk(!self.closing.is_empty())
     }
 
     fn state_bytes(&mut self) -> usize {
@@ -229,11 +259,7 @@ where
     }
 
     fn timer(&self) -> Option<Timestamp> {
-        if W::CLOCK == Clock::Processing {
-            self.open.stored.slices.as_slice().first().map(|slice| slice.window.end)
-        } else {
-            None
-        }
+        if W::CLOCK == Clock::Processing { self.open.stored.slices.first().map(|window| window.end) } else { None }
     }
 }
 
@@ -254,23 +280,30 @@ where
         I::KeyFn: KeyFn<I::Record, Key = A::Key>,
     {
         let records = input.records::<I::Record>().expect("a cursor with a port has records");
-        let end = records.len();
-        for from in (records.position()..end).step_by(PREFETCH_RECORDS) {
-            self.take_some::<I>(cx, &records, from, (from + PREFETCH_RECORDS).min(end));
+        let (mut at, end) = (records.position(), records.len());
+        while at < end {
+            at = self.take_some::<I>(cx, &records, at, (at + PREFETCH_RECORDS).min(end));
+            input.advance_to(at);
+            if !self.again.is_empty()
+                && let Some(progress) = self.put_out()
+            {
+                return progress;
+            }
         }
-        input.advance_to(end);
         Progress::Consumed
     }
 
-    /// Takes records `from..to`: first all hashes, with their entries asked for.
+    /// Takes records `from..to`: first all hashes, with their entries asked for. Says which record is next: behind one that comes for windows which have been put out,
+    /// they are again.
     #[inline(always)]
-    fn take_some<I>(&mut self, cx: &TaskContext, records: &Records<'_, I::Record>, from: usize, to: usize)
+    fn take_some<I>(&mut self, cx: &TaskContext, records: &Records<'_, I::Record>, from: usize, to: usize) -> usize
     where
         I: Arrival<L, R, A, B, G>,
         I::KeyFn: KeyFn<I::Record, Key = A::Key>,
     {
-        let Self { key, open: Open { windows, stored, watermark, until, late }, packer, hashes, info, .. } = self;
-        let key = I::key(key);
+        let Self { key, open, packer, hashes, info, again, .. } = self;
+        let Open { windows, stored, closed, until, late, .. } = open;
+        let (key, kept) = (I::key(key), closed.kept());
         let guard = Guard::new(info);
         hash_keys(records, (from, to), key, hashes);
         // In the window that was used last, which mostly is that of them all.
@@ -280,36 +313,44 @@ where
         for (i, hash) in (from..to).zip(hashes.iter()) {
             let (record, at) = (records.get(i), time_of::<W>(cx, records.time(i), *until));
             let mut taken = false;
-            let mut put = |table: &mut SidesByKey<A::Key, L, G::Kept>| {
+            let mut put = |window: Window, table: &mut SidesByKey<A::Key, L, G::Kept>| {
                 taken = true;
                 key.with(record, |key| {
                     let sides = table.entry(*hash, key, Default::default);
                     I::list(sides).push(packer, I::kept(record)).expect(FITS);
+                    if W::CLOCK == Clock::Event && window.max_timestamp() <= closed.at {
+                        again.push((window, A::Key::from_view(key)));
+                    }
                 });
             };
             if <W::Layout as Layout>::OVERLAPS {
                 windows.each_window(at, |window| {
-                    if let Some(table) = window_of(stored, window, *watermark, W::CLOCK) {
-                        put(table);
+                    if let Some(table) = window_of(stored, window, kept) {
+                        put(window, table);
                     }
                 });
             } else {
                 match stored.slices.find(windows, at) {
-                    // It may have closed, and not have been put out to its end.
-                    Ok(slice) if W::CLOCK == Clock::Event && slice.window.max_timestamp() <= *watermark => {}
-                    Ok(slice) => put(&mut slice.table),
+                    // It may be over, and not have been put out to its end.
+                    Ok(slice) if slice.window.end <= kept => {}
+                    Ok(slice) => put(slice.window, &mut slice.table),
                     Err(window) => {
-                        if let Some(table) = window_of(stored, window, *watermark, W::CLOCK) {
-                            put(table);
+                        if let Some(table) = window_of(stored, window, kept) {
+                            put(window, table);
                         }
                     }
                 }
             }
-            if !taken && W::CLOCK == Clock::Event && at <= *watermark {
+            if !taken && W::CLOCK == Clock::Event && at < kept {
                 I::late(late).add(1);
+            }
+            if !again.is_empty() {
+                guard.done();
+                return i + 1;
             }
         }
         guard.done();
+        to
     }
 
     /// Lets all windows fire whose last moment is at or before this, in the steps that follow.
@@ -317,8 +358,25 @@ where
         self.open.until = self.open.until.max(at);
     }
 
-    /// Puts out pairs of windows that have closed, a bounded number; then passes the watermark on.
+    /// Puts out pairs of windows that have closed, a bounded number, and drops what is over; then passes the watermark on.
     fn fire(&mut self) -> Option<Progress> {
+        if let Some(progress) = self.put_out() {
+            return Some(progress);
+        }
+        let Self { open: Open { stored, closed, until, .. }, closing, .. } = self;
+        let over = stored.slices.over(Timestamp::from_millis(until.millis().saturating_sub(closed.lateness_ms)));
+        stored.close(over, closing);
+        if !stored.drop_closed(closing, FIRE_STEPS_LIMIT) {
+            return Some(Progress::MoreWork);
+        }
+        if let Some(watermark) = self.forward.take() {
+            self.next.signal(Signal::Watermark(watermark));
+        }
+        None
+    }
+
+    /// Puts out pairs of windows that have closed, a bounded number. `None` if that was all.
+    fn put_out(&mut self) -> Option<Progress> {
         let mut steps = 0;
         while self.current.is_some() || self.begin() {
             let Some(pairing) = &mut self.current else { break };
@@ -328,54 +386,81 @@ where
             if progress.is_some() {
                 return progress;
             }
-            self.current = None;
+            let done = self.current.take().filter(|pairing| self.open.is_kept(pairing.window()));
+            if let Some(pairing) = done {
+                self.give_back(pairing);
+            }
             if steps >= FIRE_STEPS_LIMIT {
                 return Some(Progress::MoreWork);
             }
         }
-        if let Some(watermark) = self.forward.take() {
-            self.next.signal(Signal::Watermark(watermark));
-        }
         None
     }
 
-    /// Begins with the next key of a window that has closed. False if there is none.
+    /// Begins with the next key that a late record has come for, or of a window that has closed. False if there is none.
     fn begin(&mut self) -> bool {
-        let Self { open: Open { stored, until, .. }, cursor, current, begun, .. } = self;
-        while let Some(window) = stored.slices.first().filter(|window| window.max_timestamp() <= *until) {
-            let table = &mut stored.slices.at_mut(0).table;
-            if table.row_at(cursor).is_some()
-                && let Some((key, sides)) = table.take_at(cursor)
-            {
-                let at = begun.take(window, &key);
-                *current = Some(Pairing::new::<R, G>(key, window, sides, at));
+        if let Some((window, key)) = self.again.pop() {
+            let slice = self.open.stored.slices.get(window);
+            let sides = slice.and_then(|slice| slice.table.get_mut(A::Key::hash(key.view()), key.view()));
+            let sides = sides.map(std::mem::take).unwrap_or_default();
+            self.current = Some(Pairing::new::<R, G>(key, window, sides, Step::default()));
+            return true;
+        }
+        loop {
+            let slices = &mut self.open.stored.slices;
+            let place = slices.over(self.open.fired);
+            let next = slices.as_slice().get(place).map(|slice| slice.window);
+            let Some(window) = next.filter(|window| window.max_timestamp() <= self.open.until) else {
+                // Also of windows that only late records are still to open.
+                self.open.fired = self.open.until;
+                return false;
+            };
+            let is_kept = self.open.is_kept(window);
+            let table = &mut self.open.stored.slices.at_mut(place).table;
+            let key = table.row_at(&mut self.cursor).filter(|_| is_kept).map(|(key, _)| A::Key::from_view(key.view()));
+            let row = match key {
+                Some(key) => {
+                    let sides = table.value_at(&self.cursor).map(std::mem::take);
+                    table.scan(&mut self.cursor, |_, _| true);
+                    sides.map(|sides| (key, sides))
+                }
+                None => table.take_at(&self.cursor),
+            };
+            if let Some((key, sides)) = row {
+                let at = self.begun.take(window, &key);
+                self.current = Some(Pairing::new::<R, G>(key, window, sides, at));
                 return true;
             }
-            *cursor = Cursor::default();
-            stored.close_first();
+            self.cursor = Cursor::default();
+            self.open.fired = window.max_timestamp();
         }
-        false
     }
 
-    /// Puts the key back into the table that is being put out, as one that has begun if some of its pairs have been.
-    fn put_back(&mut self) {
-        let Some(pairing) = self.current.take() else { return };
+    /// Puts the records of a key back into the table of its window. Gives the key with the step that is next.
+    fn give_back(&mut self, pairing: Pairing<A::Key, L, G::Kept>) -> (Window, A::Key, Step) {
         let (key, window, sides, at) = pairing.into_parts();
-        let table = &mut self.open.stored.slices.at_mut(0).table;
-        *table.entry(A::Key::hash(key.view()), key.view(), Default::default) = sides;
-        self.cursor = Cursor::default();
-        if at != Step::default() {
-            self.begun.0.push((window.end, key, at.0 as u64, at.1 as u64));
+        if let Some(slice) = self.open.stored.slices.get(window) {
+            *slice.table.entry(A::Key::hash(key.view()), key.view(), Default::default) = sides;
         }
+        (window, key, at)
     }
 
     /// Takes part in a checkpoint.
     fn snapshot(&mut self) -> Result<OperatorReport, Failure> {
-        let watermark = self.state.encode(WATERMARK_STATE, Spread::Union, &[self.open.watermark])?;
-        self.put_back();
+        let Closed { at, lateness_ms } = self.open.closed;
+        let watermark = self.state.encode(WATERMARK_STATE, Spread::Union, &[at])?;
+        let fired = if lateness_ms > 0 { self.open.fired } else { Timestamp::MIN };
+        let fired = self.state.encode(FIRED_STATE, Spread::Union, &[fired])?;
+        if let Some(pairing) = self.current.take() {
+            let (window, key, (outer, inner)) = self.give_back(pairing);
+            self.cursor = Cursor::default();
+            if (outer, inner) != Step::default() {
+                self.begun.0.push((window.end, key, outer as u64, inner as u64));
+            }
+        }
         let begun = self.state.encode(BEGUN_STATE, Spread::Union, &self.begun.0)?;
         let upload = self.open.stored.freeze()?;
-        Ok(OperatorReport { values: vec![watermark, begun], uploads: vec![upload] })
+        Ok(OperatorReport { values: vec![watermark, fired, begun], uploads: vec![upload] })
     }
 }
 
@@ -394,10 +479,12 @@ where
     fn signal(&mut self, signal: Signal) {
         match signal {
             Signal::Watermark(at) => {
-                // Behind a restore it may begin further back than it was.
-                self.open.watermark = self.open.watermark.max(at);
-                // By the wall clock only the end of the input closes windows from here.
-                if W::CLOCK == Clock::Event || at == Timestamp::MAX {
+                // By the wall clock nothing is late, and only the end of the input closes windows from here.
+                if W::CLOCK == Clock::Event {
+                    // Behind a restore it may begin further back than it was.
+                    self.open.closed.at = self.open.closed.at.max(at);
+                    self.close_until(at);
+                } else if at == Timestamp::MAX {
                     self.close_until(at);
                 }
                 self.forward = Some(at);

@@ -26,7 +26,13 @@ pub trait JoinWindows<L: Record, R: Record, A: KeyFn<L>, B: KeyFn<R, Key = A::Ke
     /// The plan of the chain that the join begins.
     type Plan<G: Grouped<A::Key, L, R>>: Plan<Out = G::Out>;
     #[doc(hidden)]
-    fn plan<G: Grouped<A::Key, L, R>>(self, key: EitherKey<A, B>, grouped: G, index: usize) -> Self::Plan<G>;
+    fn plan<G: Grouped<A::Key, L, R>>(
+        self,
+        key: EitherKey<A, B>,
+        grouped: G,
+        lateness_ms: i64,
+        index: usize,
+    ) -> Self::Plan<G>;
     #[doc(hidden)]
     fn describe(&self) -> String;
     #[doc(hidden)]
@@ -46,8 +52,14 @@ where
     type Proof = W::Layout;
     type Plan<G: Grouped<A::Key, L, R>> = JoinPlan<L, R, A, B, W, G>;
 
-    fn plan<G: Grouped<A::Key, L, R>>(self, key: EitherKey<A, B>, grouped: G, index: usize) -> Self::Plan<G> {
-        JoinPlan { key, windows: self, grouped, index, records: PhantomData }
+    fn plan<G: Grouped<A::Key, L, R>>(
+        self,
+        key: EitherKey<A, B>,
+        grouped: G,
+        lateness_ms: i64,
+        index: usize,
+    ) -> Self::Plan<G> {
+        JoinPlan { key, windows: self, grouped, lateness_ms, index, records: PhantomData }
     }
 
     fn describe(&self) -> String {
@@ -72,8 +84,14 @@ where
     type Proof = P::Proof;
     type Plan<G: Grouped<A::Key, L, R>> = SessionJoinPlan<L, R, A, B, P, C, G>;
 
-    fn plan<G: Grouped<A::Key, L, R>>(self, key: EitherKey<A, B>, grouped: G, index: usize) -> Self::Plan<G> {
-        SessionJoinPlan { key, sessions: self, grouped, index, records: PhantomData }
+    fn plan<G: Grouped<A::Key, L, R>>(
+        self,
+        key: EitherKey<A, B>,
+        grouped: G,
+        lateness_ms: i64,
+        index: usize,
+    ) -> Self::Plan<G> {
+        SessionJoinPlan { key, sessions: self, grouped, lateness_ms, index, records: PhantomData }
     }
 
     fn describe(&self) -> String {

@@ -1,6 +1,6 @@
 //! `.join(..)`: two keyed streams whose records are paired by key, as they come or in windows.
 
-use std::{convert::Infallible, marker::PhantomData};
+use std::{convert::Infallible, marker::PhantomData, time::Duration};
 
 use millstream_core::{impls::VecView, outcome::Several, proof::When, record::Record, time::Window};
 
@@ -16,7 +16,7 @@ use crate::{
         LeftOuter, Matching, Pairs, RightOuter, Semi,
     },
     operator::{KeyFn, Shippable},
-    windows::WindowsOn,
+    windows::{WindowsOn, assigner::grid::millis},
 };
 
 /// Two keyed streams that are to be joined. See [`Stream::join`].
@@ -114,7 +114,7 @@ impl<L: KeyedStream, R: KeyedStream<Key = L::Key>> Joined<L, R> {
         W: WindowsOn<L::Time>,
         W: JoinWindows<L::Out, R::Out, L::KeyFn, R::KeyFn>,
     {
-        WindowJoin { joined: self, windows }
+        WindowJoin { joined: self, windows, lateness: Duration::ZERO }
     }
 
     /// Matches are only records that happened close to each other: where the one of the left stream happened at some time, that of the right one happened between
@@ -187,11 +187,25 @@ pub type JoinedBetween<L, R, F, O> =
 /// Two keyed streams that are to be joined in windows. See [`Joined::window`].
 ///
 /// Results are put out when the window closes, with its last millisecond as their time, in no order among the keys of a window. Records that come after their window has
-/// closed are late: the metrics `late_left_records` and `late_right_records` count them, and they are left out. A record in several windows is joined in each.
+/// closed are late: the metrics `late_left_records` and `late_right_records` count them, and they are left out; see [`WindowJoin::allowed_lateness`]. A record in several windows is joined in each.
 #[must_use = "streams that are joined do nothing before it is said how: add `.inner(..)`"]
 pub struct WindowJoin<L, R, W> {
     joined: Joined<L, R>,
     windows: W,
+    /// How long a window is kept when it has closed.
+    lateness: Duration,
+}
+
+impl<L, R, W> WindowJoin<L, R, W> {
+    /// Keeps each window for so much event time after it has closed, in whole milliseconds. A record of either stream that comes for it meanwhile is joined, and all of the
+    /// window is put out once more for the record's key, at once: what follows gets every pair of the key again beside the new ones, which take the place of those before. When
+    /// it is over, such records are late. Windows by the clock on the wall have none.
+    ///
+    /// The records of a window stay until then. While windows are put out a checkpoint waits.
+    pub fn allowed_lateness(mut self, lateness: Duration) -> Self {
+        self.lateness = lateness;
+        self
+    }
 }
 
 /// Joins by a function of the user's.
@@ -256,7 +270,7 @@ where
     }
 
     fn by<G: Grouped<L::Key, L::Out, R::Out>>(self, grouped: G, kind: &str) -> Planned<L, JoinedIn<L, R, W, G>> {
-        let Self { joined: Joined { left, right, location }, windows } = self;
+        let Self { joined: Joined { left, right, location }, windows, lateness } = self;
         let (key, mut draft) = meet(left, right, location);
         if let Some(mistake) = windows.mistake() {
             draft.graph().borrow_mut().mistake(format!("{location}: {mistake}"));
@@ -264,7 +278,7 @@ where
         let detail = format!("{kind}, {}", windows.describe());
         let name = KeyFn::<L::Out>::name(&key.left);
         let index = draft.operator(OperatorInfo::new("join", name, location).stateful().detail(detail));
-        let plan = windows.plan(key, grouped, index);
+        let plan = windows.plan(key, grouped, millis(lateness), index);
         Pipeline { chain: Chain { plan, draft }, time: PhantomData }
     }
 }

@@ -164,22 +164,9 @@ where
 
     /// Drops rows that are not wanted any more.
     fn close(&mut self) -> Option<Progress> {
-        let mut left = FIRE_RECORDS_LIMIT;
-        if !self.kept.running.drop_gone(left) {
-            return Some(Progress::MoreWork);
-        }
-        while let Some(closing) = self.kept.closing.front_mut() {
-            while closing.rows.next().is_some() {
-                left -= 1;
-                if left == 0 {
-                    return Some(Progress::MoreWork);
-                }
-            }
-            if let Some(closing) = self.kept.closing.pop_front() {
-                self.kept.stored.finish(closing);
-            }
-        }
-        None
+        let Kept { running, stored, closing, .. } = &mut self.kept;
+        let all = running.drop_gone(FIRE_RECORDS_LIMIT) && stored.drop_closed(closing, FIRE_RECORDS_LIMIT);
+        (!all).then_some(Progress::MoreWork)
     }
 
     /// Begins with the next window that is due, or closes what is over; false if there is nothing to do.

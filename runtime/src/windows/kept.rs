@@ -21,21 +21,21 @@ use crate::{checkpoint::keyed::Snapshots, failure::Failure};
 
 /// How far windows have been closed, and how long they are kept beyond.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Closed {
+pub(crate) struct Closed {
     /// Windows whose last moment is at or before this have fired, or are about to. By the wall clock nothing is late, and this stays at the beginning of time.
-    pub(super) at: Timestamp,
-    pub(super) lateness_ms: i64,
+    pub(crate) at: Timestamp,
+    pub(crate) lateness_ms: i64,
 }
 
 impl Closed {
     /// What [`Assigner::window_after`] is asked with for windows that may still get records: their last moment is behind `at` and the lateness.
-    pub(super) fn kept(self) -> Timestamp {
+    pub(crate) fn kept(self) -> Timestamp {
         behind(self.at, self.lateness_ms)
     }
 }
 
 /// What [`Assigner::window_after`] is asked with for windows whose last moment and so much time have not come by `at`.
-pub(super) fn behind(at: Timestamp, lateness_ms: i64) -> Timestamp {
+pub(crate) fn behind(at: Timestamp, lateness_ms: i64) -> Timestamp {
     Timestamp::from_millis(at.millis().saturating_sub(lateness_ms).saturating_add(1))
 }
 

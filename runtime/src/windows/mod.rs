@@ -9,7 +9,7 @@ pub mod evictors;
 mod fire;
 pub(crate) mod head;
 pub(crate) mod held;
-mod kept;
+pub(crate) mod kept;
 pub mod panes;
 pub(crate) mod preaggregate;
 mod progress;

@@ -71,15 +71,24 @@ impl<K: Key, V: Record> StoredSlices<K, V> {
         }
     }
 
-    /// Closes the first slice, of which no row is left.
-    pub(crate) fn close_first(&mut self) {
-        let mut closing = VecDeque::new();
-        self.close(1, &mut closing);
-        closing.into_iter().for_each(|closing| self.finish(closing));
+    /// Drops rows of tables that have been given away, fewer than `left`; true once nothing is left of them.
+    pub(crate) fn drop_closed(&mut self, closing: &mut VecDeque<Closing<K, V>>, mut left: usize) -> bool {
+        while let Some(first) = closing.front_mut() {
+            while first.rows.next().is_some() {
+                left -= 1;
+                if left == 0 {
+                    return false;
+                }
+            }
+            if let Some(first) = closing.pop_front() {
+                self.finish(first);
+            }
+        }
+        true
     }
 
     /// Hands over what a table that has been given away still had for a snapshot that is being copied.
-    pub(crate) fn finish(&mut self, Closing { slice, rows }: Closing<K, V>) {
+    fn finish(&mut self, Closing { slice, rows }: Closing<K, V>) {
         let Some(slice) = slice else { return };
         match rows.finish() {
             Ok(frozen) => frozen.into_iter().for_each(|range| self.snapshots.offer(Namespace(Some(slice)), range)),

@@ -302,7 +302,7 @@ where
                 if open.is_late(*hash, key, alone) {
                     return true;
                 }
-                let put_out = |key: &K::Key, session: Window, accumulator: &A::Acc| {
+                let put_out = |key: &K::Key, session: Window, accumulator: &mut A::Acc| {
                     let out = aggregate.finish(accumulator);
                     next.push((key.view(), session, out.view()), session.max_timestamp());
                 };

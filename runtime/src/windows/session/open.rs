@@ -105,7 +105,7 @@ impl<K: Key, V: Record> OpenSessions<K, V> {
         create: impl Fn() -> V,
         merge: impl FnMut(&mut V, V),
         add: impl FnOnce(&mut V),
-        put_out: impl FnOnce(&K, Window, &V),
+        put_out: impl FnOnce(&K, Window, &mut V),
     ) {
         let begin = || (Timestamp::MAX, (alone, create()), Vec::new());
         let (owned, row) = self.rows.entry_and_key(hash, key, begin);
@@ -122,10 +122,10 @@ impl<K: Key, V: Record> OpenSessions<K, V> {
     }
 
     /// Does what is due for a key: puts out the sessions that are over, and drops those that are not kept any longer.
-    pub(crate) fn settle(&mut self, hash: u64, key: K, mut put_out: impl FnMut(&K, Window, &V)) {
+    pub(crate) fn settle(&mut self, hash: u64, key: K, mut put_out: impl FnMut(&K, Window, &mut V)) {
         let Self { rows, queue, times, until, fired, .. } = self;
         let Some(row) = rows.get_mut(hash, key.view()) else { return };
-        for (session, accumulator) in row::sessions(row) {
+        for (session, accumulator) in row::sessions_mut(row) {
             if session.max_timestamp() <= *until && session.max_timestamp() > *fired {
                 put_out(&key, *session, accumulator);
             }
@@ -139,20 +139,10 @@ impl<K: Key, V: Record> OpenSessions<K, V> {
         }
     }
 
-    /// Gives away the sessions of a key that are over and not kept any longer.
-    pub(crate) fn take(&mut self, hash: u64, key: &K, taken: impl FnMut(Window, V))
-    where
-        V: Default,
-    {
-        let Self { rows, queue, times, until, .. } = self;
-        let Some(row) = rows.get_mut(hash, key.view()) else { return };
-        if row::take(row, |session| times.gone(session) > *until, taken) {
-            let due = row::sessions(row).map(|(session, _)| times.due(*session, *until)).min();
-            row.0 = due.unwrap_or(Timestamp::MAX);
-            queue.push(row.0, (hash, K::from_view(key.view())));
-        } else {
-            rows.remove(hash, key.view());
-        }
+    /// What is kept of this session, if it is still open.
+    pub(crate) fn get_mut(&mut self, hash: u64, key: K::View<'_>, session: Window) -> Option<&mut V> {
+        let row = self.rows.get_mut(hash, key)?;
+        row::sessions_mut(row).find(|(open, _)| *open == session).map(|(_, accumulator)| accumulator)
     }
 
     fn look_ahead(&mut self) {

@@ -15,6 +15,11 @@ pub(super) fn sessions<V>((_, one, others): &Row<V>) -> impl Iterator<Item = &Op
     std::iter::once(one).chain(others)
 }
 
+/// The same, to be changed.
+pub(super) fn sessions_mut<V>((_, one, others): &mut Row<V>) -> impl Iterator<Item = &mut Open<V>> {
+    std::iter::once(one).chain(others)
+}
+
 /// The session of a record that would have this one if it were alone: the one that it touches, with all others that it touches merged into it; or a new one.
 #[inline(always)]
 pub(super) fn place<V>(
@@ -64,21 +69,4 @@ pub(super) fn retain<V>((_, one, others): &mut Row<V>, wanted: impl Fn(Window) -
     let Some(other) = others.pop() else { return false };
     *one = other;
     true
-}
-
-/// Takes out the sessions that are not wanted; false if none is left, and the row holds nothing.
-pub(super) fn take<V: Default>(
-    (_, one, others): &mut Row<V>,
-    wanted: impl Fn(Window) -> bool,
-    mut taken: impl FnMut(Window, V),
-) -> bool {
-    others.extract_if(.., |(session, _)| !wanted(*session)).for_each(|(session, value)| taken(session, value));
-    if wanted(one.0) {
-        return true;
-    }
-    let other = others.pop();
-    let is_left = other.is_some();
-    let (session, value) = std::mem::replace(one, other.unwrap_or_else(|| (one.0, V::default())));
-    taken(session, value);
-    is_left
 }

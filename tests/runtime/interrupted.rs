@@ -98,7 +98,7 @@ fn received(job: &JobHandle) -> u64 {
 }
 
 /// Runs a job to its end, but stops it twice when results have come, so that it goes on from a checkpoint at another parallelism. Gives what each life put out.
-fn lives<R: Record + Send>(
+pub(crate) fn lives<R: Record + Send>(
     seed: u64,
     results: &collect::Collect<R>,
     graph: impl Fn(&Path, usize, &collect::Collect<R>) -> JobGraph,

@@ -12,6 +12,7 @@ mod failures;
 mod graphs;
 mod guarantees;
 mod heads;
+mod held_back;
 mod interrupted;
 mod joins;
 mod keyed;

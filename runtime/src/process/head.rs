@@ -1,15 +1,18 @@
 //! The head that calls a process function: with each record and the state of its key, and with the timers that are due.
+//!
+//! Timers fire in bounded steps, and a barrier may come in between any two (`turns.rs`).
 
 use std::marker::PhantomData;
 
 use millstream_core::{buffer::Records, key::Key, record::Record, time::Timestamp};
 
 use super::{
-    Hashed, KeyedContext, KeyedProcessFunction, Opening, Sides, Spread, State, StateAccess, StateTable, StateTables,
+    Hashed, KeyedContext, KeyedProcessFunction, Opening, Sides, State, StateAccess, StateTable, StateTables,
     TimerDomain,
     context::Moment,
     inputs::{Inputs, Port},
     timers::KeyTimers,
+    turns::{HeldBack, TakesTurns, Turns},
 };
 use crate::{
     checkpoint::subtask::OperatorReport,
@@ -28,11 +31,6 @@ use crate::{
 
 /// How many keys are hashed and prefetched before their state is touched.
 const PREFETCH_RECORDS: usize = 64;
-/// How many timers fire before the task looks around.
-const FIRE_TIMERS_LIMIT: usize = 1024;
-
-/// The state that says how far event time has come.
-const WATERMARK_STATE: &str = "watermark";
 
 const NO_ON_TIMER: &str = "a timer has fired, and there is no `on_timer`";
 const NO_ON_TIMER_HINT: &str = "add `fn on_timer(&mut self, timer: Timer, ..)` to the block, or set no timers";
@@ -71,8 +69,7 @@ where
         let mut sides = self.sides.clone();
         sides.open(cx)?;
         let opening = Opening { chain: cx, access: &access };
-        // All subtasks had the same at the barrier, unless one had it from another exchange.
-        let watermark = access.restored().all::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
+        let turns = Turns::open(&opening)?;
         let tables = F::State::open(&opening);
         let timers = KeyTimers::open(&opening, &cx.open_context(&info));
         let handler = self.on_error.open(cx, &info)?;
@@ -82,8 +79,7 @@ where
             tables,
             timers,
             access,
-            watermark: watermark.unwrap_or(Timestamp::MIN),
-            forward: None,
+            turns,
             hashes: [0; PREFETCH_RECORDS],
             handler,
             sides,
@@ -110,9 +106,7 @@ pub struct ProcessHead<I, K, F: KeyedProcessFunction, H, N> {
     tables: <F::State as State>::Tables<F::Key>,
     timers: KeyTimers<F::Key>,
     access: StateAccess,
-    watermark: Timestamp,
-    /// The watermark to pass on once the timers that are due have fired.
-    forward: Option<Timestamp>,
+    turns: Turns<F::Key, F::In>,
     hashes: [u64; PREFETCH_RECORDS],
     handler: H,
     sides: F::Sides,
@@ -130,14 +124,16 @@ where
     N: Push<F::Out>,
 {
     fn poll(&mut self, cx: &TaskContext, input: &mut BatchCursor<'_>) -> Result<Progress, Failure> {
-        match self.fire(cx)? {
-            Some(progress) => Ok(progress),
-            None => match input.port() {
-                None => Ok(Progress::Consumed),
-                Some(0) => self.take::<I::First>(cx, input),
-                Some(_) => self.take::<I::Second>(cx, input),
-            },
-        }
+        let firing = self.fire(cx)?;
+        let has_turn = firing.is_none();
+        cx.interrupt(firing, || match input.port() {
+            None => Ok(Progress::Consumed),
+            Some(0) if has_turn => self.take::<I::First>(cx, input),
+            Some(_) if has_turn => self.take::<I::Second>(cx, input),
+            _ if !self.turns.has_room() => Ok(Progress::MoreWork),
+            Some(0) => Ok(self.hold::<I::First>(input)),
+            Some(_) => Ok(self.hold::<I::Second>(input)),
+        })
     }
 
     fn state_bytes(&mut self) -> usize {
@@ -154,6 +150,7 @@ where
             for table in restored {
                 table.await?;
             }
+            self.turns.restored();
             Ok(())
         })
     }
@@ -205,7 +202,7 @@ where
         from: usize,
         to: usize,
     ) -> Result<usize, Failure> {
-        let moment = Moment { watermark: self.watermark, wall: cx.wall };
+        let moment = Moment { watermark: self.turns.watermark(), wall: cx.wall };
         let Self { key, function, tables, timers, hashes, handler, sides, info, next, .. } = self;
         let guard = Guard::new(info);
         for (i, hash) in (from..to).zip(hashes.iter_mut()) {
@@ -238,27 +235,68 @@ where
         Ok(to)
     }
 
-    /// Fires the timers that are due, a bounded number; then passes the watermark on.
-    fn fire(&mut self, cx: &TaskContext) -> Result<Option<Progress>, Failure> {
-        let mut left = FIRE_TIMERS_LIMIT;
-        // Once the input has ended, no timer is worth waiting for.
-        let clock = match self.watermark {
-            Timestamp::MAX => Timestamp::MAX,
-            _ => Timestamp::from_millis(cx.wall.millis().saturating_sub(1)),
-        };
-        if let Some(progress) = self.fire_until(TimerDomain::ProcessingTime, clock, cx, &mut left)? {
-            return Ok(Some(progress));
+    /// Holds the records of a batch of a port back.
+    fn hold<P: Port<I::Record>>(&mut self, input: &mut BatchCursor<'_>) -> Progress {
+        let records = input.records::<P::Arrives>().expect("a cursor with a port has records");
+        let Self { key, turns, info, .. } = self;
+        let guard = Guard::new(info);
+        for i in records.position()..records.len() {
+            let record = P::taken(records.get(i));
+            key.with(record, |key| {
+                let hash = records.hash(i).unwrap_or_else(|| <K::Key as Key>::hash(key));
+                turns.hold(Hashed { key, hash }, record, records.time(i));
+            });
         }
-        let Some(watermark) = self.forward else { return Ok(None) };
-        if let Some(progress) = self.fire_until(TimerDomain::EventTime, self.watermark, cx, &mut left)? {
-            return Ok(Some(progress));
-        }
-        self.forward = None;
-        self.pass_on(Signal::Watermark(watermark));
-        Ok(None)
+        guard.done();
+        input.advance_to(records.len());
+        Progress::Consumed
     }
 
-    /// Fires timers by one clock, `left` by both at most.
+    fn each_table<'a>(&'a mut self, visit: &mut dyn FnMut(&'a mut dyn StateTable)) {
+        self.tables.for_each(visit);
+        self.timers.for_each(visit);
+        visit(self.turns.table());
+    }
+
+    /// Takes part in a checkpoint.
+    fn snapshot(&mut self) -> Result<OperatorReport, Failure> {
+        let values = self.turns.values(&self.access)?;
+        // All or none: a table that is frozen alone would wait in vain for its rows to be uploaded.
+        let mut ready = Ok(());
+        self.each_table(&mut |table| ready = ready.clone().and_then(|()| table.check_freeze()));
+        ready?;
+        let mut uploads: Vec<_> = self.turns.freeze().into_iter().collect();
+        self.tables.for_each(&mut |table| uploads.push(table.freeze()));
+        self.timers.for_each(&mut |table| uploads.push(table.freeze()));
+        Ok(OperatorReport { values, uploads: uploads.into_iter().collect::<Result<_, _>>()? })
+    }
+
+    fn blame(&self, failure: Failure) -> Failure {
+        failure.at_operator(&self.info.to_string(), Some(self.info.location))
+    }
+
+    fn call_hook(&mut self, hook: impl FnOnce(&mut F)) {
+        let guard = Guard::new(&self.info);
+        hook(&mut self.function);
+        guard.done();
+    }
+}
+
+impl<I, K, F, H, N> TakesTurns for ProcessHead<I, K, F, H, N>
+where
+    I: Inputs,
+    K: KeyFn<I::Record>,
+    F: KeyedProcessFunction<In = I::Record, Key = K::Key>,
+    H: Handler<I::Record, F::Error>,
+    N: Push<F::Out>,
+{
+    type Key = F::Key;
+    type In = F::In;
+
+    fn turns(&mut self) -> &mut Turns<F::Key, F::In> {
+        &mut self.turns
+    }
+
     fn fire_until(
         &mut self,
         domain: TimerDomain,
@@ -266,7 +304,7 @@ where
         cx: &TaskContext,
         left: &mut usize,
     ) -> Result<Option<Progress>, Failure> {
-        let moment = Moment { watermark: self.watermark, wall: cx.wall };
+        let moment = Moment { watermark: self.turns.watermark(), wall: cx.wall };
         while let Some((key, timer)) = self.timers.pop(domain, until) {
             if !F::HAS_ON_TIMER {
                 return Err(self.blame(Failure::new(NO_ON_TIMER).with_hint(NO_ON_TIMER_HINT)));
@@ -292,31 +330,19 @@ where
         Ok(None)
     }
 
-    fn each_table<'a>(&'a mut self, visit: &mut dyn FnMut(&'a mut dyn StateTable)) {
-        self.tables.for_each(visit);
-        self.timers.for_each(visit);
-    }
-
-    /// Takes part in a checkpoint.
-    fn snapshot(&mut self) -> Result<OperatorReport, Failure> {
-        let watermark = self.access.encode(WATERMARK_STATE, Spread::Union, &[self.watermark])?;
-        // All or none: a table that is frozen alone would wait in vain for its rows to be uploaded.
-        let mut ready = Ok(());
-        self.each_table(&mut |table| ready = ready.clone().and_then(|()| table.check_freeze()));
-        ready?;
-        let mut uploads = Vec::new();
-        self.each_table(&mut |table| uploads.push(table.freeze()));
-        Ok(OperatorReport { values: vec![watermark], uploads: uploads.into_iter().collect::<Result<_, _>>()? })
-    }
-
-    fn blame(&self, failure: Failure) -> Failure {
-        failure.at_operator(&self.info.to_string(), Some(self.info.location))
-    }
-
-    fn call_hook(&mut self, hook: impl FnOnce(&mut F)) {
-        let guard = Guard::new(&self.info);
-        hook(&mut self.function);
+    fn take_held(&mut self, cx: &TaskContext, held: &HeldBack<F::Key, F::In>) -> Result<(), Failure> {
+        let moment = Moment { watermark: self.turns.watermark(), wall: cx.wall };
+        let HeldBack { key, at, record } = held;
+        let Self { function, tables, timers, sides, next, handler, info, .. } = self;
+        let guard = Guard::new(info);
+        let result = {
+            let key = Hashed { key: key.view(), hash: F::Key::hash(key.view()) };
+            let mut state = F::State::handle(tables, key);
+            let mut cx = KeyedContext { key, at: *at, moment, timers, next, sides, out: PhantomData };
+            function.on_record(record.view(), &mut state, &mut cx)
+        };
         guard.done();
+        result.or_else(|error| handler.handle(record.view(), *at, error)).map_err(|failure| self.blame(failure))
     }
 
     fn pass_on(&mut self, signal: Signal) {
@@ -335,12 +361,8 @@ where
     N: Push<F::Out>,
 {
     fn signal(&mut self, signal: Signal) {
+        let Some(signal) = self.turns.signal(signal) else { return };
         match signal {
-            Signal::Watermark(at) => {
-                // Behind a restore it may begin further back than it was.
-                self.watermark = self.watermark.max(at);
-                self.forward = Some(at);
-            }
             Signal::Barrier(barrier) => {
                 self.call_hook(|function| function.on_snapshot(barrier.checkpoint));
                 let report = self.snapshot();

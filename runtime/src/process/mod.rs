@@ -19,6 +19,7 @@ mod sides;
 mod state;
 mod tables;
 mod timers;
+mod turns;
 mod unkeyed;
 
 pub use aggregating::{AggregatingRef, AggregatingState, Reducer, ReducingRef, ReducingState};
@@ -40,4 +41,5 @@ pub use state::{Hashed, State, StateField, StateOf, StateRef, StateTable, StateT
 pub use tables::Opening;
 pub(crate) use tables::Stored;
 pub use timers::{Timer, TimerDomain};
+pub(crate) use turns::{HeldBack, TakesTurns, Turns};
 pub use unkeyed::Unkeyed;

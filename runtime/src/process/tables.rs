@@ -109,6 +109,11 @@ impl<C: Collection> Stored<C> {
         let (groups, tracking) = snapshots.blank().parts();
         Self { rows: C::new(groups, tracking), snapshots }
     }
+
+    /// Has no part in a checkpoint, so that what it stored before is gone with the next one.
+    pub(super) fn leave_out(&mut self) {
+        self.snapshots.start_over();
+    }
 }
 
 impl<C: Collection> Deref for Stored<C> {

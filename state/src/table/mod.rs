@@ -184,7 +184,7 @@ impl<R: RowKey, V: Record> Table<R, V> {
     }
 
     /// Removes the row of this hash whose key it is, and gives it.
-    pub(crate) fn remove_if(&mut self, hash: u64, is: impl Fn(&R::Key) -> bool) -> Option<(R::Key, V)> {
+    pub fn remove_if(&mut self, hash: u64, is: impl Fn(&R::Key) -> bool) -> Option<(R::Key, V)> {
         let shard = self.entered(hash)?;
         let row = self.shards[shard].remove(hash, is, &mut self.leaving)?;
         self.make_smaller(shard);

@@ -1,7 +1,6 @@
-//! The head of windows by panes: feeds records and due timers to the operator, in bounded steps.
+//! The head of windows by panes: feeds records and due timers to the operator, in bounded steps. A barrier may come in between any two timers.
 
 use millstream_core::{buffer::Records, key::Key, record::Record, time::Timestamp};
-use millstream_state::manifest::Spread;
 
 use super::{Admits, Contents, RecordAssigner, Trigger, operator::Panes};
 use crate::{
@@ -11,27 +10,19 @@ use crate::{
     metrics::Counter,
     operator::{KeyFn, Push, Signal, Stage, Wait, forward_stage},
     operators::outlet::Outlet,
-    process::{Hashed, Moment, TimerDomain},
+    process::{Hashed, HeldBack, Moment, StateTable, TakesTurns, TimerDomain, Turns},
     task::{
         contain::Guard,
         head::{Background, BatchCursor, Head, Progress, TaskContext},
     },
 };
 
-/// How many timers fire before the task looks around.
-const FIRE_TIMERS_LIMIT: usize = 1024;
-
-/// The state that says how far event time has come.
-pub(super) const WATERMARK_STATE: &str = "watermark";
-
 /// Keeps windows by panes.
 pub struct PaneHead<T: Record, K, W: RecordAssigner<T>, Tr: Trigger<T>, C: Contents<T>, N> {
     pub(super) key: K,
     pub(super) panes: Panes<T, W, Tr, C>,
     pub(super) access: StateAccess,
-    pub(super) watermark: Timestamp,
-    /// The watermark to pass on once the timers that are due have fired.
-    pub(super) forward: Option<Timestamp>,
+    pub(super) turns: Turns<C::Key, T>,
     pub(super) late: Option<Outlet<T>>,
     pub(super) late_records: Counter,
     pub(super) info: OperatorInfo,
@@ -49,30 +40,40 @@ where
     N: Push<C::Out>,
 {
     fn poll(&mut self, cx: &TaskContext, input: &mut BatchCursor<'_>) -> Result<Progress, Failure> {
-        if let Some(progress) = self.fire(cx)? {
-            return Ok(progress);
-        }
-        let Some(records) = input.records::<T>() else { return Ok(Progress::Consumed) };
-        let (from, end) = (input.position(), records.len());
-        let at = self.take(cx, &records, from, end)?;
-        input.advance_to(at);
-        Ok(if at < end { Progress::NeedsOutput } else { Progress::Consumed })
+        let firing = self.fire(cx)?;
+        let has_turn = firing.is_none();
+        cx.interrupt(firing, || {
+            let Some(records) = input.records::<T>() else { return Ok(Progress::Consumed) };
+            let (from, end) = (input.position(), records.len());
+            if has_turn {
+                let at = self.take(cx, &records, from, end)?;
+                input.advance_to(at);
+                Ok(if at < end { Progress::NeedsOutput } else { Progress::Consumed })
+            } else if self.turns.has_room() {
+                self.hold(&records, from, end);
+                input.advance_to(end);
+                Ok(Progress::Consumed)
+            } else {
+                Ok(Progress::MoreWork)
+            }
+        })
     }
 
     fn state_bytes(&mut self) -> usize {
         self.panes.measure();
         let mut bytes = 0;
-        self.panes.for_each(&mut |table| bytes += table.bytes());
+        self.each_table(&mut |table| bytes += table.bytes());
         bytes
     }
 
     fn restore(&mut self) -> Wait<'_> {
         Box::pin(async {
             let mut restored = Vec::new();
-            self.panes.for_each(&mut |table| restored.push(table.restore()));
+            self.each_table(&mut |table| restored.push(table.restore()));
             for table in restored {
                 table.await?;
             }
+            self.turns.restored();
             Ok(())
         })
     }
@@ -80,7 +81,7 @@ where
     /// Copies the rows of one table after the other.
     fn background(&mut self) -> Background {
         let mut background = Background::Done;
-        self.panes.for_each(&mut |table| {
+        self.each_table(&mut |table| {
             if background == Background::Done {
                 background = table.walk();
             }
@@ -106,7 +107,7 @@ where
 {
     /// Takes records `from..to`, until an output is full. Says which record is next.
     fn take(&mut self, cx: &TaskContext, records: &Records<'_, T>, from: usize, to: usize) -> Result<usize, Failure> {
-        let moment = Moment { watermark: self.watermark, wall: cx.wall };
+        let moment = Moment { watermark: self.turns.watermark(), wall: cx.wall };
         let Self { key, panes, late, late_records, info, next, .. } = self;
         for i in from..to {
             let (record, at) = (records.get(i), records.time(i));
@@ -129,27 +130,55 @@ where
         Ok(to)
     }
 
-    /// Fires the timers that are due, a bounded number; then passes the watermark on.
-    fn fire(&mut self, cx: &TaskContext) -> Result<Option<Progress>, Failure> {
-        let mut left = FIRE_TIMERS_LIMIT;
-        // Once the input has ended, no timer is worth waiting for.
-        let clock = match self.watermark {
-            Timestamp::MAX => Timestamp::MAX,
-            _ => Timestamp::from_millis(cx.wall.millis().saturating_sub(1)),
-        };
-        if let Some(progress) = self.fire_until(TimerDomain::ProcessingTime, clock, cx, &mut left)? {
-            return Ok(Some(progress));
+    /// Holds records `from..to` back.
+    fn hold(&mut self, records: &Records<'_, T>, from: usize, to: usize) {
+        let Self { key, turns, info, .. } = self;
+        let guard = Guard::new(info);
+        for i in from..to {
+            let record = records.get(i);
+            key.with(record, |key| {
+                let hash = records.hash(i).unwrap_or_else(|| <K::Key as Key>::hash(key));
+                turns.hold(Hashed { key, hash }, record, records.time(i));
+            });
         }
-        let Some(watermark) = self.forward else { return Ok(None) };
-        if let Some(progress) = self.fire_until(TimerDomain::EventTime, self.watermark, cx, &mut left)? {
-            return Ok(Some(progress));
-        }
-        self.forward = None;
-        self.pass_on(Signal::Watermark(watermark));
-        Ok(None)
+        guard.done();
     }
 
-    /// Fires timers by one clock, `left` by both at most.
+    fn each_table<'a>(&'a mut self, visit: &mut dyn FnMut(&'a mut dyn StateTable)) {
+        self.panes.for_each(visit);
+        visit(self.turns.table());
+    }
+
+    /// Takes part in a checkpoint.
+    fn snapshot(&mut self) -> Result<OperatorReport, Failure> {
+        let values = self.turns.values(&self.access)?;
+        // All or none: a table that is frozen alone would wait in vain for its rows to be uploaded.
+        let mut ready = Ok(());
+        self.each_table(&mut |table| ready = ready.clone().and_then(|()| table.check_freeze()));
+        ready?;
+        let mut uploads: Vec<_> = self.turns.freeze().into_iter().collect();
+        self.panes.for_each(&mut |table| uploads.push(table.freeze()));
+        Ok(OperatorReport { values, uploads: uploads.into_iter().collect::<Result<_, _>>()? })
+    }
+}
+
+impl<T, K, W, Tr, C, N> TakesTurns for PaneHead<T, K, W, Tr, C, N>
+where
+    T: Record,
+    K: KeyFn<T, Key = C::Key>,
+    W: RecordAssigner<T>,
+    W::Kind: Admits<T, Tr>,
+    Tr: Trigger<T>,
+    C: Contents<T>,
+    N: Push<C::Out>,
+{
+    type Key = C::Key;
+    type In = T;
+
+    fn turns(&mut self) -> &mut Turns<C::Key, T> {
+        &mut self.turns
+    }
+
     fn fire_until(
         &mut self,
         domain: TimerDomain,
@@ -157,7 +186,7 @@ where
         cx: &TaskContext,
         left: &mut usize,
     ) -> Result<Option<Progress>, Failure> {
-        let moment = Moment { watermark: self.watermark, wall: cx.wall };
+        let moment = Moment { watermark: self.turns.watermark(), wall: cx.wall };
         while let Some((key, at, window)) = self.panes.pop(domain, until) {
             let Self { panes, next, info, .. } = self;
             let guard = Guard::new(info);
@@ -176,16 +205,21 @@ where
         Ok(None)
     }
 
-    /// Takes part in a checkpoint. Timers that are due and have not fired yet are state like all others: they fire with the next watermark.
-    fn snapshot(&mut self) -> Result<OperatorReport, Failure> {
-        let watermark = self.access.encode(WATERMARK_STATE, Spread::Union, &[self.watermark])?;
-        // All or none: a table that is frozen alone would wait in vain for its rows to be uploaded.
-        let mut ready = Ok(());
-        self.panes.for_each(&mut |table| ready = ready.clone().and_then(|()| table.check_freeze()));
-        ready?;
-        let mut uploads = Vec::new();
-        self.panes.for_each(&mut |table| uploads.push(table.freeze()));
-        Ok(OperatorReport { values: vec![watermark], uploads: uploads.into_iter().collect::<Result<_, _>>()? })
+    fn take_held(&mut self, cx: &TaskContext, held: &HeldBack<C::Key, T>) -> Result<(), Failure> {
+        let moment = Moment { watermark: self.turns.watermark(), wall: cx.wall };
+        let HeldBack { key, at, record } = held;
+        let Self { panes, late, late_records, info, next, .. } = self;
+        let guard = Guard::new(info);
+        let hashed = Hashed { key: key.view(), hash: <K::Key as Key>::hash(key.view()) };
+        let taken = panes.take(hashed, record.view(), *at, moment, next);
+        guard.done();
+        if !taken.map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))? {
+            late_records.add(1);
+            if let Some(late) = late {
+                late.push(record.view(), *at);
+            }
+        }
+        Ok(())
     }
 
     fn pass_on(&mut self, signal: Signal) {
@@ -209,12 +243,8 @@ where
     forward_stage!(except signal, beside late);
 
     fn signal(&mut self, signal: Signal) {
+        let Some(signal) = self.turns.signal(signal) else { return };
         match signal {
-            Signal::Watermark(at) => {
-                // Behind a restore it may begin further back than it was.
-                self.watermark = self.watermark.max(at);
-                self.forward = Some(at);
-            }
             Signal::Barrier(barrier) => {
                 let report = self.snapshot();
                 self.access.report(barrier, report);

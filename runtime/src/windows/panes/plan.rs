@@ -2,18 +2,17 @@
 
 use std::{marker::PhantomData, time::Duration};
 
-use millstream_core::{record::Record, time::Timestamp};
+use millstream_core::record::Record;
 
 use super::{
     Admits, Contents, PaneHead, RecordAssigner, Trigger,
-    head::WATERMARK_STATE,
     operator::{Panes, Rules},
 };
 use crate::{
     failure::Failure,
     graph::OutputId,
     operator::{KeyFn, Push},
-    process::Opening,
+    process::{Opening, Turns},
     stream::Plan,
     task::{contain::Guard, context::ChainContext, head::One},
 };
@@ -55,19 +54,18 @@ where
             contents: self.contents.clone(),
             lateness_ms: i64::try_from(self.lateness.as_millis()).unwrap_or(i64::MAX),
         };
+        let opening = Opening { chain: cx, access: &access };
         let guard = Guard::new(&info);
-        let panes = Panes::open(rules, &Opening { chain: cx, access: &access }, &open);
+        let panes = Panes::open(rules, &opening, &open);
         guard.done();
         let panes = panes.map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
         let late_records = open.counter("late_records");
-        // All subtasks had the same at the barrier, unless one had it from another exchange.
-        let watermark = access.restored().all::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
+        let turns = Turns::open(&opening)?;
         Ok(PaneHead {
             key: self.key.clone(),
             panes,
             access,
-            watermark: watermark.unwrap_or(Timestamp::MIN),
-            forward: None,
+            turns,
             late: self.late.map(|output| cx.output(output, self.timed)).transpose()?,
             late_records,
             info,

@@ -33,6 +33,7 @@ use crate::{
     task::{
         contain::Guard,
         context::ChainContext,
+        forward::Forward,
         head::{Background, BatchCursor, Head, Progress, TaskContext, Two},
     },
     windows::{
@@ -107,7 +108,7 @@ where
             current: None,
             begun,
             state,
-            forward: None,
+            forward: Forward::default(),
             packer: Packer::default(),
             hashes: [0; PREFETCH_RECORDS],
             info,
@@ -135,8 +136,8 @@ pub struct WindowJoinHead<L: Record, R: Record, A: KeyFn<L>, B, W, G: Grouped<A:
     current: Option<Pairing<A::Key, L, G::Kept>>,
     begun: Begun<A::Key>,
     state: StateAccess,
-    /// The watermark to pass on once everything has fired.
-    forward: Option<Timestamp>,
+    /// What to pass on once everything has fired.
+    forward: Forward,
     packer: Packer,
     hashes: [u64; PREFETCH_RECORDS],
     info: OperatorInfo,
@@ -369,9 +370,7 @@ where
         if !stored.drop_closed(closing, FIRE_STEPS_LIMIT) {
             return Some(Progress::MoreWork);
         }
-        if let Some(watermark) = self.forward.take() {
-            self.next.signal(Signal::Watermark(watermark));
-        }
+        self.forward.release().for_each(|signal| self.next.signal(signal));
         None
     }
 
@@ -487,14 +486,18 @@ where
                 } else if at == Timestamp::MAX {
                     self.close_until(at);
                 }
-                self.forward = Some(at);
+                self.forward.watermark(at);
             }
             Signal::Barrier(barrier) => {
                 let report = self.snapshot();
                 self.state.report(barrier, report);
                 self.next.signal(signal);
             }
-            signal => self.next.signal(signal),
+            signal => {
+                if let Some(signal) = self.forward.hold(signal) {
+                    self.next.signal(signal);
+                }
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod clock;
 pub(crate) mod contain;
 pub(crate) mod context;
 pub(crate) mod flag;
+pub(crate) mod forward;
 pub(crate) mod head;
 mod held;
 pub(crate) mod run;

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     failure::Failure,
-    operator::{KeyFn, Push, Signal},
+    operator::{KeyFn, Push},
     task::{contain::Guard, head::Progress},
 };
 
@@ -156,9 +156,7 @@ where
                 None => break,
             }
         }
-        if let Some(watermark) = self.forward.take() {
-            self.pass_on(Signal::Watermark(watermark));
-        }
+        self.forward.release().for_each(|signal| self.pass_on(signal));
         Ok(None)
     }
 

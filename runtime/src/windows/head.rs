@@ -24,6 +24,7 @@ use crate::{
     stream::Plan,
     task::{
         context::ChainContext,
+        forward::Forward,
         head::{Background, BatchCursor, Head, Progress, TaskContext, Two},
     },
 };
@@ -87,7 +88,7 @@ where
             due: Due::new(closed.at, progress, snapshots.groups()),
             kept: Kept::new(snapshots, state.is_checkpointed(), closed),
             state,
-            forward: None,
+            forward: Forward::default(),
             hashes: [0; PREFETCH_RECORDS],
             late: self.late.map(|output| cx.output(output, self.timed)).transpose()?,
             late_records,
@@ -106,8 +107,8 @@ pub struct WindowHead<T: Record, K: KeyFn<T>, W, A: Aggregate<T>, N> {
     pub(super) kept: Kept<K::Key, A::Acc>,
     pub(super) due: Due<K::Key>,
     state: StateAccess,
-    /// The watermark to pass on once everything has fired.
-    pub(super) forward: Option<Timestamp>,
+    /// What to pass on once everything has fired.
+    pub(super) forward: Forward,
     pub(super) hashes: [u64; PREFETCH_RECORDS],
     pub(super) late: Option<Outlet<T>>,
     pub(super) late_records: Counter,
@@ -223,14 +224,18 @@ where
                 } else if at == Timestamp::MAX {
                     self.fire_until(at);
                 }
-                self.forward = Some(at);
+                self.forward.watermark(at);
             }
             Signal::Barrier(barrier) => {
                 let report = self.snapshot();
                 self.state.report(barrier, report);
                 self.pass_on(signal);
             }
-            signal => self.pass_on(signal),
+            signal => {
+                if let Some(signal) = self.forward.hold(signal) {
+                    self.pass_on(signal);
+                }
+            }
         }
     }
 }

@@ -33,6 +33,7 @@ use crate::{
     task::{
         contain::Guard,
         context::ChainContext,
+        forward::Forward,
         head::{Background, BatchCursor, Head, Progress, TaskContext, Two},
     },
     windows::{
@@ -91,7 +92,7 @@ impl<T: Record, K: KeyFn<T>, G: Gap<T>, C: ClockMarker, A: Aggregate<T>> Plan fo
                 fired.unwrap_or(closed),
             ),
             snapshots,
-            forward: None,
+            forward: Forward::default(),
             state,
             hashes: [0; PREFETCH_RECORDS],
             late: self.late.map(|output| cx.output(output, self.timed)).transpose()?,
@@ -109,8 +110,8 @@ pub struct SessionHead<T: Record, K: KeyFn<T>, G, C, A: Aggregate<T>, N> {
     aggregate: A,
     open: OpenSessions<K::Key, A::Acc>,
     snapshots: Snapshots<ByKey<K::Key>, Row<A::Acc>>,
-    /// The watermark to pass on once everything has fired.
-    forward: Option<Timestamp>,
+    /// What to pass on once everything has fired.
+    forward: Forward,
     state: StateAccess,
     hashes: [u64; PREFETCH_RECORDS],
     late: Option<Outlet<T>>,
@@ -346,9 +347,7 @@ where
             return Some(Progress::MoreWork);
         }
         self.open.fired = self.open.until;
-        if let Some(watermark) = self.forward.take() {
-            self.pass_on(Signal::Watermark(watermark));
-        }
+        self.forward.release().for_each(|signal| self.pass_on(signal));
         None
     }
 }
@@ -393,14 +392,18 @@ where
         match signal {
             Signal::Watermark(at) => {
                 self.open.pass(C::CLOCK, at);
-                self.forward = Some(at);
+                self.forward.watermark(at);
             }
             Signal::Barrier(barrier) => {
                 let report = self.snapshot();
                 self.state.report(barrier, report);
                 self.pass_on(signal);
             }
-            signal => self.pass_on(signal),
+            signal => {
+                if let Some(signal) = self.forward.hold(signal) {
+                    self.pass_on(signal);
+                }
+            }
         }
     }
 }

@@ -10,9 +10,10 @@ use std::{
     task::{Context, Poll},
 };
 
+use futures::task::AtomicWaker;
+
 use super::batch::Batch;
 use crate::checkpoint::Barrier;
-use futures::task::AtomicWaker;
 
 /// By how much a sender may exceed its credit before its thread has to wait, in bytes. Fused operators cannot pause in the middle of a record.
 pub(crate) const OVERDRAFT_BYTES: usize = 1 << 20;

@@ -92,3 +92,6 @@ impl<T: Record> Lane<T> {
 fn too_large<T: Record>(error: millstream_core::buffer::PushError) -> Failure {
     Failure::new(format!("{error} (record type {})", T::SCHEMA))
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,6 @@ use super::{
     turns::{HeldBack, TakesTurns, Turns},
 };
 use crate::{
-    checkpoint::subtask::OperatorReport,
     env::Instant,
     failure::Failure,
     graph::{OperatorInfo, StateInfo},
@@ -237,38 +236,11 @@ where
 
     /// Holds the records of a batch of a port back.
     fn hold<P: Port<I::Record>>(&mut self, input: &mut BatchCursor<'_>) -> Progress {
-        let records = input.records::<P::Arrives>().expect("a cursor with a port has records");
         let Self { key, turns, info, .. } = self;
         let guard = Guard::new(info);
-        for i in records.position()..records.len() {
-            let record = P::taken(records.get(i));
-            key.with(record, |key| {
-                let hash = records.hash(i).unwrap_or_else(|| <K::Key as Key>::hash(key));
-                turns.hold(Hashed { key, hash }, record, records.time(i));
-            });
-        }
+        turns.hold_batch::<P>(key, input);
         guard.done();
-        input.advance_to(records.len());
         Progress::Consumed
-    }
-
-    fn each_table<'a>(&'a mut self, visit: &mut dyn FnMut(&'a mut dyn StateTable)) {
-        self.tables.for_each(visit);
-        self.timers.for_each(visit);
-        visit(self.turns.table());
-    }
-
-    /// Takes part in a checkpoint.
-    fn snapshot(&mut self) -> Result<OperatorReport, Failure> {
-        let values = self.turns.values(&self.access)?;
-        // All or none: a table that is frozen alone would wait in vain for its rows to be uploaded.
-        let mut ready = Ok(());
-        self.each_table(&mut |table| ready = ready.clone().and_then(|()| table.check_freeze()));
-        ready?;
-        let mut uploads: Vec<_> = self.turns.freeze().into_iter().collect();
-        self.tables.for_each(&mut |table| uploads.push(table.freeze()));
-        self.timers.for_each(&mut |table| uploads.push(table.freeze()));
-        Ok(OperatorReport { values, uploads: uploads.into_iter().collect::<Result<_, _>>()? })
     }
 
     fn blame(&self, failure: Failure) -> Failure {
@@ -295,6 +267,17 @@ where
 
     fn turns(&mut self) -> &mut Turns<F::Key, F::In> {
         &mut self.turns
+    }
+
+    fn each_of_its_own<'a>(&'a mut self, visit: &mut dyn FnMut(&'a mut dyn StateTable)) {
+        self.tables.for_each(visit);
+        self.timers.for_each(visit);
+    }
+
+    fn each_table<'a>(&'a mut self, visit: &mut dyn FnMut(&'a mut dyn StateTable)) {
+        self.tables.for_each(visit);
+        self.timers.for_each(visit);
+        visit(self.turns.table());
     }
 
     fn fire_until(
@@ -365,8 +348,9 @@ where
         match signal {
             Signal::Barrier(barrier) => {
                 self.call_hook(|function| function.on_snapshot(barrier.checkpoint));
-                let report = self.snapshot();
-                self.access.report(barrier, report);
+                let access = self.access.clone();
+                let report = self.snapshot(&access);
+                access.report(barrier, report);
                 self.pass_on(signal);
             }
             Signal::Completed(checkpoint) => {

@@ -32,6 +32,7 @@ pub(crate) use head::describe;
 pub use head::{ProcessHead, ProcessPlan};
 pub use hooks::{Absent, HookResult, hook};
 pub use inputs::Inputs;
+pub(crate) use inputs::Only;
 pub use list::{ListRef, ListState};
 pub use map::{MapRef, MapState};
 pub use operator_state::{OperatorState, Part, Spread, StateAccess, ValuePart};

@@ -13,12 +13,12 @@ use millstream_state::{
     table::Table,
 };
 
-use super::{Hashed, Opening, StateAccess, StateTable, TimerDomain, tables::Stored};
+use super::{Hashed, Opening, StateAccess, StateTable, TimerDomain, inputs::Port, tables::Stored};
 use crate::{
-    checkpoint::subtask::Upload,
+    checkpoint::subtask::{OperatorReport, Upload},
     failure::Failure,
-    operator::{Signal, Stage},
-    task::head::{Progress, TaskContext},
+    operator::{KeyFn, Signal, Stage},
+    task::head::{BatchCursor, Progress, TaskContext},
 };
 
 /// How many timers fire, and records have their turn that were held back, before the task looks around.
@@ -197,8 +197,20 @@ impl<K: Key, T: Record> Turns<K, T> {
         self.held.bytes() < HELD_BYTES_LIMIT
     }
 
-    /// Holds a record back.
-    pub(crate) fn hold(&mut self, key: Hashed<'_, K>, record: T::View<'_>, at: Timestamp) {
+    /// Holds the records of a batch of a port back.
+    pub(crate) fn hold_batch<P: Port<T>>(&mut self, key: &impl KeyFn<T, Key = K>, input: &mut BatchCursor<'_>) {
+        let records = input.records::<P::Arrives>().expect("who holds a batch back has one");
+        for i in records.position()..records.len() {
+            let record = P::taken(records.get(i));
+            key.with(record, |key| {
+                let hash = records.hash(i).unwrap_or_else(|| K::hash(key));
+                self.hold(Hashed { key, hash }, record, records.time(i));
+            });
+        }
+        input.advance_to(records.len());
+    }
+
+    fn hold(&mut self, key: Hashed<'_, K>, record: T::View<'_>, at: Timestamp) {
         let (number, arrived) = (self.number, self.arrived);
         let hash = row_hash(key.hash, number);
         self.held.entry(hash, (key.key, number), || (arrived, at, T::from_view(record)));
@@ -212,7 +224,7 @@ impl<K: Key, T: Record> Turns<K, T> {
     }
 
     /// What a checkpoint has to say besides records.
-    pub(crate) fn values(&self, access: &StateAccess) -> Result<Vec<ValuePart>, Failure> {
+    fn values(&self, access: &StateAccess) -> Result<Vec<ValuePart>, Failure> {
         let firing = self.forward.map(|_| self.watermark);
         Ok(vec![
             access.encode(WATERMARK_STATE, Spread::Union, &[self.arrived])?,
@@ -221,7 +233,7 @@ impl<K: Key, T: Record> Turns<K, T> {
     }
 
     /// Begins a snapshot of the records, if there are any. The upload has to be run.
-    pub(crate) fn freeze(&mut self) -> Option<Result<Upload, Failure>> {
+    fn freeze(&mut self) -> Option<Result<Upload, Failure>> {
         if self.held.is_empty() {
             self.held.leave_out();
             return None;
@@ -236,6 +248,10 @@ pub(crate) trait TakesTurns: Stage {
     type In: Record;
 
     fn turns(&mut self) -> &mut Turns<Self::Key, Self::In>;
+    /// Its tables, without that of the records which are held back.
+    fn each_of_its_own<'a>(&'a mut self, visit: &mut dyn FnMut(&'a mut dyn StateTable));
+    /// All tables.
+    fn each_table<'a>(&'a mut self, visit: &mut dyn FnMut(&'a mut dyn StateTable));
     /// Fires timers by one clock, `left` by both at most.
     fn fire_until(
         &mut self,
@@ -247,6 +263,18 @@ pub(crate) trait TakesTurns: Stage {
     /// Takes a record that was held back.
     fn take_held(&mut self, cx: &TaskContext, held: &HeldBack<Self::Key, Self::In>) -> Result<(), Failure>;
     fn pass_on(&mut self, signal: Signal);
+
+    /// Takes part in a checkpoint.
+    fn snapshot(&mut self, access: &StateAccess) -> Result<OperatorReport, Failure> {
+        let values = self.turns().values(access)?;
+        // All or none: a table that is frozen alone would wait in vain for its rows to be uploaded.
+        let mut ready = Ok(());
+        self.each_table(&mut |table| ready = ready.clone().and_then(|()| table.check_freeze()));
+        ready?;
+        let mut uploads: Vec<_> = self.turns().freeze().into_iter().collect();
+        self.each_of_its_own(&mut |table| uploads.push(table.freeze()));
+        Ok(OperatorReport { values, uploads: uploads.into_iter().collect::<Result<_, _>>()? })
+    }
 
     /// Fires the timers that are due, and then passes the watermark on; and so on with what is held back. A bounded number of them.
     #[inline]

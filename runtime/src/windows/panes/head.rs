@@ -4,13 +4,13 @@ use millstream_core::{buffer::Records, key::Key, record::Record, time::Timestamp
 
 use super::{Admits, Contents, RecordAssigner, Trigger, operator::Panes};
 use crate::{
-    checkpoint::subtask::{OperatorReport, StateAccess},
+    checkpoint::subtask::StateAccess,
     failure::Failure,
     graph::OperatorInfo,
     metrics::Counter,
     operator::{KeyFn, Push, Signal, Stage, Wait, forward_stage},
     operators::outlet::Outlet,
-    process::{Hashed, HeldBack, Moment, StateTable, TakesTurns, TimerDomain, Turns},
+    process::{Hashed, HeldBack, Moment, Only, StateTable, TakesTurns, TimerDomain, Turns},
     task::{
         contain::Guard,
         head::{Background, BatchCursor, Head, Progress, TaskContext},
@@ -50,8 +50,10 @@ where
                 input.advance_to(at);
                 Ok(if at < end { Progress::NeedsOutput } else { Progress::Consumed })
             } else if self.turns.has_room() {
-                self.hold(&records, from, end);
-                input.advance_to(end);
+                let Self { key, turns, info, .. } = self;
+                let guard = Guard::new(info);
+                turns.hold_batch::<Only>(key, input);
+                guard.done();
                 Ok(Progress::Consumed)
             } else {
                 Ok(Progress::MoreWork)
@@ -129,37 +131,6 @@ where
         }
         Ok(to)
     }
-
-    /// Holds records `from..to` back.
-    fn hold(&mut self, records: &Records<'_, T>, from: usize, to: usize) {
-        let Self { key, turns, info, .. } = self;
-        let guard = Guard::new(info);
-        for i in from..to {
-            let record = records.get(i);
-            key.with(record, |key| {
-                let hash = records.hash(i).unwrap_or_else(|| <K::Key as Key>::hash(key));
-                turns.hold(Hashed { key, hash }, record, records.time(i));
-            });
-        }
-        guard.done();
-    }
-
-    fn each_table<'a>(&'a mut self, visit: &mut dyn FnMut(&'a mut dyn StateTable)) {
-        self.panes.for_each(visit);
-        visit(self.turns.table());
-    }
-
-    /// Takes part in a checkpoint.
-    fn snapshot(&mut self) -> Result<OperatorReport, Failure> {
-        let values = self.turns.values(&self.access)?;
-        // All or none: a table that is frozen alone would wait in vain for its rows to be uploaded.
-        let mut ready = Ok(());
-        self.each_table(&mut |table| ready = ready.clone().and_then(|()| table.check_freeze()));
-        ready?;
-        let mut uploads: Vec<_> = self.turns.freeze().into_iter().collect();
-        self.panes.for_each(&mut |table| uploads.push(table.freeze()));
-        Ok(OperatorReport { values, uploads: uploads.into_iter().collect::<Result<_, _>>()? })
-    }
 }
 
 impl<T, K, W, Tr, C, N> TakesTurns for PaneHead<T, K, W, Tr, C, N>
@@ -177,6 +148,15 @@ where
 
     fn turns(&mut self) -> &mut Turns<C::Key, T> {
         &mut self.turns
+    }
+
+    fn each_of_its_own<'a>(&'a mut self, visit: &mut dyn FnMut(&'a mut dyn StateTable)) {
+        self.panes.for_each(visit);
+    }
+
+    fn each_table<'a>(&'a mut self, visit: &mut dyn FnMut(&'a mut dyn StateTable)) {
+        self.panes.for_each(visit);
+        visit(self.turns.table());
     }
 
     fn fire_until(
@@ -246,8 +226,9 @@ where
         let Some(signal) = self.turns.signal(signal) else { return };
         match signal {
             Signal::Barrier(barrier) => {
-                let report = self.snapshot();
-                self.access.report(barrier, report);
+                let access = self.access.clone();
+                let report = self.snapshot(&access);
+                access.report(barrier, report);
                 self.pass_on(signal);
             }
             signal => self.pass_on(signal),

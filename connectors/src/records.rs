@@ -103,16 +103,8 @@ impl<T: Record + Sync> SplitReader for RecordsReader<T> {
     }
 
     fn emit<N: Push<T>>(&mut self, out: &mut Emit<'_, T, N>) -> Result<Emitted, Failure> {
-        let records = &self.records[self.next..self.end];
-        for (pushed, record) in records.iter().enumerate() {
-            if out.is_full() {
-                self.next += pushed;
-                return Ok(Emitted::Some);
-            }
-            out.push(record.view(), Timestamp::MIN);
-        }
-        self.next = self.end;
-        Ok(Emitted::All)
+        self.next += out.push_all(&self.records[self.next..self.end], |_| Timestamp::MIN);
+        Ok(if self.next < self.end { Emitted::Some } else { Emitted::All })
     }
 
     fn position(&self) -> Range {

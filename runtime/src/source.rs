@@ -87,7 +87,7 @@
 
 use std::{collections::VecDeque, future::Future, marker::PhantomData, sync::Arc, time::Duration};
 
-use millstream_core::{key::Key, record::Record, time::Timestamp};
+use millstream_core::{key::Key, processor::read_ahead, record::Record, time::Timestamp};
 
 pub use crate::bad_record::{BadRecord, BadRecordView, RejectsRecords};
 use crate::{
@@ -448,6 +448,19 @@ impl<'a, T: Record, N: Push<T>> Emit<'a, T, N> {
     pub fn push(&mut self, record: T::View<'_>, at: Timestamp) {
         self.records += 1;
         self.next.push(record, at);
+    }
+
+    /// Puts out records that lie in memory, in their order, until no more should be pushed. Says how many of them that were. `time` counts as in [`push`](Self::push).
+    #[inline(always)]
+    pub fn push_all(&mut self, records: &[T], mut time: impl FnMut(&T) -> Timestamp) -> usize {
+        for (pushed, record) in records.iter().enumerate() {
+            if self.is_full() {
+                return pushed;
+            }
+            read_ahead(record);
+            self.push(record.view(), time(record));
+        }
+        records.len()
     }
 
     /// Hands over what should have been a record and is none. Sources that do so implement [`RejectsRecords`].

@@ -154,12 +154,10 @@ impl SplitReader for BlocksReader {
             while self.next < events.len() {
                 let end = (self.next / block + 1) * block;
                 let part = &events[self.next..end.min(events.len())];
-                for (pushed, event) in part.iter().enumerate() {
-                    if out.is_full() {
-                        self.next += pushed;
-                        return Ok(Emitted::Some);
-                    }
-                    out.push(event.view(), Timestamp::from_millis(event.date_time().millis() + later));
+                let pushed = out.push_all(part, |event| Timestamp::from_millis(event.date_time().millis() + later));
+                if pushed < part.len() {
+                    self.next += pushed;
+                    return Ok(Emitted::Some);
                 }
                 self.next = end + (subtasks - 1) * block;
             }

@@ -35,11 +35,13 @@ fn plain(query: &'static Query) -> Case {
             let input = Input { events, subtasks: cores, every, rounds: 1 };
             move || run(&machine, settings(cores), query, &input)
         };
-        vec![
+        let owned = query.owned.map(|owned| way("hand-owned", move || owned(events, EVERY)));
+        let ways = [
             way("hand", move || (query.hand)(events, EVERY)),
             way("millstream", job(EVERY)),
             way("millstream-1000", job(OFTEN)),
-        ]
+        ];
+        ways.into_iter().chain(owned).collect()
     };
     Case { name: query.name.to_owned(), rounds: ROUNDS, records: || all().len(), ways: Box::new(ways) }
 }

@@ -34,21 +34,23 @@ pub struct Query {
     pub name: &'static str,
     /// The loop. The number says how many events there are between watermarks.
     pub hand: fn(&[Event], usize) -> Answer,
+    /// The loop with copies of the texts that it keeps, if it keeps any.
+    pub owned: Option<fn(&[Event], usize) -> Answer>,
     /// The job.
     pub job: fn(&mut Job<ExactlyOnce>, &Input, &Tally),
 }
 
 /// All of them.
 pub const QUERIES: &[Query] = &[
-    Query { name: "q0", hand: q0::hand, job: q0::job },
-    Query { name: "q1", hand: q1::hand, job: q1::job },
-    Query { name: "q2", hand: q2::hand, job: q2::job },
-    Query { name: "q3", hand: q3::hand, job: q3::job },
-    Query { name: "q5", hand: q5::hand, job: q5::job },
-    Query { name: "q7", hand: q7::hand, job: q7::job },
-    Query { name: "q8", hand: q8::hand, job: q8::job },
-    Query { name: "q11", hand: q11::hand, job: q11::job },
-    Query { name: "q12", hand: q12::hand, job: q12::job },
+    Query { name: "q0", hand: q0::hand, owned: None, job: q0::job },
+    Query { name: "q1", hand: q1::hand, owned: None, job: q1::job },
+    Query { name: "q2", hand: q2::hand, owned: None, job: q2::job },
+    Query { name: "q3", hand: q3::hand, owned: Some(q3::owned), job: q3::job },
+    Query { name: "q5", hand: q5::hand, owned: None, job: q5::job },
+    Query { name: "q7", hand: q7::hand, owned: None, job: q7::job },
+    Query { name: "q8", hand: q8::hand, owned: Some(q8::owned), job: q8::job },
+    Query { name: "q11", hand: q11::hand, owned: None, job: q11::job },
+    Query { name: "q12", hand: q12::hand, owned: None, job: q12::job },
 ];
 
 /// How many results a query has, and the sum of a number of each, wrapping: the same in any order.

@@ -11,20 +11,37 @@ use crate::{Tally, tally};
 
 /// The loop.
 pub fn hand(events: &[Event], every: usize) -> Answer {
+    join(events, every, |person| person, |person, auction| number(person, auction))
+}
+
+/// The loop, if it owns what it keeps.
+pub fn owned(events: &[Event], every: usize) -> Answer {
+    let keep = |person: &Person| [&person.name, &person.city, &person.state].map(String::clone);
+    join(events, every, keep, |[name, city, state], auction| number_of([name, city, state], auction))
+}
+
+#[inline(always)]
+fn join<'e, P>(
+    events: &'e [Event],
+    every: usize,
+    keep: impl Fn(&'e Person) -> P,
+    number: impl Fn(&P, u64) -> u64,
+) -> Answer {
     let mut answer = Answer::default();
-    let (mut sellers, mut auctions) = (Table::<u64, &Person>::default(), Table::<u64, Vec<u64>>::default());
+    let (mut sellers, mut auctions) = (Table::<u64, P>::default(), Table::<u64, Vec<u64>>::default());
     for (events, _) in steps(events, every) {
         for event in events {
             match event {
                 Event::Person(person) if lives_there(person) => {
+                    let seller = keep(person);
                     for auction in auctions.get(&person.id).into_iter().flatten() {
-                        answer.add(number(person, *auction));
+                        answer.add(number(&seller, *auction));
                     }
-                    sellers.insert(person.id, person);
+                    sellers.insert(person.id, seller);
                 }
                 Event::Auction(auction) if is_wanted(auction) => {
-                    if let Some(person) = sellers.get(&auction.seller) {
-                        answer.add(number(person, auction.id));
+                    if let Some(seller) = sellers.get(&auction.seller) {
+                        answer.add(number(seller, auction.id));
                     }
                     auctions.entry(auction.seller).or_default().push(auction.id);
                 }

@@ -13,21 +13,36 @@ use crate::{Tally, tally};
 pub const SIZE: i64 = 10_000;
 
 /// Of one window: who has registered, and who sells.
-#[derive(Default)]
-struct Window<'e> {
-    people: Table<u64, &'e Person>,
+struct Window<P> {
+    people: Table<u64, P>,
     sellers: Table<u64, ()>,
+}
+
+impl<P> Default for Window<P> {
+    fn default() -> Self {
+        Self { people: Table::default(), sellers: Table::default() }
+    }
 }
 
 /// The loop.
 pub fn hand(events: &[Event], every: usize) -> Answer {
+    join(events, every, |person| &*person.name)
+}
+
+/// The loop, if it owns what it keeps.
+pub fn owned(events: &[Event], every: usize) -> Answer {
+    join(events, every, |person| person.name.clone())
+}
+
+#[inline(always)]
+fn join<'e, P: AsRef<str>>(events: &'e [Event], every: usize, keep: impl Fn(&'e Person) -> P) -> Answer {
     let mut answer = Answer::default();
-    let mut windows = Open::<Window<'_>>::of(SIZE);
+    let mut windows = Open::<Window<P>>::of(SIZE);
     for (events, watermark) in steps(events, every) {
         for event in events {
             match event {
                 Event::Person(person) => {
-                    windows.at(person.date_time.millis()).people.insert(person.id, person);
+                    windows.at(person.date_time.millis()).people.insert(person.id, keep(person));
                 }
                 Event::Auction(auction) => {
                     windows.at(auction.date_time.millis()).sellers.insert(auction.seller, ());
@@ -37,8 +52,8 @@ pub fn hand(events: &[Event], every: usize) -> Answer {
         }
         while let Some((start, Window { people, sellers })) = windows.close(watermark) {
             for seller in sellers.keys() {
-                if let Some(person) = people.get(seller) {
-                    answer.add(number(person.id, &person.name, start));
+                if let Some(name) = people.get(seller) {
+                    answer.add(number(*seller, name.as_ref(), start));
                 }
             }
         }

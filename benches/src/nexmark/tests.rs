@@ -42,6 +42,16 @@ fn window(at: Timestamp, millis: i64) -> i64 {
 }
 
 #[test]
+fn loops_that_copy_what_they_keep_have_the_same_answers() {
+    let events = some();
+    for Query { name, hand, owned, .. } in QUERIES {
+        if let Some(owned) = owned {
+            assert_eq!(owned(&events, 1_000), hand(&events, 1_000), "{name}");
+        }
+    }
+}
+
+#[test]
 fn q0_takes_all_bids() {
     check(q0::hand, |events| bids(events).map(|bid| number_of_bid(bid.view())).collect());
 }

@@ -87,7 +87,7 @@ pub use millstream_runtime::{
     by_key, checkpoint, env, event_time, failure, graph, joins, launch, local, metrics,
     operator::{self, KeyFn, Operator, Push},
     process, registry, restart, settings, sink, source, stream,
-    stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoTime, StatefulStream, Stream},
+    stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoKey, NoTime, StatefulStream, Stream},
     windows,
 };
 
@@ -158,7 +158,8 @@ pub mod prelude {
             AggregatingState, Context, KeyedContext, ListState, MapState, OperatorState, Reducer, ReducingState,
             SideOutput, State, StateOf, Timer, ValueState,
         },
-        stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoTime, StatefulStream, Stream},
+        sink::Sink,
+        stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoKey, NoTime, StatefulStream, Stream},
         windows::{count, cumulate, evictors, global, session, session_with, sliding, triggers, tumbling},
     };
 

@@ -235,7 +235,7 @@ pub fn derive_operator_state(input: TokenStream) -> TokenStream {
 /// | function | called |
 /// |---|---|
 /// | `on_record(record, state, cx)` | for each record; may return a `Result` to reject it |
-/// | `on_left(record, state, cx)`, `on_right(record, state, cx)` | instead of `on_record`, for each record of two keyed streams: `left.connect(right).process(..)` |
+/// | `on_left(record, state, cx)`, `on_right(record, state, cx)` | instead of `on_record`, for each record of two streams: `left.connect(right).process(..)` |
 /// | `on_timer(timer, state, cx)` | when a timer of the key fires |
 /// | `on_end(state, cx)` | at the end of the input; without key only |
 /// | `open(cx: &OpenContext<'_>)` | once in each subtask before the first record; without key also `open(state, cx)` |

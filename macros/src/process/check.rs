@@ -64,9 +64,6 @@ pub(crate) fn process(process: &Process, errors: &mut Errors) {
         if keyed && kind == Kind::OnEnd {
             errors.on(at, "`on_end` is for functions without key: at the end of the input all timers of event time fire, each for its key");
         }
-        if !keyed && matches!(kind, Kind::OnLeft | Kind::OnRight) {
-            errors.on(at, "two streams are connected by a key: take `cx: &mut KeyedContext<'_, Key, Out>`");
-        }
         if !keyed && kind == Kind::OnTimer {
             errors.on(at, "timers belong to a key: take `cx: &mut KeyedContext<'_, Key, Out>`");
         }

@@ -39,19 +39,21 @@ fn implementation(process: &Process, takers: Takers<'_>, context: &Context) -> T
     // That the type is `Clone` and `Send` is said on the type.
     let (of_trait, key, state_type, context_type) = {
         let module = paths.process_at(ty.span());
-        let keyed = match takers {
-            Takers::One(_) => quote_spanned!(ty.span()=> #module::KeyedProcessFunction),
-            Takers::Two(..) => quote_spanned!(ty.span()=> #module::KeyedCoProcessFunction),
-        };
         match &context.key {
             Some(key) => (
-                keyed,
+                match takers {
+                    Takers::One(_) => quote_spanned!(ty.span()=> #module::KeyedProcessFunction),
+                    Takers::Two(..) => quote_spanned!(ty.span()=> #module::KeyedCoProcessFunction),
+                },
                 Some(quote!(type Key = #key;)),
                 quote!(#module::StateOf<'_, '_, #state, #key>),
                 quote!(#module::KeyedContext<'_, '_, #key, #out, __N, #sides>),
             ),
             None => (
-                quote_spanned!(ty.span()=> #module::ProcessFunction),
+                match takers {
+                    Takers::One(_) => quote_spanned!(ty.span()=> #module::ProcessFunction),
+                    Takers::Two(..) => quote_spanned!(ty.span()=> #module::CoProcessFunction),
+                },
                 None,
                 state.clone(),
                 quote!(#module::Context<'_, #out, __N, #sides>),

@@ -1,4 +1,4 @@
-//! Process functions on two connected streams, and how they are called.
+//! Process functions on two connected streams with a key, and how they are called.
 
 use std::fmt::Display;
 

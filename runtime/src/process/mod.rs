@@ -1,10 +1,11 @@
 //! Process functions: code of the user's that has state and timers for each key, or state of its own.
 //!
-//! `#[process]` implements [`KeyedProcessFunction`], [`KeyedCoProcessFunction`] or [`ProcessFunction`] for an impl block, `#[derive(State)]` implements [`State`], `#[derive(OperatorState)]`
+//! `#[process]` implements [`KeyedProcessFunction`], [`KeyedCoProcessFunction`], [`ProcessFunction`] or [`CoProcessFunction`] for an impl block, `#[derive(State)]` implements [`State`], `#[derive(OperatorState)]`
 //! [`OperatorState`]. Everything in here may also be used without them.
 
 mod aggregating;
 mod connected;
+mod connected_unkeyed;
 mod context;
 mod either;
 mod function;
@@ -24,6 +25,7 @@ mod unkeyed;
 
 pub use aggregating::{AggregatingRef, AggregatingState, Reducer, ReducingRef, ReducingState};
 pub use connected::{KeyedCoProcessFunction, OnEither};
+pub use connected_unkeyed::CoProcessFunction;
 pub(crate) use context::Moment;
 pub use context::{Context, KeyedContext, NeedsKey};
 pub use either::{Either, EitherKey, EitherView};
@@ -32,7 +34,7 @@ pub(crate) use head::describe;
 pub use head::{ProcessHead, ProcessPlan};
 pub use hooks::{Absent, HookResult, hook};
 pub use inputs::Inputs;
-pub(crate) use inputs::Only;
+pub(crate) use inputs::{Only, Port};
 pub use list::{ListRef, ListState};
 pub use map::{MapRef, MapState};
 pub use operator_state::{OperatorState, Part, Spread, StateAccess, ValuePart};

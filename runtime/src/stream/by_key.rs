@@ -4,7 +4,7 @@ use std::{marker::PhantomData, time::Duration};
 
 use millstream_core::record::Record;
 
-use super::{Chain, KeyedStream, Pipeline, Planned, Sealed, Stream, keyed::HasKey, rejects::ToPair};
+use super::{Chain, KeyedStream, NoKey, Pipeline, Planned, Sealed, Stream, keyed::HasKey, rejects::ToPair};
 use crate::{
     by_key::{DropsLate, ForKey, Forgets, KeyedLogic, Late},
     exchange::partition::ByKey,
@@ -47,6 +47,7 @@ impl<S: KeyedStream, L: KeyedLogic<S::Out>> Stream for ByKeyStream<S, L> {
     type Out = L::Out<KeyOf<S>>;
     type Time = S::Time;
     type Guarantee = S::Guarantee;
+    type KeyedBy = NoKey;
     type Plan = ByKeyPlan<S, L>;
 
     fn into_chain(self) -> Chain<Self::Plan> {

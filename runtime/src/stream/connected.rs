@@ -1,4 +1,4 @@
-//! Two keyed streams beside each other: [`Connected`], and what streams that are connected or joined must have in common.
+//! Two streams beside each other: [`Connected`], and what streams that are connected or joined must have in common.
 
 use std::marker::PhantomData;
 
@@ -6,15 +6,18 @@ use millstream_core::{proof::When, record::Record};
 
 use super::{
     Chain, KeyedStream, Mistaken, Pipeline, Planned, Processor, SameKey, SameRecord, Sealed, Stream, WithKey,
-    keyed::IsKeyed,
+    WithoutKey, keyed::IsKeyed,
 };
 use crate::{
     exchange::partition::ByKey,
     failure::Location,
     graph::{Draft, OperatorInfo},
     operator::KeyFn,
-    operators::fused::Fail,
-    process::{EitherKey, KeyedCoProcessFunction, OnEither, ProcessPlan, describe},
+    operators::{
+        fused::{Fail, Then},
+        input::InputOfBoth,
+    },
+    process::{CoProcessFunction, Either, EitherKey, KeyedCoProcessFunction, OnEither, ProcessPlan, Unkeyed, describe},
     task::head::Two,
 };
 
@@ -30,6 +33,22 @@ pub trait OneKey<K> {
 }
 #[diagnostic::do_not_recommend]
 impl<K> OneKey<K> for K {
+    type Proof = ();
+}
+
+/// The check that two streams are keyed by one type, or that neither has a key.
+#[diagnostic::on_unimplemented(
+    message = "one of these streams is keyed by `{K}`, and the other by `{Self}`",
+    label = "`{Self}` here, `{K}` in front",
+    note = "key both, by one type: `left.key_by(..).connect(right.key_by(..))`; or neither, for a function that takes `cx: &mut Context<'_, Out>`",
+    note = "a stream without key, `NoKey`, cannot be broadcast to the state of a keyed one yet"
+)]
+pub trait KeyedAs<K> {
+    #[doc(hidden)]
+    type Proof;
+}
+#[diagnostic::do_not_recommend]
+impl<K> KeyedAs<K> for K {
     type Proof = ();
 }
 
@@ -57,7 +76,13 @@ pub type Alike<L, R, X> = When<
     >,
 >;
 
-/// Two keyed streams, for a process function with `on_left` and `on_right`. See [`Stream::connect`].
+/// `X`, where `L` and `R` are both keyed by one type or both without key, and agree on event time.
+pub type Beside<L, R, X> = When<
+    <<R as Stream>::KeyedBy as KeyedAs<<L as Stream>::KeyedBy>>::Proof,
+    When<<<R as Stream>::Time as OneTime<<L as Stream>::Time>>::Proof, X>,
+>;
+
+/// Two streams, for a process function with `on_left` and `on_right`. See [`Stream::connect`].
 #[must_use = "connected streams do nothing without a function: add `.process(..)`"]
 pub struct Connected<L, R> {
     left: L,
@@ -70,7 +95,8 @@ impl<L, R> Connected<L, R> {
         Self { left, right, location }
     }
 
-    /// Puts in a process function on both streams: a type with an impl block under `#[process]` that has `on_left` and `on_right`.
+    /// Puts in a process function on both streams: a type with an impl block under `#[process]` that has `on_left` and `on_right`. One whose functions take a
+    /// `KeyedContext` keeps state and sets timers for each key of streams that have one; one with a `Context` keeps state for each subtask, and takes any.
     #[track_caller]
     pub fn process<F, Via>(self, function: F) -> <Self as FeedsBoth<F, Via>>::Processed
     where
@@ -86,12 +112,14 @@ impl<L, R> Connected<L, R> {
     message = "`{Self}` does not process two connected streams",
     label = "not a function of two inputs",
     note = "put `#[process]` on an `impl` block of the type that has `on_left(&mut self, trade: TradeView<'_>, cx: &mut KeyedContext<'_, Key, Out>)` and `on_right(..)`, and let the type be `Clone`",
-    note = "a function with `on_record` takes one stream: `.key_by(..).process(..)`"
+    note = "a function with `on_record` takes one stream: `.process(..)`"
 )]
 pub trait CoProcessor<Via> {}
 
 #[diagnostic::do_not_recommend]
 impl<F: KeyedCoProcessFunction> CoProcessor<WithKey> for F {}
+#[diagnostic::do_not_recommend]
+impl<F: CoProcessFunction> CoProcessor<WithoutKey> for F {}
 #[diagnostic::do_not_recommend]
 impl<F: Processor<Mistaken<Out>>, Out> CoProcessor<Mistaken<Out>> for F {}
 
@@ -158,7 +186,36 @@ where
     Pipeline { chain: Chain { plan, draft }, time: PhantomData }
 }
 
-/// How nothing is a [`CoProcessor`]. As long as a function may fit the streams in two ways, rustc tells of [`CoProcessor`] alone, if that fails.
+impl<L, R, F> FeedsBoth<F, WithoutKey> for Connected<L, R>
+where
+    L: Stream,
+    R: Stream,
+    F: CoProcessFunction,
+    L::Out: SameRecord<F::Left>,
+    R::Out: SameRecord<F::Right>,
+{
+    type Processed = When<
+        <L::Out as SameRecord<F::Left>>::Proof,
+        When<<R::Out as SameRecord<F::Right>>::Proof, Planned<L, ProcessedUnkeyed<L, R, F>>>,
+    >;
+
+    fn feed(self, function: F, location: Location) -> Self::Processed {
+        let Self { left, right, .. } = self;
+        let mut draft = left.new_draft();
+        left.end_at(&draft, 0);
+        right.end_at(&draft, 1);
+        let operator = Unkeyed::new(OnEither(function));
+        let index = draft.operator(OperatorInfo::of::<Either<F::Left, F::Right>, _>(&operator, location));
+        let plan = Then { before: InputOfBoth(PhantomData), operator, on_error: Fail, index };
+        Pipeline { chain: Chain { plan, draft }, time: PhantomData }
+    }
+}
+
+/// The plan of a function without key on two streams.
+pub type ProcessedUnkeyed<L, R, F> = Then<InputOfBoth<<L as Stream>::Out, <R as Stream>::Out>, Unkeyed<OnEither<F>>>;
+
+/// How nothing is a [`CoProcessor`]. As long as a function may fit the streams in two ways, rustc tells of [`CoProcessor`] alone, if that fails; otherwise it is up to that
+/// which way it is.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct InNoWay;

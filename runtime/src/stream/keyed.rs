@@ -38,6 +38,7 @@ where
     type Out = P::Out;
     type Time = Time;
     type Guarantee = G;
+    type KeyedBy = K::Key;
     type Plan = Input<P::Out>;
 
     fn into_chain(self) -> Chain<Input<P::Out>> {
@@ -53,6 +54,10 @@ where
         Draft::new(self.chain.draft.graph())
     }
 }
+
+/// What a stream without key is keyed by.
+#[derive(Debug, Clone, Copy)]
+pub struct NoKey;
 
 /// The check of what needs a key.
 #[diagnostic::on_unimplemented(
@@ -86,6 +91,12 @@ impl<P, K, Time, G> HasKey for Keyed<P, K, Time, G> {
 }
 
 /// A keyed stream in parts: what stands before the exchange, and the key.
+#[diagnostic::on_unimplemented(
+    message = "a function with a `KeyedContext` has state and timers for each key, and these streams have none",
+    label = "not on these streams",
+    note = "key both: `left.key_by(|record| ..).connect(right.key_by(|record| ..))`",
+    note = "one that needs neither timers nor state for each key takes `cx: &mut Context<'_, Out>`"
+)]
 pub trait KeyedStream: Stream + IsKeyed {
     #[doc(hidden)]
     type Before: Plan<Out = Self::Out>;

@@ -21,7 +21,10 @@ mod windowed;
 
 pub use by_key::{ByKeyPlan, ByKeyStream};
 pub use chain::Chain;
-pub use connected::{Alike, CoProcessor, Connected, FeedsBoth, InNoWay, OneKey, OneTime, ProcessedBoth};
+pub use connected::{
+    Alike, Beside, CoProcessor, Connected, FeedsBoth, InNoWay, KeyedAs, OneKey, OneTime, ProcessedBoth,
+    ProcessedUnkeyed,
+};
 pub use domain::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Guarantee, NoTime, TimeDomain};
 pub use firing::{
     AggregatesBy, AggregatesWith, Chosen, Counted, EvictorChoice, Incremental, IncrementalWith, KeepsNoElements,
@@ -29,7 +32,7 @@ pub use firing::{
 };
 pub use job::{Job, Replayable, SuitsGuarantee};
 pub use joined::{Between, HasWindow, IsJoined, Joined, JoinedBetween, JoinedBy, JoinedIn, Timed, WindowJoin};
-pub use keyed::{Everything, HasKey, IsKeyed, KeyBy, Keyed, KeyedStream};
+pub use keyed::{Everything, HasKey, IsKeyed, KeyBy, Keyed, KeyedStream, NoKey};
 pub use pipeline::{Behind, ForkToUseAStreamTwice, Pipeline, Planned, SameStream, Sealed, Stream};
 pub use process::{Feeds, Mistaken, Processor, SameKey, SameRecord, WithKey, WithoutKey};
 pub use rejects::{Rejects, ToBadRecord, ToPair};

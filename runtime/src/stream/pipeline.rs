@@ -11,8 +11,8 @@ use millstream_core::{
 };
 
 use super::{
-    Alike, ByTime, Connected, EventTime, GivenTime, Guarantee, HasTimes, IsStrategy, Joined, OneKey, OneTime, OwnTime,
-    Plan, TimeDomain,
+    Alike, Beside, ByTime, Connected, EventTime, GivenTime, Guarantee, HasTimes, IsStrategy, Joined, KeyedAs, NoKey,
+    OneKey, OneTime, OwnTime, Plan, TimeDomain,
     chain::Chain,
     keyed::{Everything, IsKeyed, KeyBy, Keyed},
     process::{Feeds, Processor},
@@ -102,6 +102,7 @@ impl<P: Plan, Time: TimeDomain, G: Guarantee> Stream for Pipeline<P, Time, G> {
     type Out = P::Out;
     type Time = Time;
     type Guarantee = G;
+    type KeyedBy = NoKey;
     type Plan = P;
 
     fn into_chain(self) -> Chain<P> {
@@ -131,7 +132,8 @@ impl<P: Plan, Time: TimeDomain, G: Guarantee> Stream for Pipeline<P, Time, G> {
 /// }
 /// ```
 ///
-/// A helper that returns `impl Stream<Out = T>` hides whether there is event time; say `impl Stream<Out = T, Time = EventTime>` where windows follow.
+/// A helper that returns `impl Stream<Out = T>` hides whether there is event time; say `impl Stream<Out = T, Time = EventTime>` where windows follow, and
+/// `KeyedBy = NoKey`, too, where [`connect`](Stream::connect) does.
 #[must_use = "a stream that reaches no sink does nothing: end it with `.sink(..)`"]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a stream",
@@ -145,6 +147,8 @@ pub trait Stream: Sized {
     type Time: TimeDomain;
     /// What the job promises that it belongs to.
     type Guarantee: Guarantee;
+    /// The type of its key; [`NoKey`] if it has none.
+    type KeyedBy;
     #[doc(hidden)]
     type Plan: Plan<Out = Self::Out>;
     #[doc(hidden)]
@@ -266,18 +270,18 @@ pub trait Stream: Sized {
     }
 
     /// Puts this stream beside another of any record type, for a process function on both, with `on_left` for the records of this one and `on_right` for those of the
-    /// other: `orders.key_by(|order| order.id).connect(payments.key_by(|payment| payment.order)).process(Match)`. State and timers are those of a key, whichever
-    /// stream has it.
+    /// other: `orders.key_by(|order| order.id).connect(payments.key_by(|payment| payment.order)).process(Match)`. Both are keyed, by one type, or neither is, and
+    /// both have event time or neither has.
     ///
-    /// Both are keyed, by one type, and have event time or have none. Records of one stream and key keep their order; there is none between the two, and
-    /// event time is as far as the stream that is behind.
+    /// On keyed streams state and timers are those of a key, whichever stream has it. Without key each record stays in the subtask in which it is, by number,
+    /// and the function has state of that subtask's own.
+    ///
+    /// Records of one stream and key, or subtask, keep their order; there is none between the two, and event time is as far as the stream that is behind.
     #[track_caller]
-    fn connect<R>(self, right: R) -> Alike<Self, R, Connected<Self, R>>
+    fn connect<R>(self, right: R) -> Beside<Self, R, Connected<Self, R>>
     where
-        Self: IsKeyed,
         R: Stream,
-        R: IsKeyed,
-        R::Key: OneKey<Self::Key>,
+        R::KeyedBy: KeyedAs<Self::KeyedBy>,
         R::Time: OneTime<Self::Time>,
     {
         Connected::new(self, right, Location::caller())

@@ -4,7 +4,7 @@ use std::{marker::PhantomData, time::Duration};
 
 use millstream_core::aggregate::{Aggregate, Rolling};
 
-use super::{Chain, KeyedStream, Stream, keyed::IsKeyed, windowed::aggregated};
+use super::{Chain, KeyedStream, NoKey, Stream, keyed::IsKeyed, windowed::aggregated};
 use crate::{
     exchange::partition::ByKey,
     failure::Location,
@@ -34,6 +34,7 @@ impl<S: KeyedStream, A: Aggregate<S::Out>> Stream for RollingStream<S, A> {
     type Out = (<S::KeyFn as KeyFn<S::Out>>::Key, Rolling<A::Out>);
     type Time = S::Time;
     type Guarantee = S::Guarantee;
+    type KeyedBy = NoKey;
     type Plan = RollingPlan<S::Out, S::KeyFn, A>;
 
     fn into_chain(self) -> Chain<Self::Plan> {
@@ -68,6 +69,7 @@ impl<S: KeyedStream, A: Aggregate<S::Out>> Stream for AtEndStream<S, A> {
     type Out = (<S::KeyFn as KeyFn<S::Out>>::Key, A::Out);
     type Time = S::Time;
     type Guarantee = S::Guarantee;
+    type KeyedBy = NoKey;
     type Plan = AtEndPlan<S::Out, S::KeyFn, A>;
 
     fn into_chain(self) -> Chain<Self::Plan> {

@@ -1,6 +1,7 @@
 //! Process functions: state per key, timers, contexts, hooks, errors and plans.
 
 mod connected;
+mod connected_unkeyed;
 mod errors;
 mod hooks;
 mod plans;

@@ -1,4 +1,5 @@
-//! Sinks: writers write, a committer makes what they wrote visible. A sink of which nothing has to be committed uses [`NoCommit`].
+//! Sinks: writers write, a committer makes what they wrote visible. A sink of which nothing has to be committed uses [`NoCommit`]; one that gets an id of its own is in
+//! a [`WithUid`].
 
 use std::future::Future;
 
@@ -56,6 +57,57 @@ pub trait Sink: Send + Sync + 'static {
     ///
     /// A failure fails the job.
     fn committer(&self, cx: &SinkContext) -> Result<Self::Committer, Failure>;
+
+    /// The id under which a job finds again what belongs to this sink when it goes on from a checkpoint: `.sink(TextFiles::write("out").uid("lines"))`. Otherwise it
+    /// is found by the sink's name, and two sinks of a job may not have the same.
+    fn uid(self, uid: &str) -> WithUid<Self>
+    where
+        Self: Sized,
+    {
+        WithUid { sink: self, uid: uid.to_owned() }
+    }
+
+    /// What [`Sink::uid`] says.
+    #[doc(hidden)]
+    fn given_uid(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// A sink with an id of its own. See [`Sink::uid`].
+#[derive(Debug, Clone)]
+pub struct WithUid<S> {
+    sink: S,
+    uid: String,
+}
+
+#[diagnostic::do_not_recommend]
+impl<S: Sink> Sink for WithUid<S> {
+    type In = S::In;
+    type Guarantee = S::Guarantee;
+    type Committable = S::Committable;
+    type Writer = S::Writer;
+    type Committer = S::Committer;
+
+    fn name(&self) -> String {
+        self.sink.name()
+    }
+
+    fn check(&self, cx: &SinkContext) -> Result<(), Failure> {
+        self.sink.check(cx)
+    }
+
+    fn writer(&self, cx: &SinkContext, restored: Vec<StateOf<Self>>) -> Result<Self::Writer, Failure> {
+        self.sink.writer(cx, restored)
+    }
+
+    fn committer(&self, cx: &SinkContext) -> Result<Self::Committer, Failure> {
+        self.sink.committer(cx)
+    }
+
+    fn given_uid(&self) -> Option<&str> {
+        Some(&self.uid)
+    }
 }
 
 /// What the writers of a sink keep open across checkpoints.

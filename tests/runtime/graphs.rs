@@ -152,6 +152,26 @@ fn ids_of_stateful_operators() {
     );
     assert_eq!(about("add `.uid(\"window per parity-2\")` behind this one"), 1, "{found:#?}");
 
+    // Nothing comes behind a sink.
+    let found = mistakes::<ExactlyOnce>(|job| {
+        let (even, odd) = job.source(Log::new()).split(|n| n % 2 == 0);
+        even.sink(spy());
+        odd.sink(spy());
+    });
+    let repair = "give this one an id of its own: `.sink(<sink>.uid(\"sink spy-2\"))`";
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].contains("have the id `sink spy`, ") && found[0].ends_with(repair), "{found:#?}");
+    let two = |first: &'static str| {
+        let mut job = Job::<ExactlyOnce>::new("test", parallel(2));
+        let (even, odd) = job.source(Log::new()).split(|n| n % 2 == 0);
+        even.sink(spy().uid(first));
+        odd.sink(spy().uid("odd"));
+        job.build()
+    };
+    assert!(two("even").is_ok());
+    let found = two("odd").map(|_| ()).expect_err("both are odd").mistakes;
+    assert!(found[0].ends_with("`.sink(<sink>.uid(\"odd-2\"))`"), "{found:#?}");
+
     // Without state to restore, names may be the same, but what was written down as an id may not.
     let mut job = Job::<BestEffort>::new("test", parallel(2));
     counted(&mut job, "", "a");

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{JobGraph, OperatorInfo, VertexId};
+use super::{JobGraph, OperatorInfo, SINK, VertexId};
 use crate::settings::{check_max_parallelism, check_parallelism};
 
 /// The message for a stream that ends nowhere.
@@ -48,19 +48,30 @@ fn ids(graph: &JobGraph, mistakes: &mut Vec<String>) {
         let Some(id) = operator.id().filter(|_| graph.keeps_state || operator.uid.is_some()) else {
             if graph.keeps_state {
                 mistakes.push(format!(
-                    "{}: the stateful operator `{operator}` has no name to find its state again by: add `.uid(\"{}-1\")` behind it",
-                    operator.location, operator.kind
+                    "{}: the stateful operator `{operator}` has no name to find its state again by: {}",
+                    operator.location,
+                    add_uid(operator, operator.kind, 1)
                 ));
             }
             continue;
         };
         if let Some(first) = seen.get(&id) {
             mistakes.push(format!(
-                "{}: two stateful operators have the id `{id}`, the other one at {}: add `.uid(\"{id}-2\")` behind this one",
-                operator.location, first.location
+                "{}: two stateful operators have the id `{id}`, the other one at {}: {}",
+                operator.location,
+                first.location,
+                add_uid(operator, &id, 2)
             ));
         } else {
             seen.insert(id, operator);
         }
+    }
+}
+
+/// How to give an operator an id of its own. Nothing comes behind a sink, so that gets it in its parentheses.
+fn add_uid(operator: &OperatorInfo, id: &str, number: u8) -> String {
+    match operator.kind {
+        SINK => format!("give this one an id of its own: `.sink(<sink>.uid(\"{id}-{number}\"))`"),
+        _ => format!("add `.uid(\"{id}-{number}\")` behind {}", if number == 1 { "it" } else { "this one" }),
     }
 }

@@ -26,6 +26,9 @@ use crate::{
     task::{context::ChainContext, flag::Flag, head::Head},
 };
 
+/// The kind of sinks.
+pub(crate) const SINK: &str = "sink";
+
 /// What is known of an operator apart from its code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperatorInfo {

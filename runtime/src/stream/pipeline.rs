@@ -25,7 +25,7 @@ use crate::{
     event_time::WatermarkStrategy,
     exchange::partition::{Custom, Rebalance, Shuffle},
     failure::Location,
-    graph::{Draft, EdgeKind, OperatorInfo, OutputId},
+    graph::{Draft, EdgeKind, OperatorInfo, OutputId, SINK},
     operator::{Annotated, KeyFn, Operator, Outcome, Perhaps, Several, Shippable, Verdict},
     operators::{
         closures::{Filter, FilterMap, FlatMap, Inspect, Map},
@@ -543,7 +543,7 @@ pub trait Stream: Sized {
     }
 
     /// Writes the stream out. Every stream of a job has to end so. What the job promises the sink must keep ([`Sink::Guarantee`]), or the job does not
-    /// compile.
+    /// compile. Where a job has several, [`Sink::uid`] tells them apart.
     #[track_caller]
     fn sink<S>(self, sink: S)
     where
@@ -551,7 +551,8 @@ pub trait Stream: Sized {
     {
         const { check::<S::Guarantee, Self::Guarantee>() };
         let Chain { plan, mut draft } = self.into_chain();
-        let info = OperatorInfo::new("sink", &sink.name(), Location::caller()).stateful();
+        let mut info = OperatorInfo::new(SINK, &sink.name(), Location::caller()).stateful();
+        info.uid = sink.given_uid().map(str::to_owned);
         let index = draft.operator(info);
         let sink = Arc::new(sink);
         let driver = Box::new(sink::Driver(Arc::clone(&sink)));

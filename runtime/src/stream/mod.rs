@@ -33,7 +33,7 @@ pub use firing::{
 pub use job::{Job, Replayable, SuitsGuarantee};
 pub use joined::{Between, HasWindow, IsJoined, Joined, JoinedBetween, JoinedBy, JoinedIn, Timed, WindowJoin};
 pub use keyed::{Everything, HasKey, IsKeyed, KeyBy, Keyed, KeyedStream, NoKey};
-pub use pipeline::{Behind, ForkToUseAStreamTwice, Pipeline, Planned, SameStream, Sealed, Stream};
+pub use pipeline::{Behind, Clocked, ForkToUseAStreamTwice, Pipeline, Planned, SameStream, Sealed, Stream};
 pub use process::{Feeds, Mistaken, Processor, SameKey, SameRecord, WithKey, WithoutKey};
 pub use rejects::{Rejects, ToBadRecord, ToPair};
 pub use rolling::{AtEndStream, RollingStream};

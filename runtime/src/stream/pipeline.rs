@@ -56,6 +56,9 @@ pub type Behind<S> = Sealed<<S as Stream>::Out, <S as Stream>::Time, <S as Strea
 /// A stream of the same job and the same kind of time with another plan.
 pub type Planned<S, P> = Pipeline<P, <S as Stream>::Time, <S as Stream>::Guarantee>;
 
+/// A stream of the same job with event time, and another plan.
+pub type Clocked<S, F, W> = Pipeline<WithEventTime<<S as Stream>::Plan, F, W>, EventTime, <S as Stream>::Guarantee>;
+
 /// Never implemented. A stream has one consumer: to use it twice call [`Stream::fork`].
 ///
 /// (rustc mentions this name when a stream is used after it was moved.)
@@ -418,10 +421,7 @@ pub trait Stream: Sized {
     fn event_time<S>(
         self,
         strategy: S,
-    ) -> When<
-        <Self::Out as HasEventTime>::Proof,
-        Pipeline<WithEventTime<Self::Plan, OwnTime, S>, EventTime, Self::Guarantee>,
-    >
+    ) -> When<<Self::Out as HasEventTime>::Proof, When<S::Generator, Clocked<Self, OwnTime, S>>>
     where
         Self::Out: HasEventTime,
         S: WatermarkStrategy<Self::Out>,
@@ -431,7 +431,7 @@ pub trait Stream: Sized {
 
     /// Makes watermarks for a stream whose source gives its records their times, such as `generate(..).event_time(..)`.
     #[track_caller]
-    fn watermarks<S>(self, strategy: S) -> Pipeline<WithEventTime<Self::Plan, GivenTime, S>, EventTime, Self::Guarantee>
+    fn watermarks<S>(self, strategy: S) -> When<S::Generator, Clocked<Self, GivenTime, S>>
     where
         Self::Time: HasTimes,
         S: WatermarkStrategy<Self::Out>,
@@ -441,11 +441,7 @@ pub trait Stream: Sized {
 
     /// Gives the stream event time: that which the function says of each record.
     #[track_caller]
-    fn event_time_by<F, S>(
-        self,
-        time_of: F,
-        strategy: S,
-    ) -> Pipeline<WithEventTime<Self::Plan, ByTime<F>, S>, EventTime, Self::Guarantee>
+    fn event_time_by<F, S>(self, time_of: F, strategy: S) -> When<S::Generator, Clocked<Self, ByTime<F>, S>>
     where
         F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> Timestamp,
         F: Shippable,

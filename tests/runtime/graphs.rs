@@ -245,6 +245,32 @@ fn branches_run_in_the_task_that_they_part_in() {
 }
 
 #[test]
+fn a_branch_has_the_parallelism_of_the_job_unless_it_says_otherwise() {
+    let graph = crate::support::graph(parallel(2), |job| {
+        let [a, b] = job.source(Log::new()).parallelism(1).forks();
+        a.map(|n| n).rebalance().sink(spy());
+        b.filter(|n| n > 1).parallelism(1).rebalance().sink(spy());
+        let (even, odd) = job.source(Log::new()).parallelism(2).split(|n| n % 2 == 0);
+        even.map(|n| n).rebalance().sink(spy());
+        odd.filter(|n| n > 1).parallelism(2).rebalance().sink(spy());
+    });
+    let chains = graph.vertices.iter().enumerate();
+    let chains: Vec<_> =
+        chains.map(|(id, chain)| (chain.title(), graph.parallelism(millstream::graph::VertexId(id)))).collect();
+    let chains: Vec<_> = chains.iter().map(|(title, parallelism)| (title.as_str(), *parallelism)).collect();
+    let expected = [
+        ("source log -> (filter)", 1),
+        ("map", 2),
+        ("sink spy", 2),
+        ("sink spy", 2),
+        ("source log -> split -> (map | filter)", 2),
+        ("sink spy", 2),
+        ("sink spy", 2),
+    ];
+    assert_eq!(chains, expected);
+}
+
+#[test]
 fn branches_are_tasks_of_their_own_where_they_have_to_be() {
     // Of another parallelism, with a sink, and where it is asked for.
     let (titles, edges) = chains(|job| {

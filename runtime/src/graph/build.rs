@@ -46,7 +46,7 @@ impl GraphBuilder {
         if !mistakes.is_empty() {
             return Err(BuildError { mistakes });
         }
-        let (vertices, edges) = chaining::chain(vertices, std::mem::take(&mut self.edges));
+        let (vertices, edges) = chaining::chain(vertices, std::mem::take(&mut self.edges), &settings);
         let name = name.to_owned();
         let graph = JobGraph { name, guarantee, keeps_state, exactly_once, settings, vertices, edges };
         check::graph(&graph, &mut mistakes);

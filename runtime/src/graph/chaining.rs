@@ -2,6 +2,7 @@
 //! may.
 
 use super::{Edge, EdgeKind, MakeHead, OperatorInfo, OutputId, Vertex, VertexId};
+use crate::settings::Settings;
 
 /// A chain that is written down to its end.
 pub(crate) struct Ended {
@@ -40,7 +41,7 @@ pub(crate) struct Chained {
 type Gone = (VertexId, Place, Option<usize>);
 
 /// Puts branches into the vertices in front of them. A branch has a larger number than the chain that it begins at, so that is where it belongs by then.
-pub(super) fn chain(chains: Vec<Ended>, mut edges: Vec<Edge>) -> (Vec<Vertex>, Vec<Edge>) {
+pub(super) fn chain(chains: Vec<Ended>, mut edges: Vec<Edge>, settings: &Settings) -> (Vec<Vertex>, Vec<Edge>) {
     let mut vertices = Vec::<Vertex>::with_capacity(chains.len());
     let mut gone = Vec::<Gone>::with_capacity(chains.len());
     let mut removed = vec![false; edges.len()];
@@ -48,7 +49,7 @@ pub(super) fn chain(chains: Vec<Ended>, mut edges: Vec<Edge>) -> (Vec<Vertex>, V
         let front = if is_branch { only_input(&edges, VertexId(id)) } else { None };
         let Some((edge, (into, place, of))) = front.and_then(|edge| {
             let front = *gone.get(edges[edge].from.0)?;
-            fits(&vertex, &edges[edge], &vertices[front.0.0]).then_some((edge, front))
+            fits(&vertex, &edges[edge], &vertices[front.0.0], settings).then_some((edge, front))
         }) else {
             gone.push((VertexId(vertices.len()), Place::default(), None));
             vertices.push(vertex);
@@ -79,11 +80,12 @@ fn only_input(edges: &[Edge], to: VertexId) -> Option<usize> {
 }
 
 /// True if a branch may run in the tasks of the vertex in front: as many, and without a sink, which would wait there for what it writes.
-fn fits(branch: &Vertex, edge: &Edge, front: &Vertex) -> bool {
-    edge.kind == EdgeKind::Forward
-        && branch.sink.is_none()
-        && branch.parallelism == front.parallelism
-        && branch.max_parallelism == front.max_parallelism
+fn fits(branch: &Vertex, edge: &Edge, front: &Vertex, settings: &Settings) -> bool {
+    let parallelism = |vertex: &Vertex| {
+        let max_parallelism = vertex.max_parallelism.unwrap_or(settings.max_parallelism);
+        (vertex.parallelism.unwrap_or(settings.parallelism), max_parallelism)
+    };
+    edge.kind == EdgeKind::Forward && branch.sink.is_none() && parallelism(branch) == parallelism(front)
 }
 
 /// The operators of a vertex that belong to one of its branches, or to none.

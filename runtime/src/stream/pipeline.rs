@@ -619,7 +619,18 @@ pub trait Stream: Sized {
         adjust(self, |draft| draft.max_parallelism(max_parallelism))
     }
 
-    /// How many subtasks this chain has. All operators of a chain have the same: `.rebalance()` begins another.
+    /// How many subtasks this chain has; otherwise as many as the job says. All operators of a chain have the same: `.rebalance()` begins another.
+    ///
+    /// A branch where a stream parts (`fork`, `split`, side outputs and so on) is a chain, too: it has as many as the job says, unless it says otherwise itself. If that is
+    /// another number than in front, records are dealt out to the subtasks of the branch in turns, and lose their order.
+    ///
+    /// ```
+    /// # use millstream_runtime::stream::Stream;
+    /// # fn job(numbers: impl Stream<Out = u64>) -> impl Stream<Out = u64> {
+    /// let (even, odd) = numbers.parallelism(1).split(|n| n % 2 == 0);
+    /// even.map(|n| n / 2).parallelism(1).union(odd.parallelism(1))
+    /// # }
+    /// ```
     #[track_caller]
     fn parallelism(self, parallelism: usize) -> Planned<Self, Self::Plan> {
         let location = Location::caller();

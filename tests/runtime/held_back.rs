@@ -127,13 +127,18 @@ impl Both {
 
 /// Fails once it is told to, once.
 #[derive(Clone, Default)]
-struct Fails {
+pub(crate) struct Fails {
     seen: Arc<AtomicU64>,
     told: Arc<AtomicBool>,
 }
 
 impl Fails {
-    fn now(&self) -> bool {
+    /// Tells it to.
+    pub(crate) fn fail_next(&self) {
+        self.told.store(true, SeqCst);
+    }
+
+    pub(crate) fn now(&self) -> bool {
         self.seen.fetch_add(1, SeqCst);
         self.told.swap(false, SeqCst)
     }
@@ -312,7 +317,7 @@ fn a_job_that_fails_while_timers_fire_goes_on_from_a_barrier_among_them() {
                 }
                 // The second has begun when some timers had fired.
                 if complete.len() == 3 {
-                    fails.told.store(true, SeqCst);
+                    fails.fail_next();
                     break;
                 }
                 sim.sleep(Duration::from_micros(50)).await;

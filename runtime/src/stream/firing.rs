@@ -17,8 +17,8 @@ use crate::{
     windows::{
         All, Elements, Evictor, Merging, RecordAssigner, Separate, Trigger, WindowFunction,
         panes::{
-            Admits, Applied, ByCount, BySession, BySlice, Contents, Finished, Folded, Given, GivenBy, KeptBy, Kind,
-            PanePlan, PutOut, Whole,
+            Admits, Applied, ByCount, BySession, BySlice, Contents, FailWindow, Finished, Folded, Given, GivenBy,
+            KeptBy, Kind, PanePlan, PutOut, Whole,
         },
     },
 };
@@ -121,7 +121,8 @@ where
     let contents = contents(&windows, evictor);
     let index = draft.operator(info);
     let timed = S::Time::TIMED;
-    (PanePlan { key, windows, trigger, contents, lateness, index, late, timed, record: PhantomData }, draft)
+    let on_error = FailWindow;
+    (PanePlan { key, windows, trigger, contents, on_error, lateness, index, late, timed, record: PhantomData }, draft)
 }
 
 /// How windows of a kind are aggregated.
@@ -275,7 +276,9 @@ where
     /// # }
     /// ```
     ///
-    /// All elements are kept until the window ends: where an aggregate will do, use [`Windowed::aggregate`]. An error that the function returns fails the job.
+    /// All elements are kept until the window ends: where an aggregate will do, use [`Windowed::aggregate`].
+    ///
+    /// An error that the function returns rejects the window: the job fails, unless `.skip_errors()` or `.divert_errors()` follows.
     #[track_caller]
     pub fn apply<F, R>(
         self,

@@ -35,7 +35,7 @@ pub use joined::{Between, HasWindow, IsJoined, Joined, JoinedBetween, JoinedBy, 
 pub use keyed::{Everything, HasKey, IsKeyed, KeyBy, Keyed, KeyedStream, NoKey};
 pub use pipeline::{Behind, Clocked, ForkToUseAStreamTwice, Pipeline, Planned, SameStream, Sealed, Stream};
 pub use process::{Feeds, Mistaken, Processor, SameKey, SameRecord, WithKey, WithoutKey};
-pub use rejects::{Rejects, ToBadRecord, ToPair};
+pub use rejects::{DivertedWindows, OfClosure, Rejects, ToBadRecord, ToPair, ToWindow};
 pub use rolling::{AtEndStream, RollingStream};
 pub use sides::PutsAside;
 pub use sink::WritesOnce;

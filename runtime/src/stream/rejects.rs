@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use millstream_core::record::Record;
+use millstream_core::{outcome::Several, record::Record, time::Window};
 
 use super::{Chain, Guarantee, NoTime, Pipeline, Plan, Sealed, TimeDomain};
 use crate::{
@@ -13,6 +13,10 @@ use crate::{
     },
     process::{Inputs, KeyedProcessFunction, ProcessPlan},
     source::{BadRecord, BadRecordView, RejectsRecords, Source},
+    windows::{
+        Elements, Evictor, RecordAssigner, Trigger,
+        panes::{Admits, Applied, PanePlan, Whole},
+    },
 };
 
 impl<P, O, Time, G> Pipeline<Then<P, O, Fail>, Time, G>
@@ -97,6 +101,66 @@ where
         (Pipeline::new(ProcessPlan { key, function, sides, on_error, index, inputs }, draft), errors)
     }
 }
+
+impl<T, K, W, Tr, Ev, F, R, Time, G> Pipeline<PanePlan<T, K, W, Tr, OfClosure<T, K, Ev, F, R>>, Time, G>
+where
+    T: Record,
+    K: KeyFn<T>,
+    W: RecordAssigner<T>,
+    W::Kind: Admits<T, Tr>,
+    Tr: Trigger<T>,
+    Ev: Evictor<T>,
+    F: for<'k, 'a> Fn(<K::Key as Record>::View<'k>, Window, Elements<'a, T>) -> R,
+    F: Shippable,
+    R: Several + 'static,
+    Time: TimeDomain,
+    G: Guarantee,
+{
+    /// Leaves out windows of a key that the function rejects when they fire, and counts them by the metric `records_skipped`. (Otherwise the job fails.)
+    pub fn skip_errors(self) -> Pipeline<PanePlan<T, K, W, Tr, OfClosure<T, K, Ev, F, R>, Skip>, Time, G> {
+        let Chain { plan, draft } = self.chain;
+        Pipeline::new(plan.on_error(Skip), draft)
+    }
+
+    /// Sends windows of a key that the function rejects when they fire to a stream of their own, each with its error as text: `(key, window, error)`.
+    pub fn divert_errors(
+        self,
+    ) -> (
+        Pipeline<PanePlan<T, K, W, Tr, OfClosure<T, K, Ev, F, R>, DivertedWindows<K::Key, R::Error>>, Time, G>,
+        Sealed<(K::Key, Window, String), Time, G>,
+    ) {
+        let make: ToWindow<K::Key, R::Error> =
+            |(key, window), error| (K::Key::from_view(key), window, error.to_string());
+        self.divert_errors_with(make)
+    }
+
+    /// Sends what the closure makes of the key and window that the function rejects, and of the error, to a stream of its own: a record type of yours. It has the window's
+    /// last millisecond as its time.
+    pub fn divert_errors_with<M, E>(
+        self,
+        make: M,
+    ) -> (Pipeline<PanePlan<T, K, W, Tr, OfClosure<T, K, Ev, F, R>, Divert<M, E>>, Time, G>, Sealed<E, Time, G>)
+    where
+        M: for<'a> Fn(<(K::Key, Window) as Record>::View<'a>, R::Error) -> E,
+        M: Shippable,
+        E: Record,
+    {
+        let Chain { plan, mut draft } = self.chain;
+        let output = draft.output();
+        let errors = Sealed::parting(&draft, output);
+        let on_error = Divert { make, output, timed: Time::TIMED, rejected: PhantomData };
+        (Pipeline::new(plan.on_error(on_error), draft), errors)
+    }
+}
+
+/// What windows with a closure in `.apply(..)` keep.
+pub type OfClosure<T, K, Ev, F, R> = Whole<T, Ev, Applied<F, <K as KeyFn<T>>::Key, T, R>>;
+
+/// What becomes of rejected windows by `.divert_errors()`.
+pub type DivertedWindows<K, E> = Divert<ToWindow<K, E>, (K, Window, String)>;
+
+/// The function of `.divert_errors()` behind windows.
+pub type ToWindow<K, E> = for<'a> fn(<(K, Window) as Record>::View<'a>, E) -> (K, Window, String);
 
 impl<S: Source, Time: TimeDomain, G: Guarantee> Pipeline<From<S>, Time, G> {
     /// Leaves out what the source cannot read as a record, and counts it by the metric `records_skipped`. (Otherwise the job fails.)

@@ -3,6 +3,7 @@
 mod builds;
 mod model;
 mod own;
+mod rejected;
 mod restored;
 mod wall;
 

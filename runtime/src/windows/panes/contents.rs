@@ -1,6 +1,6 @@
 //! [`Contents`]: what is kept of a window's elements, and what comes out when it fires.
 
-use std::marker::PhantomData;
+use std::{convert::Infallible, fmt::Display, marker::PhantomData};
 
 use millstream_core::{
     aggregate::Aggregate,
@@ -9,7 +9,7 @@ use millstream_core::{
     time::{Timestamp, Window},
 };
 
-use super::{All, Elements, OnResult, WindowContext, WindowFunction};
+use super::{Elements, OnElements, OnResult, Unfired, WindowContext};
 use crate::{
     failure::Failure,
     operator::{OpenContext, Push},
@@ -26,6 +26,8 @@ pub trait Contents<T: Record>: Clone + Send + 'static {
     type State: Record + Default;
     /// What is put out.
     type Out: Record;
+    /// Why a window may be rejected; [`Infallible`] if it never is.
+    type Error: Display + Send + 'static;
 
     /// Called once before the first record.
     ///
@@ -41,13 +43,13 @@ pub trait Contents<T: Record>: Clone + Send + 'static {
     ///
     /// # Errors
     ///
-    /// A failure fails the job.
+    /// A failure fails the job; what a function rejects has its policy.
     fn fire<N: Push<Self::Out>>(
         &mut self,
         kept: &mut Option<Self::Kept>,
         state: &mut Self::State,
         cx: &mut WindowContext<'_, '_, Self::Key, Self::Out, N>,
-    ) -> Result<(), Failure>;
+    ) -> Result<(), Unfired<Self::Error>>;
     /// The window ends for good.
     fn clear(&mut self, key: <Self::Key as Record>::View<'_>, window: Window, state: Self::State);
 }
@@ -64,6 +66,7 @@ impl<T: Record, A: Aggregate<T>, F: OnResult<A::Out>> Contents<T> for Folded<A, 
     type Kept = A::Acc;
     type State = F::State;
     type Out = F::Out;
+    type Error = Infallible;
 
     fn open(&mut self, cx: &OpenContext<'_>) -> Result<(), Failure> {
         self.then.open(cx)
@@ -87,9 +90,9 @@ impl<T: Record, A: Aggregate<T>, F: OnResult<A::Out>> Contents<T> for Folded<A, 
         kept: &mut Option<A::Acc>,
         state: &mut F::State,
         cx: &mut WindowContext<'_, '_, F::Key, F::Out, N>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Unfired<Infallible>> {
         let Some(accumulator) = kept else { return Ok(()) };
-        self.then.on_result(&self.aggregate.finish(accumulator), state, cx)
+        Ok(self.then.on_result(&self.aggregate.finish(accumulator), state, cx)?)
     }
 
     fn clear(&mut self, key: <F::Key as Record>::View<'_>, window: Window, state: F::State) {
@@ -116,11 +119,12 @@ impl<T, E: Clone, F: Clone> Clone for Whole<T, E, F> {
     }
 }
 
-impl<T: Record, E: Evictor<T>, F: WindowFunction<In = All<T>>> Contents<T> for Whole<T, E, F> {
+impl<T: Record, E: Evictor<T>, F: OnElements<T>> Contents<T> for Whole<T, E, F> {
     type Key = F::Key;
     type Kept = Vec<(Timestamp, T)>;
     type State = F::State;
     type Out = F::Out;
+    type Error = F::Error;
 
     fn open(&mut self, cx: &OpenContext<'_>) -> Result<(), Failure> {
         self.function.open(cx)
@@ -140,7 +144,7 @@ impl<T: Record, E: Evictor<T>, F: WindowFunction<In = All<T>>> Contents<T> for W
         kept: &mut Option<Self::Kept>,
         state: &mut F::State,
         cx: &mut WindowContext<'_, '_, F::Key, F::Out, N>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Unfired<F::Error>> {
         let Some(elements) = kept else { return Ok(()) };
         let moment = EvictionContext::new(cx.window, cx.moment);
         self.evictor.before(&mut Evicting::new(elements), &moment);

@@ -1,6 +1,6 @@
 //! [`WindowFunction`]: what comes out of a window when it fires.
 
-use std::marker::PhantomData;
+use std::{convert::Infallible, fmt::Display, marker::PhantomData};
 
 use millstream_core::{
     key::Key,
@@ -9,7 +9,7 @@ use millstream_core::{
     time::{Timestamp, Window},
 };
 
-use super::{All, Elements, WindowInput};
+use super::{All, Elements, Unfired, WindowInput};
 use crate::{
     failure::Failure,
     operator::{OpenContext, Push, Shippable},
@@ -133,6 +133,63 @@ impl<'k, K: Key, Out: Record, N: Push<Out>> WindowContext<'_, 'k, K, Out, N> {
     }
 }
 
+/// A function on all elements, which may reject a window: a [`WindowFunction`], which does not, or a closure.
+pub trait OnElements<T: Record>: Clone + Send + 'static {
+    /// The key of the stream.
+    type Key: Key;
+    /// What is kept for each key and window.
+    type State: Record + Default;
+    /// What it puts out.
+    type Out: Record;
+    /// Why it may reject a window.
+    type Error: Display + Send + 'static;
+
+    /// Called once before the first record.
+    ///
+    /// # Errors
+    ///
+    /// A failure fails the job.
+    fn open(&mut self, cx: &OpenContext<'_>) -> Result<(), Failure>;
+    /// The window fires.
+    ///
+    /// # Errors
+    ///
+    /// A failure fails the job; what is rejected has its policy.
+    fn fire<N: Push<Self::Out>>(
+        &mut self,
+        elements: Elements<'_, T>,
+        state: &mut Self::State,
+        cx: &mut WindowContext<'_, '_, Self::Key, Self::Out, N>,
+    ) -> Result<(), Unfired<Self::Error>>;
+    /// The window ends for good.
+    fn clear(&mut self, key: <Self::Key as Record>::View<'_>, window: Window, state: Self::State);
+}
+
+impl<T: Record, F: WindowFunction<In = All<T>>> OnElements<T> for F {
+    type Key = F::Key;
+    type State = F::State;
+    type Out = F::Out;
+    type Error = Infallible;
+
+    fn open(&mut self, cx: &OpenContext<'_>) -> Result<(), Failure> {
+        WindowFunction::open(self, cx)
+    }
+
+    #[inline(always)]
+    fn fire<N: Push<F::Out>>(
+        &mut self,
+        elements: Elements<'_, T>,
+        state: &mut F::State,
+        cx: &mut WindowContext<'_, '_, F::Key, F::Out, N>,
+    ) -> Result<(), Unfired<Infallible>> {
+        Ok(WindowFunction::fire(self, elements, state, cx)?)
+    }
+
+    fn clear(&mut self, key: <F::Key as Record>::View<'_>, window: Window, state: F::State) {
+        WindowFunction::clear(self, key, window, state);
+    }
+}
+
 /// A closure on all elements.
 pub struct Applied<F, K, T, R>(F, PhantomData<fn() -> (K, T, R)>);
 
@@ -148,25 +205,29 @@ impl<F: Clone, K, T, R> Clone for Applied<F, K, T, R> {
     }
 }
 
-impl<F: Shippable, K: Key, T: Record, R: Several + 'static> WindowFunction for Applied<F, K, T, R>
+impl<F: Shippable, K: Key, T: Record, R: Several + 'static> OnElements<T> for Applied<F, K, T, R>
 where
     F: for<'k, 'a> Fn(K::View<'k>, Window, Elements<'a, T>) -> R,
 {
     type Key = K;
-    type In = All<T>;
     type State = ();
     type Out = R::Value;
+    type Error = R::Error;
+
+    fn open(&mut self, _: &OpenContext<'_>) -> Result<(), Failure> {
+        Ok(())
+    }
 
     fn fire<N: Push<R::Value>>(
         &mut self,
         elements: Elements<'_, T>,
         (): &mut (),
         cx: &mut WindowContext<'_, '_, K, R::Value, N>,
-    ) -> Result<(), Failure> {
-        let (key, window) = (cx.key(), cx.window);
-        let failed = |error| Failure::new(format!("{error}\n  key: {key:?}, window: {window}"));
-        let records = (self.0)(key, window, elements).several().map_err(failed)?;
+    ) -> Result<(), Unfired<R::Error>> {
+        let records = (self.0)(cx.key(), cx.window, elements).several().map_err(Unfired::Rejected)?;
         records.for_each(|record| cx.emit(record.view()));
         Ok(())
     }
+
+    fn clear(&mut self, _: K::View<'_>, _: Window, (): ()) {}
 }

@@ -1,15 +1,21 @@
 //! The head of windows by panes: feeds records and due timers to the operator, in bounded steps. A barrier may come in between any two timers.
 
-use millstream_core::{buffer::Records, key::Key, record::Record, time::Timestamp};
+use millstream_core::{
+    buffer::Records,
+    key::Key,
+    record::Record,
+    time::{Timestamp, Window},
+};
 
 use super::{Admits, Contents, RecordAssigner, Trigger, operator::Panes};
 use crate::{
     checkpoint::subtask::StateAccess,
+    env::Instant,
     failure::Failure,
     graph::OperatorInfo,
     metrics::Counter,
-    operator::{KeyFn, Push, Signal, Stage, Wait, forward_stage},
-    operators::outlet::Outlet,
+    operator::{KeyFn, Push, Signal, Stage, Wait, earliest},
+    operators::{fused::Handler, outlet::Outlet},
     process::{Hashed, HeldBack, Moment, Only, StateTable, TakesTurns, TimerDomain, Turns},
     task::{
         contain::Guard,
@@ -18,9 +24,9 @@ use crate::{
 };
 
 /// Keeps windows by panes.
-pub struct PaneHead<T: Record, K, W: RecordAssigner<T>, Tr: Trigger<T>, C: Contents<T>, N> {
+pub struct PaneHead<T: Record, K, W: RecordAssigner<T>, Tr: Trigger<T>, C: Contents<T>, H, N> {
     pub(super) key: K,
-    pub(super) panes: Panes<T, W, Tr, C>,
+    pub(super) panes: Panes<T, W, Tr, C, H>,
     pub(super) access: StateAccess,
     pub(super) turns: Turns<C::Key, T>,
     pub(super) late: Option<Outlet<T>>,
@@ -29,7 +35,7 @@ pub struct PaneHead<T: Record, K, W: RecordAssigner<T>, Tr: Trigger<T>, C: Conte
     pub(super) next: N,
 }
 
-impl<T, K, W, Tr, C, N> Head for PaneHead<T, K, W, Tr, C, N>
+impl<T, K, W, Tr, C, H, N> Head for PaneHead<T, K, W, Tr, C, H, N>
 where
     T: Record,
     K: KeyFn<T, Key = C::Key>,
@@ -37,6 +43,7 @@ where
     W::Kind: Admits<T, Tr>,
     Tr: Trigger<T>,
     C: Contents<T>,
+    H: Handler<(C::Key, Window), C::Error>,
     N: Push<C::Out>,
 {
     fn poll(&mut self, cx: &TaskContext, input: &mut BatchCursor<'_>) -> Result<Progress, Failure> {
@@ -97,7 +104,7 @@ where
     }
 }
 
-impl<T, K, W, Tr, C, N> PaneHead<T, K, W, Tr, C, N>
+impl<T, K, W, Tr, C, H, N> PaneHead<T, K, W, Tr, C, H, N>
 where
     T: Record,
     K: KeyFn<T, Key = C::Key>,
@@ -105,6 +112,7 @@ where
     W::Kind: Admits<T, Tr>,
     Tr: Trigger<T>,
     C: Contents<T>,
+    H: Handler<(C::Key, Window), C::Error>,
     N: Push<C::Out>,
 {
     /// Takes records `from..to`, until an output is full. Says which record is next.
@@ -125,7 +133,7 @@ where
                     late.push(record, at);
                 }
             }
-            if next.is_full() || late.as_ref().is_some_and(Stage::is_full) {
+            if next.is_full() || panes.is_full() || late.as_ref().is_some_and(Stage::is_full) {
                 return Ok(i + 1);
             }
         }
@@ -133,7 +141,7 @@ where
     }
 }
 
-impl<T, K, W, Tr, C, N> TakesTurns for PaneHead<T, K, W, Tr, C, N>
+impl<T, K, W, Tr, C, H, N> TakesTurns for PaneHead<T, K, W, Tr, C, H, N>
 where
     T: Record,
     K: KeyFn<T, Key = C::Key>,
@@ -141,6 +149,7 @@ where
     W::Kind: Admits<T, Tr>,
     Tr: Trigger<T>,
     C: Contents<T>,
+    H: Handler<(C::Key, Window), C::Error>,
     N: Push<C::Out>,
 {
     type Key = C::Key;
@@ -175,7 +184,7 @@ where
             guard.done();
             fired.map_err(|failure| failure.at_operator(&self.info.to_string(), Some(self.info.location)))?;
             *left -= 1;
-            if self.next.is_full() {
+            if self.next.is_full() || self.panes.is_full() {
                 return Ok(Some(Progress::NeedsOutput));
             }
             if *left == 0 {
@@ -206,11 +215,12 @@ where
         if let Some(late) = &mut self.late {
             late.signal(signal);
         }
+        self.panes.handler().signal(signal);
         self.next.signal(signal);
     }
 }
 
-impl<T, K, W, Tr, C, N> Stage for PaneHead<T, K, W, Tr, C, N>
+impl<T, K, W, Tr, C, H, N> Stage for PaneHead<T, K, W, Tr, C, H, N>
 where
     T: Record,
     K: KeyFn<T, Key = C::Key>,
@@ -218,10 +228,9 @@ where
     W::Kind: Admits<T, Tr>,
     Tr: Trigger<T>,
     C: Contents<T>,
+    H: Handler<(C::Key, Window), C::Error>,
     N: Push<C::Out>,
 {
-    forward_stage!(except signal, beside late);
-
     fn signal(&mut self, signal: Signal) {
         let Some(signal) = self.turns.signal(signal) else { return };
         match signal {
@@ -233,5 +242,38 @@ where
             }
             signal => self.pass_on(signal),
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.next.is_full() || self.panes.is_full() || self.late.as_ref().is_some_and(Stage::is_full)
+    }
+
+    fn flush(&mut self, now: Instant) -> Option<Instant> {
+        let late = self.late.as_mut().and_then(|late| late.flush(now));
+        earliest(earliest(late, self.panes.handler().flush(now)), self.next.flush(now))
+    }
+
+    fn idle(&mut self) {
+        self.next.idle();
+    }
+
+    fn ready(&mut self) -> Wait<'_> {
+        Box::pin(async {
+            if let Some(late) = &mut self.late {
+                late.ready().await?;
+            }
+            self.panes.handler().ready().await?;
+            self.next.ready().await
+        })
+    }
+
+    fn finish(&mut self) -> Wait<'_> {
+        Box::pin(async {
+            if let Some(late) = &mut self.late {
+                late.finish().await?;
+            }
+            self.panes.handler().finish().await?;
+            self.next.finish().await
+        })
     }
 }

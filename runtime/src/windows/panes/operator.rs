@@ -13,13 +13,14 @@ use millstream_state::{
 };
 
 use super::{
-    Admits, Contents, Kind, RecordAssigner, Trigger, TriggerContext, TriggerResult, WindowContext,
+    Admits, Contents, Kind, RecordAssigner, Trigger, TriggerContext, TriggerResult, Unfired, WindowContext,
     merging::{Placed, place, went_into},
     timers::PaneTimers,
 };
 use crate::{
     failure::Failure,
     operator::{OpenContext, Push},
+    operators::fused::Handler,
     process::{Hashed, Moment, Opening, StateTable, Stored, TimerDomain},
     windows::Clock,
 };
@@ -35,24 +36,27 @@ type Pane<T, Tr, C> = (Option<<C as Contents<T>>::Kept>, <Tr as Trigger<T>>::Sta
 type PaneKey<T, C> = ByEntry<<C as Contents<T>>::Key, Window>;
 
 /// What an operator has to be given.
-pub(super) struct Rules<W, Tr, C> {
+pub(super) struct Rules<W, Tr, C, H> {
     pub(super) windows: W,
     pub(super) trigger: Tr,
     pub(super) contents: C,
+    /// What happens to windows that are rejected.
+    pub(super) handler: H,
     /// For how long windows that are over still take elements.
     pub(super) lateness_ms: i64,
 }
 
 /// The panes of a subtask, with the rules by which they fire.
-pub(super) struct Panes<T: Record, W: RecordAssigner<T>, Tr: Trigger<T>, C: Contents<T>> {
+pub(super) struct Panes<T: Record, W: RecordAssigner<T>, Tr: Trigger<T>, C: Contents<T>, H> {
     windows: W,
-    held: Held<T, W, Tr, C>,
+    held: Held<T, W, Tr, C, H>,
 }
 
 /// Everything but the assigner, which is asked while this changes.
-struct Held<T: Record, W, Tr: Trigger<T>, C: Contents<T>> {
+struct Held<T: Record, W, Tr: Trigger<T>, C: Contents<T>, H> {
     trigger: Tr,
     contents: C,
+    handler: H,
     lateness_ms: i64,
     panes: Stored<Table<PaneKey<T, C>, Pane<T, Tr, C>>>,
     /// The windows of each key that have not ended for good; only of a kind that merges.
@@ -61,21 +65,22 @@ struct Held<T: Record, W, Tr: Trigger<T>, C: Contents<T>> {
     windows: PhantomData<fn(W)>,
 }
 
-impl<T, W, Tr, C> Panes<T, W, Tr, C>
+impl<T, W, Tr, C, H> Panes<T, W, Tr, C, H>
 where
     T: Record,
     W: RecordAssigner<T>,
     W::Kind: Admits<T, Tr>,
     Tr: Trigger<T>,
     C: Contents<T>,
+    H: Handler<(C::Key, Window), C::Error>,
 {
-    pub(super) fn open(rules: Rules<W, Tr, C>, cx: &Opening<'_>, open: &OpenContext<'_>) -> Result<Self, Failure> {
-        let Rules { windows, trigger, mut contents, lateness_ms } = rules;
+    pub(super) fn open(rules: Rules<W, Tr, C, H>, cx: &Opening<'_>, open: &OpenContext<'_>) -> Result<Self, Failure> {
+        let Rules { windows, trigger, mut contents, handler, lateness_ms } = rules;
         contents.open(open)?;
         let in_flight = <W::Kind as Kind<T, W>>::MERGES.then(|| Stored::open(IN_FLIGHT_STATE, cx));
         let panes = Stored::open(PANES_STATE, cx);
         let timers = PaneTimers::open(cx, open);
-        let held = Held { trigger, contents, lateness_ms, panes, in_flight, timers, windows: PhantomData };
+        let held = Held { trigger, contents, handler, lateness_ms, panes, in_flight, timers, windows: PhantomData };
         Ok(Self { windows, held })
     }
 
@@ -134,18 +139,30 @@ where
         visit(self.held.timers.table());
     }
 
+    /// What happens to windows that are rejected.
+    pub(super) fn handler(&mut self) -> &mut H {
+        &mut self.held.handler
+    }
+
+    /// True if no more windows should be rejected for now.
+    #[inline(always)]
+    pub(super) fn is_full(&self) -> bool {
+        self.held.handler.is_full()
+    }
+
     pub(super) fn measure(&self) {
         self.held.timers.measure();
     }
 }
 
-impl<T, W, Tr, C> Held<T, W, Tr, C>
+impl<T, W, Tr, C, H> Held<T, W, Tr, C, H>
 where
     T: Record,
     W: RecordAssigner<T>,
     W::Kind: Admits<T, Tr>,
     Tr: Trigger<T>,
     C: Contents<T>,
+    H: Handler<(C::Key, Window), C::Error>,
 {
     /// Until when the windows of a moment are kept.
     fn stays_until(&self, at: Timestamp) -> Timestamp {
@@ -286,13 +303,19 @@ where
         next: &mut N,
         happen: impl FnOnce(&Tr, &C, &mut Pane<T, Tr, C>, &mut TriggerContext<'_, '_, C::Key>) -> TriggerResult,
     ) -> Result<(), Failure> {
-        let Self { trigger, contents, panes, timers, .. } = self;
+        let Self { trigger, contents, handler, panes, timers, .. } = self;
         let row = row_hash(key, window);
         let ((owned, _), pane) = panes.entry_and_key(row, (key.key, window), blank::<T, Tr, C>);
         let result = happen(trigger, contents, pane, &mut TriggerContext { key, window, moment, timers });
         if result.fires() && pane.0.is_some() {
             let mut cx = WindowContext { key: owned, window, moment, next, out: PhantomData };
-            contents.fire(&mut pane.0, &mut pane.2, &mut cx)?;
+            match contents.fire(&mut pane.0, &mut pane.2, &mut cx) {
+                Ok(()) => {}
+                Err(Unfired::Failed(failure)) => return Err(failure),
+                Err(Unfired::Rejected(error)) => {
+                    handler.handle((owned.view(), window), window.max_timestamp(), error)?;
+                }
+            }
         }
         if result.purges() {
             pane.0 = None;

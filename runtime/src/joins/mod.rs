@@ -3,10 +3,12 @@
 //! What is put out for which records is a [`Matching`]; the heads keep the records of each key, and hand pairs of them to it, one by one.
 
 mod arrival;
+mod begun;
 pub(crate) mod chunk;
 pub(crate) mod incremental;
 mod interval;
 mod matching;
+mod open;
 mod pairing;
 mod session;
 pub(crate) mod window;

@@ -49,6 +49,11 @@ impl<K: Key, L: Record, R: Record> Pairing<K, L, R> {
         self.window
     }
 
+    /// True if it is of this key.
+    pub(super) fn is_of(&self, key: K::View<'_>) -> bool {
+        K::same(self.key.view(), key)
+    }
+
     /// Key, window and records, and the step that is next.
     pub(super) fn into_parts(self) -> (K, Window, Sides<L, R>, Step) {
         (self.key, self.window, (self.lefts.into_list(), self.rights.into_list()), self.at)

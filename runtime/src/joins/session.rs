@@ -1,4 +1,7 @@
 //! The head that joins in sessions: the records of both sides together make the sessions of a key, and are paired when one ends.
+//!
+//! A barrier passes between any two pairs. The sessions of a key that are over are put out one by one, and its row says which have been; how far one has come that has
+//! been begun, [`Begun`] says. A record of such a key comes in when all of that has been put out.
 
 use std::marker::PhantomData;
 
@@ -14,6 +17,7 @@ use millstream_state::{manifest::Spread, row::ByKey};
 use super::{
     Grouped,
     arrival::{Arrival, PREFETCH_RECORDS, hash_keys, late_counters},
+    begun::Begun,
     chunk::{Left, Right},
     pairing::{FIRE_STEPS_LIMIT, FITS, Pairing, Sides, Step},
 };
@@ -31,6 +35,7 @@ use crate::{
     task::{
         contain::Guard,
         context::ChainContext,
+        forward::Forward,
         head::{Background, BatchCursor, Head, Progress, TaskContext, Two},
     },
     windows::{
@@ -83,17 +88,18 @@ where
         let closed = watermark.unwrap_or(Timestamp::MIN);
         let times = Times { closed, lateness_ms: if C::CLOCK == Clock::Event { self.lateness_ms } else { 0 } };
         let snapshots = cx.snapshots(SESSIONS_STATE, &state);
+        let begun = Begun::restored(&state, snapshots.groups())?;
         Ok(SessionJoinHead {
             key: self.key.clone(),
             grouped: self.grouped.clone(),
             sessions: self.sessions.clone(),
-            open: OpenSessions::new(snapshots.table(), times, closed),
+            open: OpenSessions::new(snapshots.table(), times),
             late,
             snapshots,
-            over: Vec::new(),
             current: None,
+            begun,
             state,
-            forward: None,
+            forward: Forward::default(),
             packer: Packer::default(),
             hashes: [0; PREFETCH_RECORDS],
             info,
@@ -115,13 +121,12 @@ pub struct SessionJoinHead<L: Record, R: Record, A: KeyFn<L>, B, P, C, G: Groupe
     /// Late records by side.
     late: [Counter; 2],
     snapshots: SidesOf<A::Key, L, G::Kept>,
-    /// Sessions of a key that are over and whose pairs are next.
-    over: Vec<Pairing<A::Key, L, G::Kept>>,
-    /// The one whose pairs are being put out.
+    /// The session whose pairs are being put out, whose records are not in its row.
     current: Option<Pairing<A::Key, L, G::Kept>>,
+    begun: Begun<A::Key>,
     state: StateAccess,
-    /// The watermark to pass on once everything has fired.
-    forward: Option<Timestamp>,
+    /// What to pass on once everything has fired.
+    forward: Forward,
     packer: Packer,
     hashes: [u64; PREFETCH_RECORDS],
     info: OperatorInfo,
@@ -145,13 +150,13 @@ where
             let before = Timestamp::from_millis(cx.wall.millis().saturating_sub(1));
             self.open.until = self.open.until.max(before);
         }
-        if let Some(progress) = self.fire() {
-            return Ok(progress);
-        }
-        Ok(match input.port() {
-            None => Progress::Consumed,
-            Some(0) => self.take::<Left>(cx, input),
-            Some(_) => self.take::<Right>(cx, input),
+        let firing = self.fire();
+        cx.interrupt(firing, || {
+            Ok(match input.port() {
+                None => Progress::Consumed,
+                Some(0) => self.take::<Left>(cx, input),
+                Some(_) => self.take::<Right>(cx, input),
+            })
         })
     }
 
@@ -196,27 +201,37 @@ where
         I::KeyFn: KeyFn<I::Record, Key = A::Key>,
     {
         let records = input.records::<I::Record>().expect("a cursor with a port has records");
-        let (mut at, end) = (records.position(), records.len());
+        let (mut at, end, mut steps) = (records.position(), records.len(), 0);
         while at < end {
-            at = self.take_some::<I>(cx, &records, at, (at + PREFETCH_RECORDS).min(end));
+            let to = (at + PREFETCH_RECORDS).min(end);
+            at = self.take_some::<I>(cx, &records, at, to);
             input.advance_to(at);
-            if let Some(progress) = self.put_out(&mut 0) {
+            let mut progress = None;
+            if at < to && !self.begun.is_full() {
+                let own = |key: <A::Key as Record>::View<'_>| (A::Key::hash(key), A::Key::from_view(key));
+                let (hash, key) = I::key(&self.key).with(records.get(at), own);
+                progress = self.put_out_key(hash, &key, &mut steps);
+            } else if !cx.barrier_waits || self.begun.is_full() {
+                progress = self.put_out(&mut steps);
+            }
+            if let Some(progress) = progress {
                 return progress;
             }
         }
-        Progress::Consumed
+        if self.begun.is_empty() { Progress::Consumed } else { Progress::Interrupted }
     }
 
-    /// Takes records `from..to`: first all hashes, with their rows asked for. Says which record is next: behind one that comes for a session which has been put out,
-    /// that is again.
+    /// Takes records `from..to`: first all hashes, with their rows asked for. Says which record is next: before one of a key of which pairs are still to be put out,
+    /// and where too many late records have come, these have to be.
     #[inline(always)]
     fn take_some<I>(&mut self, cx: &TaskContext, records: &Records<'_, I::Record>, from: usize, to: usize) -> usize
     where
         I: Arrival<L, R, A, B, G>,
         I::KeyFn: KeyFn<I::Record, Key = A::Key>,
     {
-        let Self { key, sessions, open, current, late, packer, hashes, info, .. } = self;
+        let Self { key, sessions, open, current, begun, late, packer, hashes, info, .. } = self;
         let key = I::key(key);
+        let is_firing = open.is_firing() || current.is_some();
         let guard = Guard::new(info);
         hash_keys(records, (from, to), key, hashes);
         if open.rows.wants_prefetch() {
@@ -226,10 +241,16 @@ where
             let (record, at) = (records.get(i), records.time(i));
             let at = if C::CLOCK == Clock::Processing { cx.wall } else { at };
             let alone = sessions.window(I::either(record), at);
-            key.with(record, |key| {
+            let taken = key.with(record, |key| {
+                if is_firing || !begun.is_empty() {
+                    let is_current = current.as_ref().is_some_and(|pairing| pairing.is_of(key));
+                    if is_current || open.is_pending(*hash, key) || begun.has(key) || begun.is_full() {
+                        return false;
+                    }
+                }
                 if open.is_late(*hash, key, alone) {
                     I::late(late).add(1);
-                    return;
+                    return true;
                 }
                 let merge = |into: &mut Sides<L, G::Kept>, other: Sides<L, G::Kept>| {
                     into.0.append(&other.0);
@@ -238,14 +259,15 @@ where
                 let append = |sides: &mut Sides<L, G::Kept>| {
                     I::list(sides).push(packer, I::kept(record)).expect(FITS);
                 };
-                let again = |key: &A::Key, session, sides: &mut _| {
-                    *current = Some(pairing::<R, _, _, _, G>(key, session, sides))
+                let again = |key: &A::Key, session, _: &mut _| {
+                    begun.push(session, A::Key::from_view(key.view()), Step::default());
                 };
                 open.enter((*hash, key), alone, Sides::default, merge, append, again);
+                true
             });
-            if current.is_some() {
+            if !taken {
                 guard.done();
-                return i + 1;
+                return i;
             }
         }
         guard.done();
@@ -260,59 +282,103 @@ where
                 return Some(progress);
             }
             let Some((hash, key)) = self.open.next_due(&mut looked_at, FIRE_STEPS_LIMIT) else { break };
-            let over = &mut self.over;
-            self.open.settle(hash, key, |key, session, sides| over.push(pairing::<R, _, _, _, G>(key, session, sides)));
+            self.begin(hash, key);
         }
         if looked_at == FIRE_STEPS_LIMIT {
             return Some(Progress::MoreWork);
         }
         self.open.fired = self.open.until;
-        if let Some(watermark) = self.forward.take() {
-            self.next.signal(Signal::Watermark(watermark));
+        self.forward.release().for_each(|signal| self.next.signal(signal));
+        None
+    }
+
+    /// Begins with the first session of a key that is over. If there is none, the key is done with what is due.
+    fn begin(&mut self, hash: u64, key: A::Key) {
+        match self.open.next_over(hash, key.view()) {
+            Some((session, sides)) => {
+                let sides = std::mem::take(sides);
+                self.current = Some(Pairing::new::<R, G>(key, session, sides, Step::default()));
+            }
+            None => self.open.settle(hash, key, |_, _, _| {}),
+        }
+    }
+
+    /// Goes on with a session that has been begun.
+    fn go_on(&mut self, session: Window, key: A::Key, at: Step) {
+        let sides = self.open.get_mut(A::Key::hash(key.view()), key.view(), session).map(std::mem::take);
+        self.current = sides.map(|sides| Pairing::new::<R, G>(key, session, sides, at));
+    }
+
+    /// Puts out pairs of what has been begun, a bounded number. `None` if that was all.
+    fn put_out(&mut self, steps: &mut usize) -> Option<Progress> {
+        loop {
+            while self.current.is_some() {
+                if let Some(progress) = self.put_out_current(steps) {
+                    return Some(progress);
+                }
+            }
+            let (session, key, at) = self.begun.pop()?;
+            self.go_on(session, key, at);
+        }
+    }
+
+    /// Puts out pairs of a key before all else, a bounded number. `None` once nothing of it is in the way of a record any more.
+    fn put_out_key(&mut self, hash: u64, key: &A::Key, steps: &mut usize) -> Option<Progress> {
+        let is_current = |current: &Pairing<_, _, _>| current.is_of(key.view());
+        if !self.current.as_ref().is_some_and(is_current) {
+            self.put_aside();
+            let key = A::Key::from_view(key.view());
+            match self.begun.take(key.view(), |_| true) {
+                Some((session, at)) => self.go_on(session, key, at),
+                None => self.begin(hash, key),
+            }
+        }
+        while self.current.as_ref().is_some_and(is_current) {
+            if let Some(progress) = self.put_out_current(steps) {
+                return Some(progress);
+            }
         }
         None
     }
 
-    /// Puts out pairs of what has been taken out for that, a bounded number. `None` if that was all.
-    fn put_out(&mut self, steps: &mut usize) -> Option<Progress> {
-        loop {
-            if self.current.is_none() {
-                self.current = self.over.pop();
-            }
-            let Some(pairing) = &mut self.current else { return None };
-            if *steps >= FIRE_STEPS_LIMIT {
-                return Some(Progress::MoreWork);
-            }
-            let guard = Guard::new(&self.info);
-            let progress = pairing.put_out::<R, G>(&self.grouped, &mut self.next, steps);
-            guard.done();
-            if progress.is_some() {
-                return progress;
-            }
-            let done = self.current.take().filter(|_| self.open.times.lateness_ms > 0);
-            if let Some((key, session, sides, _)) = done.map(Pairing::into_parts)
-                && let Some(kept) = self.open.get_mut(A::Key::hash(key.view()), key.view(), session)
-            {
-                *kept = sides;
-            }
+    /// Puts out pairs of the session that is being put out, a bounded number. `None` if that was all; then it is the turn of the next session of the key, if another
+    /// is over.
+    fn put_out_current(&mut self, steps: &mut usize) -> Option<Progress> {
+        let pairing = self.current.as_mut()?;
+        if *steps >= FIRE_STEPS_LIMIT {
+            return Some(Progress::MoreWork);
         }
+        let guard = Guard::new(&self.info);
+        let progress = pairing.put_out::<R, G>(&self.grouped, &mut self.next, steps);
+        guard.done();
+        if progress.is_some() {
+            return progress;
+        }
+        let (key, session, sides, _) = self.current.take()?.into_parts();
+        let hash = A::Key::hash(key.view());
+        if self.open.put_out(hash, key.view(), session, sides) {
+            self.begin(hash, key);
+        }
+        None
     }
 
-    /// Takes part in a checkpoint. Nothing is being put out then: the head has no signal before that has been done.
+    /// Puts the records of what is being put out back into their row, to go on with it later.
+    fn put_aside(&mut self) {
+        let Some((key, session, sides, at)) = self.current.take().map(Pairing::into_parts) else { return };
+        if let Some(open) = self.open.get_mut(A::Key::hash(key.view()), key.view(), session) {
+            *open = sides;
+        }
+        self.begun.push(session, key, at);
+    }
+
+    /// Takes part in a checkpoint.
     fn snapshot(&mut self) -> Result<OperatorReport, Failure> {
+        self.put_aside();
         let watermark = self.state.encode(WATERMARK_STATE, Spread::Union, &[self.open.times.closed])?;
+        let begun = self.begun.encode(&self.state)?;
         let upload = self.snapshots.freeze(&mut self.open.rows)?;
-        Ok(OperatorReport { values: vec![watermark], uploads: vec![upload] })
+        Ok(OperatorReport { values: vec![watermark, begun], uploads: vec![upload] })
     }
-}
-
-/// Takes the records of a session out.
-fn pairing<T: Record, K: Key, L: Record, V: Record, G: Grouped<K, L, T, Kept = V>>(
-    key: &K,
-    session: Window,
-    sides: &mut Sides<L, V>,
-) -> Pairing<K, L, V> {
-    Pairing::new::<T, G>(K::from_view(key.view()), session, std::mem::take(sides), Step::default())
 }
 
 impl<L, R, A, B, P, C, G, N> Stage for SessionJoinHead<L, R, A, B, P, C, G, N>
@@ -332,14 +398,18 @@ where
         match signal {
             Signal::Watermark(at) => {
                 self.open.pass(C::CLOCK, at);
-                self.forward = Some(at);
+                self.forward.watermark(at);
             }
             Signal::Barrier(barrier) => {
                 let report = self.snapshot();
                 self.state.report(barrier, report);
                 self.next.signal(signal);
             }
-            signal => self.next.signal(signal),
+            signal => {
+                if let Some(signal) = self.forward.hold(signal) {
+                    self.next.signal(signal);
+                }
+            }
         }
     }
 }

@@ -47,9 +47,6 @@ const SESSIONS_STATE: &str = "sessions";
 /// The state that says how far event time has come.
 const WATERMARK_STATE: &str = "watermark";
 
-/// The state that says how far sessions have fired, where a barrier came while they did.
-const FIRED_STATE: &str = "fired";
-
 /// How many keys are hashed and prefetched before their rows are touched.
 const PREFETCH_RECORDS: usize = 64;
 /// How many keys are looked at before the task looks around.
@@ -80,17 +77,12 @@ impl<T: Record, K: KeyFn<T>, G: Gap<T>, C: ClockMarker, A: Aggregate<T>> Plan fo
         let state = cx.state(&info);
         let watermark = state.restored().all::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
         let closed = watermark.unwrap_or(Timestamp::MIN);
-        let fired = state.restored().all::<Timestamp>(FIRED_STATE)?.into_iter().min();
         let snapshots = cx.snapshots(SESSIONS_STATE, &state);
         Ok(SessionHead {
             key: self.key.clone(),
             sessions: self.sessions.clone(),
             aggregate: self.aggregate.clone(),
-            open: OpenSessions::new(
-                snapshots.table(),
-                Times { closed, lateness_ms: self.lateness_ms },
-                fired.unwrap_or(closed),
-            ),
+            open: OpenSessions::new(snapshots.table(), Times { closed, lateness_ms: self.lateness_ms }),
             snapshots,
             forward: Forward::default(),
             state,
@@ -279,7 +271,7 @@ where
         from: usize,
         to: usize,
     ) -> usize {
-        let is_firing = self.open.fired < self.open.until;
+        let is_firing = self.open.is_firing();
         let Self { key, sessions, aggregate, open, hashes, late, late_records, info, next, .. } = self;
         let guard = Guard::new(info);
         for (i, hash) in (from..to).zip(hashes.iter_mut()) {
@@ -364,9 +356,8 @@ where
     /// Takes part in a checkpoint.
     fn snapshot(&mut self) -> Result<OperatorReport, Failure> {
         let watermark = self.state.encode(WATERMARK_STATE, Spread::Union, &[self.open.times.closed])?;
-        let fired = self.state.encode(FIRED_STATE, Spread::Union, &[self.open.fired])?;
         let upload = self.snapshots.freeze(&mut self.open.rows)?;
-        Ok(OperatorReport { values: vec![watermark, fired], uploads: vec![upload] })
+        Ok(OperatorReport { values: vec![watermark], uploads: vec![upload] })
     }
 
     fn pass_on(&mut self, signal: Signal) {

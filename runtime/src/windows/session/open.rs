@@ -50,14 +50,16 @@ pub(crate) struct OpenSessions<K: Key, V: Record> {
     pub(crate) times: Times,
     /// Sessions that are over by then are to fire.
     pub(crate) until: Timestamp,
-    /// Those that were over by then have.
+    /// Those that were over by then have: as far as is known, which behind a restore is not at all. Which of a key have, its row says: those that are over by a time
+    /// before that for which the key stands in the queue.
     pub(crate) fired: Timestamp,
 }
 
 impl<K: Key, V: Record> OpenSessions<K, V> {
-    /// Those of a table, of which all has been done that was due by `fired`.
-    pub(crate) fn new(rows: Rows<K, V>, times: Times, fired: Timestamp) -> Self {
-        Self { rows, queue: Queue::default(), ahead: Vec::new(), times, until: times.closed, fired }
+    /// Those of a table.
+    pub(crate) fn new(rows: Rows<K, V>, times: Times) -> Self {
+        let (queue, ahead) = (Queue::default(), Vec::new());
+        Self { rows, queue, ahead, times, until: times.closed, fired: Timestamp::MIN }
     }
 
     /// Puts the keys of rows that have been read back into the queue.
@@ -81,6 +83,12 @@ impl<K: Key, V: Record> OpenSessions<K, V> {
     /// What they take in memory, in bytes.
     pub(crate) fn size_bytes(&self) -> usize {
         self.rows.size_bytes() + self.queue.size_bytes()
+    }
+
+    /// True from when something may be due until all has fired.
+    #[inline(always)]
+    pub(crate) fn is_firing(&self) -> bool {
+        self.fired < self.until
     }
 
     /// True if something of this key is still to fire.
@@ -123,10 +131,11 @@ impl<K: Key, V: Record> OpenSessions<K, V> {
 
     /// Does what is due for a key: puts out the sessions that are over, and drops those that are not kept any longer.
     pub(crate) fn settle(&mut self, hash: u64, key: K, mut put_out: impl FnMut(&K, Window, &mut V)) {
-        let Self { rows, queue, times, until, fired, .. } = self;
+        let Self { rows, queue, times, until, .. } = self;
         let Some(row) = rows.get_mut(hash, key.view()) else { return };
+        let due = row.0;
         for (session, accumulator) in row::sessions_mut(row) {
-            if session.max_timestamp() <= *until && session.max_timestamp() > *fired {
+            if (due..=*until).contains(&session.max_timestamp()) {
                 put_out(&key, *session, accumulator);
             }
         }
@@ -137,6 +146,31 @@ impl<K: Key, V: Record> OpenSessions<K, V> {
         } else {
             rows.remove(hash, key.view());
         }
+    }
+
+    /// Of the sessions of a key that are over and have not been put out, the first.
+    pub(crate) fn next_over(&mut self, hash: u64, key: K::View<'_>) -> Option<(Window, &mut V)> {
+        let row = self.rows.get_mut(hash, key)?;
+        let over = row.0..=self.until;
+        let sessions = row::sessions_mut(row).filter(|(session, _)| over.contains(&session.max_timestamp()));
+        sessions.min_by_key(|(session, _)| session.end).map(|(session, accumulator)| (*session, accumulator))
+    }
+
+    /// All of a session has been put out that was over. True if that was for the first time, so that it is the turn of the key's next one.
+    pub(crate) fn put_out(&mut self, hash: u64, key: K::View<'_>, session: Window, accumulator: V) -> bool {
+        let Some(row) = self.rows.get_mut(hash, key) else { return false };
+        let is_first = session.max_timestamp() >= row.0;
+        if is_first {
+            row.0 = session.end;
+        }
+        if self.times.gone(session) > self.until {
+            if let Some((_, kept)) = row::sessions_mut(row).find(|(open, _)| *open == session) {
+                *kept = accumulator;
+            }
+        } else if !row::retain(row, |open| open != session) {
+            self.rows.remove(hash, key);
+        }
+        is_first
     }
 
     /// What is kept of this session, if it is still open.

@@ -93,7 +93,7 @@ fn counted(job: &JobHandle, name: &str, of: impl Fn(&str) -> bool) -> u64 {
 }
 
 /// How many results the sink has received.
-fn received(job: &JobHandle) -> u64 {
+pub(crate) fn received(job: &JobHandle) -> u64 {
     counted(job, "records_in", |operator| operator == "sink collect")
 }
 

@@ -22,7 +22,7 @@ use crate::{
 
 /// What happens next, on both sides together: one at a time, so that there is one order of it all.
 #[derive(Clone)]
-enum Happens {
+pub(crate) enum Happens {
     Left(Event),
     Right(Event),
     Watermark(i64),
@@ -65,8 +65,19 @@ fn side(happens: &[Happens], is_left: bool) -> Script<Event> {
     Script::steps(vec![steps])
 }
 
-/// A window, and the records of both sides in what is put out of it.
-type Row = (i64, Vec<u64>, Vec<u64>);
+fn sides(happens: &[Happens]) -> [Script<Event>; 2] {
+    [side(happens, true), side(happens, false)]
+}
+
+/// The end of a window, and the records of both sides in what is put out of it.
+pub(crate) type Row = (i64, Vec<u64>, Vec<u64>);
+
+/// The same with something that makes it large.
+pub(crate) type Padded = (Row, Vec<u64>);
+
+pub(crate) fn rows(results: &Collect<Padded>) -> Vec<Row> {
+    results.take().into_iter().map(|(row, _)| row).collect()
+}
 
 /// What is open of a key.
 #[derive(Clone, Debug)]
@@ -152,7 +163,7 @@ impl<'k> Model<'k> {
             "anti" if rights.is_empty() => self.rows.extend(lefts.iter().map(|left| (end, vec![*left], vec![]))),
             "full" if rights.is_empty() => self.rows.extend(lefts.iter().map(|left| (end, vec![*left], vec![]))),
             "full" if lefts.is_empty() => self.rows.extend(rights.iter().map(|right| (end, vec![], vec![*right]))),
-            "full" => {
+            "inner" | "full" => {
                 let pairs = lefts.iter().flat_map(|left| rights.iter().map(move |right| (*left, *right)));
                 self.rows.extend(pairs.map(|(left, right)| (end, vec![left], vec![right])));
             }
@@ -162,7 +173,7 @@ impl<'k> Model<'k> {
 }
 
 /// What the rules say: rows, and late records of both sides.
-fn expected(
+pub(crate) fn expected(
     happens: &[Happens],
     kind: &str,
     lateness: i64,
@@ -182,7 +193,7 @@ fn expected(
 }
 
 #[key]
-fn number(event: EventView<'_>) -> u64 {
+pub(crate) fn number(event: EventView<'_>) -> u64 {
     event.key
 }
 
@@ -211,19 +222,27 @@ fn one(event: Option<EventView<'_>>) -> Vec<u64> {
     event.map(|event| event.value).into_iter().collect()
 }
 
-fn joined<W, G>(job: &mut Job<G>, given: &[Happens], kind: &str, windows: W, lateness: i64, results: &Collect<Row>)
-where
+/// Joins a left and a right side.
+pub(crate) fn joined<W, G>(
+    job: &mut Job<G>,
+    [left, right]: [Script<Event>; 2],
+    kind: &str,
+    windows: W,
+    lateness: i64,
+    results: &Collect<Padded>,
+) where
     W: JoinWindows<Event, Event, number, number> + WindowsOn<EventTime>,
     G: millstream::stream::Guarantee,
     Script<Event>: millstream::stream::SuitsGuarantee<G>,
 {
-    let [left, right] = [true, false].map(|is_left| {
-        let source = job.source(side(given, is_left)).uid(if is_left { "left" } else { "right" });
+    let [left, right] = [(left, "left"), (right, "right")].map(|(script, uid)| {
+        let source = job.source(script).uid(uid);
         source.event_time(punctuated(punctuation)).parallelism(1).filter(|event| event.key > 0).sealed()
     });
     let joined = left.key_with(number).join(right.key_with(number)).window(windows);
     let joined = joined.allowed_lateness(Duration::from_millis(lateness as u64));
     let rows = match kind {
+        "inner" => joined.inner(|left, right| (one(Some(left)), one(Some(right)))).uid("join").sealed(),
         "full" => joined.full(|left, right| (one(left), one(right))).uid("join").sealed(),
         "anti" => joined.anti().uid("join").map(|left| (vec![left.value], Vec::<u64>::new())).sealed(),
         _ => joined
@@ -235,7 +254,9 @@ where
             .uid("join")
             .sealed(),
     };
-    rows.process(WindowEnd).sink(results.sink());
+    // Large, and not in the chain of the join: so its output is full now and then, and it takes a while until all have gone.
+    let padded = rows.process(WindowEnd).map(|row| (<Row as Record>::from_view(row), vec![0_u64; 30]));
+    padded.global().sink(results.sink());
 }
 
 /// Joins in windows of every kind, with several allowances.
@@ -259,20 +280,20 @@ fn windows_of(windows: &impl Assigner, at: i64) -> Vec<Window> {
     all
 }
 
-fn apart(at: i64) -> Vec<Window> {
+pub(crate) fn apart(at: i64) -> Vec<Window> {
     windows_of(&tumbling(Duration::from_millis(1_000)), at)
 }
 
-fn overlapping(at: i64) -> Vec<Window> {
+pub(crate) fn overlapping(at: i64) -> Vec<Window> {
     windows_of(&sliding(Duration::from_millis(1_500), Duration::from_millis(500)), at)
 }
 
-fn alone(at: i64) -> Vec<Window> {
+pub(crate) fn alone(at: i64) -> Vec<Window> {
     vec![Window::new(ms(at), ms(at + 150))]
 }
 
 /// How often something of a window comes out.
-fn firings(rows: &[Row]) -> BTreeMap<i64, u64> {
+pub(crate) fn firings(rows: &[Row]) -> BTreeMap<i64, u64> {
     rows.iter().fold(BTreeMap::new(), |mut counts, (end, ..)| {
         *counts.entry(*end).or_default() += 1;
         counts
@@ -295,8 +316,8 @@ fn check<W>(
     let small = Settings { buffer_bytes: 1 << 10, ..parallel(1 + rng.index(3)) };
     let what = format!("seed {seed}, {kind}, {lateness} ms late, merging: {merges}, x{}", small.parallelism);
     let results = collect();
-    let job = run(seed, small, |job| joined(job, &given, kind, windows, lateness, &results));
-    let found = sorted(results.take());
+    let job = run(seed, small, |job| joined(job, sides(&given), kind, windows, lateness, &results));
+    let found = sorted(rows(&results));
     assert_eq!(firings(&found), firings(&expected), "{what}");
     assert_eq!(found, expected, "{what}");
     assert_eq!([job.counted("late_left_records"), job.counted("late_right_records")], late, "{what}");
@@ -328,7 +349,7 @@ fn check_lives<W>(
     let results = collect();
     let graph = |dir: &Path, parallelism: usize| -> JobGraph {
         let mut job = Job::<ExactlyOnce>::new("late", settings(dir, parallelism, Duration::from_secs(3600)));
-        joined(&mut job, &given, kind, windows.clone(), lateness, &results);
+        joined(&mut job, sides(&given), kind, windows.clone(), lateness, &results);
         job.build().expect("the job is well formed")
     };
     // In the middle of a wait, so that both sides go on with the same.
@@ -350,7 +371,7 @@ fn check_lives<W>(
             }
         });
     }
-    let found = sorted(results.take());
+    let found = sorted(rows(&results));
     let what = format!("seed {seed}, {kind}, {lateness} ms late, merging: {merges}, {lives:?}");
     assert_eq!(firings(&found), firings(&expected), "{what}");
     assert_eq!(found, expected, "{what}");

@@ -15,6 +15,7 @@ mod heads;
 mod held_back;
 mod held_back_by_clock;
 mod interrupted;
+mod interrupted_joins;
 mod joins;
 mod keyed;
 mod late_joins;

@@ -1,7 +1,7 @@
 //! A barrier passes while joins in sessions, and in windows that wait for late records, are put out: between any two pairs, whatever stands in front of it. Whoever goes on
 //! from there puts out the rest, and nothing twice.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use millstream::{env::Env, graph::JobGraph, joins::JoinWindows, prelude::*, windows::WindowsOn};
 use millstream_testkit::rng::Rng;
@@ -15,10 +15,17 @@ use crate::{
     windows::{Event, event},
 };
 
-/// The key that has many pairs, how many records of it there are on each side, and how many other keys that have one each.
+/// The key that has many records on each side.
 const BUSY_KEY: u64 = 1;
-const BUSY: u64 = 100;
-const OTHERS: u64 = 300;
+/// How many, and how many other keys there are that have one each.
+type Counts = (u64, u64);
+
+/// So many that thousands are put out in either way.
+const PAIR_BY_PAIR: Counts = (60, 100);
+const BY_KEY: Counts = (20, 1_200);
+
+/// The first watermark is here at least.
+const EARLY: i64 = 800;
 
 /// What comes in between, in front of barriers.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,7 +37,7 @@ enum Between {
 }
 
 /// The right side at once; then the left side with all that says the time.
-fn happens(rng: &mut Rng, between: Between) -> Vec<Happens> {
+fn happens(rng: &mut Rng, (busy, others): Counts, between: Between) -> Vec<Happens> {
     let mut happens = Vec::new();
     let mut value = 0;
     let mut next = |key: u64, at: i64| {
@@ -40,15 +47,15 @@ fn happens(rng: &mut Rng, between: Between) -> Vec<Happens> {
     // Two sessions of the busy key, in one window.
     let busy_at = |n: u64| if n % 4 == 0 { 100 + (n % 90) as i64 } else { 500 + (n % 90) as i64 };
     for side in [Happens::Right as fn(Event) -> Happens, Happens::Left] {
-        happens.extend((0..BUSY).map(|n| side(next(BUSY_KEY, busy_at(n)))));
-        happens.extend((2..2 + OTHERS).map(|key| side(next(key, (key % 600) as i64))));
+        happens.extend((0..busy).map(|n| side(next(BUSY_KEY, busy_at(n)))));
+        happens.extend((2..2 + others).map(|key| side(next(key, (key % 600) as i64))));
     }
-    let mut watermark = [800, 1_100, 1_500][rng.index(3)];
+    let mut watermark = [EARLY, 1_100, 1_500][rng.index(3)];
     happens.push(Happens::Watermark(watermark));
     for n in 0..40 {
         let key = match between {
             Between::AllKeys if n % 12 == 5 => BUSY_KEY,
-            _ => 2 + rng.below(OTHERS / 4),
+            _ => 2 + rng.below(others / 4),
         };
         // Also such that are in time, and touch a session of the busy key that is over.
         let at = if rng.below(3) == 0 { 740 } else { rng.below(1_700) as i64 };
@@ -90,7 +97,8 @@ fn check<W>(
 where
     W: JoinWindows<Event, Event, number, number> + WindowsOn<EventTime>,
 {
-    let given = happens(rng, between);
+    let counts = if kind == "co_group" { BY_KEY } else { PAIR_BY_PAIR };
+    let given = happens(rng, counts, between);
     let (expected, _) = expected(&given, kind, lateness, merges, of);
     let (dir, results) = (tempfile::tempdir().expect("there is room"), collect());
     let graph = |parallelism: usize| -> JobGraph {
@@ -132,22 +140,25 @@ where
     let what = format!("seed {seed}, {kind}, {between:?}, {lateness} ms late, merging: {merges}");
     assert_eq!(firings(&found), all, "{what}");
     assert!(found == expected, "{what}");
-    all.iter().any(|(end, count)| (1..*count).contains(first.get(end).unwrap_or(&0)))
+    // What is due at the same time: a window, or sessions that the first watermark ends.
+    let sum = |of: &BTreeMap<i64, u64>| of.range(..=EARLY).map(|(_, count)| count).sum::<u64>();
+    let is_half = |(end, count): (&i64, &u64)| (1..*count).contains(first.get(end).unwrap_or(&0));
+    all.iter().any(is_half) || (1..sum(&all)).contains(&sum(&first))
 }
 
-/// Joins of every kind, each of which some barrier leaves in between.
+/// Joins of every kind. If no barrier has to wait for a record of the busy key, some leaves each of them in between.
 fn check_kinds<W>(between: Between, (windows, lateness, merges): (W, i64, bool), of: impl Fn(i64) -> Vec<Window> + Copy)
 where
     W: JoinWindows<Event, Event, number, number> + WindowsOn<EventTime>,
 {
     for kind in ["inner", "full", "co_group"] {
         let mut left = 0;
-        for seed in seeds() {
+        for seed in seeds().take(2) {
             let rng = &mut Rng::new(seed ^ 0xba44);
             let of_kind = (windows.clone(), lateness, merges);
             left += usize::from(check(seed, rng, (kind, between), of_kind, of));
         }
-        assert!(left > 0, "some barrier passes while {kind} is put out");
+        assert!(left > 0 || between == Between::AllKeys, "some barrier passes while {kind} is put out");
     }
 }
 

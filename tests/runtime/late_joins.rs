@@ -255,7 +255,7 @@ pub(crate) fn joined<W, G>(
             .sealed(),
     };
     // Large, and not in the chain of the join: so its output is full now and then, and it takes a while until all have gone.
-    let padded = rows.process(WindowEnd).map(|row| (<Row as Record>::from_view(row), vec![0_u64; 30]));
+    let padded = rows.process(WindowEnd).map(|row| (<Row as Record>::from_view(row), vec![0_u64; 100]));
     padded.global().sink(results.sink());
 }
 

@@ -20,7 +20,7 @@ const BUSY_KEY: u64 = 1;
 /// How many, and how many other keys there are that have one each.
 type Counts = (u64, u64);
 
-/// So many that thousands are put out in either way.
+/// So many that it takes a while in either way.
 const PAIR_BY_PAIR: Counts = (60, 100);
 const BY_KEY: Counts = (20, 1_200);
 
@@ -146,7 +146,7 @@ where
     all.iter().any(is_half) || (1..sum(&all)).contains(&sum(&first))
 }
 
-/// Joins of every kind. If no barrier has to wait for a record of the busy key, some leaves each of them in between.
+/// Joins of every kind. If no barrier has to wait for a record of the busy key, some leaves what is put out pair by pair in between.
 fn check_kinds<W>(between: Between, (windows, lateness, merges): (W, i64, bool), of: impl Fn(i64) -> Vec<Window> + Copy)
 where
     W: JoinWindows<Event, Event, number, number> + WindowsOn<EventTime>,
@@ -158,7 +158,10 @@ where
             let of_kind = (windows.clone(), lateness, merges);
             left += usize::from(check(seed, rng, (kind, between), of_kind, of));
         }
-        assert!(left > 0 || between == Between::AllKeys, "some barrier passes while {kind} is put out");
+        assert!(
+            left > 0 || kind == "co_group" || between == Between::AllKeys,
+            "some barrier passes while {kind} is put out"
+        );
     }
 }
 

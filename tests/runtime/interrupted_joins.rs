@@ -45,7 +45,7 @@ fn happens(rng: &mut Rng, (busy, others): Counts, between: Between) -> Vec<Happe
         event(key, value, at)
     };
     // Two sessions of the busy key, in one window.
-    let busy_at = |n: u64| if n % 4 == 0 { 100 + (n % 90) as i64 } else { 500 + (n % 90) as i64 };
+    let busy_at = |n: u64| if n.is_multiple_of(4) { 100 + (n % 90) as i64 } else { 500 + (n % 90) as i64 };
     for side in [Happens::Right as fn(Event) -> Happens, Happens::Left] {
         happens.extend((0..busy).map(|n| side(next(BUSY_KEY, busy_at(n)))));
         happens.extend((2..2 + others).map(|key| side(next(key, (key % 600) as i64))));

@@ -41,19 +41,13 @@ fn implementation(process: &Process, takers: Takers<'_>, context: &Context) -> T
         let module = paths.process_at(ty.span());
         match &context.key {
             Some(key) => (
-                match takers {
-                    Takers::One(_) => quote_spanned!(ty.span()=> #module::KeyedProcessFunction),
-                    Takers::Two(..) => quote_spanned!(ty.span()=> #module::KeyedCoProcessFunction),
-                },
+                quote_spanned!(ty.span()=> #module::KeyedProcessFunction),
                 Some(quote!(type Key = #key;)),
                 quote!(#module::StateOf<'_, '_, #state, #key>),
                 quote!(#module::KeyedContext<'_, '_, #key, #out, __N, #sides>),
             ),
             None => (
-                match takers {
-                    Takers::One(_) => quote_spanned!(ty.span()=> #module::ProcessFunction),
-                    Takers::Two(..) => quote_spanned!(ty.span()=> #module::CoProcessFunction),
-                },
+                quote_spanned!(ty.span()=> #module::ProcessFunction),
                 None,
                 state.clone(),
                 quote!(#module::Context<'_, #out, __N, #sides>),
@@ -74,33 +68,22 @@ fn implementation(process: &Process, takers: Takers<'_>, context: &Context) -> T
         let arguments = receiver.into_iter().chain(first).chain(state).chain(last);
         quote!(<#ty>::#name(#(#arguments),*))
     };
-    let taker = |function: &Function| {
-        let name = syn::Ident::new(function.kind.name(), proc_macro2::Span::call_site());
-        let record = function.first.as_ref().map(|view| types::record_of(view, paths));
+    let record = |function: &Function| function.first.as_ref().map(|view| types::record_of(view, paths));
+    let take = |function: &Function| {
         let call = call(function, Some(quote!(__record)), Some(quote!(__cx)));
-        let body = if function.error.is_some() { call } else { quote!(#call; ::core::result::Result::Ok(())) };
-        quote! {
-            #[inline(always)]
-            fn #name<#push>(
-                &mut self,
-                __record: <#record as #core::record::Record>::View<'_>,
-                __state: &mut #state_type,
-                __cx: &mut #context_type,
-            ) -> ::core::result::Result<(), #error> {
-                #body
-            }
-        }
+        if function.error.is_some() { call } else { quote!({ #call; ::core::result::Result::Ok(()) }) }
     };
-    let record = |function: &Function, name: &str| {
-        let name = syn::Ident::new(name, proc_macro2::Span::call_site());
-        let record = function.first.as_ref().map(|view| types::record_of(view, paths));
-        quote!(type #name = #record;)
-    };
-    let (records, takers) = match takers {
-        Takers::One(function) => (record(function, "In"), taker(function)),
+    let (record, take) = match takers {
+        Takers::One(function) => (record(function).to_token_stream(), take(function)),
         Takers::Two(left, right) => {
-            let (records, takers) = ([record(left, "Left"), record(right, "Right")], [taker(left), taker(right)]);
-            (quote!(#(#records)*), quote!(#(#takers)*))
+            let (of_left, of_right, left, right) = (record(left), record(right), take(left), take(right));
+            let take = quote! {
+                match __record {
+                    #module::EitherView::Left(__record) => #left,
+                    #module::EitherView::Right(__record) => #right,
+                }
+            };
+            (quote!(#module::Either<#of_left, #of_right>), take)
         }
     };
     let failure = quote!(::core::result::Result<(), #runtime::failure::Failure>);
@@ -166,7 +149,7 @@ fn implementation(process: &Process, takers: Takers<'_>, context: &Context) -> T
     quote! {
         #[allow(unused_variables)]
         #head {
-            #records
+            type In = #record;
             #key
             type State = #state;
             type Out = #out;
@@ -183,7 +166,15 @@ fn implementation(process: &Process, takers: Takers<'_>, context: &Context) -> T
                 ::core::option::Option::Some(#location)
             }
 
-            #takers
+            #[inline(always)]
+            fn on_record<#push>(
+                &mut self,
+                __record: <#record as #core::record::Record>::View<'_>,
+                __state: &mut #state_type,
+                __cx: &mut #context_type,
+            ) -> ::core::result::Result<(), #error> {
+                #take
+            }
 
             #(#rest)*
         }

@@ -1,7 +1,7 @@
 //! `#[process]`: an impl block with `on_record`, or `on_left` and `on_right`, and perhaps `on_timer` and hooks, as a process function.
 //!
 //! The block stays, but for the types of its state and context, which are completed: lifetimes, the key, and the parameter for what takes the records that are put out.
-//! Beside it stands an impl of `KeyedProcessFunction`, `KeyedCoProcessFunction`, `ProcessFunction` or `CoProcessFunction` that calls into it.
+//! Beside it stands an impl of `KeyedProcessFunction` or `ProcessFunction` that calls into it; `on_left` and `on_right` are `on_record` of `Either`.
 
 mod check;
 mod expand;

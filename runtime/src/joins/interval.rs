@@ -9,7 +9,10 @@ use crate::{
     graph::StateInfo,
     metrics::Counter,
     operator::{OpenContext, Push},
-    process::{Hashed, KeyedCoProcessFunction, KeyedContext, MapState, Opening, State, StateField, StateOf, Timer},
+    process::{
+        Either, EitherView, Hashed, KeyedContext, KeyedProcessFunction, MapState, Opening, State, StateField, StateOf,
+        Timer,
+    },
     settings::show_duration,
 };
 
@@ -153,7 +156,7 @@ impl<L, R, K, F, O> IntervalJoin<L, R, K, F, O> {
     }
 }
 
-impl<L, R, K, F, O> KeyedCoProcessFunction for IntervalJoin<L, R, K, F, O>
+impl<L, R, K, F, O> KeyedProcessFunction for IntervalJoin<L, R, K, F, O>
 where
     L: Record,
     R: Record,
@@ -161,8 +164,7 @@ where
     O: Record,
     F: for<'a, 'b> Fn(L::View<'a>, R::View<'b>) -> O + Clone + Send + 'static,
 {
-    type Left = L;
-    type Right = R;
+    type In = Either<L, R>;
     type Key = K;
     type State = Recent<L, R>;
     type Out = O;
@@ -180,44 +182,37 @@ where
         Ok(())
     }
 
-    fn on_left<N: Push<O>>(
+    #[inline(always)]
+    fn on_record<N: Push<O>>(
         &mut self,
-        record: L::View<'_>,
+        record: EitherView<'_, L, R>,
         (lefts, rights): &mut StateOf<'_, '_, Recent<L, R>, K>,
         cx: &mut KeyedContext<'_, '_, K, O, N>,
     ) -> Result<(), Infallible> {
         let at = cx.timestamp();
-        if self.is_late(0, at, cx.watermark()) {
+        let side = usize::from(matches!(record, EitherView::Right(_)));
+        if self.is_late(side, at, cx.watermark()) {
             return Ok(());
         }
-        lefts.entry(at, Vec::new).push(L::from_view(record));
-        cx.event_timer(self.interval.end(at));
-        let (from, to) = self.interval.around(at);
-        for (other_at, others) in rights.range(from..=to) {
-            for other in others {
-                cx.emit_at((self.function)(record, other.view()).view(), at.max(other_at));
-            }
-        }
-        Ok(())
-    }
-
-    fn on_right<N: Push<O>>(
-        &mut self,
-        record: R::View<'_>,
-        (lefts, rights): &mut StateOf<'_, '_, Recent<L, R>, K>,
-        cx: &mut KeyedContext<'_, '_, K, O, N>,
-    ) -> Result<(), Infallible> {
-        let at = cx.timestamp();
-        if self.is_late(1, at, cx.watermark()) {
-            return Ok(());
-        }
-        rights.entry(at, Vec::new).push(R::from_view(record));
-        let interval = self.interval.reversed();
+        let interval = if side == 0 { self.interval } else { self.interval.reversed() };
         cx.event_timer(interval.end(at));
         let (from, to) = interval.around(at);
-        for (other_at, others) in lefts.range(from..=to) {
-            for other in others {
-                cx.emit_at((self.function)(other.view(), record).view(), at.max(other_at));
+        match record {
+            EitherView::Left(left) => {
+                lefts.entry(at, Vec::new).push(L::from_view(left));
+                for (other_at, others) in rights.range(from..=to) {
+                    for right in others {
+                        cx.emit_at((self.function)(left, right.view()).view(), at.max(other_at));
+                    }
+                }
+            }
+            EitherView::Right(right) => {
+                rights.entry(at, Vec::new).push(R::from_view(right));
+                for (other_at, others) in lefts.range(from..=to) {
+                    for left in others {
+                        cx.emit_at((self.function)(left.view(), right).view(), at.max(other_at));
+                    }
+                }
             }
         }
         Ok(())

@@ -5,7 +5,7 @@ use millstream_macros::Record;
 
 use crate::operator::KeyFn;
 
-/// A record of one stream or of another: what a function on two connected streams takes, where both have to be of one type, as in `.divert_errors()`.
+/// A record of one stream or of another: what a function on two connected streams takes.
 #[derive(Debug, Clone, PartialEq, Eq, Record)]
 #[record(crate = crate::process::either)]
 pub enum Either<L, R> {
@@ -13,6 +13,20 @@ pub enum Either<L, R> {
     Left(L),
     /// Of the stream that it takes.
     Right(R),
+}
+
+/// The records of two streams as those of one.
+pub trait OfTwo: Record {
+    /// Of the stream in front of `.connect(..)`.
+    type Left: Record;
+    /// Of the stream that it takes.
+    type Right: Record;
+}
+
+#[diagnostic::do_not_recommend]
+impl<L: Record, R: Record> OfTwo for Either<L, R> {
+    type Left = L;
+    type Right = R;
 }
 
 /// The key of either.

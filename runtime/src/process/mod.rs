@@ -1,11 +1,9 @@
 //! Process functions: code of the user's that has state and timers for each key, or state of its own.
 //!
-//! `#[process]` implements [`KeyedProcessFunction`], [`KeyedCoProcessFunction`], [`ProcessFunction`] or [`CoProcessFunction`] for an impl block, `#[derive(State)]` implements [`State`], `#[derive(OperatorState)]`
-//! [`OperatorState`]. Everything in here may also be used without them.
+//! `#[process]` implements [`KeyedProcessFunction`] or [`ProcessFunction`] for an impl block, `#[derive(State)]` implements [`State`], `#[derive(OperatorState)]`
+//! [`OperatorState`]. Everything in here may also be used without them. A function on two connected streams is one on the records of [`Either`].
 
 mod aggregating;
-mod connected;
-mod connected_unkeyed;
 mod context;
 mod either;
 mod function;
@@ -24,11 +22,9 @@ mod turns;
 mod unkeyed;
 
 pub use aggregating::{AggregatingRef, AggregatingState, Reducer, ReducingRef, ReducingState};
-pub use connected::{KeyedCoProcessFunction, OnEither};
-pub use connected_unkeyed::CoProcessFunction;
 pub(crate) use context::Moment;
 pub use context::{Context, KeyedContext, NeedsKey};
-pub use either::{Either, EitherKey, EitherView};
+pub use either::{Either, EitherKey, EitherView, OfTwo};
 pub use function::{KeyedProcessFunction, ProcessFunction};
 pub(crate) use head::describe;
 pub use head::{ProcessHead, ProcessPlan};

@@ -17,7 +17,7 @@ use crate::{
         fused::{Fail, Then},
         input::InputOfBoth,
     },
-    process::{CoProcessFunction, Either, EitherKey, KeyedCoProcessFunction, OnEither, ProcessPlan, Unkeyed, describe},
+    process::{EitherKey, KeyedProcessFunction, OfTwo, ProcessFunction, ProcessPlan, Unkeyed, describe},
     task::head::Two,
 };
 
@@ -117,11 +117,14 @@ impl<L, R> Connected<L, R> {
 pub trait CoProcessor<Via> {}
 
 #[diagnostic::do_not_recommend]
-impl<F: KeyedCoProcessFunction> CoProcessor<WithKey> for F {}
+impl<F: KeyedProcessFunction<In: OfTwo>> CoProcessor<WithKey> for F {}
 #[diagnostic::do_not_recommend]
-impl<F: CoProcessFunction> CoProcessor<WithoutKey> for F {}
+impl<F: ProcessFunction<In: OfTwo>> CoProcessor<WithoutKey> for F {}
 #[diagnostic::do_not_recommend]
 impl<F: Processor<Mistaken<Out>>, Out> CoProcessor<Mistaken<Out>> for F {}
+
+type LeftOf<In> = <In as OfTwo>::Left;
+type RightOf<In> = <In as OfTwo>::Right;
 
 /// The check that a function fits the two streams.
 pub trait FeedsBoth<F, Via>: Sized {
@@ -135,15 +138,15 @@ impl<L, R, F> FeedsBoth<F, WithKey> for Connected<L, R>
 where
     L: KeyedStream,
     R: KeyedStream<Key = L::Key>,
-    F: KeyedCoProcessFunction,
-    L::Out: SameRecord<F::Left>,
-    R::Out: SameRecord<F::Right>,
+    F: KeyedProcessFunction<In: OfTwo>,
+    L::Out: SameRecord<LeftOf<F::In>>,
+    R::Out: SameRecord<RightOf<F::In>>,
     L::Key: SameKey<F::Key>,
 {
     type Processed = When<
-        <L::Out as SameRecord<F::Left>>::Proof,
+        <L::Out as SameRecord<LeftOf<F::In>>>::Proof,
         When<
-            <R::Out as SameRecord<F::Right>>::Proof,
+            <R::Out as SameRecord<RightOf<F::In>>>::Proof,
             When<<L::Key as SameKey<F::Key>>::Proof, Planned<L, ProcessedBoth<L, R, F>>>,
         >,
     >;
@@ -160,7 +163,7 @@ where
 pub type ProcessedBoth<L, R, F> = ProcessPlan<
     Two<<L as Stream>::Out, <R as Stream>::Out>,
     EitherKey<<L as KeyedStream>::KeyFn, <R as KeyedStream>::KeyFn>,
-    OnEither<F>,
+    F,
 >;
 
 /// Puts a function on two streams behind them.
@@ -174,15 +177,15 @@ pub(super) fn process_both<L, R, F>(
 where
     L: KeyedStream,
     R: KeyedStream<Key = L::Key>,
-    F: KeyedCoProcessFunction,
+    F: KeyedProcessFunction,
 {
     let (key, mut draft) = meet(left, right, location);
     if info.name.is_empty() {
         KeyFn::<L::Out>::name(&key.left).clone_into(&mut info.name);
     }
-    let index = draft.operator(info.stateful().states(describe::<OnEither<F>>()));
+    let index = draft.operator(info.stateful().states(describe::<F>()));
     let sides = F::Sides::default();
-    let plan = ProcessPlan { key, function: OnEither(function), sides, on_error: Fail, index, inputs: PhantomData };
+    let plan = ProcessPlan { key, function, sides, on_error: Fail, index, inputs: PhantomData };
     Pipeline { chain: Chain { plan, draft }, time: PhantomData }
 }
 
@@ -190,13 +193,13 @@ impl<L, R, F> FeedsBoth<F, WithoutKey> for Connected<L, R>
 where
     L: Stream,
     R: Stream,
-    F: CoProcessFunction,
-    L::Out: SameRecord<F::Left>,
-    R::Out: SameRecord<F::Right>,
+    F: ProcessFunction<In: OfTwo>,
+    L::Out: SameRecord<LeftOf<F::In>>,
+    R::Out: SameRecord<RightOf<F::In>>,
 {
     type Processed = When<
-        <L::Out as SameRecord<F::Left>>::Proof,
-        When<<R::Out as SameRecord<F::Right>>::Proof, Planned<L, ProcessedUnkeyed<L, R, F>>>,
+        <L::Out as SameRecord<LeftOf<F::In>>>::Proof,
+        When<<R::Out as SameRecord<RightOf<F::In>>>::Proof, Planned<L, ProcessedUnkeyed<L, R, F>>>,
     >;
 
     fn feed(self, function: F, location: Location) -> Self::Processed {
@@ -204,15 +207,15 @@ where
         let mut draft = left.new_draft();
         left.end_at(&draft, 0);
         right.end_at(&draft, 1);
-        let operator = Unkeyed::new(OnEither(function));
-        let index = draft.operator(OperatorInfo::of::<Either<F::Left, F::Right>, _>(&operator, location));
+        let operator = Unkeyed::new(function);
+        let index = draft.operator(OperatorInfo::of(&operator, location));
         let plan = Then { before: InputOfBoth(PhantomData), operator, on_error: Fail, index };
         Pipeline { chain: Chain { plan, draft }, time: PhantomData }
     }
 }
 
 /// The plan of a function without key on two streams.
-pub type ProcessedUnkeyed<L, R, F> = Then<InputOfBoth<<L as Stream>::Out, <R as Stream>::Out>, Unkeyed<OnEither<F>>>;
+pub type ProcessedUnkeyed<L, R, F> = Then<InputOfBoth<<L as Stream>::Out, <R as Stream>::Out>, Unkeyed<F>>;
 
 /// How nothing is a [`CoProcessor`]. As long as a function may fit the streams in two ways, rustc tells of [`CoProcessor`] alone, if that fails; otherwise it is up to that
 /// which way it is.

@@ -62,7 +62,7 @@ pub trait Feeds<F, Via>: Sized {
 #[diagnostic::on_unimplemented(
     message = "this function processes records of type `{T}`, and the stream has records of type `{Self}`",
     label = "takes `{T}`",
-    note = "the record type of a process function is that of the view which its `on_record` takes, or `on_left` and `on_right`"
+    note = "the record type of a process function is that of the view which its `on_record` takes; with `on_left` and `on_right` it has one for each of two streams: `left.connect(right).process(..)`"
 )]
 pub trait SameRecord<T> {
     #[doc(hidden)]

@@ -196,6 +196,6 @@ fn a_barrier_passes_while_windows_that_are_kept_are_joined() {
 fn a_barrier_passes_while_windows_that_overlap_and_are_kept_are_joined() {
     let windows = sliding(Duration::from_millis(1_500), Duration::from_millis(500));
     for between in [Between::OtherKeys, Between::AllKeys] {
-        check_kinds(between, (windows.clone(), 1_200, false), overlapping);
+        check_kinds(between, (windows, 1_200, false), overlapping);
     }
 }

@@ -2,6 +2,7 @@
 //! carry records between tasks. Everything else stands on this crate; it knows neither tokio nor I/O.
 
 pub mod aggregate;
+pub mod batch;
 pub mod blank;
 pub mod buffer;
 pub mod cell;

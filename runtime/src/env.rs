@@ -18,7 +18,7 @@ use std::{
 
 use millstream_core::time::Timestamp;
 
-pub use net::{Connection, Listener, Network};
+pub use net::{Connection, Listener, Network, ReadHalf, WriteHalf};
 
 use crate::task::contain::contain;
 

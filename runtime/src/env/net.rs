@@ -10,8 +10,15 @@ use futures::io::{AsyncRead, AsyncWrite};
 use super::BoxFuture;
 
 /// A stream of bytes in both directions. Dropping it closes it.
-pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<C: AsyncRead + AsyncWrite + Send + Unpin> Connection for C {}
+pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {
+    /// Its two directions, for two tasks. The writing half closes its direction when it is dropped.
+    fn split(self: Box<Self>) -> (ReadHalf, WriteHalf);
+}
+
+/// What comes in over a connection.
+pub type ReadHalf = Box<dyn AsyncRead + Send + Unpin>;
+/// What goes out over a connection.
+pub type WriteHalf = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// An address at which connections come in. Dropping it gives the address free.
 pub trait Listener: Send {

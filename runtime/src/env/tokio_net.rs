@@ -1,7 +1,7 @@
 //! TCP by tokio.
 
 use std::{
-    io,
+    io::{self, IoSlice, IoSliceMut},
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -9,12 +9,15 @@ use std::{
 use futures::io::{AsyncRead, AsyncWrite};
 use tokio::{
     io::{AsyncRead as _, AsyncWrite as _, ReadBuf},
-    net::{TcpListener, TcpStream},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
 };
 
 use super::{
     BoxFuture,
-    net::{Connection, Listener, Network},
+    net::{Connection, Listener, Network, ReadHalf, WriteHalf},
 };
 
 /// The network of the machine. Its futures are polled in a tokio runtime with I/O enabled.
@@ -26,7 +29,7 @@ impl Network for Tcp {
         let address = address.to_owned();
         Box::pin(async move {
             let stream = TcpStream::connect(address).await?;
-            Ok(Box::new(Stream(stream)) as Box<dyn Connection>)
+            Ok(Box::new(Stream::new(stream)?) as Box<dyn Connection>)
         })
     }
 
@@ -52,23 +55,68 @@ impl Listener for Accepting {
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Box<dyn Connection>, String)>> {
         let (stream, from) = ready!(self.listener.poll_accept(cx))?;
-        Poll::Ready(Ok((Box::new(Stream(stream)), from.to_string())))
+        Poll::Ready(Ok((Box::new(Stream::new(stream)?), from.to_string())))
     }
 }
 
-struct Stream(TcpStream);
+/// A connection, its halves apart: putting them together is free.
+struct Stream {
+    reading: Reading,
+    writing: Writing,
+}
 
-impl AsyncRead for Stream {
+struct Reading(OwnedReadHalf);
+struct Writing(OwnedWriteHalf);
+
+impl Stream {
+    fn new(stream: TcpStream) -> io::Result<Self> {
+        // What is handed over goes out at once: whoever writes gathers by himself.
+        stream.set_nodelay(true)?;
+        let (reading, writing) = stream.into_split();
+        Ok(Self { reading: Reading(reading), writing: Writing(writing) })
+    }
+}
+
+impl Connection for Stream {
+    fn split(self: Box<Self>) -> (ReadHalf, WriteHalf) {
+        (Box::new(self.reading), Box::new(self.writing))
+    }
+}
+
+impl AsyncRead for Reading {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buf = ReadBuf::new(buf);
         ready!(Pin::new(&mut self.0).poll_read(cx, &mut buf))?;
         Poll::Ready(Ok(buf.filled().len()))
     }
+
+    fn poll_read_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let stream: &TcpStream = self.0.as_ref();
+        loop {
+            ready!(stream.poll_read_ready(cx))?;
+            match stream.try_read_vectored(bufs) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read),
+            }
+        }
+    }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for Writing {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -77,5 +125,25 @@ impl AsyncWrite for Stream {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.reading).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.writing).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.writing).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.writing).poll_close(cx)
     }
 }

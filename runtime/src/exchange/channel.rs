@@ -11,8 +11,8 @@ use std::{
 };
 
 use futures::task::AtomicWaker;
+use millstream_core::batch::Batch;
 
-use super::batch::Batch;
 use crate::checkpoint::Barrier;
 
 /// By how much a sender may exceed its credit before its thread has to wait, in bytes. Fused operators cannot pause in the middle of a record.

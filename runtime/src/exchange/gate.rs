@@ -3,10 +3,9 @@
 
 use std::{future::poll_fn, sync::Arc, time::Duration};
 
-use millstream_core::time::Timestamp;
+use millstream_core::{batch::Batch, time::Timestamp};
 
 use super::{
-    batch::Batch,
     channel::{Event, Shared},
 };
 use crate::{

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use millstream_core::{
+    batch::{Batch, Marked, WATERMARKS_LIMIT},
     buffer::{BufferBuilder, Columns},
     record::Record,
     time::Timestamp,
 };
 
-use super::batch::{Batch, Marked, WATERMARKS_LIMIT};
 use crate::{env::Instant, failure::Failure, settings::Settings};
 
 /// The size at which the first buffers of a channel are sent, in bytes.

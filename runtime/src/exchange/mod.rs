@@ -1,6 +1,5 @@
 //! Exchanges carry sealed buffers from task to task, limited by credit in bytes, in order per channel.
 
-pub(crate) mod batch;
 pub(crate) mod channel;
 pub(crate) mod gate;
 pub(crate) mod lane;

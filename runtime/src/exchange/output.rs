@@ -4,11 +4,10 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 
-use millstream_core::{buffer::Columns, record::Record, time::Timestamp};
+use millstream_core::{batch::Batch, buffer::Columns, record::Record, time::Timestamp};
 use tracing::debug;
 
 use super::{
-    batch::Batch,
     channel::{Event, Sender},
     lane::Lane,
 };

@@ -2,10 +2,9 @@
 
 use std::{future::poll_fn, sync::Arc};
 
-use millstream_core::{buffer::Columns, record::Record, time::Timestamp};
+use millstream_core::{batch::Batch, buffer::Columns, record::Record, time::Timestamp};
 
 use super::{
-    batch::Batch,
     channel::{Event, Sender},
     lane::Lane,
     output::{count, event_of, fail, overdraft},

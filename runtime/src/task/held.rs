@@ -1,9 +1,8 @@
 //! [`Held`]: the batch that a task is reading, cut into the records between its watermarks.
 
-use millstream_core::time::Timestamp;
+use millstream_core::{batch::Batch, time::Timestamp};
 
 use super::head::BatchCursor;
-use crate::exchange::batch::Batch;
 
 pub(super) struct Held {
     pub(super) channel: usize,

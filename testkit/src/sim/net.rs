@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures::io::{AsyncRead, AsyncWrite};
-use millstream_runtime::env::{BoxFuture, Connection, Listener, Network};
+use millstream_runtime::env::{BoxFuture, Connection, Listener, Network, ReadHalf, WriteHalf};
 
 use super::clock::{Clock, Sleep};
 
@@ -110,9 +110,8 @@ impl Drop for SimListener {
 fn pair(clock: &Arc<Clock>) -> (SimConnection, SimConnection) {
     let (a, b) = (Arc::<Mutex<Pipe>>::default(), Arc::<Mutex<Pipe>>::default());
     let end = |from: &Arc<Mutex<Pipe>>, to: &Arc<Mutex<Pipe>>| SimConnection {
-        clock: clock.clone(),
-        incoming: from.clone(),
-        outgoing: to.clone(),
+        incoming: Incoming { clock: clock.clone(), pipe: from.clone() },
+        outgoing: Outgoing { clock: clock.clone(), pipe: to.clone() },
     };
     (end(&a, &b), end(&b, &a))
 }
@@ -130,20 +129,35 @@ struct Pipe {
 }
 
 struct SimConnection {
-    clock: Arc<Clock>,
-    incoming: Arc<Mutex<Pipe>>,
-    outgoing: Arc<Mutex<Pipe>>,
+    incoming: Incoming,
+    outgoing: Outgoing,
 }
 
-impl SimConnection {
-    /// How much of so many bytes is moved at once: any number of them, but at least one.
-    fn some_of(&self, bytes: usize) -> usize {
-        1 + (self.clock.draw() % bytes as u64) as usize
-    }
+struct Incoming {
+    clock: Arc<Clock>,
+    pipe: Arc<Mutex<Pipe>>,
+}
 
+struct Outgoing {
+    clock: Arc<Clock>,
+    pipe: Arc<Mutex<Pipe>>,
+}
+
+/// How much of so many bytes is moved at once: any number of them, but at least one.
+fn some_of(clock: &Clock, bytes: usize) -> usize {
+    1 + (clock.draw() % bytes as u64) as usize
+}
+
+impl Connection for SimConnection {
+    fn split(self: Box<Self>) -> (ReadHalf, WriteHalf) {
+        (Box::new(self.incoming), Box::new(self.outgoing))
+    }
+}
+
+impl Outgoing {
     fn end(&self) {
         let reader = {
-            let mut pipe = lock(&self.outgoing);
+            let mut pipe = lock(&self.pipe);
             pipe.ended = true;
             pipe.reader.take()
         };
@@ -152,8 +166,28 @@ impl SimConnection {
 }
 
 impl AsyncRead for SimConnection {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.incoming).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for SimConnection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.outgoing).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.outgoing).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.outgoing).poll_close(cx)
+    }
+}
+
+impl AsyncRead for Incoming {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut pipe = lock(&self.incoming);
+        let mut pipe = lock(&self.pipe);
         let there = pipe.bytes.len().min(buf.len());
         if there == 0 {
             if pipe.ended || buf.is_empty() {
@@ -164,7 +198,7 @@ impl AsyncRead for SimConnection {
             drop(replaced);
             return Poll::Pending;
         }
-        let count = self.some_of(there);
+        let count = some_of(&self.clock, there);
         for (to, from) in buf.iter_mut().zip(pipe.bytes.drain(..count)) {
             *to = from;
         }
@@ -175,9 +209,9 @@ impl AsyncRead for SimConnection {
     }
 }
 
-impl AsyncWrite for SimConnection {
+impl AsyncWrite for Outgoing {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let mut pipe = lock(&self.outgoing);
+        let mut pipe = lock(&self.pipe);
         if pipe.broken || pipe.ended {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
@@ -191,7 +225,7 @@ impl AsyncWrite for SimConnection {
             drop(replaced);
             return Poll::Pending;
         }
-        let count = self.some_of(room);
+        let count = some_of(&self.clock, room);
         pipe.bytes.extend(&buf[..count]);
         let reader = pipe.reader.take();
         drop(pipe);
@@ -209,11 +243,16 @@ impl AsyncWrite for SimConnection {
     }
 }
 
-impl Drop for SimConnection {
+impl Drop for Outgoing {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
         let writer = {
-            let mut pipe = lock(&self.incoming);
+            let mut pipe = lock(&self.pipe);
             pipe.broken = true;
             pipe.bytes.clear();
             pipe.writer.take()

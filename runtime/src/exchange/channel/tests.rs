@@ -19,7 +19,7 @@ use millstream_core::{
 };
 
 use super::{BUFFER_OVERHEAD_BYTES, Event, OVERDRAFT_BYTES, Sender, Shared};
-use crate::exchange::batch::{Batch, Marked};
+use millstream_core::batch::{Batch, Marked};
 
 fn buffer(first: u64, records: u64) -> Batch {
     let mut builder = BufferBuilder::<u64>::new(Columns::default(), 1 << 20);

@@ -6,7 +6,7 @@ use millstream_core::{
 };
 
 use super::Held;
-use crate::exchange::batch::{Batch, Marked};
+use millstream_core::batch::{Batch, Marked};
 
 #[derive(Debug, PartialEq)]
 enum Seen {

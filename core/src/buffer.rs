@@ -22,6 +22,7 @@ use rkyv::{
 use crate::{
     encode::encode,
     record::{EncodeError, Record},
+    shelf,
     time::Timestamp,
 };
 
@@ -138,7 +139,12 @@ impl<T: Record> BufferBuilder<T> {
 
     /// Makes room, so that the next `bytes` bytes of records do not reallocate.
     pub fn reserve(&mut self, bytes: usize) {
-        self.bytes.reserve(bytes);
+        if self.bytes.capacity() == 0 {
+            self.bytes = shelf::take(bytes);
+            self.bytes.clear();
+        } else {
+            self.bytes.reserve(bytes);
+        }
     }
 
     /// Appends a record. `at` and `hash` are kept only if the buffer has these columns.
@@ -208,6 +214,12 @@ struct Sealed {
     header: Header,
     /// The record type whose archives are known to be in `bytes`: they were built by a `BufferBuilder` of it, or validated as it.
     record: TypeId,
+}
+
+impl Drop for Sealed {
+    fn drop(&mut self) {
+        shelf::give(std::mem::take(&mut self.bytes));
+    }
 }
 
 impl Buffer {

@@ -230,7 +230,8 @@ impl Outbound {
         let error = state.given_up.get_or_insert(error).clone();
         let State { channels, ready, control, grants, .. } = &mut *state;
         let (channels, grants) = (std::mem::take(channels), std::mem::take(grants));
-        (ready.clear(), control.clear());
+        ready.clear();
+        control.clear();
         drop(state);
         drop(grants);
         for channel in channels.into_values() {

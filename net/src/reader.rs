@@ -3,6 +3,8 @@
 //! What is small goes through a stage. A body has memory of its own, which the next read fills to its end, and goes on into the stage behind it: so most bytes of records
 //! are written once, by the kernel, and one call reads as much as there is.
 
+use millstream_core::shelf::take_filled;
+
 use crate::frame::{FrameError, HEADER_BYTES, Header, META_BYTES_LIMIT};
 
 /// The length of the stage, in bytes. Room for a header and the longest meta part, whatever came before.
@@ -106,7 +108,7 @@ impl FrameReader {
         let Some((meta, rest)) = rest.split_at_checked(header.meta_bytes.into()) else { return Ok(false) };
         self.meta.clear();
         self.meta.extend_from_slice(meta);
-        let mut bytes = vec![0; header.body_bytes as usize];
+        let mut bytes = take_filled(header.body_bytes as usize);
         let filled = rest.len().min(bytes.len());
         bytes[..filled].copy_from_slice(&rest[..filled]);
         self.begin += HEADER_BYTES + meta.len() + filled;

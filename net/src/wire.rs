@@ -75,8 +75,7 @@ impl Grant {
 ///
 /// Fails if the length is another.
 pub fn decode_settled(bytes: &[u8]) -> Result<u64, WireError> {
-    let bytes: [u8; 8] =
-        bytes.try_into().map_err(|_| WireError::Length { kind: "settled", bytes: bytes.len() })?;
+    let bytes: [u8; 8] = bytes.try_into().map_err(|_| WireError::Length { kind: "settled", bytes: bytes.len() })?;
     Ok(u64::from_le_bytes(bytes))
 }
 
@@ -150,10 +149,7 @@ pub(crate) fn encode_batch(batch: &Batch, backlog: u32, meta: &mut Vec<u8>) {
 
 fn decode_watermark(bytes: &[u8; WATERMARK_BYTES]) -> Marked {
     let [b0, b1, b2, b3, at @ ..] = *bytes;
-    Marked {
-        behind: u32::from_le_bytes([b0, b1, b2, b3]) as usize,
-        at: Timestamp::from_millis(i64::from_le_bytes(at)),
-    }
+    Marked { behind: u32::from_le_bytes([b0, b1, b2, b3]) as usize, at: Timestamp::from_millis(i64::from_le_bytes(at)) }
 }
 
 /// Cuts a reason to what may be sent of it, between characters.

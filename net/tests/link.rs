@@ -232,7 +232,11 @@ fn what_is_sent_arrives_in_order_and_within_its_credit() {
                 world.receiver.with(&[channel], |channel| {
                     let wrong = channel.read.iter().zip(&sent).position(|(read, sent)| read != sent);
                     let counts = (channel.read.len(), sent.len());
-                    assert!(channel.read == sent, "seed {seed}: {wrong:?} of {counts:?} is not what was sent; {:?}", channel.closed);
+                    assert!(
+                        channel.read == sent,
+                        "seed {seed}: {wrong:?} of {counts:?} is not what was sent; {:?}",
+                        channel.closed
+                    );
                     assert_eq!(channel.closed, Some(Closed::BySender), "seed {seed}");
                     let most = WINDOW.max + 400 * 8 + 200;
                     assert!(channel.peak <= most, "seed {seed}: {} bytes were under way", channel.peak);
@@ -267,7 +271,11 @@ fn a_channel_that_nobody_reads_does_not_hold_up_the_others() {
             drop(stuck);
             reads.await;
             let records = world.receiver.with(b"stuck", |channel| channel.read.len());
-            assert!(records * (300 * 8 + BATCH_OVERHEAD_BYTES) > OVERDRAFT_BYTES, "seed {seed}: {records} batches were read; {:?}", world.receiver.with(b"stuck", |channel| channel.closed.clone()));
+            assert!(
+                records * (300 * 8 + BATCH_OVERHEAD_BYTES) > OVERDRAFT_BYTES,
+                "seed {seed}: {records} batches were read; {:?}",
+                world.receiver.with(b"stuck", |channel| channel.closed.clone())
+            );
         });
     }
 }
@@ -296,7 +304,8 @@ fn idle_channels_give_way_to_busy_ones() {
             }
             let last = senders.last().map_or(0, Sender::window_bytes);
             assert!(last >= 4 * WINDOW.first, "seed {seed}: the last one has {last} bytes");
-            let lent: u64 = senders.iter().map(|sender| sender.window_bytes() - WINDOW.first.min(sender.window_bytes())).sum();
+            let lent: u64 =
+                senders.iter().map(|sender| sender.window_bytes() - WINDOW.first.min(sender.window_bytes())).sum();
             assert!(lent <= POOL_BYTES, "seed {seed}: {lent} bytes are lent out");
         });
     }
@@ -333,7 +342,11 @@ fn the_end_of_a_connection_is_told_to_all() {
                 }
             }
             env.sleep(Duration::from_micros(Rng::new(seed).below(2_000))).await;
-            if seed % 2 == 0 { world.here.close() } else { world.there.close() }
+            if seed % 2 == 0 {
+                world.here.close()
+            } else {
+                world.there.close()
+            }
             for sender in &senders {
                 while !sender.has_ended() {
                     poll_fn(|cx| sender.poll_credit(cx)).await;

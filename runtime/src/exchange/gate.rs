@@ -5,9 +5,7 @@ use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use millstream_core::{batch::Batch, time::Timestamp};
 
-use super::{
-    channel::{Event, Shared},
-};
+use super::channel::{Event, Shared};
 use crate::{
     checkpoint::{
         Barrier,

@@ -293,7 +293,9 @@ impl Inlet for Place {
         self.0.push(Some(batch));
     }
 
-    fn note(&self, _: &[u8]) {}
+    fn note(&self, _: &[u8]) -> bool {
+        false
+    }
 
     fn closed(&self, _: &Closed) {
         self.0.push(None);

@@ -28,8 +28,8 @@ pub trait Acceptor: Send + Sync {
 pub trait Inlet: Send + Sync {
     /// A batch has come; its cost is given back by [`Incoming::release`].
     fn batch(&self, batch: ReceivedBatch);
-    /// Something small has come.
-    fn note(&self, note: &[u8]);
+    /// Something small has come. False if it means nothing: that ends the connection.
+    fn note(&self, note: &[u8]) -> bool;
     /// Nothing more comes. Called once.
     fn closed(&self, closed: &Closed);
 }
@@ -104,6 +104,11 @@ impl Incoming {
             drop(state);
             self.outbound.refuse(self.number, reason);
         }
+    }
+
+    /// True if nothing more comes.
+    pub fn is_closed(&self) -> bool {
+        lock(&self.state).closed.is_some()
     }
 
     /// Gives credit back for a batch that has been read, by its [cost](ReceivedBatch::cost).
@@ -231,10 +236,10 @@ impl Inbound {
             Kind::Note if meta.len() > NOTE_BYTES_LIMIT => Err(LinkError::protocol(number, "a note is too long")),
             Kind::Note => {
                 let inlet = lock(&self.channel(number)?.state).inlet.clone();
-                if let Some(inlet) = inlet {
-                    inlet.note(meta);
+                match inlet.is_none_or(|inlet| inlet.note(meta)) {
+                    true => Ok(()),
+                    false => Err(LinkError::protocol(number, "a note means nothing")),
                 }
-                Ok(())
             }
             Kind::Close => {
                 self.channel(number)?.close(Closed::BySender);

@@ -107,10 +107,11 @@ impl Inlet for Place {
         });
     }
 
-    fn note(&self, note: &[u8]) {
+    fn note(&self, note: &[u8]) -> bool {
         // In order with the records, as a task would see it.
         while self.receiver.read(&self.address) {}
         self.receiver.with(&self.address, |channel| channel.read.push(Read::Note(note.to_vec())));
+        true
     }
 
     fn closed(&self, closed: &Closed) {

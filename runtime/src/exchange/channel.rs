@@ -1,10 +1,10 @@
-//! The in-process channel: one queue per sender and receiver, with credit in bytes. A queue holds sealed buffers and control events,
-//! in order.
+//! Channels: one queue per sender and receiver, with credit in bytes. A queue holds sealed buffers and control events, in order. The sender may be in another process:
+//! then a connection fills the queue, and the credit goes back over it.
 
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
@@ -12,18 +12,20 @@ use std::{
 
 use futures::task::AtomicWaker;
 use millstream_core::batch::Batch;
+use millstream_net::{
+    credit::{self, OVERDRAFT_BYTES},
+    inbound::{Closed, Incoming, Inlet},
+    link::LinkError,
+    outbound,
+    wire::ReceivedBatch,
+};
 
+use super::note;
 use crate::checkpoint::Barrier;
-
-/// By how much a sender may exceed its credit before its thread has to wait, in bytes. Fused operators cannot pause in the middle of a record.
-pub(crate) const OVERDRAFT_BYTES: usize = 1 << 20;
-/// What a buffer costs besides its bytes: allocations, counts and its place in the queue. Without it records of no size, or buffers of one small
-/// record each, would take memory and no credit.
-const BUFFER_OVERHEAD_BYTES: usize = 128;
 
 /// What a batch takes of the credit.
 fn cost_bytes(batch: &Batch) -> usize {
-    batch.size() + BUFFER_OVERHEAD_BYTES
+    credit::cost_bytes(batch.buffer.size(), batch.watermarks().len()) as usize
 }
 
 /// What a channel carries, in order: records with their watermarks, and what else the receiver has to know.
@@ -36,9 +38,20 @@ pub(crate) enum Event {
     End,
 }
 
-impl Event {
+/// What has come to the receiver.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// As it was sent.
+    Event(Event),
+    /// Records from another process, which nobody has looked at yet.
+    Received(ReceivedBatch),
+    /// The connection to the sender's process has ended.
+    Lost(LinkError),
+}
+
+impl Arrival {
     fn may_interrupt(&self) -> bool {
-        matches!(self, Self::Barrier(barrier) if barrier.may_interrupt())
+        matches!(self, Self::Event(Event::Barrier(barrier)) if barrier.may_interrupt())
     }
 }
 
@@ -56,7 +69,7 @@ pub(crate) struct Shared {
 }
 
 struct State {
-    queues: Vec<VecDeque<Event>>,
+    queues: Vec<VecDeque<Arrival>>,
     /// Channels with events, each once, in the order in which they became so: no channel starves another.
     ready: VecDeque<usize>,
     /// Channels whose events wait until a barrier is aligned; they are not in `ready`.
@@ -69,6 +82,8 @@ struct State {
 struct Credit {
     in_flight_bytes: AtomicUsize,
     sender: AtomicWaker,
+    /// The channel over a connection that fills the queue, if the sender is in another process: that counts the credit.
+    incoming: OnceLock<Arc<Incoming>>,
 }
 
 impl Shared {
@@ -92,8 +107,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the next event of any channel; registers the task if there is none.
-    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<(usize, Event)> {
+    /// Takes what has come next on any channel; registers the task if there is nothing.
+    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<(usize, Arrival)> {
         if let Some(next) = self.try_next() {
             return Poll::Ready(next);
         }
@@ -106,19 +121,19 @@ impl Shared {
         }
     }
 
-    /// Takes the next event of any channel, if there is one.
-    pub(crate) fn try_next(&self) -> Option<(usize, Event)> {
+    /// Takes what has come next on any channel, if there is anything.
+    pub(crate) fn try_next(&self) -> Option<(usize, Arrival)> {
         let mut state = self.lock();
         let channel = state.ready.pop_front()?;
-        let event = state.queues[channel].pop_front().expect("a ready channel has an event");
+        let arrival = state.queues[channel].pop_front().expect("a ready channel has an event");
         if !state.queues[channel].is_empty() {
             state.ready.push_back(channel);
         }
         self.waiting.store(false, Ordering::SeqCst);
-        if event.may_interrupt() {
+        if arrival.may_interrupt() {
             self.barriers.fetch_sub(1, Ordering::Relaxed);
         }
-        Some((channel, event))
+        Some((channel, arrival))
     }
 
     /// True if a barrier is on its way to the receiver that may pass while something is pending.
@@ -146,6 +161,9 @@ impl Shared {
     /// Gives credit back for a batch that has been read.
     pub(crate) fn release(&self, channel: usize, batch: &Batch) {
         let credit = &self.channels[channel];
+        if let Some(incoming) = credit.incoming.get() {
+            return incoming.release(cost_bytes(batch) as u64);
+        }
         let before = credit.in_flight_bytes.fetch_sub(cost_bytes(batch), Ordering::SeqCst);
         if before >= self.credit_bytes {
             credit.sender.wake();
@@ -163,70 +181,152 @@ impl Shared {
         for credit in &self.channels {
             credit.in_flight_bytes.store(0, Ordering::SeqCst);
             credit.sender.wake();
+            if let Some(incoming) = credit.incoming.get() {
+                incoming.refuse(REFUSED);
+            }
+        }
+    }
+
+    /// Has a channel filled by a connection. Its sender may then begin.
+    pub(crate) fn attach(self: &Arc<Self>, channel: usize, incoming: Arc<Incoming>) {
+        let is_first = self.channels[channel].incoming.set(Arc::clone(&incoming)).is_ok();
+        if !is_first || self.lock().closed {
+            return incoming.refuse(REFUSED);
+        }
+        incoming.accept(Arc::new(Entrance { shared: Arc::clone(self), channel }));
+    }
+
+    /// Puts something into the queue of a channel, unless nobody will read it.
+    fn push(&self, channel: usize, arrival: Arrival) {
+        let mut state = self.lock();
+        if state.closed {
+            return;
+        }
+        if let Arrival::Event(Event::Data(batch)) = &arrival {
+            self.channels[channel].in_flight_bytes.fetch_add(cost_bytes(batch), Ordering::SeqCst);
+        }
+        if arrival.may_interrupt() {
+            self.barriers.fetch_add(1, Ordering::Relaxed);
+        }
+        let queue = &mut state.queues[channel];
+        queue.push_back(arrival);
+        if queue.len() == 1 && !state.blocked[channel] {
+            state.ready.push_back(channel);
+        }
+        drop(state);
+        if self.waiting.load(Ordering::SeqCst) {
+            self.receiver.wake();
+        }
+    }
+}
+
+/// Why a channel from another process is refused.
+const REFUSED: &str = "the receiving task has ended";
+
+/// Where a connection puts what comes for a channel.
+struct Entrance {
+    shared: Arc<Shared>,
+    channel: usize,
+}
+
+impl Inlet for Entrance {
+    fn batch(&self, batch: ReceivedBatch) {
+        self.shared.push(self.channel, Arrival::Received(batch));
+    }
+
+    fn note(&self, note: &[u8]) -> bool {
+        let Some(event) = note::decode(note) else { return false };
+        self.shared.push(self.channel, Arrival::Event(event));
+        true
+    }
+
+    /// A sender that has closed the channel has said before how it ended: by an end of the input, or by failing, which is told otherwise.
+    fn closed(&self, closed: &Closed) {
+        if let Closed::Link(error) = closed {
+            self.shared.push(self.channel, Arrival::Lost(error.clone()));
         }
     }
 }
 
 /// The sending end of one channel.
-pub(crate) struct Sender {
-    shared: Arc<Shared>,
-    channel: usize,
+pub(crate) struct Sender(End);
+
+/// Where the receiver is.
+enum End {
+    Here { shared: Arc<Shared>, channel: usize },
+    There(outbound::Sender),
 }
 
 impl Sender {
+    /// To a receiver in this process.
     pub(crate) fn new(shared: Arc<Shared>, channel: usize) -> Self {
-        Self { shared, channel }
+        Self(End::Here { shared, channel })
+    }
+
+    /// To a receiver in another process.
+    pub(crate) fn remote(sender: outbound::Sender) -> Self {
+        Self(End::There(sender))
     }
 
     /// Appends an event. Never waits: who sends asks [`Sender::has_credit`] afterwards.
     pub(crate) fn send(&self, event: Event) {
-        let mut state = self.shared.lock();
-        if state.closed {
-            return;
+        match (&self.0, event) {
+            (End::Here { shared, channel }, event) => shared.push(*channel, Arrival::Event(event)),
+            (End::There(sender), Event::Data(batch)) => sender.send(batch),
+            (End::There(sender), event) => sender.note(&note::encode(&event)),
         }
-        if let Event::Data(batch) = &event {
-            self.credit().in_flight_bytes.fetch_add(cost_bytes(batch), Ordering::SeqCst);
-        }
-        if event.may_interrupt() {
-            self.shared.barriers.fetch_add(1, Ordering::Relaxed);
-        }
-        let queue = &mut state.queues[self.channel];
-        queue.push_back(event);
-        if queue.len() == 1 && !state.blocked[self.channel] {
-            state.ready.push_back(self.channel);
-        }
-        drop(state);
-        if self.shared.waiting.load(Ordering::SeqCst) {
-            self.shared.receiver.wake();
-        }
-    }
-
-    fn credit(&self) -> &Credit {
-        &self.shared.channels[self.channel]
     }
 
     /// True while what is in flight is below the credit.
     pub(crate) fn has_credit(&self) -> bool {
-        self.credit().in_flight_bytes.load(Ordering::SeqCst) < self.shared.credit_bytes
+        match &self.0 {
+            End::Here { shared, channel } => shared.channels[*channel].in_flight() < shared.credit_bytes,
+            End::There(sender) => sender.has_credit(),
+        }
     }
 
     /// True if even the overdraft is used up.
     pub(crate) fn is_overdrawn(&self) -> bool {
-        self.credit().in_flight_bytes.load(Ordering::SeqCst) >= self.shared.credit_bytes + OVERDRAFT_BYTES
+        match &self.0 {
+            End::Here { shared, channel } => {
+                shared.channels[*channel].in_flight() >= shared.credit_bytes + OVERDRAFT_BYTES
+            }
+            End::There(sender) => sender.is_overdrawn(),
+        }
+    }
+
+    /// How much may be under way at once, in bytes.
+    pub(crate) fn window_bytes(&self) -> usize {
+        match &self.0 {
+            End::Here { shared, .. } => shared.credit_bytes,
+            End::There(sender) => sender.window_bytes() as usize,
+        }
     }
 
     /// Waits for credit.
     pub(crate) fn poll_credit(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.has_credit() {
-            return Poll::Ready(());
+        match &self.0 {
+            _ if self.has_credit() => Poll::Ready(()),
+            End::Here { shared, channel } => {
+                shared.channels[*channel].sender.register(cx.waker());
+                if self.has_credit() { Poll::Ready(()) } else { Poll::Pending }
+            }
+            End::There(sender) => sender.poll_credit(cx),
         }
-        self.credit().sender.register(cx.waker());
-        if self.has_credit() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// True if the receiver has nothing to do.
     pub(crate) fn receiver_waits(&self) -> bool {
-        self.shared.waiting.load(Ordering::Relaxed)
+        match &self.0 {
+            End::Here { shared, .. } => shared.waiting.load(Ordering::Relaxed),
+            End::There(sender) => sender.receiver_waits(),
+        }
+    }
+}
+
+impl Credit {
+    fn in_flight(&self) -> usize {
+        self.in_flight_bytes.load(Ordering::SeqCst)
     }
 }
 

@@ -3,20 +3,40 @@
 
 use std::{future::poll_fn, sync::Arc, time::Duration};
 
-use millstream_core::{batch::Batch, time::Timestamp};
+use millstream_core::{
+    batch::Batch,
+    buffer::{Buffer, Invalid, Received},
+    time::Timestamp,
+};
+use millstream_net::wire::ReceivedBatch;
 
-use super::channel::{Event, Shared};
+use super::channel::{Arrival, Event, Shared};
 use crate::{
     checkpoint::{
         Barrier,
         align::{Aligned, Alignment},
     },
     env::Instant,
+    failure::Failure,
 };
+
+/// Checks records from another process, of one type.
+pub(crate) type Validate = fn(Received) -> Result<Buffer, Invalid>;
+
+/// What a channel leads to.
+#[derive(Clone, Copy)]
+pub(crate) struct Port {
+    /// Which port of the head.
+    pub(crate) number: u8,
+    /// Looks whether what comes from another process is of its record type.
+    pub(crate) validate: Validate,
+}
 
 /// The input of a subtask.
 pub(crate) struct Gate {
     shared: Arc<Shared>,
+    /// By channel.
+    ports: Vec<Port>,
     inputs: Watermarks,
     alignment: Alignment,
     /// What comes behind a barrier waits until it has arrived on all channels: each record then counts exactly once. Otherwise it is taken at once, and counts
@@ -25,8 +45,10 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    pub(crate) fn new(shared: Arc<Shared>, channels: usize, exactly_once: bool) -> Self {
-        Self { shared, inputs: Watermarks::new(channels), alignment: Alignment::new(channels), exactly_once }
+    /// For as many channels as `ports` has.
+    pub(crate) fn new(shared: Arc<Shared>, ports: Vec<Port>, exactly_once: bool) -> Self {
+        let channels = ports.len();
+        Self { shared, ports, inputs: Watermarks::new(channels), alignment: Alignment::new(channels), exactly_once }
     }
 
     /// A barrier has come. Gives it once it has arrived on all channels, with how long that took; until then the channels that are ahead wait.
@@ -72,13 +94,46 @@ impl Gate {
         self.inputs.channels.is_empty()
     }
 
-    pub(crate) fn try_next(&self) -> Option<(usize, Event)> {
-        self.shared.try_next()
+    /// The next event of any channel, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Gate::next`].
+    pub(crate) fn try_next(&self) -> Result<Option<(usize, Event)>, Failure> {
+        self.shared.try_next().map(|(channel, arrival)| self.admit(channel, arrival)).transpose()
     }
 
     /// The next event of any channel. Cancel safe: an event is taken only when it is returned.
-    pub(crate) async fn next(&self) -> (usize, Event) {
-        poll_fn(|cx| self.shared.poll_next(cx)).await
+    ///
+    /// # Errors
+    ///
+    /// Fails if the connection to a sender has ended, or what it sent is not what this port reads.
+    pub(crate) async fn next(&self) -> Result<(usize, Event), Failure> {
+        let (channel, arrival) = poll_fn(|cx| self.shared.poll_next(cx)).await;
+        self.admit(channel, arrival)
+    }
+
+    /// Looks at what has come from another process before anything of it is read.
+    fn admit(&self, channel: usize, arrival: Arrival) -> Result<(usize, Event), Failure> {
+        let event = match arrival {
+            Arrival::Event(event) => event,
+            Arrival::Received(batch) => Event::Data(self.validate(channel, batch)?),
+            Arrival::Lost(error) => {
+                return Err(Failure::new(format!("a task that sends to this one is lost: {error}")));
+            }
+        };
+        Ok((channel, event))
+    }
+
+    fn validate(&self, channel: usize, batch: ReceivedBatch) -> Result<Batch, Failure> {
+        let Port { number, validate } = self.ports[channel];
+        let ReceivedBatch { received, watermarks, .. } = batch;
+        if received.header.port != number {
+            let found = received.header.port;
+            return Err(Failure::new(format!("a batch for port {found} came on a channel to port {number}")));
+        }
+        let buffer = validate(received).map_err(Failure::from_error)?;
+        Ok(Batch::new(buffer, &watermarks))
     }
 
     pub(crate) fn release(&self, channel: usize, batch: &Batch) {

@@ -54,9 +54,10 @@ impl<T: Record> Lane<T> {
         if self.watermarks.len() < WATERMARKS_LIMIT { None } else { self.seal() }
     }
 
-    /// Seals a full buffer; the next may be larger.
-    pub(crate) fn seal_full(&mut self) -> Batch {
-        self.seal_bytes = (self.seal_bytes * 2).min(self.buffer_bytes_limit);
+    /// Seals a full buffer; the next may be larger, up to half of what may be under way at once: while one is read, the next one comes.
+    pub(crate) fn seal_full(&mut self, window_bytes: usize) -> Batch {
+        let limit = (window_bytes / 2).max(FIRST_BYTES).min(self.buffer_bytes_limit);
+        self.seal_bytes = (self.seal_bytes * 2).min(limit);
         let sealed = self.seal_all();
         self.builder.reserve(self.seal_bytes + self.seal_bytes / 4);
         sealed

@@ -102,7 +102,8 @@ impl<T: Record> Push<T> for Output<T> {
         match self.lane.push(record, at, 0) {
             Ok(false) => {}
             Ok(true) => {
-                let batch = self.lane.seal_full();
+                let window = self.senders().map(Sender::window_bytes).min().unwrap_or(usize::MAX);
+                let batch = self.lane.seal_full(window);
                 self.send(batch);
             }
             Err(failure) => {

@@ -49,7 +49,10 @@ impl<T: Record> Lanes<T> {
         let lane = &mut self.0[target];
         match lane.push(record, at, hash) {
             Ok(false) => {}
-            Ok(true) => senders.send(target, lane.seal_full()),
+            Ok(true) => {
+                let window = senders.senders[target].window_bytes();
+                senders.send(target, lane.seal_full(window));
+            }
             Err(failure) => senders.fail(failure),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use millstream_core::record::Record;
+use millstream_core::{buffer::Received, record::Record};
 
 use super::{
     BuildError, Edge, EdgeKind, JobGraph, MakeHead, OperatorInfo, OutputId, SinkDriver, SourceDriver, Vertex, VertexId,
@@ -165,7 +165,8 @@ impl Draft {
 
     /// Makes this chain read an output of another, on a port of its head.
     pub(crate) fn read<T: Record>(&self, from: &Draft, output: OutputId, kind: EdgeKind, port: u8) {
-        let edge = Edge { from: from.id, output, to: self.id, kind, record: T::SCHEMA.to_string(), port };
+        let (record, validate) = (T::SCHEMA.to_string(), Received::validate::<T>);
+        let edge = Edge { from: from.id, output, to: self.id, kind, record, port, validate };
         self.graph.borrow_mut().edges.push(edge);
     }
 

@@ -18,6 +18,7 @@ use crate::{
     alignment::Alignment,
     checkpoint::restored::Restored,
     env::BoxFuture,
+    exchange::gate::Validate,
     failure::{Failure, Location},
     local::sinks::From,
     operator::Operator,
@@ -148,6 +149,8 @@ pub struct Edge {
     pub record: String,
     /// Which port of the receiving chain's head they are for; 0 unless the head has several.
     pub port: u8,
+    /// Looks whether what comes from another process is of the record type.
+    pub(crate) validate: Validate,
 }
 
 /// Makes the head of a subtask's chain.

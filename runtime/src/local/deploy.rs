@@ -89,7 +89,7 @@ impl Driver {
 
     /// Wires everything and makes the future of every subtask.
     pub(super) fn deploy(&self, graph: &JobGraph, sinks: &[JobSink], attempt: &Attempt) -> Result<Deployed, Failure> {
-        let mut wires = Wires::new(graph)?;
+        let mut wires = Wires::new(graph, None)?;
         let subtasks: usize = (0..graph.vertices.len()).map(|id| graph.parallelism(VertexId(id))).sum();
         let preaggregation_bytes =
             (graph.settings.preaggregation_bytes() / subtasks.max(1)).max(PREAGGREGATION_MIN_BYTES);

@@ -1,11 +1,14 @@
-//! The channels between the subtasks of a job.
+//! The channels between the subtasks of a job, those in this process and those that lead to others.
 
 use std::{collections::HashMap, sync::Arc};
 
+use millstream_net::link::Link;
+
 use crate::{
     exchange::{
+        arrivals::{Address, Arrivals},
         channel::{Sender, Shared as ChannelShared},
-        gate::Gate,
+        gate::{Gate, Port},
     },
     failure::Failure,
     graph::{Edge, EdgeKind, JobGraph, OperatorInfo, OutputId, VertexId},
@@ -15,30 +18,50 @@ use crate::{
 
 /// The channels of a job, by receiving subtask.
 pub(super) struct Wires {
-    receivers: HashMap<(VertexId, usize), (Arc<ChannelShared>, usize)>,
+    receivers: HashMap<Subtask, (Arc<ChannelShared>, Vec<Port>)>,
     senders: HashMap<(usize, usize), Vec<Sender>>,
 }
 
+/// A subtask of a chain.
+pub(super) type Subtask = (VertexId, usize);
+
+/// Where the subtasks of an attempt run.
+pub(super) trait Placement {
+    /// The connection to the process of a subtask; `None` if that is this one.
+    fn link(&self, subtask: Subtask) -> Option<&Link>;
+    /// Where channels from other processes come in.
+    fn arrivals(&self) -> &Arrivals;
+    /// Tells the attempt from all others.
+    fn attempt(&self) -> u64;
+}
+
 impl Wires {
-    pub(super) fn new(graph: &JobGraph) -> Result<Self, Failure> {
-        // First count the channels of each receiver, then make them with their share of the memory.
-        let mut counts = HashMap::<(VertexId, usize), usize>::new();
-        let mut channels = Vec::new();
+    /// The channels of those subtasks that are in this process: all of them, if nothing else is said.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is too little memory for so many channels, or if a connection that leads to others has ended.
+    pub(super) fn new(graph: &JobGraph, placement: Option<&dyn Placement>) -> Result<Self, Failure> {
+        let link = |subtask| placement.and_then(|placement| placement.link(subtask));
+        // First see which channels each receiver has, then make them with their share of the memory.
+        let mut ports = HashMap::<(VertexId, usize), Vec<Port>>::new();
+        let (mut channels, mut in_process) = (Vec::new(), 0);
         for (number, edge) in graph.edges.iter().enumerate() {
             let (from, to) = (graph.parallelism(edge.from), graph.parallelism(edge.to));
             for sender in 0..from {
                 for receiver in targets(&edge.kind, sender, from, to) {
-                    let count = counts.entry((edge.to, receiver)).or_default();
-                    channels.push((number, sender, (edge.to, receiver), *count));
-                    *count += 1;
+                    let ports = ports.entry((edge.to, receiver)).or_default();
+                    channels.push((number, sender, (edge.to, receiver), ports.len()));
+                    ports.push(Port { number: edge.port, validate: edge.validate });
+                    in_process +=
+                        usize::from(link((edge.from, sender)).is_none() || link((edge.to, receiver)).is_none());
                 }
             }
         }
-        let share = graph.settings.network_bytes() / channels.len().max(1);
+        let share = graph.settings.network_bytes() / in_process.max(1);
         if share < CHANNEL_CREDIT_MIN_BYTES {
             return Err(Failure::new(format!(
-                "the job has {} channels, and the network's share of the memory ({} bytes) gives each {share} bytes, less than {CHANNEL_CREDIT_MIN_BYTES}",
-                channels.len(),
+                "the job has {in_process} channels, and the network's share of the memory ({} bytes) gives each {share} bytes, less than {CHANNEL_CREDIT_MIN_BYTES}",
                 graph.settings.network_bytes()
             ))
             .with_hint("raise the setting `memory`, as by `-D memory=1GiB`, or lower the parallelism"));
@@ -47,14 +70,32 @@ impl Wires {
         let receivers: HashMap<_, _> = (0..graph.vertices.len())
             .flat_map(|id| (0..graph.parallelism(VertexId(id))).map(move |subtask| (VertexId(id), subtask)))
             .map(|receiver| {
-                let count = counts.get(&receiver).copied().unwrap_or(0);
-                (receiver, (ChannelShared::new(count, credit), count))
+                let ports = ports.remove(&receiver).unwrap_or_default();
+                (receiver, (ChannelShared::new(ports.len(), credit), ports))
             })
             .collect();
         let mut senders = HashMap::<_, Vec<_>>::new();
         for (edge, sender, receiver, channel) in channels {
-            let shared = Arc::clone(&receivers[&receiver].0);
-            senders.entry((edge, sender)).or_default().push(Sender::new(shared, channel));
+            let shared = || Arc::clone(&receivers[&receiver].0);
+            let address = |placement: &dyn Placement| Address {
+                attempt: placement.attempt(),
+                edge: edge as u32,
+                sender: sender as u32,
+                receiver: receiver.1 as u32,
+            };
+            let from = (graph.edges[edge].from, sender);
+            let sender = match (placement, link(from), link(receiver)) {
+                (Some(_), Some(_), Some(_)) => continue, // of no concern here
+                (Some(placement), Some(_), None) => {
+                    placement.arrivals().expect(address(placement), shared(), channel);
+                    continue;
+                }
+                (Some(placement), None, Some(link)) => {
+                    Sender::remote(link.open(&address(placement).encode()).map_err(Failure::from_error)?)
+                }
+                _ => Sender::new(shared(), channel),
+            };
+            senders.entry((edge, from.1)).or_default().push(sender);
         }
         Ok(Self { receivers, senders })
     }
@@ -84,8 +125,8 @@ impl Wires {
     }
 
     pub(super) fn gate(&self, graph: &JobGraph, vertex: VertexId, subtask: usize) -> Gate {
-        let (shared, channels) = &self.receivers[&(vertex, subtask)];
-        Gate::new(Arc::clone(shared), *channels, graph.exactly_once)
+        let (shared, ports) = &self.receivers[&(vertex, subtask)];
+        Gate::new(Arc::clone(shared), ports.clone(), graph.exactly_once)
     }
 }
 
@@ -99,3 +140,6 @@ fn targets(kind: &EdgeKind, sender: usize, from: usize, to: usize) -> Vec<usize>
         EdgeKind::Forward | EdgeKind::Broadcast | EdgeKind::Partitioned(_) => (0..to).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

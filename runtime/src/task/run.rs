@@ -99,7 +99,7 @@ impl Subtask {
             if !self.head.is_full() && std::mem::take(&mut interrupted) {
                 if let Some(held) = &mut held {
                     self.go_on(held);
-                } else if let Some((channel, event)) = gate_of(&self.gate).try_next() {
+                } else if let Some((channel, event)) = gate_of(&self.gate).try_next()? {
                     ended = self.take(channel, event, &mut held);
                 }
             }
@@ -170,14 +170,13 @@ impl Subtask {
                     if self.head.is_full() {
                         continue; // a watermark may be answered with records
                     }
-                    let event = match gate_of(&self.gate).try_next() {
+                    let event = match gate_of(&self.gate).try_next()? {
                         Some(event) => Some(event),
                         None if self.wants_flush() => None,
                         None => {
                             let deadline = self.deadline(due, ticked);
                             let gate = gate_of(&self.gate);
-                            let next = async move { Ok(gate.next().await) };
-                            let next = or_noticed(&self.inbox, or_cancelled(&self.cancel, next));
+                            let next = or_noticed(&self.inbox, or_cancelled(&self.cancel, gate.next()));
                             let event = or_deadline(&*self.env, deadline, next).await.flatten().transpose()?;
                             charge(&self.metrics.idle_nanos, after, self.env.now());
                             event

@@ -13,13 +13,16 @@ use std::{
 };
 
 use millstream_core::{
+    batch::{Batch, Marked},
     buffer::{BufferBuilder, Columns},
     key::combine,
     time::Timestamp,
 };
+use millstream_net::credit::BATCH_OVERHEAD_BYTES as BUFFER_OVERHEAD_BYTES;
 
-use super::{BUFFER_OVERHEAD_BYTES, Event, OVERDRAFT_BYTES, Sender, Shared};
-use millstream_core::batch::{Batch, Marked};
+use super::{Arrival, Event, OVERDRAFT_BYTES, Sender, Shared};
+
+mod over_connections;
 
 fn buffer(first: u64, records: u64) -> Batch {
     let mut builder = BufferBuilder::<u64>::new(Columns::default(), 1 << 20);
@@ -38,9 +41,9 @@ fn senders(shared: &Arc<Shared>, count: usize) -> Vec<Sender> {
 }
 
 fn taken(shared: &Shared) -> Option<(usize, Vec<u64>)> {
-    shared.try_next().map(|(channel, event)| match event {
-        Event::Data(buffer) => (channel, numbers(&buffer)),
-        event => panic!("{event:?}"),
+    shared.try_next().map(|(channel, arrival)| match arrival {
+        Arrival::Event(Event::Data(buffer)) => (channel, numbers(&buffer)),
+        arrival => panic!("{arrival:?}"),
     })
 }
 
@@ -214,16 +217,16 @@ fn nothing_is_lost_or_reordered_in_any_interleaving() {
             let mut open = SENDERS;
             while open > 0 {
                 match poll_fn(|cx| from.poll_next(cx)).await {
-                    (channel, Event::Data(buffer)) => {
+                    (channel, Arrival::Event(Event::Data(buffer))) => {
                         to.borrow_mut()[channel].extend(numbers(&buffer));
                         pause().await;
                         from.release(channel, &buffer);
                     }
-                    (channel, Event::Idle) => {
+                    (channel, Arrival::Event(Event::Idle)) => {
                         let last = *to.borrow()[channel].last().expect("records come before the first");
                         assert_eq!(last / 10 % 5, seed % 5, "an event keeps its place (seed {seed})");
                     }
-                    (_, Event::End) => open -= 1,
+                    (_, Arrival::Event(Event::End)) => open -= 1,
                     (_, event) => panic!("{event:?}"),
                 }
             }

@@ -52,3 +52,20 @@ fn a_batch_has_a_bounded_number_of_watermarks() {
     assert_eq!(sent.iter().map(|batch| batch.watermarks().len()).collect::<Vec<_>>(), [WATERMARKS_LIMIT; 3]);
     assert!(lane.seal().is_none());
 }
+
+#[test]
+fn buffers_grow_up_to_half_of_the_window_and_to_the_setting() {
+    let sizes = |window: usize| -> Vec<usize> {
+        let mut lane = lane();
+        let mut next = || loop {
+            if lane.push(1, Timestamp::MIN, 0).expect("it fits") {
+                return lane.seal_full(window).buffer.size();
+            }
+        };
+        (0..8).map(|_| next()).collect()
+    };
+    let kib = |sizes: [usize; 8]| sizes.map(|size| size << 10).to_vec();
+    assert_eq!(sizes(1 << 20), kib([1, 2, 4, 8, 16, 32, 32, 32]));
+    assert_eq!(sizes(16 << 10), kib([1, 2, 4, 8, 8, 8, 8, 8]));
+    assert_eq!(sizes(0), kib([1; 8]), "also before the receiver has accepted the channel");
+}

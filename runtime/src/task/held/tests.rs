@@ -1,12 +1,12 @@
 //! Records and watermarks of a batch come in the order in which they were put in, wherever these lie.
 
 use millstream_core::{
+    batch::{Batch, Marked},
     buffer::{BufferBuilder, Columns},
     time::Timestamp,
 };
 
 use super::Held;
-use millstream_core::batch::{Batch, Marked};
 
 #[derive(Debug, PartialEq)]
 enum Seen {

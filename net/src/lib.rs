@@ -12,6 +12,7 @@
 
 pub mod credit;
 pub mod frame;
+pub mod hello;
 pub mod inbound;
 pub mod link;
 pub mod outbound;

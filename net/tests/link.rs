@@ -16,13 +16,14 @@ use millstream_core::{
 };
 use millstream_net::{
     credit::{BATCH_OVERHEAD_BYTES, OVERDRAFT_BYTES},
+    hello::{Hello, HelloError, Purpose, Secret},
     inbound::{Acceptor, Closed, Incoming, Inlet},
     link::{Link, LinkError, Options},
     outbound::Sender,
     window::{Pool, WindowBytes},
     wire::ReceivedBatch,
 };
-use millstream_runtime::env::{Connection, Env, Listener};
+use millstream_runtime::env::{Connection, Env, Listener, ReadHalf, WriteHalf};
 use millstream_testkit::{SimEnv, budget, rng::Rng};
 
 const WINDOW: WindowBytes = WindowBytes { first: 2 << 10, max: 64 << 10 };
@@ -363,6 +364,46 @@ fn the_end_of_a_connection_is_told_to_all() {
             }
             assert_eq!(world.pool.free(), POOL_BYTES, "seed {seed}");
             assert!(world.here.open(b"more").is_err() && world.there.open(b"more").is_err(), "seed {seed}");
+        });
+    }
+}
+
+#[test]
+fn nothing_is_read_before_both_ends_know_each_other() {
+    let hello =
+        |process: u128, secret: u8| Hello { purpose: Purpose::Data, process, build: 3, secret: Secret([secret; 32]) };
+    for seed in 0..20 {
+        let env = SimEnv::new(seed);
+        env.block_on(async {
+            let mut listener = env.network().listen("there:1").await.expect("the address is free");
+            let mut meet = async |first: Hello, second: Hello| {
+                let there = accept(&mut *listener);
+                let (here, there) = futures::join!(env.network().connect("there:1"), there);
+                let (here, there) = (here.expect("it is listened to").split(), there.split());
+                let say = |hello: Hello, (mut reading, mut writing): (ReadHalf, WriteHalf)| async move {
+                    hello.exchange(&mut reading, &mut writing).await
+                };
+                futures::join!(say(first, here), say(second, there))
+            };
+            let (here, there) = meet(hello(1, 5), hello(2, 5)).await;
+            assert_eq!((here.map(|there| there.process).ok(), there.map(|here| here.process).ok()), (Some(2), Some(1)));
+            let (here, there) = meet(hello(1, 5), hello(2, 6)).await;
+            assert!(matches!(here, Err(HelloError::Secret | HelloError::Io(_))), "{here:?}");
+            assert!(matches!(there, Err(HelloError::Secret | HelloError::Io(_))), "{there:?}");
+            assert!([here, there].iter().any(|said| matches!(said, Err(HelloError::Secret))));
+
+            // A browser that has lost its way.
+            let (connected, there) = futures::join!(env.network().connect("there:1"), accept(&mut *listener));
+            let mut browser = connected.expect("it is listened to");
+            let ask = async {
+                futures::AsyncWriteExt::write_all(&mut browser, b"GET / HTTP/1.1\r\n\r\n").await.expect("it is read");
+            };
+            let (mut reading, mut writing) = {
+                ask.await;
+                there.split()
+            };
+            let said = hello(1, 5).exchange(&mut reading, &mut writing).await;
+            assert!(matches!(said, Err(HelloError::Stranger)), "it is not waited for more: {said:?}");
         });
     }
 }

@@ -8,6 +8,7 @@ pub mod bench;
 pub mod by_key;
 pub mod checkpoint;
 pub mod cli;
+pub(crate) mod control;
 pub mod env;
 pub mod event_time;
 mod exchange;

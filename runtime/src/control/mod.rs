@@ -1,0 +1,8 @@
+//! The control plane of a cluster.
+#![allow(dead_code, reason = "the drivers that turn connections, timers and storage into inputs come separately")]
+
+pub(crate) mod heartbeats;
+pub(crate) mod ids;
+pub(crate) mod slots;
+pub(crate) mod timers;
+pub(crate) mod topology;

@@ -3,6 +3,9 @@
 
 pub(crate) mod heartbeats;
 pub(crate) mod ids;
+pub(crate) mod job;
+pub(crate) mod message;
 pub(crate) mod slots;
+pub(crate) mod taskmanager;
 pub(crate) mod timers;
 pub(crate) mod topology;

@@ -59,7 +59,7 @@ impl fmt::Display for TaskManagerId {
     }
 }
 
-/// A connection between two processes, as the one end numbers its own. No number is used twice.
+/// A connection between two processes, as the one end numbers its own: later ones have higher numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ConnectionId(pub(crate) u64);
 

@@ -4,7 +4,10 @@
 pub(crate) mod heartbeats;
 pub(crate) mod ids;
 pub(crate) mod job;
+pub(crate) mod jobmanager;
 pub(crate) mod message;
+#[cfg(test)]
+mod simulation;
 pub(crate) mod slots;
 pub(crate) mod taskmanager;
 pub(crate) mod timers;

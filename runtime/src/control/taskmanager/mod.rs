@@ -25,13 +25,13 @@ use self::{
     outbox::{Kind, Outbox, RESEND_PAUSE, RESEND_PAUSE_LIMIT},
     tasks::{Cancelled, Tasks},
 };
+#[cfg(test)]
+use super::ids::SlotIndex;
 use super::{
     heartbeats::{HeartbeatSettings, Lease},
     ids::{ConnectionId, Epoch, JobId, TaskManagerId},
     message::{self, Deploy, Notification, Order, Report, TaskRef, ToJobManager, ToTaskManager},
 };
-#[cfg(test)]
-use super::ids::SlotIndex;
 use crate::{env::Instant, settings::show_duration};
 
 /// How long a task may take to end when it is cancelled, unless the settings say otherwise.

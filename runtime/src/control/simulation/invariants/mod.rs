@@ -1,0 +1,41 @@
+//! What must hold whatever happens, one invariant a file. Those that can be seen at any time are checked after every event.
+
+pub(super) mod attempts;
+pub(super) mod commits;
+pub(super) mod leaders;
+pub(super) mod liveness;
+pub(super) mod restores;
+pub(super) mod slots;
+
+use std::{collections::BTreeSet, fmt::Debug};
+
+use super::world::World;
+use crate::control::{ids::JobId, ids::TaskManagerId, message::TaskRef};
+
+/// What has been seen, and has to be remembered.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Which task has passed the barrier of which checkpoint, and acknowledged it.
+    pub(super) passed: BTreeSet<(JobId, TaskRef, u64)>,
+    /// Which task's request for a split the enumerator has answered.
+    pub(super) splits: BTreeSet<(JobId, TaskRef, u64)>,
+    /// The highest epoch that a TaskManager has seen.
+    epochs: std::collections::BTreeMap<TaskManagerId, u64>,
+}
+
+impl Seen {
+    /// Something happens that may happen once.
+    pub(super) fn once<T: Ord + Copy + Debug>(set: &mut BTreeSet<T>, what: T, message: &str) {
+        assert!(set.insert(what), "{message}: {what:?}");
+    }
+}
+
+pub(super) fn check_step(world: &mut World) {
+    slots::check(world);
+    attempts::check(world);
+    leaders::check(world);
+}
+
+pub(super) fn check_end(world: &World) {
+    liveness::check(world);
+}

@@ -1,0 +1,69 @@
+//! A small cluster from one seed: JobManagers that claim one log, TaskManagers, links that lose, delay, double and reorder messages or are cut, processes
+//! that die, tasks that fail and hang, people who ask for things; and what must hold whatever happens ([`invariants`]).
+//!
+//! `MILLSTREAM_TEST_BUDGET=full` tries many seeds. A failure prints its seed, and runs it again to print what happened last.
+
+mod events;
+mod invariants;
+mod log;
+mod manager;
+mod network;
+mod random;
+mod scale;
+mod tasks;
+mod worker;
+mod world;
+
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use self::world::World;
+use super::job::lifecycle::JobState;
+
+/// Runs a seed. Gives what its jobs came to; `None` is one that runs on.
+fn run(seed: u64) -> Vec<Option<JobState>> {
+    let mut world = World::new(seed, false);
+    if catch_unwind(AssertUnwindSafe(|| world.run())).is_err() {
+        let mut world = World::new(seed, true);
+        let again = catch_unwind(AssertUnwindSafe(|| world.run()));
+        let trace: Vec<String> = world.trace.take().into_iter().flatten().collect();
+        panic!(
+            "seed {seed}{}; what happened last:\n{}",
+            if again.is_ok() { " (not again)" } else { "" },
+            trace.join("\n")
+        );
+    }
+    world.log.jobs.values().map(|kept| kept.result).collect()
+}
+
+#[test]
+fn whatever_happens_the_cluster_is_sound_and_goes_on_when_faults_stop() {
+    let full = std::env::var_os("MILLSTREAM_TEST_BUDGET").is_some_and(|budget| budget == "full");
+    let first = std::env::var("MILLSTREAM_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seeds = match first {
+        Some(seed) => seed..seed + 1,
+        None => 0..if full { 20_000 } else { 1500 },
+    };
+    let mut ends = BTreeMap::<_, u64>::new();
+    for end in seeds.clone().flat_map(run) {
+        *ends.entry(end).or_default() += 1;
+    }
+    println!("{ends:?}");
+    let wanted = [None, Some(JobState::Failed), Some(JobState::Cancelled), Some(JobState::Finished)];
+    let seen = |end| ends.get(end).is_some_and(|count| *count * 50 > seeds.end);
+    assert!(first.is_some() || wanted.iter().all(seen), "every end is seen: {ends:?}");
+}
+
+#[test]
+fn the_same_seed_is_the_same_world() {
+    let trace = |seed| {
+        let mut world = World::new(seed, true);
+        world.run();
+        (world.trace, world.log.jobs.into_values().map(|kept| kept.result).collect::<Vec<_>>())
+    };
+    for seed in 0..5 {
+        assert_eq!(trace(seed), trace(seed));
+    }
+}

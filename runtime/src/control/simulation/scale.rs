@@ -1,0 +1,1 @@
+//! A cluster of 1,000 TaskManagers.

@@ -42,6 +42,12 @@ pub(super) enum Event {
         place: Place,
         step: Step,
     },
+    /// Something is on its way to a task that was not there.
+    Flow {
+        place: Place,
+        step: Step,
+        tries: u32,
+    },
     /// The driver of a leader has done something.
     Driver {
         manager: Node,

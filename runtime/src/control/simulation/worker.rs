@@ -23,6 +23,9 @@ use crate::{
     },
 };
 
+/// So often a receiver that is not there is looked for, a few times a second.
+const FLOW_TRIES_LIMIT: u32 = 50;
+
 #[derive(Debug)]
 pub(super) struct WorkerProcess {
     pub(super) life: u32,
@@ -281,15 +284,23 @@ impl World {
         );
     }
 
-    /// Something goes over channels to tasks of the same attempt, if they are there.
+    /// Something goes over channels to tasks of the same attempt.
     fn flow(&mut self, job: JobId, task: TaskRef, to: Vec<SubtaskId>, step: Step) {
         for subtask in to {
             let place = (job, TaskRef { subtask, attempt: task.attempt });
-            let found = self.workers.iter().position(|worker| worker.up && worker.tasks.contains_key(&place));
-            if let Some(index) = found {
-                let worker = Node::Worker(index, self.workers[index].life);
-                self.task_later(worker, place, (1, 30), step.clone());
-            }
+            self.flow_to(place, step.clone(), FLOW_TRIES_LIMIT);
+        }
+    }
+
+    /// A receiver that has not been started yet is waited for: it may be there a little later.
+    pub(super) fn flow_to(&mut self, place: Place, step: Step, tries: u32) {
+        let found = self.workers.iter().position(|worker| worker.up && worker.tasks.contains_key(&place));
+        if let Some(index) = found {
+            let worker = Node::Worker(index, self.workers[index].life);
+            self.task_later(worker, place, (1, 30), step);
+        } else if tries > 0 {
+            let after = self.random.millis(200, 300);
+            self.later(after, Event::Flow { place, step, tries: tries - 1 });
         }
     }
 }

@@ -164,9 +164,9 @@ impl World {
             tolerated_failures: [0, 2, 1_000][self.random.below(3) as usize],
             ..CheckpointSettings::default()
         });
-        let restart = match self.random.below(6) {
-            0 => RestartStrategy::FixedDelay { attempts: 3, delay: Duration::from_millis(500) },
-            1 => RestartStrategy::None,
+        let restart = match self.random.below(12) {
+            0..2 => RestartStrategy::FixedDelay { attempts: 3, delay: Duration::from_millis(500) },
+            2 => RestartStrategy::None,
             _ => RestartStrategy::ExponentialDelay {
                 initial: Duration::from_millis(100),
                 max: Duration::from_secs(2),
@@ -251,6 +251,7 @@ impl World {
             Event::Deliver { connection, to, packet } => self.deliver(connection, to, packet),
             Event::Close { connection, end } => self.closed(connection, end),
             Event::Task { worker, place, step } => self.task_step(worker, place, step),
+            Event::Flow { place, step, tries } => self.flow_to(place, step, tries),
             Event::Driver { manager, done } => self.driver_done(manager, done),
             Event::Offer(job) => self.offer(job),
             Event::Ask => self.ask(),

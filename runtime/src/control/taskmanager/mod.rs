@@ -199,7 +199,11 @@ impl TaskManager {
         while let Some(message) = self.outbox.pop_due(now) {
             self.send(message, commands);
         }
-        if let Some((job, subtask)) = self.tasks.pop_stuck(now) {
+        let mut stuck = None;
+        while let Some(found) = self.tasks.pop_stuck(now) {
+            stuck = Some(found);
+        }
+        if let Some((job, subtask)) = stuck {
             let timeout = show_duration(self.settings.cancel_timeout);
             let reason = format!("{subtask} of job {job} was cancelled and has not ended within {timeout}");
             commands.push(Command::Exit { reason });

@@ -11,3 +11,5 @@ pub(crate) mod failure;
 pub(crate) mod lifecycle;
 pub(crate) mod machine;
 mod restart;
+#[cfg(test)]
+mod tests;

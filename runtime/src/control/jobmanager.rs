@@ -12,6 +12,9 @@
 //! - A TaskManager is registered over one connection. What comes over another one, or after its loss, is not from the TaskManager that is known: that
 //!   connection is closed, so that whoever is there finds out and registers anew.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
@@ -173,8 +176,8 @@ impl JobManager {
             Input::Job { job, input } => turn.inputs.push_back((job, input)),
             Input::Deposed => self.stop(&mut turn),
         }
-        self.run(&mut turn);
         if !self.deposed {
+            self.run(&mut turn);
             self.wake(&mut turn);
         }
         turn.commands
@@ -310,10 +313,14 @@ impl JobManager {
         turn.commands.push(Command::Stop);
     }
 
-    /// Gives jobs what is for them, until nothing follows from that.
+    /// Gives jobs what is for them, and slots to those who wait for some, until nothing follows from that.
     fn run(&mut self, turn: &mut Turn) {
         let mut out = Vec::new();
-        while let Some((job, input)) = turn.inputs.pop_front() {
+        loop {
+            while let Some((job, grants)) = self.slots.grant() {
+                turn.inputs.push_back((job, machine::Input::Granted(grants)));
+            }
+            let Some((job, input)) = turn.inputs.pop_front() else { return };
             let Some(master) = self.jobs.get_mut(&job) else {
                 if let machine::Input::Granted(grants) = &input {
                     self.slots.release(job, grants.iter().map(|grant| grant.id));
@@ -332,9 +339,6 @@ impl JobManager {
             }
             if has_ended {
                 self.jobs.remove(&job);
-            }
-            while let Some((job, grants)) = self.slots.grant() {
-                turn.inputs.push_back((job, machine::Input::Granted(grants)));
             }
         }
     }

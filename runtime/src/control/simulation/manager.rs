@@ -218,7 +218,7 @@ impl World {
                 return;
             }
         };
-        let most = if self.goes_wrong(10) { 3_000 } else { 60 };
+        let most = if self.goes_wrong(4) { 3_000 } else { 60 };
         let after = self.random.millis(1, most);
         self.later(after, Event::Driver { manager, done });
     }

@@ -172,3 +172,53 @@ impl Executions {
         grouped
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::super::{
+            ids::{Epoch, SlotIndex, Vertex},
+            topology::VertexInfo,
+        },
+        *,
+    };
+
+    /// Against counting anew.
+    #[test]
+    fn counts_stay_right_whatever_becomes_of_subtasks() {
+        use ExecutionState::*;
+        let vertex = |parallelism| VertexInfo { name: String::new(), parallelism, group: 0, is_source: true };
+        let topology = Topology::new(vec![vertex(3), vertex(2), vertex(2)], vec![(Vertex(0), Vertex(2))]).unwrap();
+        let mut executions = Executions::new(&topology);
+        let mut random = 3_u64;
+        let mut below = |bound: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (random >> 33) % bound
+        };
+        for number in 1..5_000 {
+            let task = TaskIndex(below(7) as usize);
+            let state = executions.get(task).state;
+            if !state.is_alive() {
+                let taskmanager = TaskManagerId(u128::from(below(3)));
+                let slot = SlotId { taskmanager, slot: SlotIndex(0) };
+                executions.deploy(task, AttemptId { epoch: Epoch::new(1).unwrap(), number }, slot);
+            } else {
+                let next = [Running, Cancelling, Ended, Failed, Cancelled, Lost][below(6) as usize];
+                executions.set(task, next);
+            }
+            let count = |is: &dyn Fn(&Execution) -> bool| executions.iter().filter(|(_, it)| is(it)).count();
+            assert_eq!(executions.alive(), count(&|it| it.state.is_alive()));
+            assert_eq!(executions.cancelling(), count(&|it| it.state == Cancelling));
+            for region in (0..topology.regions()).map(RegionId) {
+                let counts = executions.region(region);
+                assert_eq!(counts.alive, count(&|it| it.region == region && it.state.is_alive()));
+                assert_eq!(counts.running, count(&|it| it.region == region && it.state == Running));
+                assert_eq!(counts.ended, count(&|it| it.region == region && it.state == Ended));
+            }
+            for taskmanager in (0..3).map(TaskManagerId) {
+                let there = |it: &Execution| it.deployed.is_some_and(|(_, slot)| slot.taskmanager == taskmanager);
+                assert_eq!(executions.alive_on(taskmanager).len(), count(&|it| there(it) && it.state.is_alive()));
+            }
+        }
+    }
+}

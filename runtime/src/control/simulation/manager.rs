@@ -164,7 +164,12 @@ impl World {
                 }
                 self.send(connection, node, Packet::ToWorker(message));
             }
-            Command::Disconnect { connection, .. } => self.disconnect(connection, node),
+            Command::Disconnect { connection, reason } => {
+                if reason.contains("no heartbeat") {
+                    invariants::leases::lost(self, connection);
+                }
+                self.disconnect(connection, node);
+            }
             Command::Submitted { result, .. } => assert_eq!(result, Ok(())),
             Command::Job { job, work } => self.work(node, job, work),
             Command::Stop => {

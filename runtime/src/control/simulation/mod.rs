@@ -44,7 +44,7 @@ fn whatever_happens_the_cluster_is_sound_and_goes_on_when_faults_stop() {
     let first = std::env::var("MILLSTREAM_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     let seeds = match first {
         Some(seed) => seed..seed + 1,
-        None => 0..if full { 20_000 } else { 100 },
+        None => 0..if full { 20_000 } else { 80 },
     };
     let mut ends = BTreeMap::<_, u64>::new();
     for end in seeds.clone().flat_map(run) {

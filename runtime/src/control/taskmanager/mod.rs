@@ -142,6 +142,15 @@ impl TaskManager {
         matches!(self.link, Link::Serving { .. })
     }
 
+    /// The connection to its leader, and when its lease with that ends.
+    #[cfg(test)]
+    pub(super) fn lease(&self) -> Option<(ConnectionId, Instant)> {
+        match &self.link {
+            Link::Serving { connection, lease, .. } => Some((*connection, lease.ends())),
+            _ => None,
+        }
+    }
+
     /// The tasks that have not ended, and where they are.
     #[cfg(test)]
     pub(super) fn alive(&self) -> impl Iterator<Item = (JobId, TaskRef, SlotIndex)> + '_ {

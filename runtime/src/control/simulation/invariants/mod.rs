@@ -3,6 +3,7 @@
 pub(super) mod attempts;
 pub(super) mod commits;
 pub(super) mod leaders;
+pub(super) mod leases;
 pub(super) mod liveness;
 pub(super) mod restores;
 pub(super) mod slots;

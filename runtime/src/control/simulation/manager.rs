@@ -166,6 +166,7 @@ impl World {
             }
             Command::Disconnect { connection, reason } => {
                 if reason.contains("no heartbeat") {
+                    self.seen.happened.insert(invariants::SILENT);
                     invariants::leases::lost(self, connection);
                 }
                 self.disconnect(connection, node);
@@ -173,6 +174,7 @@ impl World {
             Command::Submitted { result, .. } => assert_eq!(result, Ok(())),
             Command::Job { job, work } => self.work(node, job, work),
             Command::Stop => {
+                self.seen.happened.insert(invariants::DEPOSED);
                 let open = self.network.connections.iter().filter(|(_, connection)| connection.open.contains(&node));
                 let open: Vec<_> = open.map(|(connection, _)| *connection).collect();
                 open.into_iter().for_each(|connection| self.disconnect(connection, node));
@@ -190,7 +192,12 @@ impl World {
 
     fn work(&mut self, manager: Node, job: JobId, work: Work) {
         let done = match work {
-            Work::Recover { attempt, .. } => Done::Recover { job, attempt },
+            Work::Recover { attempt, vertices } => {
+                if vertices.len() < self.log.jobs[&job].topology.vertices().len() {
+                    self.seen.happened.insert(invariants::ALONE);
+                }
+                Done::Recover { job, attempt }
+            }
             Work::Store { checkpoint, kind, states } => {
                 let leader = self.manager(manager).leader.as_ref().expect("it leads");
                 let topology = Arc::clone(leader.jobs()[&job].topology());
@@ -246,6 +253,7 @@ impl World {
             Done::Create { job, checkpoint, kind, tasks, topology, .. } => {
                 let stored = Stored { job, checkpoint, kind, tasks, topology };
                 if !self.log.create(self.manager(manager).tail, stored) {
+                    self.seen.happened.insert(invariants::REFUSED);
                     return self.step_manager(manager, Input::Deposed);
                 }
                 self.manager_mut(manager).tail = self.log.tail();
@@ -284,6 +292,7 @@ impl World {
         });
         let topology = Topology::new(vertices.collect(), before.edges().to_vec()).expect("it is a graph");
         self.log.jobs.get_mut(&job).expect("the job is known").topology = topology.clone();
+        self.seen.happened.insert(invariants::REBUILT);
         Ok(topology)
     }
 }

@@ -7,7 +7,7 @@ use millstream_state::manifest::CheckpointKind;
 
 use super::{
     events::Event,
-    invariants::Seen,
+    invariants::{self, Seen},
     network::{Node, Packet},
     tasks::{Place, Step, Task},
     world::World,
@@ -120,7 +120,12 @@ impl World {
                 self.later(after, Event::FindLeader(node));
             }
             Command::Send { connection, message } => self.send(connection, node, Packet::ToManager(message)),
-            Command::Disconnect { connection, .. } => self.disconnect(connection, node),
+            Command::Disconnect { connection, reason } => {
+                if reason.contains("has not answered") {
+                    self.seen.happened.insert(invariants::LEASE);
+                }
+                self.disconnect(connection, node);
+            }
             Command::Start(deploy) => {
                 let topology = Arc::clone(&self.topologies[&(deploy.job, deploy.attempt)]);
                 for (subtask, _) in &deploy.tasks {

@@ -13,6 +13,16 @@ use std::{collections::BTreeSet, fmt::Debug};
 use super::world::World;
 use crate::control::{ids::JobId, ids::TaskManagerId, message::TaskRef};
 
+pub(super) const DEPOSED: &str = "a leader is deposed";
+pub(super) const REFUSED: &str = "a deposed leader wants to make an entry";
+pub(super) const ALONE: &str = "a region comes back while others run";
+pub(super) const REBUILT: &str = "a job is rescaled";
+pub(super) const SILENT: &str = "a TaskManager is given up by its silence";
+pub(super) const LEASE: &str = "a lease ends";
+
+/// Of many worlds some go through each of these.
+pub(super) const WANTED: [&str; 6] = [DEPOSED, REFUSED, ALONE, REBUILT, SILENT, LEASE];
+
 /// What has been seen, and has to be remembered.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
@@ -20,6 +30,8 @@ pub(super) struct Seen {
     pub(super) passed: BTreeSet<(JobId, TaskRef, u64)>,
     /// Which task's request for a split the enumerator has answered.
     pub(super) splits: BTreeSet<(JobId, TaskRef, u64)>,
+    /// What a world should have been through, or the invariants say little.
+    pub(super) happened: BTreeSet<&'static str>,
     /// The highest epoch that a TaskManager has seen.
     epochs: std::collections::BTreeMap<TaskManagerId, u64>,
 }

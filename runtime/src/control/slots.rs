@@ -162,8 +162,7 @@ impl Slots {
 
     /// Grants a request that fits, the oldest first. To be called until there is none.
     pub(crate) fn grant(&mut self) -> Option<(JobId, Vec<Grant>)> {
-        let fits = self.pending.iter().position(|pending| pending.wants.len() <= self.free)?;
-        let Pending { job, wants, .. } = self.pending.remove(fits);
+        let Pending { job, wants, .. } = self.pending.remove(self.fitting()?);
         let mut chosen = vec![None; wants.len()];
         for (want, chosen) in wants.iter().zip(&mut chosen) {
             *chosen = want.prefers.filter(|slot| self.is_free(*slot));
@@ -179,6 +178,17 @@ impl Slots {
         });
         let grants = grants.collect();
         Some((job, grants))
+    }
+
+    /// The oldest request that can be granted.
+    fn fitting(&self) -> Option<usize> {
+        self.pending.iter().position(|pending| pending.wants.len() <= self.free)
+    }
+
+    /// True if nobody waits who need not.
+    #[cfg(test)]
+    pub(super) fn is_settled(&self) -> bool {
+        self.fitting().is_none()
     }
 
     /// Takes out a request that has waited for too long.

@@ -1,4 +1,5 @@
-//! No slot is given twice: not by a leader to two of a job's subtasks or to two jobs, and no TaskManager lets two jobs into one.
+//! No slot is given twice: not by a leader to two of a job's subtasks or to two jobs, and no TaskManager lets two jobs into one. And nobody waits for slots
+//! that are free.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +7,7 @@ use super::super::world::World;
 
 pub(in super::super) fn check(world: &World) {
     for leader in world.managers.iter().filter_map(|manager| manager.leader.as_ref()) {
+        assert!(leader.table().is_settled(), "a job waits for slots that are free");
         let mut owners = BTreeMap::new();
         for (job, master) in leader.jobs() {
             for slot in master.held() {

@@ -376,6 +376,10 @@ impl JobMaster {
             let pause = (pause * 2).min(RESEND_PAUSE_LIMIT);
             self.resend = Some((now + pause, pause));
             self.order_again(out);
+            if self.ending == Some(Ending::Finished) && pause == RESEND_PAUSE_LIMIT {
+                // It was told often enough to end by itself. All that it has to give is committed.
+                self.cancel_all(now, out);
+            }
         }
     }
 

@@ -446,6 +446,24 @@ fn behind_the_final_checkpoint_nothing_is_a_failure() {
 }
 
 #[test]
+fn a_task_that_hangs_behind_the_final_checkpoint_is_cancelled() {
+    let mut driven = Driven::running(true);
+    for source in [ALL[0], ALL[1], ALL[3]] {
+        driven.report(source.0, source.1, Report::Drained);
+    }
+    driven.complete(1);
+    driven.works();
+    for (taskmanager, subtask) in &ALL[1..] {
+        driven.report(*taskmanager, *subtask, Report::Ended { output: Bytes::new() });
+    }
+    [1, 2, 4].into_iter().for_each(|pause| driven.wait(pause));
+    assert_eq!(driven.orders(Order::Cancel), [].into());
+    driven.wait(8);
+    driven.confirm_cancelled();
+    assert_eq!(driven.works(), [Work::Ended { state: JobState::Finished, failure: None }]);
+}
+
+#[test]
 fn a_job_that_had_ended_before_is_not_started_again() {
     let mut driven = Driven::new(settings(true));
     let works = driven.works();

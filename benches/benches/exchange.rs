@@ -230,7 +230,8 @@ fn send<T: Moved>(case: Case) -> Duration {
         join_all(tasks).await;
         let took = began.elapsed();
         link.close();
-        (writes.await.expect("it ends"), reads.await.expect("it ends"));
+        writes.await.expect("it ends");
+        reads.await.expect("it ends");
         took
     });
     child.wait().expect("it ends");

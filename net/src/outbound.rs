@@ -1,4 +1,4 @@
-//! [`Outbound`]: what one end of a connection has to send: batches of many channels, each as its credit allows, in turn; and [`Sender`], a task's end of a channel.
+//! `Outbound`: what one end of a connection has to send: batches of many channels, each as its credit allows, in turn; and [`Sender`], a task's end of a channel.
 
 use std::{
     collections::VecDeque,

@@ -1,4 +1,4 @@
-//! Credit as the receiver of a channel sees it: a [`Window`] of bytes that its sender may have under way, and the [`Pool`] that all windows of a process grow from.
+//! Credit as the receiver of a channel sees it: a window of bytes that its sender may have under way, and the [`Pool`] that all windows of a process grow from.
 //!
 //! Every channel has a first window to itself. A sender that uses up its window while the receiver keeps up earns twice as much, as long as the pool has it; a window
 //! that is not used shrinks again. A channel that is idle gives back what it has from the pool when another one wants it: the sender has to agree to that,

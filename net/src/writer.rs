@@ -1,4 +1,4 @@
-//! [`Outgoing`]: frames on their way to a connection, written with few calls and without copies of their records.
+//! `Outgoing`: frames on their way to a connection, written with few calls and without copies of their records.
 
 use std::{
     future::poll_fn,

@@ -77,7 +77,7 @@ impl Credit {
     }
 
     pub(crate) fn is_overdrawn(&self) -> bool {
-        self.appended() >= self.limit() + OVERDRAFT_BYTES as u64 && !self.has_ended()
+        self.appended() >= self.limit().saturating_add(OVERDRAFT_BYTES as u64) && !self.has_ended()
     }
 
     /// True if all that was handed over has been read.
@@ -96,5 +96,19 @@ impl Credit {
         }
         self.task.register(cx.waker());
         if self.has_room() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_may_grant_anything() {
+        let credit = Credit::default();
+        assert_eq!(credit.grant(Grant { released: 0, limit: u64::MAX }, 0), None);
+        credit.append(7);
+        assert!(credit.has_room() && !credit.is_overdrawn());
+        assert_eq!(credit.grant(Grant { released: 0, limit: 5 }, 7), Some(7), "what was sent stays within it");
     }
 }

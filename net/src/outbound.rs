@@ -213,15 +213,24 @@ impl Outbound {
 
     /// This end will read no more of a channel.
     pub(crate) fn refuse(&self, number: u32, reason: &str) {
-        let meta = cut_reason(reason).as_bytes().into();
-        lock(&self.state).control.push_back(Control { kind: Kind::Refuse, channel: number, meta });
-        self.writer.wake();
+        let mut state = lock(&self.state);
+        if state.given_up.is_none() {
+            let meta = cut_reason(reason).as_bytes().into();
+            state.control.push_back(Control { kind: Kind::Refuse, channel: number, meta });
+            drop(state);
+            self.writer.wake();
+        }
     }
 
     /// A channel of the other end has something to grant.
     pub(crate) fn grant(&self, incoming: Arc<Incoming>) {
-        lock(&self.state).grants.push_back(incoming);
-        self.writer.wake();
+        let mut state = lock(&self.state);
+        // Otherwise nobody would take it out any more, and the two would keep each other.
+        if state.given_up.is_none() {
+            state.grants.push_back(incoming);
+            drop(state);
+            self.writer.wake();
+        }
     }
 
     /// Gives the connection up; the first reason counts. Senders are told, and held up no more.

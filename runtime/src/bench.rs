@@ -88,6 +88,6 @@ where
         head.signal(Signal::End);
         block_on(head.finish())?;
         let what = std::mem::take(&mut *handed_over.lock().unwrap_or_else(PoisonError::into_inner));
-        block_on(Driver(Arc::clone(&sink)).committer(&sink_cx)?.commit(what))
+        block_on(Driver(Arc::clone(&sink)).committer(&sink_cx)?.commit_parts(what, true))
     }
 }

@@ -17,6 +17,7 @@ use std::{
 };
 
 use millstream_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 pub use net::{Connection, Listener, Network, ReadHalf, WriteHalf};
 
@@ -26,7 +27,7 @@ use crate::task::contain::contain;
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A point on the monotonic clock of an [`Env`], in nanoseconds since it began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Instant(u64);
 
 impl Instant {

@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt};
 
+use serde::{Deserialize, Serialize};
+
 /// A place in the user's source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Location {
@@ -41,12 +43,33 @@ pub struct Failure {
     operator: Option<String>,
     location: Option<Location>,
     cancelled: bool,
+    class: FailureClass,
+}
+
+/// Who can do something about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FailureClass {
+    /// Whoever wrote the job or started it: a panic in an operator, a file that is not there. Before the job has run for the first time such a failure is
+    /// final; afterwards the restart strategy decides, as data may have been at fault that is gone by then.
+    User,
+    /// Whoever runs the cluster: a process that died, a disk that is full. The restart strategy decides.
+    Environment,
+    /// Whoever wrote the engine: something that cannot be. The restart strategy decides.
+    Engine,
 }
 
 impl Failure {
     /// A failure with this message; who is at fault is added on the way up.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, operator: None, location: None, cancelled: false }
+        Self {
+            message: message.into(),
+            hint: None,
+            operator: None,
+            location: None,
+            cancelled: false,
+            class: FailureClass::User,
+        }
     }
 
     /// An error of the outside world, with all its causes; those that an error has told itself are not told again.
@@ -86,9 +109,29 @@ impl Failure {
         self
     }
 
+    /// Says that whoever runs the cluster can do something about it, and nobody else.
+    #[must_use]
+    pub(crate) fn of_environment(self) -> Self {
+        Self { class: FailureClass::Environment, ..self }
+    }
+
+    /// Who can do something about it.
+    pub fn class(&self) -> FailureClass {
+        self.class
+    }
+
     /// What happened, without the operator.
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// What happened and where, without the repair.
+    pub(crate) fn what(&self) -> impl fmt::Display + '_ {
+        fmt::from_fn(|f| match (&self.operator, &self.location) {
+            (Some(operator), Some(location)) => write!(f, "operator `{operator}` ({location}): {}", self.message),
+            (Some(operator), None) => write!(f, "operator `{operator}`: {}", self.message),
+            _ => f.write_str(&self.message),
+        })
     }
 
     /// How it can be repaired, if that is known.
@@ -114,11 +157,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.operator, &self.location) {
-            (Some(operator), Some(location)) => write!(f, "operator `{operator}` ({location}): {}", self.message)?,
-            (Some(operator), None) => write!(f, "operator `{operator}`: {}", self.message)?,
-            _ => f.write_str(&self.message)?,
-        }
+        self.what().fmt(f)?;
         self.hint.iter().try_for_each(|hint| write!(f, "\nhint: {hint}"))
     }
 }

@@ -2,6 +2,7 @@
 
 mod alignment;
 mod annotated;
+mod attempt;
 mod bad_record;
 #[doc(hidden)]
 pub mod bench;

@@ -33,12 +33,14 @@ struct Group {
 }
 
 impl Groups {
-    /// One slot for every subtask of a source that is aligned.
-    pub(crate) fn of(graph: &JobGraph) -> Self {
+    /// One slot for every subtask of a source that is aligned and in this process: sources of other processes are not waited for.
+    pub(crate) fn of(graph: &JobGraph, is_here: impl Fn((VertexId, usize)) -> bool) -> Self {
         let mut sizes = HashMap::<&str, usize>::new();
         for (id, vertex) in graph.vertices.iter().enumerate() {
             if let Some(alignment) = &vertex.alignment {
-                *sizes.entry(alignment.group()).or_default() += graph.parallelism(VertexId(id));
+                let subtasks = 0..graph.parallelism(VertexId(id));
+                *sizes.entry(alignment.group()).or_default() +=
+                    subtasks.filter(|subtask| is_here((VertexId(id), *subtask))).count();
             }
         }
         let group = |(name, size): (&str, usize)| (name.to_owned(), Group::new(size));

@@ -27,9 +27,9 @@ use tracing::warn;
 
 use super::subtask::{StateAccess, Upload};
 use crate::{
+    attempt::segments::Segments,
     env::{Env, blocking},
     failure::Failure,
-    local::store::JobStore,
     task::{flag::Flag, head::Background},
 };
 
@@ -49,7 +49,7 @@ pub(crate) struct Snapshots<R: RowKey, V: Record> {
     groups: GroupRange,
     access: StateAccess,
     /// `None` in a job without checkpoints.
-    store: Option<Arc<JobStore>>,
+    store: Option<Arc<Segments>>,
     env: Arc<dyn Env>,
     chain: Arc<Mutex<Chain>>,
     /// Where the copied rows of the snapshot under way go.
@@ -130,7 +130,7 @@ impl<R: RowKey, V: Record> Snapshots<R, V> {
         state: &str,
         groups: GroupRange,
         access: StateAccess,
-        store: Option<Arc<JobStore>>,
+        store: Option<Arc<Segments>>,
         env: Arc<dyn Env>,
     ) -> Self {
         Self {
@@ -331,7 +331,7 @@ impl<R: RowKey, V: Record> Snapshots<R, V> {
         for part in &parts {
             let loaded = store.checkpoints().load::<R, V>(part, self.groups, |_, block| each(block)).await;
             if let Err(error) = loaded {
-                return Err(if error.is_damage() { store.reject(error).await } else { store.failure(error) });
+                return Err(if error.is_damage() { store.reject(error) } else { store.failure(error) });
             }
         }
         // What a subtask with the same groups had stored goes on to count; what others had is written anew.
@@ -401,7 +401,7 @@ fn lock(chain: &Mutex<Chain>) -> MutexGuard<'_, Chain> {
 
 /// Sorts, encodes and writes the ranges of a snapshot, as they come. Nothing is stored of a delta that says nothing.
 async fn write<R: RowKey, V: Record>(
-    store: &JobStore,
+    store: &Segments,
     env: &dyn Env,
     groups: GroupRange,
     kind: SnapshotKind,
@@ -462,7 +462,7 @@ async fn write<R: RowKey, V: Record>(
 
 /// Makes one segment of a chain, and puts it in their place.
 async fn merge<R: RowKey, V: Record>(
-    store: Arc<JobStore>,
+    store: Arc<Segments>,
     chain: Arc<Mutex<Chain>>,
     part: KeyedPart,
     groups: GroupRange,

@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use millstream_state::manifest::CheckpointKind;
+use serde::{Deserialize, Serialize};
 
 use crate::env::Instant;
 
@@ -10,7 +11,7 @@ use crate::env::Instant;
 pub const HISTORY_LIMIT: usize = 16;
 
 /// What a subtask reports of its part of a checkpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SubtaskReport {
     /// What it wrote for it, in bytes; what is taken over from an earlier checkpoint is not counted.
     pub bytes: u64,

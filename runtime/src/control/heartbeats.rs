@@ -6,11 +6,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{ids::TaskManagerId, timers::Timers};
 use crate::env::Instant;
 
 /// How often processes let each other know that they are there, and when they give each other up. Both ends have the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HeartbeatSettings {
     /// The time from one heartbeat to the next. Default 1 s.
     pub(crate) interval: Duration,

@@ -1,20 +1,22 @@
 //! What things of the control plane are called: one type for each kind of number, so that none is taken for another.
 
-use std::fmt;
+use std::{fmt, num::NonZeroU64};
+
+use serde::{Deserialize, Serialize};
 
 /// Which leader: the number of its claim in the log, so a later leader has a higher one. Never 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Epoch(u64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct Epoch(NonZeroU64);
 
 impl Epoch {
     /// The leader whose claim has this number; `None` for 0, which no entry of the log has.
     pub(crate) fn new(claim: u64) -> Option<Self> {
-        (claim > 0).then_some(Self(claim))
+        NonZeroU64::new(claim).map(Self)
     }
 
     /// The number of the claim.
     pub(crate) fn get(self) -> u64 {
-        self.0
+        self.0.get()
     }
 }
 
@@ -25,7 +27,7 @@ impl fmt::Display for Epoch {
 }
 
 /// A job. It keeps its id through restarts, rescaling and changes of the leader.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct JobId(pub(crate) u128);
 
 impl fmt::Display for JobId {
@@ -35,7 +37,7 @@ impl fmt::Display for JobId {
 }
 
 /// One try to run a region of a job. Later ones are greater, also those of a later leader.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct AttemptId {
     /// The leader that began it.
     pub(crate) epoch: Epoch,
@@ -50,7 +52,7 @@ impl fmt::Display for AttemptId {
 }
 
 /// A TaskManager process. Each draws its own when it starts, so one that comes back is another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct TaskManagerId(pub(crate) u128);
 
 impl fmt::Display for TaskManagerId {
@@ -64,7 +66,7 @@ impl fmt::Display for TaskManagerId {
 pub(crate) struct ConnectionId(pub(crate) u64);
 
 /// A slot of a TaskManager, from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct SlotIndex(pub(crate) u32);
 
 /// A slot of the cluster.
@@ -75,11 +77,11 @@ pub(crate) struct SlotId {
 }
 
 /// A chain of a job, by its number in the job's graph.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Vertex(pub(crate) u32);
 
 /// A subtask of a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct SubtaskId {
     pub(crate) vertex: Vertex,
     /// From 0, below the parallelism of the vertex.

@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use millstream_state::manifest::CheckpointKind;
+use serde::{Deserialize, Serialize};
 
 use super::{
     heartbeats::HeartbeatSettings,
@@ -32,7 +33,7 @@ use super::{
 use crate::{checkpoint::SubtaskReport, env::Instant};
 
 /// A message to a TaskManager.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ToTaskManager {
     /// The leader that says it.
     pub(crate) epoch: Epoch,
@@ -40,7 +41,7 @@ pub(crate) struct ToTaskManager {
 }
 
 /// A message to a JobManager.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ToJobManager {
     /// The leader that it is for.
     pub(crate) epoch: Epoch,
@@ -50,14 +51,14 @@ pub(crate) struct ToJobManager {
 }
 
 /// A subtask of an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct TaskRef {
     pub(crate) subtask: SubtaskId,
     pub(crate) attempt: AttemptId,
 }
 
 /// What a leader says.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Command {
     /// The TaskManager's slots may be given tasks from now on.
     Registered {
@@ -82,7 +83,7 @@ pub(crate) enum Command {
 }
 
 /// What a TaskManager says.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Notification {
     /// It has slots, none of which is in use.
     Register {
@@ -113,12 +114,14 @@ pub(crate) enum Notification {
 }
 
 /// The tasks of an attempt that a TaskManager is to start.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Deploy {
     pub(crate) job: JobId,
     pub(crate) attempt: AttemptId,
     /// The checkpoint to begin with, if there is one.
     pub(crate) restore: Option<u64>,
+    /// What is needed to start them; opaque to control.
+    pub(crate) payload: Bytes,
     /// Which subtask in which slot.
     pub(crate) tasks: Vec<(SubtaskId, SlotIndex)>,
     /// Where all subtasks of the region are: the same for each TaskManager.
@@ -126,7 +129,7 @@ pub(crate) struct Deploy {
 }
 
 /// Where the subtasks of a region are, so that channels can be connected.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Placement {
     /// The TaskManagers that have some, and where each takes data connections.
     pub(crate) taskmanagers: Vec<(TaskManagerId, Arc<str>)>,
@@ -135,7 +138,7 @@ pub(crate) struct Placement {
 }
 
 /// What tasks are told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Order {
     /// End at once.
     Cancel,
@@ -150,7 +153,7 @@ pub(crate) enum Order {
 }
 
 /// What has become of a task.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Report {
     /// It has begun, with its channels connected.
     Running,

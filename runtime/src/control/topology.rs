@@ -19,8 +19,8 @@ pub(crate) struct VertexInfo {
     pub(crate) parallelism: u32,
     /// Its slot sharing group: subtasks of vertices of one group may be in one slot.
     pub(crate) group: u32,
-    /// True if it reads a source: barriers are sent to it.
-    pub(crate) is_source: bool,
+    /// How many of its subtasks others send to: the first ones. Barriers begin at the rest: all of a source, and all but the first behind `global()`.
+    pub(crate) connected: u32,
 }
 
 /// A slot that a job takes: the `index`-th of a sharing group, which holds the subtask of that number of every vertex of the group.
@@ -111,10 +111,10 @@ impl Topology {
         self.first_tasks[vertex.0 as usize]..self.first_tasks[vertex.0 as usize + 1]
     }
 
-    /// The numbers of the subtasks that read sources.
+    /// The numbers of the subtasks that barriers begin at.
     pub(crate) fn sources(&self) -> impl Iterator<Item = usize> + '_ {
-        let sources = self.vertices.iter().zip(0..).filter(|(vertex, _)| vertex.is_source);
-        sources.flat_map(|(_, number)| self.tasks_of(Vertex(number)))
+        let vertices = self.vertices.iter().zip(0..);
+        vertices.flat_map(|(vertex, number)| self.tasks_of(Vertex(number)).skip(vertex.connected as usize))
     }
 
     /// How many regions there are.

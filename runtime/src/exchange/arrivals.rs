@@ -9,14 +9,27 @@ use millstream_net::inbound::{Acceptor, Incoming};
 
 use super::channel::Shared;
 
+/// How long an address is, in bytes.
+const ADDRESS_BYTES: usize = 40;
+
 /// So many channels that wait for a task may have been closed before they are looked for.
 const SWEEP_FROM: usize = 64;
+
+/// Tells an attempt from all others of all jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct AttemptKey {
+    /// The job.
+    pub(crate) job: u128,
+    /// The leader that began it.
+    pub(crate) epoch: u64,
+    /// Which of the job's attempts under that leader.
+    pub(crate) number: u32,
+}
 
 /// What a channel leads from and to, as its sender says when it opens it: the same in all processes of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Address {
-    /// Tells the attempt from all others of all jobs.
-    pub(crate) attempt: u64,
+    pub(crate) attempt: AttemptKey,
     /// The number of the edge in the graph.
     pub(crate) edge: u32,
     /// The subtask that sends.
@@ -26,20 +39,24 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    pub(crate) fn encode(&self) -> [u8; 20] {
-        let mut bytes = [0; 20];
-        bytes[..8].copy_from_slice(&self.attempt.to_le_bytes());
-        for (bytes, number) in bytes[8..].chunks_mut(4).zip([self.edge, self.sender, self.receiver]) {
+    pub(crate) fn encode(&self) -> [u8; ADDRESS_BYTES] {
+        let Self { attempt: AttemptKey { job, epoch, number }, edge, sender, receiver } = *self;
+        let mut bytes = [0; ADDRESS_BYTES];
+        bytes[..16].copy_from_slice(&job.to_le_bytes());
+        bytes[16..24].copy_from_slice(&epoch.to_le_bytes());
+        for (bytes, number) in bytes[24..].chunks_mut(4).zip([number, edge, sender, receiver]) {
             bytes.copy_from_slice(&number.to_le_bytes());
         }
         bytes
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let (attempt, rest) = bytes.split_first_chunk()?;
-        let (&[edge, sender, receiver], []) = rest.as_chunks() else { return None };
-        let [edge, sender, receiver] = [edge, sender, receiver].map(u32::from_le_bytes);
-        Some(Self { attempt: u64::from_le_bytes(*attempt), edge, sender, receiver })
+        let (job, rest) = bytes.split_first_chunk()?;
+        let (epoch, rest) = rest.split_first_chunk()?;
+        let (&[number, edge, sender, receiver], []) = rest.as_chunks() else { return None };
+        let [number, edge, sender, receiver] = [number, edge, sender, receiver].map(u32::from_le_bytes);
+        let attempt = AttemptKey { job: u128::from_le_bytes(*job), epoch: u64::from_le_bytes(*epoch), number };
+        Some(Self { attempt, edge, sender, receiver })
     }
 }
 
@@ -76,8 +93,7 @@ impl Arrivals {
     }
 
     /// Nobody of an attempt will come any more: what waits for one is refused.
-    #[cfg_attr(not(test), expect(dead_code, reason = "whoever runs attempts in several processes calls it"))]
-    pub(crate) fn end(&self, attempt: u64) {
+    pub(crate) fn end(&self, attempt: AttemptKey) {
         let mut state = self.lock();
         state.expected.retain(|address, _| address.attempt != attempt);
         let over: Vec<_> = state.waiting.extract_if(|address, _| address.attempt == attempt).collect();
@@ -117,7 +133,8 @@ mod tests {
 
     #[test]
     fn addresses_are_read_back() {
-        let address = Address { attempt: u64::MAX - 5, edge: 1, sender: 2, receiver: u32::MAX };
+        let attempt = AttemptKey { job: u128::MAX - 5, epoch: 9, number: 8 };
+        let address = Address { attempt, edge: 1, sender: 2, receiver: u32::MAX };
         let bytes = address.encode();
         assert_eq!(Address::decode(&bytes), Some(address));
         assert_eq!(Address::decode(&bytes[1..]), None);

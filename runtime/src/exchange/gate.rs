@@ -119,7 +119,8 @@ impl Gate {
             Arrival::Event(event) => event,
             Arrival::Received(batch) => Event::Data(self.validate(channel, batch)?),
             Arrival::Lost(error) => {
-                return Err(Failure::new(format!("a task that sends to this one is lost: {error}")));
+                let what = format!("a task that sends to this one is lost: {error}");
+                return Err(Failure::new(what).of_environment());
             }
         };
         Ok((channel, event))

@@ -16,11 +16,11 @@ pub use state::{StateInfo, StateKind};
 
 use crate::{
     alignment::Alignment,
+    attempt::sinks::From,
     checkpoint::restored::Restored,
     env::BoxFuture,
     exchange::gate::Validate,
     failure::{Failure, Location},
-    local::sinks::From,
     operator::Operator,
     settings::Settings,
     source::{Boundedness, ConnectorContext},
@@ -275,12 +275,10 @@ pub(crate) trait SinkDriver: Send {
 
 /// A committer, its types erased.
 pub(crate) trait DynCommitter: Send {
-    /// Commits what the writers of a job that has ended well left.
-    fn commit(&mut self, what: Vec<Box<dyn Any + Send>>) -> BoxFuture<'_, Result<(), Failure>>;
     fn abort(&mut self) -> BoxFuture<'_, ()>;
     /// Clears up after dead attempts, and commits what the checkpoint holds that the job goes on from.
     fn recover(&mut self, restored: Restored, from: &From) -> BoxFuture<'_, Result<(), Failure>>;
-    /// Commits what the writers handed over at a checkpoint.
+    /// Commits what the writers handed over at a checkpoint, or (`last`) at the end of a job.
     fn commit_parts(&mut self, parts: Vec<ValuePart>, last: bool) -> BoxFuture<'_, Result<(), Failure>>;
 }
 

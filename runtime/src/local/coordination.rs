@@ -11,20 +11,19 @@ use std::{
 use futures::{
     StreamExt,
     channel::{mpsc, oneshot},
-    future::join_all,
     stream::FuturesUnordered,
 };
-use millstream_state::manifest::{CheckpointKind, KeyedPart, Manifest, OperatorState, ValuePart};
+use millstream_state::manifest::{CheckpointKind, Manifest, OperatorState};
 use tracing::{Instrument, debug, info, warn};
 
-use super::{
-    Progress, Request,
-    deploy::{Attempt, Deployed, Task},
-    driver::Driver,
-    sinks::{JobSink, commit_checkpoint},
-    store::JobStore,
-};
+use super::{Progress, Request, driver::Driver};
 use crate::{
+    attempt::{
+        deploy::{Deployed, Task},
+        report::{Gathered, Part, parallelism, stored},
+        sinks::{JobSink, commit_checkpoint},
+        store::JobStore,
+    },
     checkpoint::{
         Barrier,
         coordinator::{Command, Coordinator, Input},
@@ -34,7 +33,7 @@ use crate::{
     },
     env::{BoxFuture, Env, Instant},
     failure::Failure,
-    graph::{JobGraph, VertexId},
+    graph::JobGraph,
     settings::Settings,
     task::{
         contain::{Contained, contain},
@@ -81,13 +80,6 @@ enum Done {
     },
 }
 
-/// What a subtask has of an operator.
-struct Part {
-    operator: String,
-    keyed: Vec<KeyedPart>,
-    values: Vec<ValuePart>,
-}
-
 type Work = FuturesUnordered<BoxFuture<'static, Done>>;
 
 pub(super) struct Coordination {
@@ -107,7 +99,7 @@ pub(super) struct Coordination {
     progress: Progress,
     settings: Settings,
     /// The reports to the checkpoint under way.
-    gathered: BTreeMap<u64, BTreeMap<String, OperatorState>>,
+    gathered: BTreeMap<u64, Gathered>,
     /// What is complete and has to be committed.
     committing: BTreeMap<u64, (CheckpointKind, Vec<OperatorState>)>,
     last_committed: u64,
@@ -125,11 +117,11 @@ impl Coordination {
         driver: &Driver,
         graph: &JobGraph,
         deployed: Deployed,
-        attempt: Attempt,
+        stop: Flag,
         events: mpsc::Receiver<TaskEvent>,
         sinks: Vec<JobSink>,
     ) -> Self {
-        let Deployed { tasks, inboxes, sources } = deployed;
+        let Deployed { tasks, inboxes, sources, .. } = deployed;
         let now = driver.env.now();
         let coordinator = driver.store.as_ref().map(|store| {
             let next = store.next_checkpoint();
@@ -138,20 +130,16 @@ impl Coordination {
             let history = driver.progress.status().checkpoints;
             (Coordinator::new(settings, inboxes.len(), sources, next, history, now), Arc::clone(store))
         });
-        let parallelism = graph.vertices.iter().enumerate().flat_map(|(id, vertex)| {
-            let parallelism = graph.parallelism(VertexId(id)) as u32;
-            vertex.operators.iter().map(move |operator| (operator.id_or_name(), parallelism))
-        });
         Self {
             job: graph.name.clone(),
             run: driver.run,
             env: Arc::clone(&driver.env),
             cancel: driver.cancel.clone(),
-            stop: attempt.stop,
+            stop,
             tasks,
             inboxes,
             sources,
-            parallelism: parallelism.collect(),
+            parallelism: parallelism(graph),
             events,
             coordinator,
             progress: driver.progress.clone(),
@@ -274,12 +262,8 @@ impl Coordination {
             return;
         }
         let (env, began) = (Arc::clone(&self.env), self.env.now());
-        let stored = all(operators.into_iter().map(|(operator, report)| async move {
-            let keyed = all(report.uploads).await?;
-            Ok(Part { operator, keyed, values: report.values })
-        }));
         self.work.push(Box::pin(async move {
-            let operators = Contained::new(stored).await;
+            let operators = Contained::new(stored(operators)).await;
             let bytes = operators.iter().flatten().map(Part::bytes).sum();
             let background = env.now().since(began);
             let report = SubtaskReport { bytes, alignment, sync, background };
@@ -293,18 +277,7 @@ impl Coordination {
                 self.input(Input::Declined { checkpoint, task, reason: failure.to_string() });
             }
             Done::Uploaded { task, checkpoint, report, operators: Ok(parts) } => {
-                let gathered = self.gathered.entry(checkpoint).or_default();
-                for Part { operator, keyed, values } in parts {
-                    let parallelism = self.parallelism.get(&operator).copied().unwrap_or(1);
-                    let state = gathered.entry(operator.clone()).or_insert_with(|| OperatorState {
-                        id: operator,
-                        parallelism,
-                        keyed: Vec::new(),
-                        values: Vec::new(),
-                    });
-                    state.keyed.extend(keyed);
-                    state.values.extend(values);
-                }
+                self.gathered.entry(checkpoint).or_default().add(parts, &self.parallelism);
                 self.input(Input::Ack { checkpoint, task, report });
             }
             Done::Stored { checkpoint, result: Ok(()), .. } => self.input(Input::Stored { checkpoint }),
@@ -408,7 +381,7 @@ impl Coordination {
     /// Makes the checkpoint's entry in the log: from then on it counts.
     fn store(&mut self, checkpoint: u64, kind: CheckpointKind) {
         let Some((_, store)) = &self.coordinator else { return };
-        let operators: Vec<_> = self.gathered.remove(&checkpoint).unwrap_or_default().into_values().collect();
+        let operators = self.gathered.remove(&checkpoint).unwrap_or_default().into_operators();
         let at = self.env.wall().millis();
         self.committing.insert(checkpoint, (kind, operators.clone()));
         let manifest = Manifest { job: self.job.clone(), run: self.run, checkpoint, kind, at, operators };
@@ -468,18 +441,4 @@ enum Happening {
     Event(TaskEvent),
     Request(Request),
     Timer,
-}
-
-impl Part {
-    fn bytes(&self) -> u64 {
-        let values: usize = self.values.iter().map(|part| part.bytes.len()).sum();
-        // Of a chain of segments only the last is new.
-        let keyed = self.keyed.iter().filter_map(|part| part.segments.last()).map(|segment| segment.bytes);
-        values as u64 + keyed.sum::<u64>()
-    }
-}
-
-/// Waits for all of these, which go on side by side. Also if one fails: other uploads are part of the next checkpoint, or clear up behind themselves.
-async fn all<T>(parts: impl IntoIterator<Item = impl Future<Output = Result<T, Failure>>>) -> Result<Vec<T>, Failure> {
-    join_all(parts).await.into_iter().collect()
 }

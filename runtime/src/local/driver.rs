@@ -8,20 +8,23 @@ use futures::{
     future::{Either, select},
 };
 use millstream_state::manifest::{CheckpointKind, Manifest};
-use tracing::{error, info, warn};
+use tracing::{error, error_span, info, warn};
 
 use super::{
     JobReport, RECORDS_SKIPPED, Request,
     coordination::{Coordination, End},
-    deploy::Attempt,
-    sinks::{From, GoneBack, JobSink, abort_all, commit_all, recover_all},
-    store::JobStore,
 };
 use crate::{
-    checkpoint::restored::Restored,
-    env::{Env, blocking},
+    attempt::{
+        check,
+        deploy::{Connectors, Deployed, Deployment, Given, SplitsHandle, Task},
+        sinks::{From, GoneBack, JobSink, abort_all, commit_all, job_sinks, recover_all},
+        store::{JobStore, Use},
+    },
+    checkpoint::{restored::Restored, subtask::TaskEvent},
+    env::Env,
     failure::Failure,
-    graph::{JobGraph, OperatorInfo, VertexId},
+    graph::{JobGraph, Vertex, VertexId},
     metrics::{Metric, Registry},
     restart::{Decision, RestartStrategy, Restarts},
     task::{
@@ -85,7 +88,7 @@ impl Driver {
             warn!(job = graph.name, "the job promises best effort, so it makes no checkpoints and starts empty");
         }
         if graph.has_checkpoints() {
-            let opened = JobStore::open(&graph.name, &graph.settings.checkpoints, &self.env);
+            let opened = JobStore::open(&graph.name, &graph.settings.checkpoints, Use::Alone, &self.env);
             let store = Contained::new(opened).await?;
             self.run = store.run();
             self.store = Some(Arc::new(store));
@@ -102,7 +105,10 @@ impl Driver {
                 Err(failure) if failure.is_cancelled() => return Err(failure),
                 Err(failure) => failure,
             };
-            if self.store.as_ref().is_some_and(|store| store.take_rejected()) {
+            if let Some(store) = &self.store
+                && let Some(reason) = store.segments().take_rejected()
+            {
+                store.reject(&reason).await;
                 // Not for the restart strategy to decide: each checkpoint that is kept is tried once at most.
                 error!(job = graph.name, error = %failure, "the checkpoint cannot be read: the one before is tried");
                 continue;
@@ -165,11 +171,11 @@ impl Driver {
             let (job, checkpoint) = (&graph.name, manifest.checkpoint);
             info!(job, checkpoint, "the job goes on from a checkpoint");
             if manifest.kind != CheckpointKind::Final {
-                known_operators(graph, manifest)?;
+                check::known_operators(graph, manifest)?;
             }
         }
         let number = self.env.random();
-        let mut sinks = self.sinks(graph, number)?;
+        let mut sinks = job_sinks(graph, &self.connectors(number))?;
         let result = self.attempt_with(graph, &mut sinks, number, restored).await;
         if result.is_err() && self.store.is_none() {
             abort_all(&mut sinks).await;
@@ -186,12 +192,12 @@ impl Driver {
     ) -> Result<End, Failure> {
         let is_final = restored.as_ref().is_some_and(|manifest| manifest.kind == CheckpointKind::Final);
         if !is_final {
-            self.check(graph, number).await?;
+            check::connectors(graph, &self.connectors(number)).await?;
         }
         if self.store.is_some() {
             let of = |id: &str| Restored::of(restored.as_ref(), id);
             let to = restored.as_ref().map_or(0, |manifest| manifest.checkpoint);
-            let gone_back = self.store.as_ref().is_some_and(|store| store.wants_full());
+            let gone_back = self.store.as_ref().is_some_and(|store| store.segments().wants_full());
             let gone_back = gone_back.then_some(GoneBack { to, may_repeat: !graph.exactly_once });
             recover_all(sinks, of, From { last: is_final, gone_back }, &*self.env).await?;
         }
@@ -200,12 +206,12 @@ impl Driver {
             return Ok(End::Finished);
         }
         let (sender, events) = mpsc::channel(EVENTS_LIMIT);
-        let attempt =
-            Attempt { number, stop: Flag::default(), restored, events: self.store.is_some().then_some(sender) };
-        let deployed = contain(|| self.deploy(graph, sinks, &attempt)).and_then(|deployed| deployed)?;
+        let stop = Flag::default();
+        let deployed = self.deploy(graph, sinks, number, restored.as_ref(), &sender, &stop)?;
+        drop(sender);
         self.progress.deployed();
         info!(job = graph.name, tasks = deployed.tasks.len(), "job is deployed");
-        let coordination = Coordination::new(self, graph, deployed, attempt, events, std::mem::take(sinks));
+        let coordination = Coordination::new(self, graph, deployed, stop, events, std::mem::take(sinks));
         let (end, returned, settings) = coordination.run(&mut self.requests).await;
         *sinks = returned;
         graph.settings = settings; // what was set while it ran goes on to hold
@@ -217,88 +223,75 @@ impl Driver {
         end
     }
 
-    /// Lets sources and sinks look for mistakes before anything is started.
-    async fn check(&self, graph: &mut JobGraph, attempt: u64) -> Result<(), Failure> {
-        let contexts: Vec<_> = (0..graph.vertices.len())
-            .map(|id| {
-                let vertex = &graph.vertices[id];
-                let connector = |operator| self.connector(graph, VertexId(id), operator, attempt);
-                (connector(vertex.operators.first()), connector(vertex.last_operator()))
-            })
-            .collect();
-        let vertices = std::mem::take(&mut graph.vertices);
-        let (vertices, checked) = blocking(&*self.env, move || {
-            let mut checked = Ok(());
-            for (vertex, (source_cx, sink_cx)) in vertices.iter().zip(&contexts) {
-                let blame = |failure: Failure, operator: Option<&OperatorInfo>| match operator {
-                    Some(operator) => failure.at_operator(&operator.to_string(), Some(operator.location)),
-                    None => failure,
-                };
-                if let (Ok(()), Some(source)) = (&checked, &vertex.source) {
-                    let result = contain(|| source.check(source_cx)).and_then(|result| result);
-                    checked = result.map_err(|failure| blame(failure, vertex.operators.first()));
-                }
-                if let (Ok(()), Some(sink)) = (&checked, &vertex.sink) {
-                    let result = contain(|| sink.check(sink_cx)).and_then(|result| result);
-                    checked = result.map_err(|failure| blame(failure, vertex.last_operator()));
-                }
+    fn connectors(&self, attempt: u64) -> Connectors<'_> {
+        Connectors { env: &self.env, registry: &self.registry, run: self.run, attempt }
+    }
+
+    /// Makes the tasks of an attempt: its subtasks, and what looks for the splits of its sources.
+    fn deploy(
+        &self,
+        graph: &JobGraph,
+        sinks: &[JobSink],
+        number: u64,
+        restored: Option<&Arc<Manifest>>,
+        events: &mpsc::Sender<TaskEvent>,
+        stop: &Flag,
+    ) -> Result<Deployed, Failure> {
+        let segments = self.store.as_ref().map(|store| store.segments());
+        let mut discoveries = Vec::new();
+        let deployment = Deployment {
+            graph,
+            names: &self.names,
+            connectors: self.connectors(number),
+            placement: None,
+            stop,
+            drain: &self.drain,
+            restored,
+            events: segments.map(|_| events),
+            segments,
+        };
+        let given = |id: VertexId, vertex: &Vertex| {
+            let sink = sinks.iter().find(|sink| sink.vertex == id);
+            let committables = sink.map(|sink| Arc::clone(&sink.committables)).unwrap_or_default();
+            let splits = self.start_source(graph, id, vertex, &deployment, &mut discoveries)?;
+            Ok(Given { committables, splits })
+        };
+        let mut deployed = contain(|| deployment.deploy(given)).and_then(|deployed| deployed)?;
+        deployed.tasks.append(&mut discoveries);
+        Ok(deployed)
+    }
+
+    /// Makes the pool of splits of a source, and the task that fills it.
+    fn start_source(
+        &self,
+        graph: &JobGraph,
+        id: VertexId,
+        vertex: &Vertex,
+        deployment: &Deployment<'_>,
+        discoveries: &mut Vec<Task>,
+    ) -> Result<Option<SplitsHandle>, Failure> {
+        let Some(source) = &vertex.source else { return Ok(None) };
+        let (info, name) = (vertex.operators.first(), &self.names[id.0]);
+        let operator = info.map_or(String::new(), ToString::to_string);
+        let location = info.map(|operator| operator.location);
+        let cx = deployment.connectors.context(graph, id, info);
+        let state = info.map(|info| info.id_or_name()).unwrap_or_default();
+        let restored = Restored::of(deployment.restored, &state);
+        let splits = contain(|| source.start(&cx, self.drain.clone(), &restored))
+            .and_then(|splits| splits)
+            .map_err(|failure| failure.at_operator(&operator, location))?;
+        let (discovery, stop, handle) = (splits.discovery, deployment.stop.clone(), splits.handle);
+        let discovery = async move {
+            match select(discovery, pin!(stop.wait())).await {
+                Either::Left((result, _)) => result.map_err(|failure| failure.at_operator(&operator, location)),
+                Either::Right(_) => Err(Failure::cancelled()),
             }
-            (vertices, checked)
-        })
-        .await;
-        graph.vertices = vertices;
-        checked
-    }
-
-    fn sinks(&self, graph: &JobGraph, attempt: u64) -> Result<Vec<JobSink>, Failure> {
-        let mut sinks = Vec::new();
-        for (id, vertex) in graph.vertices.iter().enumerate() {
-            let (Some(sink), Some(operator)) = (&vertex.sink, vertex.last_operator()) else { continue };
-            let name = operator.to_string();
-            let cx = self.connector(graph, VertexId(id), Some(operator), attempt);
-            let committer = contain(|| sink.committer(&cx))
-                .and_then(|committer| committer)
-                .map_err(|failure| failure.at_operator(&name, Some(operator.location)))?;
-            sinks.push(JobSink {
-                committer,
-                committables: Arc::default(),
-                id: operator.id_or_name(),
-                name,
-                location: operator.location,
-                committed: false,
-            });
-        }
-        Ok(sinks)
-    }
-}
-
-/// Refuses a checkpoint with state that nobody would take: it would be lost without a word.
-fn known_operators(graph: &JobGraph, manifest: &Manifest) -> Result<(), Failure> {
-    let operators =
-        || {
-            graph.vertices.iter().enumerate().flat_map(|(id, vertex)| {
-                vertex.operators.iter().map(move |operator| (VertexId(id), operator.id_or_name()))
-            })
         };
-    for state in &manifest.operators {
-        let Some((vertex, _)) = operators().find(|(_, id)| *id == state.id) else {
-            return Err(Failure::new(format!(
-                "checkpoint {} has state of operator `{}`, which the job does not have",
-                manifest.checkpoint, state.id
-            ))
-            .with_hint(format!(
-                "give the operator that is to have it `.uid(\"{}\")`, or begin anew with `--fresh`",
-                state.id
-            )));
-        };
-        let groups = graph.max_parallelism(vertex);
-        if let Some(part) = state.keyed.iter().find(|part| part.groups.of != groups) {
-            return Err(Failure::new(format!(
-                "checkpoint {} has the keys of operator `{}` in {} key groups, and the job now has {groups}",
-                manifest.checkpoint, state.id, part.groups.of
-            ))
-            .with_hint(format!("set its max_parallelism to {} again: it cannot change", part.groups.of)));
-        }
+        discoveries.push(Task {
+            name: format!("{name} discovery"),
+            span: error_span!("discovery", job = graph.name, operator = name),
+            future: Box::pin(discovery),
+        });
+        Ok(Some(Box::new(move |_, _| handle())))
     }
-    Ok(())
 }

@@ -2,14 +2,10 @@
 //! aborts at the end.
 
 mod coordination;
-mod deploy;
 mod driver;
 mod progress;
-pub(crate) mod sinks;
-pub(crate) mod store;
-mod wires;
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use futures::{
     FutureExt,
@@ -20,6 +16,7 @@ use futures::{
 pub use self::progress::JobStatus;
 use self::{driver::Driver, progress::Progress};
 use crate::{
+    attempt::chain_names,
     env::Env,
     failure::Failure,
     graph::{JobGraph, VertexId},
@@ -223,16 +220,4 @@ pub fn start(graph: JobGraph, env: Arc<dyn Env>) -> JobHandle {
 /// Why it failed.
 pub async fn run(graph: JobGraph, env: Arc<dyn Env>) -> Result<JobReport, Failure> {
     start(graph, env).wait().await
-}
-
-/// The names of the chains, each made unique.
-fn chain_names(graph: &JobGraph) -> Vec<String> {
-    let mut seen = HashMap::<String, usize>::new();
-    let name = |vertex: &crate::graph::Vertex| {
-        let name = vertex.name();
-        let count = seen.entry(name.clone()).or_default();
-        *count += 1;
-        if *count == 1 { name } else { format!("{name} #{count}") }
-    };
-    graph.vertices.iter().map(name).collect()
 }

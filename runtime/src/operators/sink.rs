@@ -1,7 +1,6 @@
 //! The end of a chain that writes to a [`Sink`].
 
 use std::{
-    any::Any,
     mem,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -10,6 +9,7 @@ use millstream_core::{record::Record, time::Timestamp};
 use millstream_state::manifest::{Spread, ValuePart};
 
 use crate::{
+    attempt::sinks::{COMMITTABLES_STATE, From, GoneBack, WRITERS_STATE},
     checkpoint::{
         Barrier, CheckpointKind,
         restored::Restored,
@@ -20,7 +20,6 @@ use crate::{
     exchange::output::fail,
     failure::Failure,
     graph::{DynCommitter, OperatorInfo, SinkDriver},
-    local::sinks::{COMMITTABLES_STATE, From, GoneBack, WRITERS_STATE},
     metrics::TaskMetrics,
     operator::{Push, Signal, Stage, Wait},
     sink::{Committer, Prepare, Prepared, Sink, SinkContext, SinkWriter, StateOf},
@@ -29,7 +28,7 @@ use crate::{
 };
 
 /// What the writers of all subtasks leave to be committed.
-pub(crate) type Committables = Arc<Mutex<Vec<Box<dyn Any + Send>>>>;
+pub(crate) type Committables = Arc<Mutex<Vec<ValuePart>>>;
 
 /// Writes records, and lets the task wait while the writer is full.
 pub(crate) struct SinkTail<S: Sink> {
@@ -196,9 +195,10 @@ impl<S: Sink> Stage for SinkTail<S> {
                 return Ok(()); // the last checkpoint has taken everything
             }
             let prepared = self.writer.prepare(Prepare::END).await.map_err(|failure| self.blame(failure))?;
-            let committables = prepared.committables;
-            let mut all = self.committables.lock().unwrap_or_else(PoisonError::into_inner);
-            all.extend(committables.into_iter().map(|committable| Box::new(committable) as Box<dyn Any + Send>));
+            // As part of a checkpoint would be: who commits may be in another process.
+            let part = self.state.encode(COMMITTABLES_STATE, Spread::List, &prepared.committables);
+            let part = part.map_err(|failure| self.blame(failure))?;
+            self.committables.lock().unwrap_or_else(PoisonError::into_inner).push(part);
             Ok(())
         })
     }
@@ -220,14 +220,6 @@ impl<S: Sink> SinkDriver for Driver<S> {
 struct Erased<C>(C);
 
 impl<C: Committer> DynCommitter for Erased<C> {
-    fn commit(&mut self, what: Vec<Box<dyn Any + Send>>) -> BoxFuture<'_, Result<(), Failure>> {
-        let typed = what.into_iter().map(|committable| {
-            *committable.downcast::<C::Committable>().expect("a sink's writers and committer have one committable type")
-        });
-        let typed = typed.collect();
-        Box::pin(self.0.commit(typed, true))
-    }
-
     fn abort(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(self.0.abort())
     }

@@ -1,12 +1,10 @@
 //! What operators learn when they are opened, and what a chain is assembled from.
 
-use std::{
-    any::Any,
-    sync::{Arc, Mutex},
-};
+use std::{any::Any, sync::Arc};
 
 use crate::{
     alignment::group::Member,
+    attempt::segments::Segments,
     checkpoint::{
         keyed::Snapshots,
         restored::Restored,
@@ -24,9 +22,11 @@ use crate::{
         EdgeKind, OperatorInfo, OutputId, VertexId,
         chaining::{Chained, Place},
     },
-    local::store::JobStore,
     metrics::{Counter, Gauge, Histogram, MetricId, Registry, TaskMetrics},
-    operators::outlet::{Branch, Outlet},
+    operators::{
+        outlet::{Branch, Outlet},
+        sink::Committables,
+    },
     settings::Settings,
     source::{ConnectorContext, run_of},
     task::{clock::StepClock, flag::Flag},
@@ -115,7 +115,7 @@ pub struct ChainContext<'a> {
     /// The splits that the subtasks of a source share.
     pub(crate) splits: Option<Box<dyn Any + Send>>,
     /// Where sinks leave what is to be committed.
-    pub(crate) committables: Arc<Mutex<Vec<Box<dyn Any + Send>>>>,
+    pub(crate) committables: Committables,
     /// Set if sources should come to an end.
     pub(crate) drain: Flag,
     /// Processing time, for stages that need it record by record.
@@ -132,7 +132,7 @@ pub struct ChainContext<'a> {
     /// `None` in a job without checkpoints.
     pub(crate) checkpoints: Option<SubtaskCheckpoints>,
     /// Where they are kept.
-    pub(crate) store: Option<Arc<JobStore>>,
+    pub(crate) store: Option<Arc<Segments>>,
 }
 
 /// The sending ends of one edge, of one subtask.

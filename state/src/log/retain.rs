@@ -78,7 +78,7 @@ impl Leader {
                 "segments that nothing names are not removed, since entries of the log cannot be read"
             );
         }
-        self.store.remove_leftovers().await?;
+        self.store.remove_leftovers(self.claim).await?;
         self.store.step(steps::SWEEP_DONE);
         Ok(())
     }

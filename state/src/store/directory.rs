@@ -13,21 +13,17 @@ use std::{
 use super::{SEGMENTS, StoreError};
 use crate::log::LOG;
 
-/// A directory that this process holds the lock of.
+/// A directory that checkpoints are written to.
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
-    /// Locked until it is closed.
-    _lock: File,
+    /// Locked until it is closed; `None` if others write there, too.
+    lock: Option<File>,
 }
 
 impl Directory {
     /// Creates the directory if it is missing, and locks it.
     pub(super) fn create_and_lock(path: &Path) -> Result<Self, StoreError> {
-        let failed = |doing: &'static str, path: &Path| {
-            let path = path.to_owned();
-            move |source| StoreError::Files { doing, path, source }
-        };
         create_durably(path).map_err(failed("create the directory of checkpoints", path))?;
         let name = path.join("lock");
         // Not emptied when it is opened: it may be another process's.
@@ -48,24 +44,33 @@ impl Directory {
             writeln!(lock, "{}", std::process::id())
         };
         write_pid(&mut lock).map_err(failed("write the lock of the checkpoints", &name))?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self { path: path.to_owned(), lock: Some(lock) })
     }
 
-    /// Removes the temporary files of uploads that were interrupted. While the lock is held and nothing is being uploaded, nobody needs them.
-    pub(super) fn remove_leftovers(&self) -> Result<(), StoreError> {
+    /// Creates the directory if it is missing.
+    pub(super) fn create(path: &Path) -> Result<Self, StoreError> {
+        create_durably(path).map_err(failed("create the directory of checkpoints", path))?;
+        Ok(Self { path: path.to_owned(), lock: None })
+    }
+
+    /// Removes the temporary files of uploads that were interrupted. While the lock is held and nothing is being uploaded, nobody needs them; without a lock,
+    /// nobody needs those that were begun under claims before `claim`: such a process is deposed, or will find that it is.
+    pub(super) fn remove_leftovers(&self, claim: u64) -> Result<(), StoreError> {
         for folder in [LOG, SEGMENTS] {
             let folder = self.path.join(folder);
-            remove_leftovers(&folder).map_err(|source| StoreError::Files {
-                doing: "remove what interrupted uploads left in",
-                path: folder.clone(),
-                source,
-            })?;
+            let is_over = |name: &str| self.lock.is_some() || number_of(name).is_some_and(|number| number < claim);
+            remove_leftovers(&folder, is_over).map_err(failed("remove what interrupted uploads left in", &folder))?;
         }
         Ok(())
     }
 }
 
-fn remove_leftovers(folder: &Path) -> io::Result<()> {
+fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError + use<> {
+    let path = path.to_owned();
+    move |source| StoreError::Files { doing, path, source }
+}
+
+fn remove_leftovers(folder: &Path, is_over: impl Fn(&str) -> bool) -> io::Result<()> {
     let files = match fs::read_dir(folder) {
         Ok(files) => files,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -73,11 +78,19 @@ fn remove_leftovers(folder: &Path) -> io::Result<()> {
     };
     for file in files {
         let file = file?;
-        if is_leftover(&file.file_name().to_string_lossy()) {
+        let name = file.file_name();
+        let name = name.to_string_lossy();
+        if is_leftover(&name) && is_over(&name) {
             fs::remove_file(file.path())?;
         }
     }
     Ok(())
+}
+
+/// The number that the name of an entry, or of a segment, begins with: its own, or that of the claim that it was written under.
+fn number_of(name: &str) -> Option<u64> {
+    let digits = name.split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok()
 }
 
 /// True for the names that object_store gives to files that are being written: it appends `#` and a number.
@@ -110,7 +123,7 @@ fn sync_directory(_: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_leftover;
+    use super::{is_leftover, number_of};
 
     #[test]
     fn only_names_that_end_in_a_number_sign_and_a_number_are_leftovers() {
@@ -118,5 +131,12 @@ mod tests {
         assert!(
             !is_leftover("00000000000000000001") && !is_leftover("a#") && !is_leftover("a#1b") && !is_leftover("#")
         );
+    }
+
+    #[test]
+    fn a_leftover_says_under_which_claim_it_was_written() {
+        assert_eq!(number_of("00000000000000000012-ab-00000003#1"), Some(12));
+        assert_eq!(number_of("00000000000000000007#2"), Some(7));
+        assert_eq!(number_of("lock#1"), None);
     }
 }

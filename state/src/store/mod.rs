@@ -59,6 +59,20 @@ impl CheckpointStore {
         Ok(Self { directory: Some(Arc::new(directory)), ..Self::over(Arc::new(objects)) })
     }
 
+    /// Keeps checkpoints in a directory that the processes of a cluster share; it is created if it is missing. Nothing is locked: the log alone says who leads,
+    /// and whoever led before finds out when it makes its next entry.
+    ///
+    /// It blocks, shortly.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file system refuses.
+    pub fn shared(path: &FilePath) -> Result<Self, StoreError> {
+        let directory = Directory::create(path)?;
+        let objects = Self::files(path)?.with_fsync(true);
+        Ok(Self { directory: Some(Arc::new(directory)), ..Self::over(Arc::new(objects)) })
+    }
+
     /// Looks at the checkpoints in a directory, without the lock: a job may be writing there. It is for reading alone.
     ///
     /// # Errors
@@ -112,9 +126,9 @@ impl CheckpointStore {
     }
 
     /// Removes what interrupted uploads have left in a directory. In other stores they leave no objects.
-    pub(crate) async fn remove_leftovers(&self) -> Result<(), StoreError> {
+    pub(crate) async fn remove_leftovers(&self, claim: u64) -> Result<(), StoreError> {
         match self.directory.clone() {
-            Some(directory) => self.blocking(move || directory.remove_leftovers()).await,
+            Some(directory) => self.blocking(move || directory.remove_leftovers(claim)).await,
             None => Ok(()),
         }
     }

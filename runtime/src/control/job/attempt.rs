@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn counts_stay_right_whatever_becomes_of_subtasks() {
         use ExecutionState::*;
-        let vertex = |parallelism| VertexInfo { name: String::new(), parallelism, group: 0, is_source: true };
+        let vertex = |parallelism| VertexInfo { name: String::new(), parallelism, group: 0, connected: 0 };
         let topology = Topology::new(vec![vertex(3), vertex(2), vertex(2)], vec![(Vertex(0), Vertex(2))]).unwrap();
         let mut executions = Executions::new(&topology);
         let mut random = 3_u64;

@@ -14,7 +14,7 @@ use super::{
     ending::Ending,
     failure::{FailureClass, JobFailure},
     lifecycle::JobState,
-    machine::{Comeback, Command, Held, JobMaster, Phase, RESEND_PAUSE, Restored, Step, Work, Working},
+    machine::{Comeback, Command, Held, JobMaster, Phase, RESEND_PAUSE, Recovery, Restored, Step, Work, Working},
 };
 use crate::env::Instant;
 
@@ -34,7 +34,7 @@ impl JobMaster {
         now: Instant,
         random: u64,
         attempt: AttemptId,
-        result: Result<(Option<Restored>, u64), JobFailure>,
+        result: Result<Recovery, JobFailure>,
         out: &mut Vec<Command>,
     ) {
         if self.working != Some(Working::Recovering(attempt)) {
@@ -45,11 +45,12 @@ impl JobMaster {
             return; // something has failed meanwhile, and it is done again
         }
         match result {
-            Ok((Some(Restored { kind: CheckpointKind::Final, .. }), _)) => {
+            Ok(Recovery { restored: Some(Restored { kind: CheckpointKind::Final, .. }), .. }) => {
                 // The job had ended before: its output is complete.
                 self.begin_to_end(now, Ending::Finished, "the job has ended", out);
             }
-            Ok((restored, next_checkpoint)) => {
+            Ok(Recovery { restored, next_checkpoint, payload }) => {
+                self.payload = payload;
                 self.has_run |= restored.is_some();
                 self.next_checkpoint = self.next_checkpoint.max(next_checkpoint);
                 self.comeback = Some(Comeback::Slots { restore: restored.map(|restored| restored.checkpoint) });
@@ -134,6 +135,7 @@ impl JobMaster {
         state.phase = Phase::Deploying;
         state.attempt = Some(attempt);
         state.restore = restore;
+        state.payload = self.payload.clone();
         state.placement = placement.into();
         state.unanswered = positions.into_keys().collect();
         self.send_deployment(region, out);
@@ -154,7 +156,7 @@ impl JobMaster {
         }
         for (to, tasks) in shares {
             let (job, restore, placement) = (self.id, state.restore, state.placement.clone());
-            let deploy = Deploy { job, attempt, restore, tasks, placement };
+            let deploy = Deploy { job, attempt, restore, payload: state.payload.clone(), tasks, placement };
             out.push(Command::Send { to, body: message::Command::Deploy(deploy.into()) });
         }
     }

@@ -2,37 +2,36 @@
 
 use std::{collections::VecDeque, fmt};
 
+use serde::{Deserialize, Serialize};
+
 use super::super::ids::{RegionId, SubtaskId};
-use crate::env::Instant;
+pub(crate) use crate::failure::FailureClass;
+use crate::{env::Instant, failure::Failure};
 
 /// Of so many failures more is remembered than that they were.
 pub(crate) const EXCEPTIONS_LIMIT: usize = 16;
 
-/// Who can do something about a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum FailureClass {
-    /// Whoever wrote the job or started it: a panic in an operator, a file that is not there. Before the job has run for the first time such a failure is
-    /// final; afterwards the restart strategy decides, as data may have been at fault that is gone by then.
-    User,
-    /// Whoever runs the cluster: a process that died, a disk that is full. The restart strategy decides.
-    Environment,
-    /// Whoever wrote the engine: something that cannot be. The restart strategy decides.
-    Engine,
-}
-
 /// Why something failed. Plain data, as it comes from another process.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct JobFailure {
     pub(crate) class: FailureClass,
     /// What happened, and where in the user's source.
     pub(crate) message: String,
     /// How it can be repaired, if that is known.
     pub(crate) hint: Option<String>,
+    /// The checkpoint that was gone on from cannot be read: there is another one before it, perhaps.
+    pub(crate) rejects: bool,
 }
 
 impl JobFailure {
     pub(crate) fn new(class: FailureClass, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), hint: None }
+        Self { class, message: message.into(), hint: None, rejects: false }
+    }
+
+    /// What is told of a failure to other processes.
+    pub(crate) fn of(failure: &Failure) -> Self {
+        let hint = failure.hint().map(str::to_owned);
+        Self { class: failure.class(), message: failure.what().to_string(), hint, rejects: false }
     }
 
     #[must_use]

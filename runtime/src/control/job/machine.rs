@@ -75,13 +75,31 @@ pub(crate) struct Restored {
     pub(crate) kind: CheckpointKind,
 }
 
+/// What a job goes on from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Recovery {
+    /// The newest complete checkpoint, if there is one.
+    pub(crate) restored: Option<Restored>,
+    /// The number of the next one: greater than that of any before.
+    pub(crate) next_checkpoint: u64,
+    /// What TaskManagers need to start tasks from it; opaque to control.
+    pub(crate) payload: Bytes,
+}
+
+#[cfg(test)]
+impl Recovery {
+    pub(crate) fn of(restored: Option<Restored>, next_checkpoint: u64) -> Self {
+        Self { restored, next_checkpoint, payload: Bytes::new() }
+    }
+}
+
 /// What has happened.
 #[derive(Debug, Clone)]
 pub(crate) enum Input {
     /// The time that [`JobMaster::deadline`] says has come. Also the first input.
     Timer,
-    /// The answer to [`Work::Recover`]: what is to be gone on from, and the number of the next checkpoint, which is greater.
-    Recovered { attempt: AttemptId, result: Result<(Option<Restored>, u64), JobFailure> },
+    /// The answer to [`Work::Recover`].
+    Recovered { attempt: AttemptId, result: Result<Recovery, JobFailure> },
     /// Slots, as wanted.
     Granted(Vec<Grant>),
     /// There were not enough slots for too long.
@@ -167,6 +185,7 @@ pub(super) struct Region {
     pub(super) phase: Phase,
     pub(super) attempt: Option<AttemptId>,
     pub(super) restore: Option<u64>,
+    pub(super) payload: Bytes,
     pub(super) placement: Arc<Placement>,
     /// Who has not answered the order to deploy.
     pub(super) unanswered: BTreeSet<TaskManagerId>,
@@ -224,6 +243,8 @@ pub(crate) struct JobMaster {
     pub(super) slots: BTreeMap<SharedSlot, Held>,
     pub(super) comeback: Option<Comeback>,
     pub(super) working: Option<Working>,
+    /// What TaskManagers need to start tasks, as of the last recovery.
+    pub(super) payload: Bytes,
     pub(super) last_attempt: u32,
     pub(super) restarts: Restarts,
     pub(super) exceptions: Exceptions,
@@ -262,6 +283,7 @@ impl JobMaster {
             slots: BTreeMap::new(),
             comeback: Some(Comeback::Delayed { due: now }),
             working: None,
+            payload: Bytes::new(),
             last_attempt: 0,
             restarts,
             exceptions: Exceptions::default(),
@@ -551,6 +573,7 @@ pub(super) fn down(topology: &Topology) -> Vec<Region> {
         phase: Phase::Down,
         attempt: None,
         restore: None,
+        payload: Bytes::new(),
         placement: Arc::default(),
         unanswered: BTreeSet::new(),
     };

@@ -14,7 +14,7 @@ use super::{
     },
     failure::{FailureClass, JobFailure},
     lifecycle::JobState,
-    machine::{Command, Input, JobMaster, JobSettings, Restored, SLOT_TIMEOUT, Work},
+    machine::{Command, Input, JobMaster, JobSettings, Recovery, Restored, SLOT_TIMEOUT, Work},
 };
 use crate::{checkpoint::SubtaskReport, env::Instant, restart::RestartStrategy, settings::CheckpointSettings};
 
@@ -30,8 +30,12 @@ struct Driven {
 }
 
 fn topology(parallelism: u32) -> Topology {
-    let vertex =
-        |name: &str, parallelism, is_source| VertexInfo { name: name.to_owned(), parallelism, group: 0, is_source };
+    let vertex = |name: &str, parallelism, is_source: bool| VertexInfo {
+        name: name.to_owned(),
+        parallelism,
+        group: 0,
+        connected: if is_source { 0 } else { parallelism },
+    };
     let vertices = vec![vertex("orders", parallelism, true), vertex("count", 1, false), vertex("ticks", 1, true)];
     Topology::new(vertices, vec![(Vertex(0), Vertex(1))]).unwrap()
 }
@@ -124,7 +128,7 @@ impl Driven {
         let works = self.works();
         let [Work::Recover { attempt, .. }] = works[..] else { panic!("{works:?}") };
         let restored = checkpoint.map(|checkpoint| Restored { checkpoint, kind: CheckpointKind::Periodic });
-        self.give(Input::Recovered { attempt, result: Ok((restored, checkpoint.unwrap_or(0) + 1)) });
+        self.give(Input::Recovered { attempt, result: Ok(Recovery::of(restored, checkpoint.unwrap_or(0) + 1)) });
     }
 
     /// Gives the slots that are wanted.
@@ -234,7 +238,7 @@ fn only_the_region_that_failed_restarts_and_what_was_being_made_is_given_up() {
     assert!(matches!(&works[..], [Work::Recover { vertices, .. }] if *vertices == [Vertex(0), Vertex(1)]), "{works:?}");
     let Work::Recover { attempt, .. } = works[0] else { unreachable!() };
     let restored = Restored { checkpoint: 1, kind: CheckpointKind::Periodic };
-    driven.give(Input::Recovered { attempt, result: Ok((Some(restored), 2)) });
+    driven.give(Input::Recovered { attempt, result: Ok(Recovery::of(Some(restored), 2)) });
     let deployed = driven.deployed(); // its slots are still there
     let parts: BTreeSet<_> = deployed.iter().map(|(_, restore, at, subtask)| (*restore, (*at, *subtask))).collect();
     assert_eq!(parts, [ALL[0], ALL[1], ALL[2]].map(|it| (Some(1), it)).into());
@@ -425,7 +429,7 @@ fn a_job_that_cannot_be_rescaled_goes_on_as_it_was() {
     let [answer, Work::Recover { attempt, .. }] = &works[..] else { panic!("{works:?}") };
     assert_eq!(*answer, Work::Answer { request: RequestId(4), result: Err("too few key groups".to_owned()) });
     let restored = Restored { checkpoint: 1, kind: CheckpointKind::Stop };
-    driven.give(Input::Recovered { attempt: *attempt, result: Ok((Some(restored), 2)) });
+    driven.give(Input::Recovered { attempt: *attempt, result: Ok(Recovery::of(Some(restored), 2)) });
     assert_eq!(driven.deployed().len(), 4);
 }
 
@@ -469,7 +473,7 @@ fn a_job_that_had_ended_before_is_not_started_again() {
     let works = driven.works();
     let [Work::Recover { attempt, .. }] = works[..] else { panic!("{works:?}") };
     let restored = Restored { checkpoint: 9, kind: CheckpointKind::Final };
-    driven.give(Input::Recovered { attempt, result: Ok((Some(restored), 10)) });
+    driven.give(Input::Recovered { attempt, result: Ok(Recovery::of(Some(restored), 10)) });
     assert_eq!(driven.works(), [Work::Ended { state: JobState::Finished, failure: None }]);
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     super::{
         ids::{AttemptId, SubtaskId, Vertex},
-        job::machine::SLOT_TIMEOUT,
+        job::machine::{Recovery, SLOT_TIMEOUT},
         message::TaskRef,
         topology::VertexInfo,
     },
@@ -56,7 +56,7 @@ impl Driven {
     }
 
     fn submit(&mut self, now: u64, job: JobId) -> Vec<Command> {
-        let vertex = VertexInfo { name: "v".to_owned(), parallelism: 2, group: 0, is_source: true };
+        let vertex = VertexInfo { name: "v".to_owned(), parallelism: 2, group: 0, connected: 0 };
         let topology = Topology::new(vec![vertex], Vec::new()).unwrap();
         let restart = RestartStrategy::FixedDelay { attempts: 3, delay: Duration::from_secs(1) };
         let settings = JobSettings { checkpoints: None, restart, slot_timeout: SLOT_TIMEOUT };
@@ -70,7 +70,10 @@ impl Driven {
             _ => None,
         });
         let attempt = attempts.last().expect("it recovers");
-        self.give(now, Input::Job { job, input: machine::Input::Recovered { attempt, result: Ok((None, 1)) } })
+        self.give(
+            now,
+            Input::Job { job, input: machine::Input::Recovered { attempt, result: Ok(Recovery::of(None, 1)) } },
+        )
     }
 }
 

@@ -14,7 +14,7 @@ use crate::control::{
     ids::{ConnectionId, JobId, RequestId, Vertex},
     job::{
         failure::{FailureClass, JobFailure},
-        machine::{Input as JobInput, Parallelism, Restored, Work},
+        machine::{Input as JobInput, Parallelism, Recovery, Restored, Work},
     },
     jobmanager::{Command, Input, JobManager},
     message::{self, ToJobManager},
@@ -272,13 +272,13 @@ impl World {
         self.later(after, Event::Driver { manager, done: Done::Answer { job, input } });
     }
 
-    fn recovered(&mut self, job: JobId) -> Result<(Option<Restored>, u64), JobFailure> {
+    fn recovered(&mut self, job: JobId) -> Result<Recovery, JobFailure> {
         if self.goes_wrong(20) {
             return Err(JobFailure::new(FailureClass::Environment, "the storage does not answer"));
         }
         let newest = self.log.newest(job, u64::MAX);
         let restored = newest.map(|stored| Restored { checkpoint: stored.checkpoint, kind: stored.kind });
-        Ok((restored, restored.map_or(1, |restored| restored.checkpoint + 1)))
+        Ok(Recovery::of(restored, restored.map_or(1, |restored| restored.checkpoint + 1)))
     }
 
     fn rebuilt(&mut self, job: JobId, parallelism: &Parallelism, fails: bool) -> Result<Topology, String> {
@@ -288,6 +288,10 @@ impl World {
         let before = &self.log.jobs[&job].topology;
         let vertices = before.vertices().iter().zip(0..).map(|(vertex, number)| VertexInfo {
             parallelism: parallelism.get(&Vertex(number)).copied().unwrap_or(vertex.parallelism),
+            connected: match vertex.connected {
+                0 => 0,
+                _ => parallelism.get(&Vertex(number)).copied().unwrap_or(vertex.parallelism),
+            },
             ..vertex.clone()
         });
         let topology = Topology::new(vertices.collect(), before.edges().to_vec()).expect("it is a graph");

@@ -15,7 +15,7 @@ use crate::{
         ids::{ConnectionId, Epoch, JobId, RequestId, TaskManagerId, Vertex},
         job::{
             lifecycle::JobState,
-            machine::{Input as JobInput, JobSettings, Restored, SLOT_TIMEOUT, Work},
+            machine::{Input as JobInput, JobSettings, Recovery, Restored, SLOT_TIMEOUT, Work},
         },
         jobmanager::{Command, Input, JobManager},
         message::{self, Order, Report},
@@ -120,7 +120,7 @@ impl Cluster {
         let input = match work {
             Work::Recover { attempt, .. } => {
                 let next = self.newest.map_or(1, |newest| newest.checkpoint + 1);
-                JobInput::Recovered { attempt, result: Ok((self.newest, next)) }
+                JobInput::Recovered { attempt, result: Ok(Recovery::of(self.newest, next)) }
             }
             Work::Store { checkpoint, kind, states } => {
                 assert_eq!(states.len() as u64, SUBTASKS);
@@ -172,7 +172,12 @@ impl Cluster {
 }
 
 fn topology() -> Topology {
-    let vertex = |is_source| VertexInfo { name: "v".to_owned(), parallelism: PARALLELISM, group: 0, is_source };
+    let vertex = |is_source: bool| VertexInfo {
+        name: "v".to_owned(),
+        parallelism: PARALLELISM,
+        group: 0,
+        connected: if is_source { 0 } else { PARALLELISM },
+    };
     Topology::new(vec![vertex(true), vertex(false)], vec![(Vertex(0), Vertex(1))]).expect("it is a graph")
 }
 

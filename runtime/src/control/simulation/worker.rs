@@ -174,7 +174,7 @@ impl World {
             self.task_later(worker, place, (200, 15_000), Step::Stick);
         }
         let topology = &self.worker(worker).tasks[&place].topology;
-        if topology.vertex(place.1.subtask.vertex).is_source {
+        if topology.vertex(place.1.subtask.vertex).connected == 0 {
             // Two jobs of three come to their end.
             if !makes_checkpoints || place.0.0 % 3 != 1 || self.random.once_in(3) {
                 let most = if self.is_calm() { 8_000 } else { 30_000 };

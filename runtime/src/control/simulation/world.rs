@@ -150,11 +150,14 @@ impl World {
                 edges.push((Vertex(self.random.below(u64::from(to)) as u32), Vertex(to)));
             }
         }
-        let info = |vertex| VertexInfo {
-            name: format!("vertex {vertex}"),
-            parallelism: 1 + self.random.below(3) as u32,
-            group: if self.random.once_in(4) { vertex } else { 0 },
-            is_source: !edges.iter().any(|(_, to)| to.0 == vertex),
+        let info = |vertex| {
+            let parallelism = 1 + self.random.below(3) as u32;
+            VertexInfo {
+                name: format!("vertex {vertex}"),
+                parallelism,
+                group: if self.random.once_in(4) { vertex } else { 0 },
+                connected: if edges.iter().any(|(_, to)| to.0 == vertex) { parallelism } else { 0 },
+            }
         };
         let vertices = (0..vertices).map(info).collect();
         let topology = Topology::new(vertices, edges).expect("it is a graph");

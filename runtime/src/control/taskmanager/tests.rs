@@ -29,6 +29,7 @@ fn deploy(job: JobId, number: u32, tasks: &[(u32, u32)]) -> message::Command {
         job,
         attempt,
         restore: None,
+        payload: Bytes::new(),
         tasks,
         placement: Arc::new(Placement::default()),
     }))

@@ -3,7 +3,8 @@
 use super::*;
 
 fn vertex(parallelism: u32, group: u32, is_source: bool) -> VertexInfo {
-    VertexInfo { name: "v".to_owned(), parallelism, group, is_source }
+    let connected = if is_source { 0 } else { parallelism };
+    VertexInfo { name: "v".to_owned(), parallelism, group, connected }
 }
 
 fn edge(from: u32, to: u32) -> (Vertex, Vertex) {

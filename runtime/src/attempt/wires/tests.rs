@@ -19,7 +19,7 @@ use crate::{
 
 const OPTIONS: Options =
     Options { body_bytes_limit: 1 << 20, channels_limit: 1_000, window: WindowBytes { first: 4 << 10, max: 4 << 10 } };
-const ATTEMPT: u64 = 7;
+const ATTEMPT: AttemptKey = AttemptKey { job: 3, epoch: 1, number: 7 };
 
 /// Chains of these numbers of subtasks, with edges of all kinds.
 fn graph(parallelism: [usize; 3]) -> JobGraph {
@@ -64,15 +64,15 @@ struct Process {
 }
 
 impl Placement for Process {
-    fn link(&self, (vertex, subtask): Subtask) -> Option<&Link> {
-        self.links.get(&((vertex.0 + subtask) % self.processes))
+    fn place(&self, (vertex, subtask): Subtask) -> Place<'_> {
+        self.links.get(&((vertex.0 + subtask) % self.processes)).map_or(Place::Here, Place::At)
     }
 
     fn arrivals(&self) -> &Arrivals {
         &self.arrivals
     }
 
-    fn attempt(&self) -> u64 {
+    fn attempt(&self) -> AttemptKey {
         ATTEMPT
     }
 }
@@ -108,7 +108,7 @@ type Came = BTreeMap<(usize, usize), Vec<(usize, u64)>>;
 
 /// Sends a record on every channel, which says where it is from and to which of the receivers, and takes what has come.
 fn exchange(graph: &JobGraph, pool: &mut LocalPool, wires: &mut [(Option<Process>, Wires)]) -> Came {
-    let is_here = |process: &Option<Process>, subtask| process.as_ref().is_none_or(|at| at.link(subtask).is_none());
+    let is_here = |process: &Option<Process>, subtask| process.as_ref().is_none_or(|at| at.is_here(subtask));
     let subtasks: Vec<Subtask> = (0..graph.vertices.len())
         .flat_map(|id| (0..graph.parallelism(VertexId(id))).map(move |subtask| (VertexId(id), subtask)))
         .collect();
@@ -170,7 +170,7 @@ fn channels_of_an_attempt_that_has_ended_are_refused() {
     let mut wires = Wires::new(&graph, Some(&first)).expect("there is memory");
     pool.run_until_stalled();
     // Its tasks never come to the other process.
-    second.arrivals.end(ATTEMPT + 1);
+    second.arrivals.end(AttemptKey { number: 8, ..ATTEMPT });
     let senders: Vec<_> = wires.outputs(&graph, VertexId(0), first.number, 1).into_iter().flatten().flatten().collect();
     let remote = || senders.iter().flat_map(|edge| &edge.senders).filter(|sender| !sender.has_credit()).count();
     assert!(remote() > 0, "nobody has accepted those that lead to the other process");

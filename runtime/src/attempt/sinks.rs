@@ -1,32 +1,33 @@
 //! The sinks of a job: what their writers leave, and who commits it.
 
-use std::{
-    any::Any,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, PoisonError};
 
 use millstream_state::manifest::OperatorState;
 use tracing::info;
 
+use super::deploy::Connectors;
 use crate::{
     checkpoint::restored::Restored,
     env::Env,
     failure::{Failure, Location},
-    graph::DynCommitter,
-    task::contain::Contained,
+    graph::{DynCommitter, JobGraph, VertexId},
+    operators::sink::Committables,
+    task::contain::{Contained, contain},
 };
 
 /// A sink, and who commits what its writers hand over.
-pub(super) struct JobSink {
-    pub(super) committer: Box<dyn DynCommitter>,
+pub(crate) struct JobSink {
+    /// The vertex that ends in it.
+    pub(crate) vertex: VertexId,
+    pub(crate) committer: Box<dyn DynCommitter>,
     /// What the writers of a job without checkpoints leave at the end.
-    pub(super) committables: Arc<Mutex<Vec<Box<dyn Any + Send>>>>,
+    pub(crate) committables: Committables,
     /// The operator's id.
-    pub(super) id: String,
-    pub(super) name: String,
-    pub(super) location: Location,
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) location: Location,
     /// What it holds is visible: it must not be aborted, whatever becomes of the other sinks.
-    pub(super) committed: bool,
+    pub(crate) committed: bool,
 }
 
 impl JobSink {
@@ -35,12 +36,39 @@ impl JobSink {
     }
 }
 
+/// Makes the committers of a graph's sinks.
+///
+/// # Errors
+///
+/// What a sink says, with its operator.
+pub(crate) fn job_sinks(graph: &JobGraph, connectors: &Connectors<'_>) -> Result<Vec<JobSink>, Failure> {
+    let mut sinks = Vec::new();
+    for (id, vertex) in graph.vertices.iter().enumerate() {
+        let (Some(sink), Some(operator)) = (&vertex.sink, vertex.last_operator()) else { continue };
+        let name = operator.to_string();
+        let cx = connectors.context(graph, VertexId(id), Some(operator));
+        let committer = contain(|| sink.committer(&cx))
+            .and_then(|committer| committer)
+            .map_err(|failure| failure.at_operator(&name, Some(operator.location)))?;
+        sinks.push(JobSink {
+            vertex: VertexId(id),
+            committer,
+            committables: Arc::default(),
+            id: operator.id_or_name(),
+            name,
+            location: operator.location,
+            committed: false,
+        });
+    }
+    Ok(sinks)
+}
+
 /// Commits what the writers of a job without checkpoints have left at its end.
-pub(super) async fn commit_all(job: &str, sinks: &mut [JobSink]) -> Result<(), Failure> {
+pub(crate) async fn commit_all(job: &str, sinks: &mut [JobSink]) -> Result<(), Failure> {
     for sink in sinks {
         let what = std::mem::take(&mut *sink.committables.lock().unwrap_or_else(PoisonError::into_inner));
-        let parts = what.len();
-        let committed = Contained::new(sink.committer.commit(what)).await;
+        let parts: u32 = what.iter().map(|part| part.records).sum();
+        let committed = Contained::new(sink.committer.commit_parts(what, true)).await;
         committed.map_err(|failure| sink.blame(failure))?;
         sink.committed = true;
         info!(job, operator = sink.name, parts, "sink has committed");
@@ -49,7 +77,7 @@ pub(super) async fn commit_all(job: &str, sinks: &mut [JobSink]) -> Result<(), F
 }
 
 /// Removes what was not committed. The last one first: sinks undo what they did before the job, each on what those before it had done.
-pub(super) async fn abort_all(sinks: &mut [JobSink]) {
+pub(crate) async fn abort_all(sinks: &mut [JobSink]) {
     for sink in sinks.iter_mut().rev().filter(|sink| !sink.committed) {
         // The job has its failure to tell already; that this one panics, too, would hide it.
         let abort = sink.committer.abort();
@@ -80,7 +108,7 @@ pub(crate) struct GoneBack {
 }
 
 /// Clears up what dead attempts have left, and commits what the checkpoint that the job goes on from holds: that may not have been done, or only in part.
-pub(super) async fn recover_all(
+pub(crate) async fn recover_all(
     sinks: &mut [JobSink],
     restored: impl Fn(&str) -> Restored,
     from: From,
@@ -102,7 +130,7 @@ pub(super) async fn recover_all(
 }
 
 /// Commits what the writers handed over at a checkpoint that is complete.
-pub(super) async fn commit_checkpoint(
+pub(crate) async fn commit_checkpoint(
     sinks: &mut [JobSink],
     operators: &[OperatorState],
     last: bool,

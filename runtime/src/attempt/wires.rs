@@ -6,7 +6,7 @@ use millstream_net::link::Link;
 
 use crate::{
     exchange::{
-        arrivals::{Address, Arrivals},
+        arrivals::{Address, Arrivals, AttemptKey},
         channel::{Sender, Shared as ChannelShared},
         gate::{Gate, Port},
     },
@@ -17,22 +17,37 @@ use crate::{
 };
 
 /// The channels of a job, by receiving subtask.
-pub(super) struct Wires {
+pub(crate) struct Wires {
     receivers: HashMap<Subtask, (Arc<ChannelShared>, Vec<Port>)>,
     senders: HashMap<(usize, usize), Vec<Sender>>,
 }
 
 /// A subtask of a chain.
-pub(super) type Subtask = (VertexId, usize);
+pub(crate) type Subtask = (VertexId, usize);
 
 /// Where the subtasks of an attempt run.
-pub(super) trait Placement {
-    /// The connection to the process of a subtask; `None` if that is this one.
-    fn link(&self, subtask: Subtask) -> Option<&Link>;
+pub(crate) trait Placement {
+    /// Where a subtask is.
+    fn place(&self, subtask: Subtask) -> Place<'_>;
     /// Where channels from other processes come in.
     fn arrivals(&self) -> &Arrivals;
     /// Tells the attempt from all others.
-    fn attempt(&self) -> u64;
+    fn attempt(&self) -> AttemptKey;
+
+    /// True if a subtask is in this process.
+    fn is_here(&self, subtask: Subtask) -> bool {
+        matches!(self.place(subtask), Place::Here)
+    }
+}
+
+/// Where a subtask is.
+pub(crate) enum Place<'a> {
+    /// In this process.
+    Here,
+    /// In another one, at the end of this connection.
+    At(&'a Link),
+    /// In another attempt: that of a region that no channel of this one leads to.
+    Absent,
 }
 
 impl Wires {
@@ -41,8 +56,8 @@ impl Wires {
     /// # Errors
     ///
     /// Fails if there is too little memory for so many channels, or if a connection that leads to others has ended.
-    pub(super) fn new(graph: &JobGraph, placement: Option<&dyn Placement>) -> Result<Self, Failure> {
-        let link = |subtask| placement.and_then(|placement| placement.link(subtask));
+    pub(crate) fn new(graph: &JobGraph, placement: Option<&dyn Placement>) -> Result<Self, Failure> {
+        let place = |subtask| placement.map_or(Place::Here, |placement| placement.place(subtask));
         // First see which channels each receiver has, then make them with their share of the memory.
         let mut ports = HashMap::<(VertexId, usize), Vec<Port>>::new();
         let (mut channels, mut in_process) = (Vec::new(), 0);
@@ -53,8 +68,8 @@ impl Wires {
                     let ports = ports.entry((edge.to, receiver)).or_default();
                     channels.push((number, sender, (edge.to, receiver), ports.len()));
                     ports.push(Port { number: edge.port, validate: edge.validate });
-                    in_process +=
-                        usize::from(link((edge.from, sender)).is_none() || link((edge.to, receiver)).is_none());
+                    let ends = [place((edge.from, sender)), place((edge.to, receiver))];
+                    in_process += usize::from(ends.iter().any(|end| matches!(end, Place::Here)));
                 }
             }
         }
@@ -84,16 +99,16 @@ impl Wires {
                 receiver: receiver.1 as u32,
             };
             let from = (graph.edges[edge].from, sender);
-            let sender = match (placement, link(from), link(receiver)) {
-                (Some(_), Some(_), Some(_)) => continue, // of no concern here
-                (Some(placement), Some(_), None) => {
+            let sender = match (placement, place(from), place(receiver)) {
+                (None, ..) | (_, Place::Here, Place::Here) => Sender::new(shared(), channel),
+                (Some(placement), Place::At(_), Place::Here) => {
                     placement.arrivals().expect(address(placement), shared(), channel);
                     continue;
                 }
-                (Some(placement), None, Some(link)) => {
-                    Sender::remote(link.open(&address(placement).encode()).map_err(Failure::from_error)?)
+                (Some(placement), Place::Here, Place::At(link)) => {
+                    Sender::remote(link.open(&address(placement).encode()).map_err(lost)?)
                 }
-                _ => Sender::new(shared(), channel),
+                _ => continue, // of no concern here
             };
             senders.entry((edge, from.1)).or_default().push(sender);
         }
@@ -101,7 +116,7 @@ impl Wires {
     }
 
     /// The sending ends of a subtask, by output.
-    pub(super) fn outputs(
+    pub(crate) fn outputs(
         &mut self,
         graph: &JobGraph,
         vertex: VertexId,
@@ -124,10 +139,25 @@ impl Wires {
         of_output
     }
 
-    pub(super) fn gate(&self, graph: &JobGraph, vertex: VertexId, subtask: usize) -> Gate {
+    pub(crate) fn gate(&self, graph: &JobGraph, vertex: VertexId, subtask: usize) -> Gate {
         let (shared, ports) = &self.receivers[&(vertex, subtask)];
         Gate::new(Arc::clone(shared), ports.clone(), graph.exactly_once)
     }
+}
+
+/// How many subtasks of a vertex others send to: the first ones. To the rest of those behind `global()` nobody does.
+pub(crate) fn connected(graph: &JobGraph, vertex: VertexId) -> usize {
+    let edges = graph.edges.iter().filter(|edge| edge.to == vertex);
+    let reached = edges.flat_map(|edge| {
+        let (from, to) = (graph.parallelism(edge.from), graph.parallelism(edge.to));
+        (0..from).filter_map(move |sender| targets(&edge.kind, sender, from, to).into_iter().max())
+    });
+    reached.max().map_or(0, |last| last + 1)
+}
+
+/// A connection to another process has ended before the channels were there.
+fn lost(error: impl std::error::Error) -> Failure {
+    Failure::from_error(error).of_environment()
 }
 
 /// The subtasks that a subtask sends to over an edge.

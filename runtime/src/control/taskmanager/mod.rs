@@ -303,7 +303,7 @@ impl TaskManager {
                 self.order(now, job, order, tasks, commands);
             }
             (Link::Serving { .. }, message::Command::SplitAssignment { job, task, request, payload }) => {
-                self.outbox.remove((job, task.subtask, Kind::Split));
+                self.outbox.answered(job, task, request);
                 if self.tasks.is_active(job, task) {
                     commands.push(Command::AssignSplit { job, task, request, payload });
                 }

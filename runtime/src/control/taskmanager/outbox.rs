@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, collections::HashMap, time::Duration};
 
 use super::super::{
     ids::{JobId, SubtaskId},
-    message::{Notification, Report},
+    message::{Notification, Report, TaskRef},
     timers::Timers,
 };
 use crate::env::Instant;
@@ -79,6 +79,16 @@ impl Outbox {
     pub(super) fn remove(&mut self, key: Key) {
         if let Some(seq) = self.newest.remove(&key) {
             self.remove_entry(seq);
+        }
+    }
+
+    /// A request for a split has been answered. A newer one is still to be heard.
+    pub(super) fn answered(&mut self, job: JobId, task: TaskRef, request: u64) {
+        let key = (job, task.subtask, Kind::Split);
+        let is_it = |entry: &Entry| matches!(&entry.message, Notification::SplitRequest { task: of, request: asked, .. } if (*of, *asked) == (task, request));
+        let entry = self.newest.get(&key).and_then(|seq| self.entries.get(seq));
+        if entry.is_some_and(is_it) {
+            self.remove(key);
         }
     }
 

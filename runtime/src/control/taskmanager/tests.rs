@@ -230,3 +230,22 @@ fn a_barrier_is_sent_once_and_a_request_for_a_split_repeated_until_it_is_answere
     assert!(matches!(driven.say(2, answer)[..], [Command::AssignSplit { request: 1, .. }]));
     assert!(sent(&driven.give(4, Input::Timer)).iter().all(|body| matches!(body, Notification::Heartbeat { .. })));
 }
+
+#[test]
+fn an_answer_to_an_older_request_for_a_split_does_not_end_the_repetition_of_a_newer_one() {
+    let mut driven = serving();
+    driven.say(0, deploy(JOB, 1, &[(0, 0)]));
+    let (job, task, payload) = (JOB, task(0, 1), Bytes::new());
+    let request = |request| Input::SplitRequest { job, task, request, payload: payload.clone() };
+    let answer = |task, request| message::Command::SplitAssignment { job, task, request, payload: payload.clone() };
+    driven.give(0, request(1));
+    driven.give(0, request(2));
+    driven.say(1, answer(task, 1));
+    let elsewhere = TaskRef { attempt: AttemptId { number: 0, ..task.attempt }, ..task };
+    driven.say(1, answer(elsewhere, 2));
+    let again = driven.give(2, Input::Timer);
+    assert!(sent(&again).iter().any(|body| matches!(body, Notification::SplitRequest { request: 2, .. })), "{again:?}");
+    driven.say(3, answer(task, 2));
+    let again = driven.give(6, Input::Timer);
+    assert!(sent(&again).iter().all(|body| !matches!(body, Notification::SplitRequest { .. })), "{again:?}");
+}

@@ -59,6 +59,8 @@ impl JobMaster {
                     self.enter(JobState::Stopping);
                 }
                 self.resend = Some((now + RESEND_PAUSE, RESEND_PAUSE));
+                // Splits that are assigned from now on arrive behind the barrier, so they are still the pool's.
+                out.push(Command::Work(Work::Begin { checkpoint, kind }));
                 self.order(Order::Trigger { checkpoint, kind }, self.source_tasks(), out);
             }
             Decided::Store { checkpoint, kind } => {

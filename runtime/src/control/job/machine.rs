@@ -154,7 +154,10 @@ pub(crate) enum Command {
 pub(crate) enum Work {
     /// Read the newest checkpoint in the log, and let the sinks and split enumerators of these vertices recover by it. Those of others are in use.
     Recover { attempt: AttemptId, vertices: Vec<Vertex> },
-    /// Enter the manifest in the log, made of what every subtask has acknowledged.
+    /// A checkpoint begins: keep what the sources' pools of splits hold now, before anything else is done. It is added to what [`Work::Store`] enters, and is of no
+    /// use when the next one begins.
+    Begin { checkpoint: u64, kind: CheckpointKind },
+    /// Enter the manifest in the log, made of what every subtask has acknowledged, and of what the pools of splits held when the checkpoint began.
     Store { checkpoint: u64, kind: CheckpointKind, states: Vec<(TaskRef, Bytes)> },
     /// The entry exists: let all sinks commit what it holds.
     Commit { checkpoint: u64, kind: CheckpointKind },
@@ -162,7 +165,8 @@ pub(crate) enum Work {
     CommitOutput { outputs: Vec<(TaskRef, Bytes)> },
     /// Make the job's graph for other numbers of subtasks.
     Rebuild { parallelism: Parallelism },
-    /// Let the enumerator of a source answer. `request` ascends for each task; the same is not asked twice.
+    /// Let the pool of splits of a source answer, with [`Input::SplitAssigned`]: before anything else is done, or when there is something to say. `request`
+    /// ascends for each task; the same is not asked twice.
     AssignSplit { task: TaskRef, request: u64, payload: Bytes },
     /// The job has ended; keep that, before those are told who wait for it. The output of one that makes no checkpoints and has not finished is to be removed.
     Ended { state: JobState, failure: Option<JobFailure> },

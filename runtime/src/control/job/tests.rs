@@ -93,7 +93,9 @@ impl Driven {
         self.give(Input::Timer);
     }
 
+    /// What the driver is to do, but for what every checkpoint begins with.
     fn works(&mut self) -> Vec<Work> {
+        self.out.retain(|command| !matches!(command, Command::Work(Work::Begin { .. })));
         let works = self.out.extract_if(.., |command| matches!(command, Command::Work(_)));
         works.map(|command| if let Command::Work(work) = command { work } else { unreachable!() }).collect()
     }
@@ -203,6 +205,11 @@ fn a_job_recovers_gets_its_slots_is_deployed_and_makes_checkpoints() {
     assert_eq!(driven.master.state(), JobState::Running);
     driven.wait(10);
     let kind = CheckpointKind::Periodic;
+    let is_trigger = |command: &Command| {
+        matches!(command, Command::Send { body: message::Command::Order { order: Order::Trigger { .. }, .. }, .. })
+    };
+    let begins = driven.out.iter().position(|it| *it == Command::Work(Work::Begin { checkpoint: 8, kind }));
+    assert!(begins.is_some() && begins < driven.out.iter().position(is_trigger), "{:?}", driven.out);
     let sources = driven.orders(Order::Trigger { checkpoint: 8, kind });
     assert_eq!(sources, [ALL[0], ALL[1], ALL[3]].into());
     driven.acknowledge(8, &ALL);

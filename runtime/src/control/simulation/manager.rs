@@ -162,6 +162,7 @@ impl World {
                     }
                     invariants::restores::deployed(self, message.epoch, deploy);
                 }
+                invariants::triggers::said(self, node, &message.body);
                 self.send(connection, node, Packet::ToWorker(message));
             }
             Command::Disconnect { connection, reason } => {
@@ -198,6 +199,7 @@ impl World {
                 }
                 Done::Recover { job, attempt }
             }
+            Work::Begin { checkpoint, .. } => return invariants::triggers::began(self, manager, job, checkpoint),
             Work::Store { checkpoint, kind, states } => {
                 let leader = self.manager(manager).leader.as_ref().expect("it leads");
                 let topology = Arc::clone(leader.jobs()[&job].topology());

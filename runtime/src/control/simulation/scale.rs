@@ -122,6 +122,7 @@ impl Cluster {
                 let next = self.newest.map_or(1, |newest| newest.checkpoint + 1);
                 JobInput::Recovered { attempt, result: Ok(Recovery::of(self.newest, next)) }
             }
+            Work::Begin { .. } => return self.count("begins"),
             Work::Store { checkpoint, kind, states } => {
                 assert_eq!(states.len() as u64, SUBTASKS);
                 self.newest = Some(Restored { checkpoint, kind });
@@ -223,7 +224,7 @@ fn what_is_done_for_ten_thousand_subtasks_grows_with_their_number() {
     for _ in 0..CHECKPOINTS {
         cluster.pass(Duration::from_secs(1));
     }
-    assert_eq!(cluster.counted("commits"), CHECKPOINTS);
+    assert_eq!((cluster.counted("begins"), cluster.counted("commits")), (CHECKPOINTS, CHECKPOINTS));
     assert_eq!(cluster.counted("trigger"), CHECKPOINTS * TASKMANAGERS);
     assert_eq!(cluster.counted("complete"), CHECKPOINTS * TASKMANAGERS);
     assert_eq!(cluster.counted("heartbeats"), CHECKPOINTS * TASKMANAGERS);

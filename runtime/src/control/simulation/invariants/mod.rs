@@ -7,10 +7,14 @@ pub(super) mod leases;
 pub(super) mod liveness;
 pub(super) mod restores;
 pub(super) mod slots;
+pub(super) mod triggers;
 
-use std::{collections::BTreeSet, fmt::Debug};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+};
 
-use super::world::World;
+use super::{network::Node, world::World};
 use crate::control::{ids::JobId, ids::TaskManagerId, message::TaskRef};
 
 pub(super) const DEPOSED: &str = "a leader is deposed";
@@ -30,10 +34,12 @@ pub(super) struct Seen {
     pub(super) passed: BTreeSet<(JobId, TaskRef, u64)>,
     /// Which task's request for a split the enumerator has answered.
     pub(super) splits: BTreeSet<(JobId, TaskRef, u64)>,
+    /// Which checkpoint each leader has begun last, by job.
+    begun: BTreeMap<(Node, JobId), u64>,
     /// What a world should have been through, or the invariants say little.
     pub(super) happened: BTreeSet<&'static str>,
     /// The highest epoch that a TaskManager has seen.
-    epochs: std::collections::BTreeMap<TaskManagerId, u64>,
+    epochs: BTreeMap<TaskManagerId, u64>,
 }
 
 impl Seen {

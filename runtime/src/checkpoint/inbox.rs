@@ -4,8 +4,8 @@ use std::{
     collections::VecDeque,
     future::poll_fn,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Poll,
 };
@@ -38,19 +38,29 @@ pub(crate) struct Inbox(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     filled: AtomicBool,
-    notices: Mutex<VecDeque<Notice>>,
+    queue: Mutex<Queue>,
+    /// How many notices the subtask has taken, with those that it has missed.
+    taken: AtomicU64,
     reader: AtomicWaker,
+}
+
+#[derive(Default)]
+struct Queue {
+    notices: VecDeque<Notice>,
+    /// How many there have been.
+    sent: u64,
 }
 
 impl Inbox {
     pub(crate) fn send(&self, notice: Notice) {
-        let mut notices = self.0.notices.lock().unwrap_or_else(PoisonError::into_inner);
-        if notices.len() == NOTICES_LIMIT {
-            notices.pop_front();
+        let mut queue = self.lock();
+        if queue.notices.len() == NOTICES_LIMIT {
+            queue.notices.pop_front();
         }
-        notices.push_back(notice);
+        queue.notices.push_back(notice);
+        queue.sent += 1;
         self.0.filled.store(true, Ordering::SeqCst);
-        drop(notices);
+        drop(queue);
         self.0.reader.wake();
     }
 
@@ -60,10 +70,26 @@ impl Inbox {
         if !self.0.filled.load(Ordering::SeqCst) {
             return None;
         }
-        let mut notices = self.0.notices.lock().unwrap_or_else(PoisonError::into_inner);
-        let notice = notices.pop_front();
-        self.0.filled.store(!notices.is_empty(), Ordering::SeqCst);
+        let mut queue = self.lock();
+        let notice = queue.notices.pop_front();
+        // Not counted where one is dropped: what the subtask does with the last that it took must not depend on what comes meanwhile.
+        self.0.taken.store(queue.sent - queue.notices.len() as u64, Ordering::SeqCst);
+        self.0.filled.store(!queue.notices.is_empty(), Ordering::SeqCst);
         notice
+    }
+
+    /// How many notices have been sent.
+    pub(crate) fn sent(&self) -> u64 {
+        self.lock().sent
+    }
+
+    /// The number of the notice that was taken last, from 1: as many have been sent up to it.
+    pub(crate) fn taken(&self) -> u64 {
+        self.0.taken.load(Ordering::SeqCst)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until there is a notice. Cancel safe.

@@ -20,25 +20,31 @@ pub(crate) fn encode<T: Record>(
     values: &[T],
     max_record_size: usize,
 ) -> Result<ValuePart, Failure> {
-    let mut builder = BufferBuilder::<T>::new(Columns::default(), max_record_size);
-    for value in values {
-        builder
-            .push(value.view(), Timestamp::MIN, 0)
-            .map_err(|error| Failure::new(format!("state `{state}` cannot be made part of a checkpoint: {error}")))?;
-    }
-    let buffer = builder.seal(0);
-    let mut bytes = Vec::with_capacity(LENGTH_BYTES + buffer.size());
-    bytes.extend(buffer.header().data_bytes.to_le_bytes());
-    bytes.extend(buffer.bytes());
+    let (records, bytes) = write(values, max_record_size)
+        .map_err(|reason| Failure::new(format!("state `{state}` cannot be made part of a checkpoint: {reason}")))?;
     Ok(ValuePart {
         state: state.to_owned(),
         subtask: subtask as u32,
         spread,
         record: T::SCHEMA.to_string(),
-        records: buffer.header().records,
+        records,
         schema: T::HASH,
         bytes,
     })
+}
+
+/// Writes records one behind the other: how many there are, and `length of the archives (4, little endian) | archives and roots`. Fails if one is larger than
+/// the bound, and says so.
+pub(crate) fn write<T: Record>(values: &[T], max_record_size: usize) -> Result<(u32, Vec<u8>), String> {
+    let mut builder = BufferBuilder::<T>::new(Columns::default(), max_record_size);
+    for value in values {
+        builder.push(value.view(), Timestamp::MIN, 0).map_err(|error| error.to_string())?;
+    }
+    let buffer = builder.seal(0);
+    let mut bytes = Vec::with_capacity(LENGTH_BYTES + buffer.size());
+    bytes.extend(buffer.header().data_bytes.to_le_bytes());
+    bytes.extend(buffer.bytes());
+    Ok((buffer.header().records, bytes))
 }
 
 /// Decodes what [`encode`] has encoded.
@@ -52,20 +58,18 @@ pub(crate) fn decode<T: Record>(part: &ValuePart) -> Result<Vec<T>, Failure> {
         ))
         .with_hint("give the state another name, or begin anew with `--fresh`"));
     }
-    let damaged =
-        |what: String| Failure::new(format!("the checkpoint's values of state `{}` are damaged: {what}", part.state));
-    let Some((length, bytes)) = part.bytes.split_first_chunk::<LENGTH_BYTES>() else {
-        return Err(damaged("they have no length".into()));
+    read(part.records, &part.bytes)
+        .map_err(|what| Failure::new(format!("the checkpoint's values of state `{}` are damaged: {what}", part.state)))
+}
+
+/// Reads what [`write`] has written of this type, or says what is wrong with it.
+pub(crate) fn read<T: Record>(records: u32, bytes: &[u8]) -> Result<Vec<T>, String> {
+    let Some((length, bytes)) = bytes.split_first_chunk::<LENGTH_BYTES>() else {
+        return Err("they have no length".into());
     };
-    let header = Header {
-        records: part.records,
-        data_bytes: u32::from_le_bytes(*length),
-        columns: Columns::default(),
-        port: 0,
-        schema: part.schema,
-    };
-    let buffer =
-        Received { header, bytes: bytes.to_vec() }.validate::<T>().map_err(|invalid| damaged(invalid.to_string()))?;
+    let data_bytes = u32::from_le_bytes(*length);
+    let header = Header { records, data_bytes, columns: Columns::default(), port: 0, schema: T::HASH };
+    let buffer = Received { header, bytes: bytes.to_vec() }.validate::<T>().map_err(|invalid| invalid.to_string())?;
     Ok(buffer.records::<T>(0).map(|(value, _)| T::from_view(value)).collect())
 }
 

@@ -6,9 +6,15 @@ pub mod check;
 pub mod render;
 mod state;
 
-use std::{any::Any, fmt};
+use std::{
+    any::Any,
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 pub(crate) use build::{Draft, SharedGraph};
+use bytes::Bytes;
 use chaining::Chained;
 use millstream_core::record::Record;
 use millstream_state::manifest::ValuePart;
@@ -22,6 +28,7 @@ use crate::{
     exchange::gate::Validate,
     failure::{Failure, Location},
     operator::Operator,
+    operators::source::SplitClient,
     settings::Settings,
     source::{Boundedness, ConnectorContext},
     task::{context::ChainContext, flag::Flag, head::Head},
@@ -257,14 +264,65 @@ pub(crate) trait SourceDriver: Send {
     fn check(&self, cx: &ConnectorContext) -> Result<(), Failure>;
     /// Makes the pool of splits: a handle for every subtask, and what fills it.
     fn start(&self, cx: &ConnectorContext, drain: Flag, restored: &Restored) -> Result<Splits, Failure>;
+    /// Makes the pool of splits for subtasks in other processes, and what fills it. `max_record_size` bounds a split, in bytes.
+    #[allow(dead_code, reason = "the drivers of JobMasters and TaskManagers come separately")]
+    fn host(
+        &self,
+        cx: &ConnectorContext,
+        operator: &OperatorInfo,
+        max_record_size: usize,
+        restored: &Restored,
+    ) -> Result<HostedSplits, Failure>;
+    /// Makes a subtask's handle to a pool that is hosted in another process.
+    #[allow(dead_code, reason = "the drivers of JobMasters and TaskManagers come separately")]
+    fn remote(&self, client: Arc<SplitClient>) -> Box<dyn Any + Send>;
 }
 
 /// The splits of a running source.
 pub(crate) struct Splits {
-    /// Makes a handle to the pool: an `Arc` of the typed pool.
+    /// Makes a handle to the pool.
     pub(crate) handle: Box<dyn Fn() -> Box<dyn Any + Send> + Send>,
     /// Looks for splits until there are no more.
     pub(crate) discovery: BoxFuture<'static, Result<(), Failure>>,
+}
+
+/// The splits of a running source whose subtasks are in other processes.
+#[allow(dead_code, reason = "the drivers of JobMasters and TaskManagers come separately")]
+pub(crate) struct HostedSplits {
+    pub(crate) pool: Arc<dyn SplitPool>,
+    /// Looks for splits until there are no more. Dropped when the subtasks are to come to an end.
+    pub(crate) discovery: BoxFuture<'static, Result<(), Failure>>,
+}
+
+/// A pool of splits that is asked by messages, its types erased.
+///
+/// One task asks it, hands each answer to the connection of the subtask before it does anything else for this job, and takes the snapshot of it before it
+/// triggers a checkpoint. Then an answer comes to its subtask before the trigger of a checkpoint if, and only if, what it gives is not in the snapshot.
+#[allow(dead_code, reason = "the drivers of JobMasters and TaskManagers come separately")]
+pub(crate) trait SplitPool: Send + Sync {
+    /// Handles an ask, and gives the answer if there is anything to say. Otherwise the ask is kept, in place of the subtask's one before. An ask that comes
+    /// twice, or late, is ignored: whoever passes messages on says again what was answered.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are no ask, and an ask that makes no sense.
+    fn ask(&self, subtask: usize, request: u64, payload: &[u8]) -> Result<Option<Bytes>, Failure>;
+    /// Ready when kept asks may have an answer: those of these subtasks, each of which [`SplitPool::answer`] is to be called for. Says so once for each change
+    /// of the pool. One task waits.
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Vec<usize>>;
+    /// The answer to the ask that is kept of a subtask, with the number of the ask, if there is anything to say.
+    ///
+    /// # Errors
+    ///
+    /// A split that is too large.
+    fn answer(&self, subtask: usize) -> Result<Option<(u64, Bytes)>, Failure>;
+    /// What a checkpoint that is triggered now has to have of the pool, and the id of the operator that it belongs to: the splits that no subtask was given, and
+    /// what discovery has found.
+    ///
+    /// # Errors
+    ///
+    /// A split or a state that is too large.
+    fn snapshot(&self) -> Result<(String, Vec<ValuePart>), Failure>;
 }
 
 /// The part of a sink that is one per job, its types erased.

@@ -23,6 +23,7 @@ pub mod operator;
 pub mod operators;
 pub mod process;
 pub mod registry;
+pub(crate) mod rest;
 pub mod restart;
 pub mod settings;
 pub mod sink;

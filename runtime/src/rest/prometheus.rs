@@ -1,0 +1,130 @@
+//! Metrics in Prometheus' text format, version 0.0.4.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+/// The media type of the text.
+pub(crate) const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// What all names begin with.
+const PREFIX: &str = "millstream_";
+
+/// A number, and what becomes of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Value {
+    /// It only grows.
+    Counter(u64),
+    /// It goes up and down.
+    Gauge(i64),
+    /// It goes up and down, and has a fraction.
+    Ratio(f64),
+}
+
+/// A metric at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Sample {
+    /// Its name, without the prefix. What Prometheus does not allow in names is replaced by `_`.
+    pub(crate) name: String,
+    /// What it is, if that is known. The first of a name counts.
+    pub(crate) help: Option<&'static str>,
+    /// Labels and their values, as `job`, `operator`, `subtask`.
+    pub(crate) labels: Vec<(&'static str, String)>,
+    pub(crate) value: Value,
+}
+
+struct Family {
+    help: Option<&'static str>,
+    kind: &'static str,
+    /// Values by their labels, so that none is there twice.
+    values: BTreeMap<String, String>,
+}
+
+/// The text: metrics by name, each with its labels in order.
+pub(crate) fn text(samples: &[Sample]) -> String {
+    let mut families = BTreeMap::<String, Family>::new();
+    for Sample { name, help, labels, value } in samples {
+        let (kind, value) = match value {
+            Value::Counter(n) => ("counter", n.to_string()),
+            Value::Gauge(n) => ("gauge", n.to_string()),
+            Value::Ratio(n) => ("gauge", number(*n)),
+        };
+        let family = families.entry(format!("{PREFIX}{}", allowed(name)));
+        let family = family.or_insert_with(|| Family { help: *help, kind, values: BTreeMap::new() });
+        if family.kind != kind {
+            family.kind = "untyped";
+        }
+        family.values.insert(labelled(labels), value);
+    }
+    let mut out = String::new();
+    for (name, Family { help, kind, values }) in families {
+        if let Some(help) = help {
+            let help = help.replace('\\', r"\\").replace('\n', r"\n");
+            let _ = writeln!(out, "# HELP {name} {help}"); // a String takes everything
+        }
+        let _ = writeln!(out, "# TYPE {name} {kind}");
+        for (labels, value) in values {
+            let _ = writeln!(out, "{name}{labels} {value}");
+        }
+    }
+    out
+}
+
+fn number(n: f64) -> String {
+    match n {
+        f64::INFINITY => "+Inf".to_owned(),
+        f64::NEG_INFINITY => "-Inf".to_owned(),
+        n => n.to_string(), // `NaN` is what it is called there, too
+    }
+}
+
+/// A name of nothing but letters, digits and underscores.
+fn allowed(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect()
+}
+
+fn labelled(labels: &[(&str, String)]) -> String {
+    if labels.is_empty() {
+        return String::new();
+    }
+    let escaped = |text: &str| text.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n");
+    let labels = labels.iter().map(|(name, value)| format!("{}=\"{}\"", allowed(name), escaped(value)));
+    format!("{{{}}}", labels.collect::<Vec<_>>().join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(name: &str, labels: &[(&'static str, &str)], value: Value) -> Sample {
+        let labels = labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        Sample { name: name.to_owned(), help: None, labels, value }
+    }
+
+    #[test]
+    fn metrics_are_grouped_by_name_and_labels_escaped() {
+        let samples = [
+            sample("records in", &[("operator", "map(\"a\\b\nc\")"), ("subtask", "1")], Value::Counter(u64::MAX)),
+            Sample { help: Some("Slots\nthere \\ are"), ..sample("slots", &[], Value::Gauge(-3)) },
+            sample("records in", &[("operator", "a"), ("subtask", "0")], Value::Counter(1)),
+            sample("records in", &[("operator", "a"), ("subtask", "0")], Value::Counter(2)),
+            sample("busy", &[], Value::Ratio(0.25)),
+            sample("busy", &[("job", "größe")], Value::Ratio(f64::NAN)),
+            sample("mixed", &[("a", "")], Value::Gauge(1)),
+            sample("mixed", &[], Value::Counter(1)),
+        ];
+        assert_eq!(
+            text(&samples),
+            r#"# TYPE millstream_busy gauge
+millstream_busy 0.25
+millstream_busy{job="größe"} NaN
+# TYPE millstream_mixed untyped
+millstream_mixed 1
+millstream_mixed{a=""} 1
+# TYPE millstream_records_in counter
+millstream_records_in{operator="a",subtask="0"} 2
+millstream_records_in{operator="map(\"a\\b\nc\")",subtask="1"} 18446744073709551615
+# HELP millstream_slots Slots\nthere \\ are
+# TYPE millstream_slots gauge
+millstream_slots -3
+"#
+        );
+    }
+}

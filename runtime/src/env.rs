@@ -170,6 +170,12 @@ impl TokioEnv {
     pub fn current() -> Arc<Self> {
         Arc::new(Self { handle: tokio::runtime::Handle::current(), began: std::time::Instant::now() })
     }
+
+    /// The environments of several runtimes of one process. They have one clock.
+    pub(crate) fn of<const N: usize>(handles: [&tokio::runtime::Handle; N]) -> [Arc<dyn Env>; N] {
+        let began = std::time::Instant::now();
+        handles.map(|handle| Arc::new(Self { handle: handle.clone(), began }) as Arc<dyn Env>)
+    }
 }
 
 #[allow(clippy::disallowed_methods, reason = "this is the door that the rest of the code is sent to")]

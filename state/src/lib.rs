@@ -11,6 +11,7 @@ pub mod groups;
 pub mod inspect;
 pub mod log;
 pub mod manifest;
+pub mod objects;
 pub mod row;
 pub mod segment;
 pub mod snapshot;

@@ -90,15 +90,15 @@ pub(crate) struct Deployed {
 
 /// What the subtasks of a vertex are given that the graph does not have.
 #[derive(Default)]
-pub(crate) struct Given {
+pub(crate) struct Given<'a> {
     /// Where writers leave what is to be committed at the end of a job without checkpoints.
     pub(crate) committables: Committables,
     /// Where readers get their splits.
-    pub(crate) splits: Option<SplitsHandle>,
+    pub(crate) splits: Option<SplitsHandle<'a>>,
 }
 
 /// Makes what the subtask of a source with this number reads splits from; it hears of barriers by its inbox.
-pub(crate) type SplitsHandle = Box<dyn Fn(usize, &Inbox) -> Box<dyn Any + Send> + Send>;
+pub(crate) type SplitsHandle<'a> = Box<dyn Fn(usize, &Inbox) -> Box<dyn Any + Send> + 'a>;
 
 /// What is to be deployed.
 pub(crate) struct Deployment<'a> {
@@ -120,11 +120,11 @@ pub(crate) struct Deployment<'a> {
     pub(crate) segments: Option<&'a Arc<Segments>>,
 }
 
-impl Deployment<'_> {
+impl<'a> Deployment<'a> {
     /// Makes the channels and the future of every subtask that is here. `given` is asked once for each vertex that has subtasks here.
     pub(crate) fn deploy(
         &self,
-        mut given: impl FnMut(VertexId, &Vertex) -> Result<Given, Failure>,
+        mut given: impl FnMut(VertexId, &'a Vertex) -> Result<Given<'a>, Failure>,
     ) -> Result<Deployed, Failure> {
         let Self { graph, .. } = *self;
         let mut wires = Wires::new(graph, self.placement)?;
@@ -157,7 +157,7 @@ impl Deployment<'_> {
         &self,
         (id, subtask): Subtask,
         vertex: &Vertex,
-        given: &Given,
+        given: &Given<'_>,
         wires: &mut Wires,
         groups: &mut Groups,
         shares: &Shares,

@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeMap, future::Future};
 
+use bytes::Bytes;
 use futures::future::join_all;
 use millstream_state::manifest::{KeyedPart, OperatorState, ValuePart};
+use serde::{Serialize, Serializer, de::DeserializeOwned};
 
 use crate::{
     checkpoint::subtask::OperatorReport,
@@ -26,6 +28,64 @@ impl Part {
         // Of a chain of segments only the last is new.
         let keyed = self.keyed.iter().filter_map(|part| part.segments.last()).map(|segment| segment.bytes);
         values as u64 + keyed.sum::<u64>()
+    }
+}
+
+/// Encodes what a subtask acknowledges, for the JobMaster.
+pub(crate) fn encode_parts(parts: &[Part]) -> Bytes {
+    let parts: Vec<_> = parts.iter().map(|part| (&part.operator, &part.keyed, values_out(&part.values))).collect();
+    postcard::to_stdvec(&parts).expect("parts are plain data: all of it can be written").into()
+}
+
+/// Decodes what [`encode_parts`] has encoded.
+///
+/// # Errors
+///
+/// The bytes are something else.
+pub(crate) fn decode_parts(bytes: &[u8]) -> Result<Vec<Part>, Failure> {
+    let parts: Vec<(String, Vec<KeyedPart>, Vec<(ValuePart, Bytes)>)> = decoded(bytes)?;
+    let part = |(operator, keyed, values)| Part { operator, keyed, values: values_in(values) };
+    Ok(parts.into_iter().map(part).collect())
+}
+
+/// Encodes what the writers of a job without checkpoints leave at its end, by vertex.
+pub(crate) fn encode_output(output: &[(u32, Vec<ValuePart>)]) -> Bytes {
+    let output: Vec<_> = output.iter().map(|(vertex, values)| (vertex, values_out(values))).collect();
+    postcard::to_stdvec(&output).expect("parts are plain data: all of it can be written").into()
+}
+
+/// Decodes what [`encode_output`] has encoded.
+///
+/// # Errors
+///
+/// The bytes are something else.
+pub(crate) fn decode_output(bytes: &[u8]) -> Result<Vec<(u32, Vec<ValuePart>)>, Failure> {
+    let output: Vec<(u32, Vec<(ValuePart, Bytes)>)> = decoded(bytes)?;
+    Ok(output.into_iter().map(|(vertex, values)| (vertex, values_in(values))).collect())
+}
+
+fn decoded<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Ok(value),
+        _ => Err(Failure::new("what a subtask has reported cannot be read")),
+    }
+}
+
+/// A value's bytes are no part of its text, so they stand beside it.
+fn values_out(values: &[ValuePart]) -> Vec<(&ValuePart, Raw<'_>)> {
+    values.iter().map(|part| (part, Raw(&part.bytes))).collect()
+}
+
+fn values_in(values: Vec<(ValuePart, Bytes)>) -> Vec<ValuePart> {
+    values.into_iter().map(|(part, bytes)| ValuePart { bytes: bytes.into(), ..part }).collect()
+}
+
+/// Bytes that are written as such, and not one by one.
+struct Raw<'a>(&'a [u8]);
+
+impl Serialize for Raw<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
     }
 }
 
@@ -75,5 +135,36 @@ impl Gathered {
     /// What the manifest says, by operator.
     pub(crate) fn into_operators(self) -> Vec<OperatorState> {
         self.0.into_values().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use millstream_state::{
+        groups::GroupRange,
+        manifest::{SegmentRef, Spread},
+    };
+
+    use super::*;
+
+    #[test]
+    fn parts_and_output_are_read_back_and_nothing_else_is() {
+        let value = ValuePart {
+            state: "s".to_owned(),
+            subtask: 3,
+            spread: Spread::Union,
+            record: "u64".to_owned(),
+            records: 2,
+            schema: 9,
+            bytes: vec![1, 2, 0xff],
+        };
+        let segments = vec![SegmentRef { name: "segments/1-a".to_owned(), bytes: 7, rows: 1, full: true }];
+        let keyed = KeyedPart { state: "k".to_owned(), groups: GroupRange::owned_by(0, 1, 128), segments };
+        let parts = vec![Part { operator: "sum".to_owned(), keyed: vec![keyed], values: vec![value.clone()] }];
+        let bytes = encode_parts(&parts);
+        assert_eq!(decode_parts(&bytes), Ok(parts));
+        assert!((0..bytes.len()).all(|length| decode_parts(&bytes[..length]).is_err()));
+        let output = vec![(4, vec![value])];
+        assert_eq!(decode_output(&encode_output(&output)), Ok(output));
     }
 }

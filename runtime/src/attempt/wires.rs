@@ -67,7 +67,7 @@ impl Wires {
                 for receiver in targets(&edge.kind, sender, from, to) {
                     let ports = ports.entry((edge.to, receiver)).or_default();
                     channels.push((number, sender, (edge.to, receiver), ports.len()));
-                    ports.push(Port { number: edge.port, validate: edge.validate });
+                    ports.push(Port { number: edge.port, validate: edge.validate, beside: edge.beside });
                     let ends = [place((edge.from, sender)), place((edge.to, receiver))];
                     in_process += usize::from(ends.iter().any(|end| matches!(end, Place::Here)));
                 }

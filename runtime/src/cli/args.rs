@@ -13,6 +13,7 @@ use super::{
     control::verbs::{Steering, Verb},
     given,
     logs::LogOptions,
+    node,
     plan::{self, Format},
     world::World,
 };
@@ -22,6 +23,8 @@ use crate::{registry::JobEntry, settings::Outside};
 pub(super) enum Invocation {
     /// Run a job.
     Run(Chosen, RunOptions),
+    /// Be a process of a cluster.
+    Node(node::NodeOptions),
     /// Show the plan of a job.
     Plan(Chosen, Format),
     /// Show settings: those of a job with what its code sets, or (without arguments) what is given from outside.
@@ -79,6 +82,9 @@ const OF_JOBS: [&str; 3] = ["run", "plan", "config"];
 pub(super) fn parse(jobs: &[&'static JobEntry], mut args: Vec<OsString>, world: &World) -> Result<Invocation, Refusal> {
     offerable(jobs).map_err(Refusal::Jobs)?;
     let bin = bin(&args);
+    if args.len() <= 1 {
+        return node::read("", None, world).map(Invocation::Node).map_err(Refusal::Jobs);
+    }
     if jobs.len() == 1 && runs_by_default(&args) {
         args.insert(args.len().min(1), "run".into());
     }
@@ -119,6 +125,10 @@ pub(super) fn parse(jobs: &[&'static JobEntry], mut args: Vec<OsString>, world: 
             Ok(Invocation::Completions(*matches.get_one(SHELL).expect("clap requires the shell")))
         }
         Some(("jobs", matches)) => Ok(Invocation::Jobs(wants_json(matches))),
+        Some((name @ ("jobmanager" | "taskmanager"), matches)) => {
+            let options = node::read(name, Some(matches), world);
+            options.map(Invocation::Node).map_err(|message| wrong(&mut root, name, message).into())
+        }
         Some((name, matches)) => Ok(Invocation::Steer(steering(name, matches, &mut root)?)),
         None => Err(root.error(ErrorKind::MissingSubcommand, "say what is to be done").into()),
     }

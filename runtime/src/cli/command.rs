@@ -7,6 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
 
 use super::{
+    node,
     plan::first_paragraph,
     table::{Align, aligned},
 };
@@ -68,6 +69,7 @@ pub(super) fn root(jobs: &[&'static JobEntry], bin: &str) -> Command {
         .subcommand(with_jobs(plan, jobs, bin, Jobs::Required, plan_options))
         .subcommand(with_output(Command::new("jobs").about("List the jobs of this binary").arg(json("As JSON"))))
         .subcommand(config)
+        .subcommands(node::commands())
         .subcommands(steering(bin))
         .subcommand(completions)
         .after_help(root_examples(jobs, bin))
@@ -210,6 +212,17 @@ fn root_examples(jobs: &[&'static JobEntry], bin: &str) -> String {
 
 fn run_options(command: Command) -> Command {
     let quiet = Arg::new(QUIET).long("quiet").action(ArgAction::SetTrue).help("Show neither progress nor a summary");
+    let fresh = Arg::new(FRESH).long("fresh").action(ArgAction::SetTrue);
+    let fresh = fresh.help("Start anew, though there is a checkpoint to go on from");
+    settings_options(command)
+        .arg(fresh.help_heading(SETTINGS_HEADING))
+        .arg(quiet.help_heading(OUTPUT_HEADING))
+        .arg(json("Report the end as one line of JSON, the last on standard output"))
+        .args(log_options())
+}
+
+/// How a process logs.
+pub(super) fn log_options() -> [Arg; 2] {
     let log = Arg::new(LOG).long("log").value_name("FILTER").help(
         "What is logged: off, error, warn, info, debug, trace, or a filter as `millstream=debug` [default: warn]",
     );
@@ -219,14 +232,7 @@ fn run_options(command: Command) -> Command {
         .value_parser(["text", "json"])
         .hide_possible_values(true)
         .help("How it is logged: text or json, one line an event [default: text]");
-    let fresh = Arg::new(FRESH).long("fresh").action(ArgAction::SetTrue);
-    let fresh = fresh.help("Start anew, though there is a checkpoint to go on from");
-    settings_options(command)
-        .arg(fresh.help_heading(SETTINGS_HEADING))
-        .arg(quiet.help_heading(OUTPUT_HEADING))
-        .arg(json("Report the end as one line of JSON, the last on standard output"))
-        .arg(log.help_heading(OUTPUT_HEADING))
-        .arg(format.help_heading(OUTPUT_HEADING))
+    [log, format].map(|option| option.help_heading(OUTPUT_HEADING))
 }
 
 fn plan_options(command: Command) -> Command {

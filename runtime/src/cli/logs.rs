@@ -29,13 +29,26 @@ impl LogOptions {
     ///
     /// Names the one that is wrong, and what is allowed.
     pub(super) fn of(matches: &ArgMatches, world: &World) -> Result<Self, String> {
-        let (filter, by) = match (matches.get_one::<String>(LOG), world.variable(FILTER_VARIABLE)) {
+        Self::given(matches.get_one::<String>(LOG), matches.get_one::<String>(LOG_FORMAT), world)
+    }
+
+    /// What variables say.
+    ///
+    /// # Errors
+    ///
+    /// Names the one that is wrong, and what is allowed.
+    pub(super) fn from_world(world: &World) -> Result<Self, String> {
+        Self::given(None, None, world)
+    }
+
+    fn given(filter: Option<&String>, format: Option<&String>, world: &World) -> Result<Self, String> {
+        let (filter, by) = match (filter, world.variable(FILTER_VARIABLE)) {
             (Some(filter), _) => (filter.as_str(), "'--log <FILTER>'"),
             (None, Some(filter)) => (filter, "the environment variable 'MILLSTREAM_LOG'"),
             (None, None) => (DEFAULT_FILTER, ""),
         };
         check(filter).map_err(|why| format!("invalid value '{filter}' for {by}: {why}"))?;
-        let json = match (matches.get_one::<String>(LOG_FORMAT), world.variable(FORMAT_VARIABLE)) {
+        let json = match (format, world.variable(FORMAT_VARIABLE)) {
             (Some(format), _) => format == "json",
             (None, None | Some("text")) => false,
             (None, Some("json")) => true,

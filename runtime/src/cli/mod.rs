@@ -18,6 +18,7 @@ mod inspect;
 mod json;
 mod live;
 mod logs;
+mod node;
 mod plan;
 mod progress;
 mod run;
@@ -124,6 +125,7 @@ pub fn run_with(jobs: &[&'static JobEntry], args: impl IntoIterator<Item = OsStr
     match args::parse(jobs, args, &console.world) {
         Ok(Invocation::Run(what, options)) => return run::run(&what, &options, console),
         Ok(Invocation::Plan(what, format)) => return plan::show(&what, format, console),
+        Ok(Invocation::Node(options)) => return node::run(jobs, &options, console),
         Ok(Invocation::Config(what, json)) => return config::show(&what, json, console),
         Ok(Invocation::Steer(steering)) => return control::verbs::steer(&steering, console),
         Ok(Invocation::Jobs(true)) => console.say_json(&json::jobs(jobs)),

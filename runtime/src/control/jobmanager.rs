@@ -78,8 +78,24 @@ pub(crate) enum Command {
 #[derive(Debug)]
 struct Session {
     connection: ConnectionId,
+    /// When it registered, and when it was heard of last.
+    since: Instant,
+    heard: Instant,
     /// Reports that have arrived since its last heartbeat.
     noted: Vec<u64>,
+}
+
+/// A TaskManager, as it is shown.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    pub(crate) id: TaskManagerId,
+    pub(crate) endpoint: Arc<str>,
+    /// How many slots it has, and how many of these nobody has.
+    pub(crate) slots: u32,
+    pub(crate) free: u32,
+    /// When it registered, and when it was heard of last.
+    pub(crate) since: Instant,
+    pub(crate) heard: Instant,
 }
 
 /// The leader.
@@ -140,6 +156,14 @@ impl JobManager {
     /// How many TaskManagers are registered.
     pub(crate) fn taskmanagers(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// Those that are registered.
+    pub(crate) fn members(&self) -> impl Iterator<Item = Member> {
+        self.slots.members().filter_map(|(id, endpoint, slots, used)| {
+            let Session { since, heard, .. } = *self.sessions.get(&id)?;
+            Some(Member { id, endpoint: Arc::clone(endpoint), slots, free: slots - used, since, heard })
+        })
     }
 
     /// How many slots there are, and how many of them are free.
@@ -219,6 +243,7 @@ impl JobManager {
             Notification::Register { .. } => unreachable!("it was handled above"),
             Notification::Heartbeat { sent } => {
                 self.heartbeats.heard(turn.now, taskmanager);
+                session.heard = turn.now;
                 let noted = std::mem::take(&mut session.noted);
                 let body = message::Command::HeartbeatAnswer { sent, noted };
                 return self.send(connection, body, turn);
@@ -273,7 +298,8 @@ impl JobManager {
             if let Some(reason) = refused {
                 return turn.commands.push(Command::Disconnect { connection, reason });
             }
-            self.sessions.insert(taskmanager, Session { connection, noted: Vec::new() });
+            let session = Session { connection, since: turn.now, heard: turn.now, noted: Vec::new() };
+            self.sessions.insert(taskmanager, session);
             self.connections.insert(connection, taskmanager);
         }
         self.heartbeats.heard(turn.now, taskmanager);

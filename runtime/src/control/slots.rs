@@ -203,6 +203,11 @@ impl Slots {
         self.pending.iter().map(|pending| pending.since + pending.timeout).min()
     }
 
+    /// Every TaskManager, with where it takes data connections, how many slots it has, and how many of these are in use.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (TaskManagerId, &Arc<str>, u32, u32)> {
+        self.members.iter().map(|(id, member)| (*id, &member.endpoint, member.slots.len() as u32, member.used))
+    }
+
     /// How things stand with a job's request, if it waits.
     pub(crate) fn status(&self, job: JobId) -> Option<SlotStatus> {
         self.pending.iter().find(|pending| pending.job == job).map(|pending| self.status_of(pending))

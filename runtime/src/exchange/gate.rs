@@ -30,6 +30,8 @@ pub(crate) struct Port {
     pub(crate) number: u8,
     /// Looks whether what comes from another process is of its record type.
     pub(crate) validate: Validate,
+    /// Another port of the head, for which records of another type come over the same channel.
+    pub(crate) beside: Option<(u8, Validate)>,
 }
 
 /// The input of a subtask.
@@ -127,12 +129,15 @@ impl Gate {
     }
 
     fn validate(&self, channel: usize, batch: ReceivedBatch) -> Result<Batch, Failure> {
-        let Port { number, validate } = self.ports[channel];
+        let Port { number, validate, beside } = self.ports[channel];
         let ReceivedBatch { received, watermarks, .. } = batch;
-        if received.header.port != number {
-            let found = received.header.port;
-            return Err(Failure::new(format!("a batch for port {found} came on a channel to port {number}")));
-        }
+        let validate = match (received.header.port, beside) {
+            (port, _) if port == number => validate,
+            (port, Some((other, validate))) if port == other => validate,
+            (found, _) => {
+                return Err(Failure::new(format!("a batch for port {found} came on a channel to port {number}")));
+            }
+        };
         let buffer = validate(received).map_err(Failure::from_error)?;
         Ok(Batch::new(buffer, &watermarks))
     }

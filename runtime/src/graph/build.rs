@@ -9,7 +9,7 @@ use super::{
     chaining::{self, Ended},
     check,
 };
-use crate::{alignment::Alignment, failure::Location, settings::Settings};
+use crate::{alignment::Alignment, exchange::gate::Validate, failure::Location, settings::Settings};
 
 pub(crate) type SharedGraph = Rc<RefCell<GraphBuilder>>;
 
@@ -166,8 +166,21 @@ impl Draft {
     /// Makes this chain read an output of another, on a port of its head.
     pub(crate) fn read<T: Record>(&self, from: &Draft, output: OutputId, kind: EdgeKind, port: u8) {
         let (record, validate) = (T::SCHEMA.to_string(), Received::validate::<T>);
-        let edge = Edge { from: from.id, output, to: self.id, kind, record, port, validate };
+        let edge = Edge { from: from.id, output, to: self.id, kind, record, port, validate, beside: None };
         self.graph.borrow_mut().edges.push(edge);
+    }
+
+    /// As [`Draft::read`], where records of another type come beside those, for another port.
+    pub(crate) fn read_both<T: Record, B: Record>(
+        &self,
+        from: &Draft,
+        output: OutputId,
+        kind: EdgeKind,
+        [port, beside]: [u8; 2],
+    ) {
+        self.read::<T>(from, output, kind, port);
+        let beside = Some((beside, Received::validate::<B> as Validate));
+        self.graph.borrow_mut().edges.last_mut().expect("it was just made").beside = beside;
     }
 
     /// Ends the chain.

@@ -158,6 +158,8 @@ pub struct Edge {
     pub port: u8,
     /// Looks whether what comes from another process is of the record type.
     pub(crate) validate: Validate,
+    /// The same for records of another type that come over it beside those, and the port that these are for.
+    pub(crate) beside: Option<(u8, Validate)>,
 }
 
 /// Makes the head of a subtask's chain.

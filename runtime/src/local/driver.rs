@@ -257,8 +257,8 @@ impl Driver {
             Ok(Given { committables, splits })
         };
         let mut deployed = contain(|| deployment.deploy(given)).and_then(|deployed| deployed)?;
-        deployed.tasks.append(&mut discoveries);
-        Ok(deployed)
+        discoveries.append(&mut deployed.tasks);
+        Ok(Deployed { tasks: discoveries, ..deployed })
     }
 
     /// Makes the pool of splits of a source, and the task that fills it.
@@ -269,7 +269,7 @@ impl Driver {
         vertex: &Vertex,
         deployment: &Deployment<'_>,
         discoveries: &mut Vec<Task>,
-    ) -> Result<Option<SplitsHandle>, Failure> {
+    ) -> Result<Option<SplitsHandle<'static>>, Failure> {
         let Some(source) = &vertex.source else { return Ok(None) };
         let (info, name) = (vertex.operators.first(), &self.names[id.0]);
         let operator = info.map_or(String::new(), ToString::to_string);

@@ -20,7 +20,7 @@ use crate::{
     windows::{
         Assigner, FitsWindows, Gap, RecordAssigner, Session,
         assigner::{ClockMarker, grid::millis},
-        head::WindowPlan,
+        head::{PARTIALS_PORT, Partial, RECORDS_PORT, WindowPlan},
         held::HeldSlices,
         panes::{BySession, BySlice},
         preaggregate::{Partials, PreAggregate},
@@ -109,7 +109,8 @@ where
     let output = before.output();
     let by = key.name();
     let kind = EdgeKind::Partitioned(if by.is_empty() { "hash".into() } else { format!("hash by {by}") });
-    draft.read::<S::Out>(&before, output, kind, 0);
+    let ports = [RECORDS_PORT, PARTIALS_PORT];
+    draft.read_both::<S::Out, Partial<KeyOf<S>, A::Acc>>(&before, output, kind, ports);
 
     let info = info(by);
     if let Some(mistake) = mistake {

@@ -42,6 +42,7 @@ fn graph(parallelism: [usize; 3]) -> JobGraph {
         record: String::new(),
         port: 0,
         validate: Received::validate::<u64>,
+        beside: None,
     };
     let edges = vec![
         edge(0, 1, EdgeKind::Forward),

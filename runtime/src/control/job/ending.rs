@@ -10,7 +10,7 @@ use super::{
     attempt::Executions,
     failure::JobFailure,
     lifecycle::JobState,
-    machine::{Comeback, Command, Held, Input, JobMaster, Parallelism, Work, Working, down},
+    machine::{Comeback, Command, Held, Input, JobMaster, Parallelism, Past, Work, Working, down},
     restart::AGAIN,
 };
 use crate::{
@@ -78,7 +78,8 @@ impl JobMaster {
         };
         self.enter(state);
         release(std::mem::take(&mut self.slots), out);
-        out.push(Command::Work(Work::Ended { state, failure }));
+        let past = Past { exceptions: self.exceptions.clone(), checkpoints: self.history().clone() };
+        out.push(Command::Work(Work::Ended { state, failure, past: past.into() }));
         self.refuse_rescale("the job has ended", out);
         for Waiter { request, wanted, checkpoint } in std::mem::take(&mut self.at_end) {
             let result = if state == wanted { Ok(checkpoint) } else { Err(format!("the job is {state}")) };

@@ -31,7 +31,7 @@ use millstream_state::manifest::CheckpointKind;
 
 use super::{
     super::{
-        ids::{AttemptId, Epoch, JobId, RegionId, RequestId, SlotId, TaskIndex, TaskManagerId, Vertex},
+        ids::{AttemptId, Epoch, JobId, RegionId, RequestId, SlotId, SubtaskId, TaskIndex, TaskManagerId, Vertex},
         message::{self, Order, Placement, Report, TaskRef},
         slots::{Grant, SlotStatus, Want},
         topology::{SharedSlot, Topology},
@@ -112,6 +112,8 @@ pub(crate) enum Input {
     SplitRequest { taskmanager: TaskManagerId, task: TaskRef, request: u64, payload: Bytes },
     /// The answer to [`Work::AssignSplit`].
     SplitAssigned { task: TaskRef, request: u64, payload: Bytes },
+    /// What finds the splits of a source, or hands them out, has failed.
+    SourceFailed { vertex: Vertex, failure: JobFailure },
     /// A TaskManager does not work for this leader any more.
     TaskManagerLost { taskmanager: TaskManagerId, reason: String },
     /// The answer to [`Work::Store`]: the manifest is durable, or it is not and never will be.
@@ -132,6 +134,13 @@ pub(crate) enum Input {
     Rescale { request: RequestId, parallelism: Parallelism },
     /// Other settings for checkpoints hold from now on.
     Changed(CheckpointSettings),
+}
+
+/// What has been of a job that has ended, under this leader.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Past {
+    pub(crate) exceptions: Exceptions,
+    pub(crate) checkpoints: CheckpointHistory,
 }
 
 /// What is to be done.
@@ -169,7 +178,7 @@ pub(crate) enum Work {
     /// ascends for each task; the same is not asked twice.
     AssignSplit { task: TaskRef, request: u64, payload: Bytes },
     /// The job has ended; keep that, before those are told who wait for it. The output of one that makes no checkpoints and has not finished is to be removed.
-    Ended { state: JobState, failure: Option<JobFailure> },
+    Ended { state: JobState, failure: Option<JobFailure>, past: Box<Past> },
     /// Answer a request, with the checkpoint that was made for it, if one was.
     Answer { request: RequestId, result: Result<Option<u64>, String> },
 }
@@ -327,6 +336,19 @@ impl JobMaster {
         self.coordinator.as_ref().map_or(&self.history, Coordinator::history)
     }
 
+    /// True if this attempt of a subtask counts, and is alive.
+    pub(crate) fn is_current(&self, task: TaskRef) -> bool {
+        let index = self.topology.task(task.subtask);
+        let execution = index.map(|index| self.executions.get(index));
+        execution.is_some_and(|execution| execution.task() == Some(task) && execution.state.is_alive())
+    }
+
+    /// The newest attempt of a subtask, if there has been one.
+    pub(crate) fn task_of(&self, vertex: Vertex, subtask: usize) -> Option<TaskRef> {
+        let index = self.topology.task(SubtaskId { vertex, subtask: subtask as u32 })?;
+        self.executions.get(index).task()
+    }
+
     /// The slots that it has.
     #[cfg(test)]
     pub(in super::super) fn held(&self) -> impl Iterator<Item = SlotId> + '_ {
@@ -359,6 +381,10 @@ impl JobMaster {
                 self.split_requested(taskmanager, task, request, payload, out);
             }
             Input::SplitAssigned { task, request, payload } => self.split_assigned(task, request, payload, out),
+            Input::SourceFailed { vertex, failure } => {
+                let region = self.topology.region_of(TaskIndex(self.topology.tasks_of(vertex).start));
+                self.fail(now, random, BTreeSet::from([region]), failure, None, out);
+            }
             Input::TaskManagerLost { taskmanager, reason } => self.lost(now, random, taskmanager, &reason, out),
             Input::Stored { checkpoint, result } => self.stored(now, random, checkpoint, result, out),
             Input::Committed { checkpoint, result } => self.committed(now, random, checkpoint, result, out),

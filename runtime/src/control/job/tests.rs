@@ -97,7 +97,13 @@ impl Driven {
     fn works(&mut self) -> Vec<Work> {
         self.out.retain(|command| !matches!(command, Command::Work(Work::Begin { .. })));
         let works = self.out.extract_if(.., |command| matches!(command, Command::Work(_)));
-        works.map(|command| if let Command::Work(work) = command { work } else { unreachable!() }).collect()
+        let works = works.map(|command| if let Command::Work(work) = command { work } else { unreachable!() });
+        // What has been of a job is for those who look.
+        let without_past = |work| match work {
+            Work::Ended { state, failure, .. } => Work::Ended { state, failure, past: Box::default() },
+            work => work,
+        };
+        works.map(without_past).collect()
     }
 
     /// The orders of a kind, to whom and for which subtasks.
@@ -286,7 +292,7 @@ fn what_cannot_even_be_begun_is_final_if_the_user_can_repair_it() {
     assert_eq!(driven.master.state(), JobState::Failing);
     driven.confirm_cancelled();
     let works = driven.works();
-    let [Work::Ended { state: JobState::Failed, failure: Some(failure) }] = &works[..] else { panic!("{works:?}") };
+    let [Work::Ended { state: JobState::Failed, failure: Some(failure), .. }] = &works[..] else { panic!("{works:?}") };
     assert_eq!(failure.message, "the record is bad");
 
     let mut driven = Driven::new(settings(true));
@@ -342,7 +348,7 @@ fn who_gets_no_slots_in_time_fails_and_says_what_to_do() {
     let status = SlotStatus { wanted: 2, there: 1, free: 1, since: driven.now, timeout: SLOT_TIMEOUT };
     driven.give(Input::SlotsOverdue(status));
     let works = driven.works();
-    let [Work::Ended { state: JobState::Failed, failure: Some(failure) }] = &works[..] else { panic!("{works:?}") };
+    let [Work::Ended { state: JobState::Failed, failure: Some(failure), .. }] = &works[..] else { panic!("{works:?}") };
     let text = failure.to_string();
     assert!(text.contains("2 slots are wanted, the cluster has 1, and 1 of these are free"), "{text}");
     assert!(text.contains("hint: start more TaskManagers"), "{text}");
@@ -382,7 +388,10 @@ fn orders_are_repeated_after_growing_pauses_until_they_are_answered() {
     }
     driven.report(A, subtask(0, 0), Report::Cancelled);
     let answer = Work::Answer { request: RequestId(1), result: Ok(None) };
-    assert_eq!(driven.works(), [Work::Ended { state: JobState::Cancelled, failure: None }, answer]);
+    assert_eq!(
+        driven.works(),
+        [Work::Ended { state: JobState::Cancelled, failure: None, past: Box::default() }, answer]
+    );
     assert_eq!(driven.master.deadline(), None);
     driven.give(Input::Stop { request: RequestId(2) });
     assert!(matches!(driven.works()[..], [Work::Answer { request: RequestId(2), result: Err(_) }]));
@@ -396,7 +405,7 @@ fn who_stops_a_job_is_told_when_it_has_ended() {
     driven.complete(1);
     assert!(matches!(driven.works()[..], [Work::Store { .. }, Work::Commit { .. }]));
     driven.confirm_cancelled();
-    let ended = Work::Ended { state: JobState::Finished, failure: None };
+    let ended = Work::Ended { state: JobState::Finished, failure: None, past: Box::default() };
     assert_eq!(driven.works(), [ended, Work::Answer { request: RequestId(4), result: Ok(Some(1)) }]);
 }
 
@@ -453,7 +462,7 @@ fn behind_the_final_checkpoint_nothing_is_a_failure() {
     driven.report(A, subtask(2, 0), Report::Ended { output: Bytes::new() });
     driven.give(Input::TaskManagerLost { taskmanager: B, reason: "gone".to_owned() });
     driven.confirm_cancelled();
-    assert_eq!(driven.works(), [Work::Ended { state: JobState::Finished, failure: None }]);
+    assert_eq!(driven.works(), [Work::Ended { state: JobState::Finished, failure: None, past: Box::default() }]);
 }
 
 #[test]
@@ -471,7 +480,7 @@ fn a_task_that_hangs_behind_the_final_checkpoint_is_cancelled() {
     assert_eq!(driven.orders(Order::Cancel), [].into());
     driven.wait(8);
     driven.confirm_cancelled();
-    assert_eq!(driven.works(), [Work::Ended { state: JobState::Finished, failure: None }]);
+    assert_eq!(driven.works(), [Work::Ended { state: JobState::Finished, failure: None, past: Box::default() }]);
 }
 
 #[test]
@@ -481,7 +490,7 @@ fn a_job_that_had_ended_before_is_not_started_again() {
     let [Work::Recover { attempt, .. }] = works[..] else { panic!("{works:?}") };
     let restored = Restored { checkpoint: 9, kind: CheckpointKind::Final };
     driven.give(Input::Recovered { attempt, result: Ok(Recovery::of(Some(restored), 10)) });
-    assert_eq!(driven.works(), [Work::Ended { state: JobState::Finished, failure: None }]);
+    assert_eq!(driven.works(), [Work::Ended { state: JobState::Finished, failure: None, past: Box::default() }]);
 }
 
 #[test]
@@ -497,7 +506,7 @@ fn without_checkpoints_all_output_is_committed_when_all_tasks_have_ended() {
     }
     assert!(matches!(&driven.works()[..], [Work::CommitOutput { outputs }] if outputs.len() == 4));
     driven.give(Input::OutputCommitted(Ok(())));
-    assert_eq!(driven.works(), [Work::Ended { state: JobState::Finished, failure: None }]);
+    assert_eq!(driven.works(), [Work::Ended { state: JobState::Finished, failure: None, past: Box::default() }]);
 }
 
 #[test]

@@ -160,7 +160,8 @@ fn who_waits_too_long_for_slots_fails_and_makes_room() {
     driven.recover(0, JOB, &commands);
     assert_eq!(driven.give(299, Input::Timer), []);
     let commands = driven.give(300, Input::Timer);
-    let [Command::Job { work: Work::Ended { state: JobState::Failed, failure: Some(failure) }, .. }] = &commands[..]
+    let [Command::Job { work: Work::Ended { state: JobState::Failed, failure: Some(failure), .. }, .. }] =
+        &commands[..]
     else {
         panic!("{commands:?}")
     };

@@ -8,7 +8,7 @@
 //! SourceHead -> PoolHandle::Remote -> SplitClient ~~ messages ~~ SplitPool: Hosted -> Pool <- discovery
 //! ```
 
-mod client;
+pub(crate) mod client;
 mod driver;
 mod handle;
 mod head;

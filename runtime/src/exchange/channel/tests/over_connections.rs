@@ -47,7 +47,7 @@ impl World {
     fn new(channels: usize) -> Self {
         let pool = LocalPool::new();
         let shared = Shared::new(channels, 4 << 10);
-        let port = Port { number: 0, validate: Received::validate::<u64> };
+        let port = Port { number: 0, validate: Received::validate::<u64>, beside: None };
         let gate = Gate::new(Arc::clone(&shared), vec![port; channels], true);
         let attaching = |shared: &Arc<Shared>| Arc::new(Attaching(Arc::clone(shared)));
         let [link, _] = connect(&pool, OPTIONS, [attaching(&Shared::new(0, 0)), attaching(&shared)]);

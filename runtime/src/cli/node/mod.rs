@@ -1,0 +1,10 @@
+//! The roles of a process in a cluster: `jobmanager`, `taskmanager`, and (with no command at all) both on this machine.
+
+mod jobs;
+mod options;
+mod run;
+
+pub(super) use self::{
+    options::{NodeOptions, commands, read},
+    run::run,
+};

@@ -1,0 +1,121 @@
+//! What a process of a cluster is told on the command line and by the environment.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+
+use crate::cli::{logs::LogOptions, world::World};
+
+const PORT: &str = "millstream:port";
+const REST_PORT: &str = "millstream:rest-port";
+const HOST: &str = "millstream:host";
+const STORAGE: &str = "millstream:storage";
+const SLOTS: &str = "millstream:slots";
+const JOBMANAGERS: &str = "millstream:jobmanagers";
+const DATA_PORT: &str = "millstream:data-port";
+
+/// Where JobManagers take control connections, unless they are told otherwise.
+pub(crate) const CONTROL_PORT: u16 = 6123;
+/// Where they answer over HTTP.
+pub(crate) const REST_PORT_DEFAULT: u16 = 8081;
+
+/// What a process is in a cluster.
+#[derive(Debug, Clone)]
+pub(crate) struct NodeOptions {
+    /// It is a JobManager.
+    pub(crate) jobmanager: Option<JobManagerOptions>,
+    /// It is a TaskManager.
+    pub(crate) taskmanager: Option<TaskManagerOptions>,
+    /// The host whose addresses it takes.
+    pub(crate) host: String,
+    pub(crate) logs: LogOptions,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct JobManagerOptions {
+    pub(crate) port: u16,
+    pub(crate) rest_port: u16,
+    pub(crate) storage: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct TaskManagerOptions {
+    pub(crate) slots: u32,
+    pub(crate) jobmanagers: Vec<String>,
+    pub(crate) data_port: u16,
+}
+
+/// The commands.
+pub(crate) fn commands() -> [Command; 2] {
+    let host = || {
+        Arg::new(HOST).long("host").value_name("HOST").help("The address of this machine to use [default: 127.0.0.1]")
+    };
+    let logs = crate::cli::command::log_options();
+    let port = |id, long: &'static str, help: &'static str| {
+        Arg::new(id).long(long).value_name("PORT").value_parser(value_parser!(u16)).help(help)
+    };
+    let jobmanager = Command::new("jobmanager")
+        .about("Lead a cluster: take jobs, and have TaskManagers run them")
+        .arg(host())
+        .arg(port(PORT, "port", "Where TaskManagers connect [default: 6123]"))
+        .arg(port(REST_PORT, "rest-port", "Where it answers over HTTP [default: 8081]"))
+        .arg(
+            Arg::new(STORAGE)
+                .long("storage")
+                .value_name("DIR")
+                .value_parser(value_parser!(PathBuf))
+                .help("Where jobs and checkpoints are kept; JobManagers that share it stand by for each other"),
+        )
+        .args(logs.clone());
+    let taskmanager = Command::new("taskmanager")
+        .about("Run tasks for a cluster")
+        .arg(host())
+        .arg(
+            Arg::new(SLOTS)
+                .long("slots")
+                .value_name("N")
+                .value_parser(value_parser!(u32).range(1..=1024))
+                .help("How many slots it offers [default: the number of processors]"),
+        )
+        .arg(
+            Arg::new(JOBMANAGERS)
+                .long("jobmanager")
+                .value_name("HOST:PORT,..")
+                .value_delimiter(',')
+                .help("Where JobManagers are [default: 127.0.0.1:6123]"),
+        )
+        .arg(port(DATA_PORT, "data-port", "Where other TaskManagers connect [default: any]"))
+        .args(logs);
+    [jobmanager, taskmanager]
+}
+
+/// Reads a command. `name` is empty if there is none: then the process is both.
+pub(crate) fn read(name: &str, matches: Option<&ArgMatches>, world: &World) -> Result<NodeOptions, String> {
+    let text = |id: &str| matches.and_then(|matches| matches.try_get_one::<String>(id).ok().flatten()).cloned();
+    let port = |id: &str| matches.and_then(|matches| matches.try_get_one::<u16>(id).ok().flatten()).copied();
+    let logs = match matches {
+        Some(matches) => LogOptions::of(matches, world)?,
+        None => LogOptions::from_world(world)?,
+    };
+    let storage = matches.and_then(|matches| matches.try_get_one::<PathBuf>(STORAGE).ok().flatten()).cloned();
+    let slots = matches.and_then(|matches| matches.try_get_one::<u32>(SLOTS).ok().flatten()).copied();
+    let jobmanagers = matches.and_then(|matches| matches.try_get_many::<String>(JOBMANAGERS).ok().flatten());
+    let jobmanagers: Vec<String> = jobmanagers.into_iter().flatten().cloned().collect();
+    let processors = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+    let control_port = port(PORT).unwrap_or(CONTROL_PORT);
+    let default = || vec![format!("127.0.0.1:{control_port}")];
+    Ok(NodeOptions {
+        jobmanager: (name != "taskmanager").then(|| JobManagerOptions {
+            port: control_port,
+            rest_port: port(REST_PORT).unwrap_or(REST_PORT_DEFAULT),
+            storage,
+        }),
+        taskmanager: (name != "jobmanager").then(|| TaskManagerOptions {
+            slots: slots.unwrap_or(processors),
+            jobmanagers: if jobmanagers.is_empty() { default() } else { jobmanagers },
+            data_port: port(DATA_PORT).unwrap_or(0),
+        }),
+        host: text(HOST).unwrap_or_else(|| "127.0.0.1".to_owned()),
+        logs,
+    })
+}

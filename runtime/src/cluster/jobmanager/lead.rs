@@ -1,0 +1,456 @@
+//! [`Lead`]: the loop of a leader. It owns the control logic, and carries out what that decides.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    pin::pin,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use futures::{
+    SinkExt, StreamExt,
+    channel::{mpsc, oneshot},
+    future::{Either, select},
+};
+use tracing::{error, info, warn};
+
+use super::{
+    Happening,
+    archive::{Archive, Ended, Found, JobRecord, JobResult},
+    job::{self, Built, Done, Job},
+};
+use crate::{
+    checkpoint::CheckpointHistory,
+    cluster::{
+        Envs,
+        connection::ControlConnection,
+        spec::Jobs,
+        wake,
+        wire::{Downward, Upward},
+    },
+    control::{
+        ConnectionId, Epoch, JobId, RequestId, Vertex,
+        heartbeats::HeartbeatSettings,
+        job::{
+            failure::{Exceptions, JobFailure},
+            lifecycle::JobState,
+            machine::{self, Past, Work},
+        },
+        jobmanager::{Command, Input, JOBS_LIMIT, JobManager},
+        message::{Notification, Report, TaskRef},
+    },
+    env::{BoxFuture, Instant, blocking},
+    failure::Failure,
+    task::flag::Flag,
+};
+
+/// Of so many jobs that have ended it is shown that they have, and how.
+const ENDED_LIMIT: usize = 256;
+
+/// A request for a split that has to be answered.
+type Ask = (JobId, Asked);
+
+enum Asked {
+    /// It has just come.
+    New(TaskRef, u64, Bytes),
+    /// It was kept, and may have an answer by now.
+    Kept { vertex: Vertex, of: crate::control::AttemptId, subtask: usize },
+}
+
+/// A job that has ended.
+pub(crate) struct Over {
+    pub(crate) id: JobId,
+    pub(crate) record: JobRecord,
+    pub(crate) result: JobResult,
+    /// What went wrong, if this leader had it.
+    pub(crate) exceptions: Option<Exceptions>,
+    /// Its checkpoints, as far as this leader had it.
+    pub(crate) checkpoints: CheckpointHistory,
+}
+
+/// Somebody who waits for an answer.
+pub(crate) type Waiting = oneshot::Sender<Result<Option<u64>, String>>;
+
+/// A leader.
+pub(crate) struct Lead {
+    pub(super) epoch: Epoch,
+    pub(super) began: Instant,
+    pub(super) envs: Envs,
+    pub(super) jobs: Arc<dyn Jobs>,
+    archive: Option<Archive>,
+    pub(super) machine: JobManager,
+    connections: HashMap<ConnectionId, ControlConnection>,
+    pub(super) running: BTreeMap<JobId, Job>,
+    pub(super) over: VecDeque<Over>,
+    happenings: mpsc::Sender<Happening>,
+    inputs: VecDeque<Input>,
+    asks: VecDeque<Ask>,
+    waiting: HashMap<RequestId, Waiting>,
+    /// Answers that wait until the end of their job is remembered.
+    held: HashMap<JobId, Vec<(RequestId, Result<Option<u64>, String>)>>,
+    last_request: u64,
+    wake_at: Option<Instant>,
+    deposed: Option<String>,
+}
+
+impl Lead {
+    pub(super) fn new(
+        epoch: Epoch,
+        heartbeats: HeartbeatSettings,
+        envs: Envs,
+        jobs: Arc<dyn Jobs>,
+        happenings: mpsc::Sender<Happening>,
+    ) -> Self {
+        Self {
+            epoch,
+            began: envs.control.now(),
+            envs,
+            jobs,
+            archive: None,
+            machine: JobManager::new(epoch, heartbeats),
+            connections: HashMap::new(),
+            running: BTreeMap::new(),
+            over: VecDeque::new(),
+            happenings,
+            inputs: VecDeque::new(),
+            asks: VecDeque::new(),
+            waiting: HashMap::new(),
+            held: HashMap::new(),
+            last_request: 0,
+            wake_at: None,
+            deposed: None,
+        }
+    }
+
+    pub(super) fn with_archive(self, archive: Option<Archive>) -> Self {
+        Self { archive, ..self }
+    }
+
+    /// Leads until it is deposed, or told to stop. Jobs that it was given go on with the next leader.
+    pub(super) async fn run(mut self, found: Vec<Found>, mut happened: mpsc::Receiver<Happening>, stop: Flag) {
+        for found in found {
+            self.take_over(found).await;
+        }
+        self.step(Input::Timer);
+        while self.deposed.is_none() && !stop.is_set() {
+            let timer = wake(&self.envs.control, self.wake_at);
+            let mut stops = pin!(stop.wait());
+            let next = match select(happened.next(), select(timer, &mut stops)).await {
+                Either::Left((next, _)) => next,
+                Either::Right((Either::Left(_), _)) => {
+                    self.wake_at = None;
+                    self.step(Input::Timer);
+                    continue;
+                }
+                Either::Right(_) => None,
+            };
+            if let Some(happening) = next {
+                self.take(happening);
+            }
+        }
+        if let Some(reason) = &self.deposed {
+            warn!(reason, "this JobManager does not lead any more");
+        }
+    }
+
+    /// A job of the cluster's storage.
+    async fn take_over(&mut self, found: Found) {
+        let Found { id, record, result } = found;
+        if let Some(result) = result {
+            let checkpoints = CheckpointHistory::default();
+            return self.is_over(Over { id, record, result, exceptions: None, checkpoints });
+        }
+        info!(job = %id, name = record.name, "a job is taken over");
+        let (jobs, of) = (Arc::clone(&self.jobs), record.clone());
+        let built = blocking(&*self.envs.worker, move || job::build(&of, &*jobs)).await;
+        match built {
+            Ok(built) => self.accept(id, record, built, RequestId(0)),
+            // Another binary may have it again: the job stays as it is.
+            Err(failure) => error!(job = %id, error = %failure, "a job cannot be built any more, and waits"),
+        }
+    }
+
+    fn accept(&mut self, id: JobId, record: JobRecord, built: Built, request: RequestId) {
+        let Built { graph, topology, settings } = built;
+        self.running.insert(id, Job::new(id, record, graph, &self.envs.worker));
+        self.step(Input::Submit { request, job: id, topology, settings });
+    }
+
+    fn take(&mut self, happening: Happening) {
+        match happening {
+            Happening::Accepted { connection, control } => drop(self.connections.insert(connection, control)),
+            Happening::Came { connection, what } => {
+                if !self.connections.contains_key(&connection) {
+                    return;
+                }
+                match what {
+                    Ok(Upward::Control(message)) => {
+                        if let Notification::Report { job, task, report: Report::Failed(failure), .. } = &message.body {
+                            self.rejects(*job, *task, failure);
+                        }
+                        self.step(Input::Message { connection, message });
+                    }
+                    Err(_) => {
+                        self.connections.remove(&connection);
+                        self.step(Input::Closed { connection });
+                    }
+                }
+            }
+            Happening::Done { job, done } => self.done(job, done),
+            Happening::PoolReady { job, vertex, of, subtasks } => {
+                self.asks.extend(subtasks.into_iter().map(|subtask| (job, Asked::Kept { vertex, of, subtask })));
+                self.answer_asks();
+            }
+            Happening::SourceFailed { job, vertex, of, failure } => self.source_failed(job, vertex, of, failure),
+            Happening::Call(call) => call(self),
+            Happening::Deposed(reason) => {
+                self.deposed.get_or_insert(reason);
+                self.step(Input::Deposed);
+            }
+        }
+    }
+
+    /// A task has found that its checkpoint cannot be read.
+    fn rejects(&mut self, job: JobId, task: TaskRef, failure: &JobFailure) {
+        if failure.rejects
+            && let Some(running) = self.running.get_mut(&job)
+            && self.machine.jobs().get(&job).is_some_and(|master| master.is_current(task))
+        {
+            running.reject(failure.message.clone());
+        }
+    }
+
+    fn source_failed(&mut self, job: JobId, vertex: Vertex, of: crate::control::AttemptId, failure: JobFailure) {
+        if self.running.get(&job).is_some_and(|running| running.is_of(vertex, of)) {
+            self.step(Input::Job { job, input: machine::Input::SourceFailed { vertex, failure } });
+        }
+    }
+
+    /// Lets the control logic decide, and does what it says, until nothing follows from that.
+    pub(super) fn step(&mut self, input: Input) {
+        self.inputs.push_back(input);
+        while let Some(input) = self.inputs.pop_front() {
+            let (now, random) = (self.envs.control.now(), self.envs.control.random());
+            for command in self.machine.step(now, random, input) {
+                self.obey(command);
+            }
+        }
+        self.answer_asks();
+    }
+
+    /// Answers requests for splits. Nothing comes between taking a split from its pool and sending it: a checkpoint has it either in the pool, or with its
+    /// subtask.
+    fn answer_asks(&mut self) {
+        while let Some((job, ask)) = self.asks.pop_front() {
+            let Some(running) = self.running.get(&job) else { continue };
+            let (vertex, answer, task) = match ask {
+                Asked::New(task, request, payload) => {
+                    (task.subtask.vertex, running.ask(task, request, &payload), Some(task))
+                }
+                Asked::Kept { vertex, of, subtask } => {
+                    let task = self.machine.jobs().get(&job).and_then(|master| master.task_of(vertex, subtask));
+                    (vertex, running.answer(vertex, of, subtask), task)
+                }
+            };
+            let input = match (answer, task) {
+                (Some(Ok((request, payload))), Some(task)) => machine::Input::SplitAssigned { task, request, payload },
+                (Some(Err(failure)), _) => machine::Input::SourceFailed { vertex, failure },
+                _ => continue,
+            };
+            self.step(Input::Job { job, input });
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Send { connection, message } => {
+                let Some(control) = self.connections.get(&connection) else { return };
+                if let Err(error) = control.send(&Downward::Control(message)) {
+                    warn!(?error, "a TaskManager cannot be told: its connection is closed");
+                    self.disconnect(connection);
+                    self.inputs.push_back(Input::Closed { connection });
+                }
+            }
+            Command::Disconnect { connection, reason } => {
+                warn!(reason, "the connection of a TaskManager is closed");
+                self.disconnect(connection);
+            }
+            Command::Submitted { request, result } => {
+                if let Some(waiting) = self.waiting.remove(&request) {
+                    let _ = waiting.send(result.map(|()| None)); // nobody may be waiting any more
+                }
+            }
+            Command::Job { job, work } => self.work(job, work),
+            Command::Stop => {
+                self.deposed.get_or_insert_with(|| "there is a later leader".to_owned());
+                self.connections.clear();
+            }
+            Command::WakeAt(at) => self.wake_at = Some(at),
+        }
+    }
+
+    fn disconnect(&mut self, connection: ConnectionId) {
+        if let Some(control) = self.connections.remove(&connection) {
+            control.abort();
+        }
+    }
+
+    fn work(&mut self, id: JobId, work: Work) {
+        let (env, to) = (Arc::clone(&self.envs.worker), self.happenings.clone());
+        if let Work::Answer { request, result } = work {
+            return self.answer(id, request, result);
+        }
+        let Some(job) = self.running.get_mut(&id) else { return };
+        match work {
+            Work::Recover { attempt, vertices } => job.recover(&env, &to, attempt, vertices),
+            Work::Begin { checkpoint, .. } => job.begin(checkpoint),
+            Work::Store { checkpoint, kind, states } => job.store(&env, &to, checkpoint, kind, states),
+            Work::Commit { checkpoint, kind } => job.commit(&env, &to, checkpoint, kind),
+            Work::CommitOutput { outputs } => job.commit_output(&env, &to, outputs),
+            Work::Rebuild { parallelism } => {
+                let (archive, epoch) = (self.archive.clone(), self.epoch);
+                let keep = move |record: JobRecord| -> BoxFuture<'static, Result<(), Failure>> {
+                    Box::pin(async move {
+                        match archive {
+                            Some(archive) => archive.put_job(id, epoch, &record).await,
+                            None => Ok(()),
+                        }
+                    })
+                };
+                job.rebuild(&env, &to, &self.jobs, &parallelism, keep);
+            }
+            Work::AssignSplit { task, request, payload } => {
+                self.asks.push_back((id, Asked::New(task, request, payload)));
+            }
+            Work::Ended { state, failure, past } => self.ended(id, state, failure, *past),
+            Work::Answer { .. } => unreachable!("it was handled above"),
+        }
+    }
+
+    /// A job has ended: that is remembered, before those are told who wait for it.
+    fn ended(&mut self, id: JobId, state: JobState, failure: Option<JobFailure>, past: Past) {
+        let (Some(job), Some(ended)) = (self.running.get_mut(&id), Ended::of(state)) else { return };
+        match &failure {
+            Some(failure) => warn!(job = %id, name = job.record.name, error = %failure, "the job has failed"),
+            None => info!(job = %id, name = job.record.name, "the job is {state}"),
+        }
+        let result = JobResult { state: ended, failure, ended_at: self.envs.control.wall().millis() };
+        let (archive, epoch, of) = (self.archive.clone(), self.epoch, result.clone());
+        let remember = Box::pin(async move {
+            match archive {
+                Some(archive) => archive.put_result(id, epoch, &of).await,
+                None => Ok(()),
+            }
+        });
+        job.ending = true;
+        job.end(&self.envs.worker, &self.happenings, ended == Ended::Finished, remember);
+        self.held.insert(id, Vec::new());
+        let (record, exceptions) = (job.record.clone(), Some(past.exceptions));
+        self.is_over(Over { id, record, result, exceptions, checkpoints: past.checkpoints });
+    }
+
+    fn is_over(&mut self, over: Over) {
+        if self.over.len() == ENDED_LIMIT {
+            self.over.pop_front();
+        }
+        self.over.push_back(over);
+    }
+
+    fn answer(&mut self, job: JobId, request: RequestId, result: Result<Option<u64>, String>) {
+        if let Some(held) = self.held.get_mut(&job) {
+            return held.push((request, result));
+        }
+        if let Some(waiting) = self.waiting.remove(&request) {
+            let _ = waiting.send(result); // nobody may be waiting any more
+        }
+    }
+
+    fn done(&mut self, id: JobId, done: Done) {
+        let Some(job) = self.running.get_mut(&id) else { return };
+        let input = match done {
+            Done::Recovered { attempt, result } => {
+                let result = result.map(|(recovery, mut pools)| {
+                    for hosted in &mut pools {
+                        job::attend(&self.envs.worker, &self.happenings, id, attempt, hosted);
+                    }
+                    job.recovered(attempt, pools, recovery.restored.map(|restored| restored.checkpoint));
+                    recovery
+                });
+                machine::Input::Recovered { attempt, result }
+            }
+            Done::Stored { checkpoint, result, deposed } => {
+                if deposed {
+                    let reason = format!("another process has taken over job {id}");
+                    self.deposed = Some(reason);
+                    return self.step(Input::Deposed);
+                }
+                machine::Input::Stored { checkpoint, result }
+            }
+            Done::Committed { checkpoint, result } => machine::Input::Committed { checkpoint, result },
+            Done::OutputCommitted(result) => machine::Input::OutputCommitted(result),
+            Done::Rebuilt { record, result } => {
+                if result.is_ok() {
+                    job.rebuilt(record);
+                }
+                machine::Input::Rebuilt(result)
+            }
+            Done::Ended => {
+                self.running.remove(&id);
+                for (request, result) in self.held.remove(&id).unwrap_or_default() {
+                    self.answer(id, request, result);
+                }
+                return;
+            }
+        };
+        self.step(Input::Job { job: id, input });
+    }
+
+    /// Somebody who waits for the answer to a request.
+    pub(super) fn request(&mut self, waiting: Waiting) -> RequestId {
+        self.last_request += 1;
+        let request = RequestId(self.last_request);
+        self.waiting.insert(request, waiting);
+        request
+    }
+
+    /// Takes a job: builds it, keeps it, and lets it run. The answer comes when it is kept.
+    pub(super) fn submit(&mut self, record: JobRecord, answer: oneshot::Sender<Result<JobId, Failure>>) {
+        let id = JobId(crate::cluster::draw(&*self.envs.control));
+        let mut record = record;
+        if self.running.len() >= JOBS_LIMIT {
+            let what = format!("{JOBS_LIMIT} jobs run or wait, and there may be no more");
+            let _ = answer.send(Err(Failure::new(what).with_hint("wait until one has ended"))); // nobody may be waiting any more
+            return;
+        }
+        if let Some(archive) = &self.archive {
+            let dir = archive.checkpoints(id).display().to_string();
+            record.spec.defaults.entry("checkpoint.dir".to_owned()).or_insert(dir);
+        }
+        let (jobs, archive, epoch) = (Arc::clone(&self.jobs), self.archive.clone(), self.epoch);
+        let (env, mut to) = (Arc::clone(&self.envs.worker), self.happenings.clone());
+        self.envs.worker.spawn(
+            "takes a job",
+            Box::pin(async move {
+                let of = record.clone();
+                let taken = async {
+                    let built = blocking(&*env, move || job::build(&of, &*jobs)).await?;
+                    if let Some(archive) = archive {
+                        archive.put_job(id, epoch, &record).await?;
+                    }
+                    Ok(built)
+                };
+                match taken.await {
+                    Err(failure) => drop(answer.send(Err(failure))), // nobody may be waiting any more
+                    Ok(built) => {
+                        let call = move |lead: &mut Lead| {
+                            info!(job = %id, name = record.name, "a job was submitted");
+                            lead.accept(id, record, built, RequestId(0));
+                            let _ = answer.send(Ok(id)); // nobody may be waiting any more
+                        };
+                        let _ = to.send(Happening::Call(Box::new(call))).await; // the next leader finds it
+                    }
+                }
+            }),
+        );
+    }
+}

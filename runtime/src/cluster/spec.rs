@@ -1,0 +1,103 @@
+//! [`JobSpec`]: what a job is, as data: enough for every process of the cluster to build the same graph, since all of them run the same binary.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    failure::Failure,
+    graph::{JobGraph, VertexId},
+};
+
+/// A job of the binary, with all that was given to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct JobSpec {
+    /// The name of its function.
+    pub(crate) job: String,
+    /// Its own arguments, as words.
+    pub(crate) args: Vec<String>,
+    /// Settings by key, as they are written on the command line, that the job starts from: what its code sets wins over them.
+    pub(crate) defaults: BTreeMap<String, String>,
+    /// Settings by key that win over the job's code.
+    pub(crate) settings: BTreeMap<String, String>,
+    /// How many subtasks chains have, by the id or the name of one of their operators; wins over settings and code.
+    pub(crate) parallelism: BTreeMap<String, u32>,
+}
+
+/// What TaskManagers are told to start the tasks of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StartInfo {
+    pub(crate) spec: JobSpec,
+    /// Tells the job's run from all others: see [`ConnectorContext::run`](crate::source::ConnectorContext::run).
+    pub(crate) run: u64,
+    /// Tells the attempt from all others: see [`ConnectorContext::attempt`](crate::source::ConnectorContext::attempt).
+    pub(crate) attempt: u64,
+    /// Where checkpoints are, if the job makes any.
+    pub(crate) checkpoints: Option<StoreInfo>,
+}
+
+/// Where the checkpoints of a job are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoreInfo {
+    pub(crate) dir: PathBuf,
+    /// The claim that segments are written under.
+    pub(crate) claim: u64,
+    /// The entry of the checkpoint to go on from.
+    pub(crate) entry: Option<u64>,
+    /// Segments that are there already are not to be built upon.
+    pub(crate) wants_full: bool,
+}
+
+/// The jobs that a process can build. May block: called off the threads that run tasks.
+pub(crate) trait Jobs: Send + Sync {
+    /// Builds a job's graph, without [`JobSpec::parallelism`].
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the job, its arguments or its settings.
+    fn build(&self, spec: &JobSpec) -> Result<JobGraph, String>;
+}
+
+impl JobSpec {
+    /// The graph as it is to run.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the job, its arguments or its settings.
+    pub(crate) fn build(&self, jobs: &dyn Jobs) -> Result<JobGraph, Failure> {
+        let mut graph = jobs.build(self).map_err(Failure::new)?;
+        for (operator, parallelism) in &self.parallelism {
+            let id = self.vertex(&graph, operator)?;
+            let most = graph.max_parallelism(id);
+            if *parallelism == 0 || *parallelism > most {
+                let what = format!(
+                    "`{operator}` cannot have {parallelism} subtasks: from 1 to {most}, its number of key groups"
+                );
+                return Err(Failure::new(what));
+            }
+            graph.vertices[id.0].parallelism = Some(*parallelism as usize);
+        }
+        Ok(graph)
+    }
+
+    /// The chain that an operator is in.
+    fn vertex(&self, graph: &JobGraph, operator: &str) -> Result<VertexId, Failure> {
+        let is_it = |id: usize| {
+            let mut operators = graph.vertices[id].operators.iter();
+            operators.any(|info| info.id_or_name() == operator || info.name == operator)
+        };
+        match *(0..graph.vertices.len()).filter(|id| is_it(*id)).collect::<Vec<_>>() {
+            [id] => Ok(VertexId(id)),
+            [] => {
+                let known = graph.vertices.iter().flat_map(|vertex| &vertex.operators);
+                let known: Vec<_> = known.map(|info| format!("`{}`", info.id_or_name())).collect();
+                let what = format!("job `{}` has no operator `{operator}`", self.job);
+                Err(Failure::new(what).with_hint(format!("it has {}", known.join(", "))))
+            }
+            _ => {
+                let what = format!("several operators of job `{}` are called `{operator}`", self.job);
+                Err(Failure::new(what).with_hint("give them ids by `.uid(..)`, and name those"))
+            }
+        }
+    }
+}

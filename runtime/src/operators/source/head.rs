@@ -45,7 +45,7 @@ pub struct SourceHead<S: Source, H, N> {
     drain: Flag,
     /// Makes it wait for the other sources of its group, if it has one.
     brake: Option<Brake>,
-    next: N,
+    pub(super) next: N,
 }
 
 /// What a [`SourceHead`] is made of.

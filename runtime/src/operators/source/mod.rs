@@ -17,6 +17,8 @@ mod message;
 mod pool;
 mod rejected;
 mod remote;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -18,6 +18,9 @@
 //! What must arrive is said again, after pauses that grow up to a bound, until it is answered; and whoever takes it does no harm by taking it again. An
 //! order to cancel or to finish is answered by the reports that follow from it, one to trigger by acknowledgements. `Complete` and `Abort` are said once:
 //! the next checkpoint says the same again.
+//!
+//! What a checkpoint has of a source relies on order, though: an answer that was given before a checkpoint was triggered must come before the trigger, or its
+//! split is in no snapshot. So both go over one connection, and with that connection the TaskManager's tasks end.
 
 use std::sync::Arc;
 
@@ -78,7 +81,7 @@ pub(crate) enum Command {
     Deploy(Arc<Deploy>),
     /// Pass something on to tasks.
     Order { job: JobId, order: Order, tasks: Vec<TaskRef> },
-    /// A split for a subtask of a source, or that there is none, in the words of source and enumerator.
+    /// What the pool of splits of a source answers to a subtask: a split, that none will come, or how the pool is now.
     SplitAssignment { job: JobId, task: TaskRef, request: u64, payload: Bytes },
 }
 
@@ -109,7 +112,8 @@ pub(crate) enum Notification {
         task: TaskRef,
         report: Report,
     },
-    /// A subtask of a source wants a split. `request` ascends for each task.
+    /// A subtask of a source wants a split, or to hear when what it knows of the pool is no longer so. `request` ascends for each task, and a newer one takes the
+    /// place of the one before.
     SplitRequest { job: JobId, task: TaskRef, request: u64, payload: Bytes },
 }
 

@@ -1,7 +1,7 @@
 //! The store of a job's checkpoints, as whoever drives the job uses it.
 
 use std::{
-    path::PathBuf,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -41,7 +41,7 @@ pub(crate) enum Use {
 }
 
 /// Opens a directory of checkpoints.
-pub(crate) fn open_dir(dir: &PathBuf, used: Use, env: &Arc<dyn Env>) -> Result<CheckpointStore, Failure> {
+pub(crate) fn open_dir(dir: &Path, used: Use, env: &Arc<dyn Env>) -> Result<CheckpointStore, Failure> {
     let (spawner, hook) = (Arc::clone(env), Arc::clone(env));
     let opened = match used {
         Use::Alone => CheckpointStore::directory(dir),

@@ -127,7 +127,7 @@ pub(super) fn parse(jobs: &[&'static JobEntry], mut args: Vec<OsString>, world: 
         Some(("jobs", matches)) => Ok(Invocation::Jobs(wants_json(matches))),
         Some((name @ ("jobmanager" | "taskmanager"), matches)) => {
             let options = node::read(name, Some(matches), world);
-            options.map(Invocation::Node).map_err(|message| wrong(&mut root, name, message).into())
+            options.map(Invocation::Node).map_err(|message| wrong(&mut root, name, message))
         }
         Some((name, matches)) => Ok(Invocation::Steer(steering(name, matches, &mut root)?)),
         None => Err(root.error(ErrorKind::MissingSubcommand, "say what is to be done").into()),

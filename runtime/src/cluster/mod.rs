@@ -37,13 +37,6 @@ pub(crate) struct Envs {
     pub(crate) worker: Arc<dyn Env>,
 }
 
-impl Envs {
-    /// All on one.
-    pub(crate) fn of(env: &Arc<dyn Env>) -> Self {
-        Self { control: Arc::clone(env), data: Arc::clone(env), worker: Arc::clone(env) }
-    }
-}
-
 /// What the processes of a cluster have in common.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Identity {

@@ -20,7 +20,7 @@ pub(crate) struct JobSpec {
     pub(crate) defaults: BTreeMap<String, String>,
     /// Settings by key that win over the job's code.
     pub(crate) settings: BTreeMap<String, String>,
-    /// How many subtasks chains have, by the id or the name of one of their operators; wins over settings and code.
+    /// How many subtasks chains have, by [`vertex_key`]; wins over settings and code.
     pub(crate) parallelism: BTreeMap<String, u32>,
 }
 
@@ -80,12 +80,22 @@ impl JobSpec {
         Ok(graph)
     }
 
-    /// The chain that an operator is in.
+    /// True if the number of subtasks of a chain is said here.
+    pub(crate) fn overrides(&self, graph: &JobGraph, id: VertexId) -> bool {
+        self.parallelism.contains_key(&vertex_key(graph, id))
+    }
+
+    /// The chain of a key.
     fn vertex(&self, graph: &JobGraph, operator: &str) -> Result<VertexId, Failure> {
         let is_it = |id: usize| {
             let mut operators = graph.vertices[id].operators.iter();
             operators.any(|info| info.id_or_name() == operator || info.name == operator)
         };
+        if let Some(number) = operator.strip_prefix('#').and_then(|number| number.parse().ok())
+            && number < graph.vertices.len()
+        {
+            return Ok(VertexId(number));
+        }
         match *(0..graph.vertices.len()).filter(|id| is_it(*id)).collect::<Vec<_>>() {
             [id] => Ok(VertexId(id)),
             [] => {
@@ -100,4 +110,13 @@ impl JobSpec {
             }
         }
     }
+}
+
+/// What a chain is called where its number of subtasks is said: the id of an operator that no other chain has, or else its number in the graph.
+pub(crate) fn vertex_key(graph: &JobGraph, id: VertexId) -> String {
+    let count = |key: &str| {
+        graph.vertices.iter().flat_map(|vertex| &vertex.operators).filter(|info| info.id_or_name() == key).count()
+    };
+    let own = graph.vertices[id.0].operators.iter().map(|info| info.id_or_name());
+    own.into_iter().find(|key| count(key) == 1).unwrap_or_else(|| format!("#{}", id.0))
 }

@@ -23,10 +23,7 @@ use std::{
 use super::{
     heartbeats::{HeartbeatSettings, Heartbeats},
     ids::{ConnectionId, Epoch, JobId, RequestId, TaskManagerId},
-    job::{
-        lifecycle::JobState,
-        machine::{self, JobMaster, JobSettings, Work},
-    },
+    job::machine::{self, JobMaster, JobSettings, Work},
     message::{self, Notification, Order, Report, ToJobManager, ToTaskManager},
     slots::{SlotStatus, Slots},
     timers::Timers,
@@ -139,11 +136,13 @@ impl JobManager {
         }
     }
 
+    #[cfg(test)]
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
     }
 
     /// True if another process is the leader.
+    #[cfg(test)]
     pub(crate) fn is_deposed(&self) -> bool {
         self.deposed
     }
@@ -411,7 +410,8 @@ impl JobManager {
     }
 
     /// How far a job is, if it has not ended.
-    pub(crate) fn state(&self, job: JobId) -> Option<JobState> {
+    #[cfg(test)]
+    pub(crate) fn state(&self, job: JobId) -> Option<super::job::lifecycle::JobState> {
         self.jobs.get(&job).map(JobMaster::state)
     }
 }

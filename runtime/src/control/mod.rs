@@ -31,7 +31,6 @@
 //! - **Everything has a bound**: [`JOBS_LIMIT`](jobmanager::JOBS_LIMIT), [`TASKMANAGERS_LIMIT`](jobmanager::TASKMANAGERS_LIMIT),
 //!   [`NOTED_LIMIT`](jobmanager::NOTED_LIMIT), [`SLOTS_PER_TASKMANAGER_LIMIT`](slots::SLOTS_PER_TASKMANAGER_LIMIT), [`SUBTASKS_LIMIT`](topology::SUBTASKS_LIMIT),
 //!   [`EXCEPTIONS_LIMIT`](job::failure::EXCEPTIONS_LIMIT), [`TOMBSTONES_LIMIT`](taskmanager::tasks::TOMBSTONES_LIMIT), and the pauses between repetitions.
-#![allow(dead_code, reason = "the drivers that turn connections, timers and storage into inputs come separately")]
 
 pub(crate) mod heartbeats;
 pub(crate) mod ids;

@@ -79,6 +79,7 @@ impl Topology {
         &self.vertices
     }
 
+    #[cfg(test)]
     pub(crate) fn edges(&self) -> &[(Vertex, Vertex)] {
         &self.edges
     }

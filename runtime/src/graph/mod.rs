@@ -267,7 +267,6 @@ pub(crate) trait SourceDriver: Send {
     /// Makes the pool of splits: a handle for every subtask, and what fills it.
     fn start(&self, cx: &ConnectorContext, drain: Flag, restored: &Restored) -> Result<Splits, Failure>;
     /// Makes the pool of splits for subtasks in other processes, and what fills it. `max_record_size` bounds a split, in bytes.
-    #[allow(dead_code, reason = "the drivers of JobMasters and TaskManagers come separately")]
     fn host(
         &self,
         cx: &ConnectorContext,
@@ -276,7 +275,6 @@ pub(crate) trait SourceDriver: Send {
         restored: &Restored,
     ) -> Result<HostedSplits, Failure>;
     /// Makes a subtask's handle to a pool that is hosted in another process.
-    #[allow(dead_code, reason = "the drivers of JobMasters and TaskManagers come separately")]
     fn remote(&self, client: Arc<SplitClient>) -> Box<dyn Any + Send>;
 }
 
@@ -289,7 +287,6 @@ pub(crate) struct Splits {
 }
 
 /// The splits of a running source whose subtasks are in other processes.
-#[allow(dead_code, reason = "the drivers of JobMasters and TaskManagers come separately")]
 pub(crate) struct HostedSplits {
     pub(crate) pool: Arc<dyn SplitPool>,
     /// Looks for splits until there are no more. Dropped when the subtasks are to come to an end.
@@ -300,7 +297,6 @@ pub(crate) struct HostedSplits {
 ///
 /// One task asks it, hands each answer to the connection of the subtask before it does anything else for this job, and takes the snapshot of it before it
 /// triggers a checkpoint. Then an answer comes to its subtask before the trigger of a checkpoint if, and only if, what it gives is not in the snapshot.
-#[allow(dead_code, reason = "the drivers of JobMasters and TaskManagers come separately")]
 pub(crate) trait SplitPool: Send + Sync {
     /// Handles an ask, and gives the answer if there is anything to say. Otherwise the ask is kept, in place of the subtask's one before. An ask that comes
     /// twice, or late, is ignored: whoever passes messages on says again what was answered.

@@ -48,7 +48,9 @@ pub(in crate::cli) fn run(jobs: &[&'static JobEntry], options: &NodeOptions, con
 fn runtimes() -> Option<([tokio::runtime::Runtime; 3], Envs)> {
     let build = |name: &str, threads: Option<usize>| {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
-        threads.into_iter().for_each(|threads| drop(builder.worker_threads(threads)));
+        if let Some(threads) = threads {
+            builder.worker_threads(threads);
+        }
         builder.enable_all().thread_name(name).build().ok()
     };
     let runtimes =

@@ -107,7 +107,7 @@ impl Lead {
         let job = self.running.get(&id).ok_or_else(|| Refused::no_job(id))?;
         let (mut wanted, vertices) = (Parallelism::new(), job.shown.iter().zip(0..));
         if let Some(parallelism) = rescale.parallelism {
-            for (shown, number) in vertices.clone() {
+            for (shown, number) in vertices.clone().filter(|(shown, _)| !shown.is_fixed) {
                 check(&shown.operators.join(", "), parallelism, shown.max_parallelism)?;
                 wanted.insert(Vertex(number), parallelism);
             }

@@ -28,7 +28,7 @@ use crate::{
         wires::connected,
     },
     checkpoint::restored::Restored,
-    cluster::spec::{JobSpec, Jobs, StartInfo, StoreInfo},
+    cluster::spec::{JobSpec, Jobs, StartInfo, StoreInfo, vertex_key},
     control::{
         AttemptId, JobId, Vertex,
         job::{
@@ -53,7 +53,7 @@ use crate::{
 pub(crate) enum Done {
     Recovered {
         attempt: AttemptId,
-        result: Result<(Recovery, Vec<Hosted>), JobFailure>,
+        result: Box<Result<(Recovery, Vec<Hosted>), JobFailure>>,
     },
     Stored {
         checkpoint: u64,
@@ -66,7 +66,7 @@ pub(crate) enum Done {
     },
     OutputCommitted(Result<(), JobFailure>),
     Rebuilt {
-        record: JobRecord,
+        record: Box<JobRecord>,
         result: Result<Topology, String>,
     },
     /// What is to be remembered of its end is remembered, or cannot be.
@@ -114,6 +114,10 @@ pub(crate) struct Job {
 /// What is known of a vertex.
 #[derive(Debug, Clone)]
 pub(crate) struct Shown {
+    /// What it is called where its number of subtasks is said.
+    pub(crate) key: String,
+    /// Its number of subtasks is said by the job's code, and no setting changes it.
+    pub(crate) is_fixed: bool,
     pub(crate) max_parallelism: u32,
     pub(crate) operators: Vec<String>,
 }
@@ -165,7 +169,7 @@ fn topology(graph: &JobGraph) -> Result<Topology, String> {
 
 impl Job {
     pub(crate) fn new(id: JobId, record: JobRecord, graph: JobGraph, env: &Arc<dyn Env>) -> Self {
-        let shown = shown(&graph);
+        let shown = shown(&graph, &record.spec);
         let parallelism = Arc::new(parallelism(&graph));
         let core = Core {
             env: Arc::clone(env),
@@ -224,7 +228,7 @@ impl Job {
         self.work(env, to, move |mut core| {
             Box::pin(async move {
                 let recover = Contained::new(core.recover(rejected, spec, &vertices)).await;
-                Done::Recovered { attempt, result: recover.map_err(|failure| JobFailure::of(&failure)) }
+                Done::Recovered { attempt, result: recover.map_err(|failure| JobFailure::of(&failure)).into() }
             })
         });
     }
@@ -376,8 +380,8 @@ impl Job {
     ) {
         let mut record = self.record.clone();
         for (vertex, subtasks) in parallelism {
-            if let Some(operator) = self.shown.get(vertex.0 as usize).and_then(|shown| shown.operators.first()) {
-                record.spec.parallelism.insert(operator.clone(), *subtasks);
+            if let Some(shown) = self.shown.get(vertex.0 as usize) {
+                record.spec.parallelism.insert(shown.key.clone(), *subtasks);
             }
         }
         let jobs = Arc::clone(jobs);
@@ -391,7 +395,7 @@ impl Job {
                     Ok(built.topology)
                 });
                 let result = rebuilt.await.map_err(|failure| failure.to_string());
-                Done::Rebuilt { record, result }
+                Done::Rebuilt { record: record.into(), result }
             })
         });
     }
@@ -558,8 +562,10 @@ impl Core {
 }
 
 /// What is known of the vertices of a graph.
-fn shown(graph: &JobGraph) -> Vec<Shown> {
+fn shown(graph: &JobGraph, spec: &JobSpec) -> Vec<Shown> {
     let of_vertex = |id: usize| Shown {
+        key: vertex_key(graph, VertexId(id)),
+        is_fixed: graph.vertices[id].parallelism.is_some() && !spec.overrides(graph, VertexId(id)),
         max_parallelism: graph.max_parallelism(VertexId(id)),
         operators: graph.vertices[id].operators.iter().map(|info| info.id_or_name()).collect(),
     };

@@ -369,7 +369,7 @@ impl Lead {
         let Some(job) = self.running.get_mut(&id) else { return };
         let input = match done {
             Done::Recovered { attempt, result } => {
-                let result = result.map(|(recovery, mut pools)| {
+                let result = (*result).map(|(recovery, mut pools)| {
                     for hosted in &mut pools {
                         job::attend(&self.envs.worker, &self.happenings, id, attempt, hosted);
                     }
@@ -390,7 +390,7 @@ impl Lead {
             Done::OutputCommitted(result) => machine::Input::OutputCommitted(result),
             Done::Rebuilt { record, result } => {
                 if result.is_ok() {
-                    job.rebuilt(record);
+                    job.rebuilt(*record);
                 }
                 machine::Input::Rebuilt(result)
             }

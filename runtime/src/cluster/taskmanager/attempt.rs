@@ -50,7 +50,7 @@ use crate::{
     env::{BoxFuture, blocking},
     exchange::arrivals::{Arrivals, AttemptKey},
     failure::Failure,
-    graph::{JobGraph, Vertex, VertexId},
+    graph::JobGraph,
     metrics::Registry,
     operators::{sink::Committables, source::client::SplitClient},
     task::{

@@ -98,6 +98,7 @@ impl Executions {
         &mut self.all[task.0]
     }
 
+    #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (TaskIndex, &Execution)> {
         self.all.iter().enumerate().map(|(task, execution)| (TaskIndex(task), execution))
     }

@@ -20,7 +20,6 @@ use crate::{
         coordinator::{Command as Decided, Coordinator, Input as Event},
     },
     env::Instant,
-    settings::CheckpointSettings,
 };
 
 impl JobMaster {
@@ -206,13 +205,6 @@ impl JobMaster {
         } else if present.kind == CheckpointKind::Final && self.ending.is_none() {
             // A region failed when this was on its way already: nothing has to come back.
             self.begin_to_end(now, Ending::Finished, "the job has ended", out);
-        }
-    }
-
-    pub(super) fn changed(&mut self, now: Instant, random: u64, settings: CheckpointSettings, out: &mut Vec<Command>) {
-        if let Some(present) = &mut self.settings.checkpoints {
-            *present = settings.clone();
-            self.give(now, random, Event::Changed(settings), out);
         }
     }
 

@@ -46,6 +46,7 @@ pub(crate) enum JobState {
 }
 
 impl JobState {
+    #[cfg(test)]
     pub(crate) const ALL: [Self; 12] = [
         Self::Created,
         Self::Waiting,

@@ -132,8 +132,6 @@ pub(crate) enum Input {
     Cancel { request: RequestId },
     /// Somebody wants other numbers of subtasks.
     Rescale { request: RequestId, parallelism: Parallelism },
-    /// Other settings for checkpoints hold from now on.
-    Changed(CheckpointSettings),
 }
 
 /// What has been of a job that has ended, under this leader.
@@ -394,7 +392,6 @@ impl JobMaster {
             Input::Stop { request } => self.stop_requested(now, random, request, out),
             Input::Cancel { request } => self.cancel_requested(now, request, out),
             Input::Rescale { request, parallelism } => self.rescale_requested(now, random, request, parallelism, out),
-            Input::Changed(settings) => self.changed(now, random, settings, out),
         }
         self.proceed(now, out);
         let unanswered = self.has_unanswered();

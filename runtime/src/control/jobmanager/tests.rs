@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::{
     super::{
         ids::{AttemptId, SubtaskId, Vertex},
-        job::machine::{Recovery, SLOT_TIMEOUT},
+        job::{
+            lifecycle::JobState,
+            machine::{Recovery, SLOT_TIMEOUT},
+        },
         message::TaskRef,
         topology::VertexInfo,
     },

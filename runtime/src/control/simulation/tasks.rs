@@ -17,7 +17,6 @@ use crate::control::{
 #[derive(Debug)]
 pub(super) struct Task {
     pub(super) topology: Arc<Topology>,
-    pub(super) restored: Option<u64>,
     pub(super) running: bool,
     pub(super) cancelled: bool,
     /// It does nothing any more, but it can be cancelled.
@@ -31,10 +30,9 @@ pub(super) struct Task {
 }
 
 impl Task {
-    pub(super) fn new(topology: Arc<Topology>, restored: Option<u64>) -> Self {
+    pub(super) fn new(topology: Arc<Topology>) -> Self {
         Self {
             topology,
-            restored,
             running: false,
             cancelled: false,
             stuck: false,

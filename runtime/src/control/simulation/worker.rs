@@ -130,7 +130,7 @@ impl World {
                 let topology = Arc::clone(&self.topologies[&(deploy.job, deploy.attempt)]);
                 for (subtask, _) in &deploy.tasks {
                     let place = (deploy.job, TaskRef { subtask: *subtask, attempt: deploy.attempt });
-                    let task = Task::new(Arc::clone(&topology), deploy.restore);
+                    let task = Task::new(Arc::clone(&topology));
                     let before = self.worker_mut(node).tasks.insert(place, task);
                     assert!(before.is_none(), "a task is started twice: {place:?}");
                     self.begin_task(node, place);

@@ -128,11 +128,13 @@ impl TaskManager {
         Self { settings, epoch: None, link: Link::Searching, tasks, outbox: Outbox::new(), armed: None, began: false }
     }
 
+    #[cfg(test)]
     pub(crate) fn id(&self) -> TaskManagerId {
         self.settings.id
     }
 
     /// The highest epoch that it has seen.
+    #[cfg(test)]
     pub(crate) fn epoch(&self) -> Option<Epoch> {
         self.epoch
     }

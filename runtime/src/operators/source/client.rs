@@ -52,7 +52,6 @@ struct Answer {
 
 impl SplitClient {
     /// A client for one attempt of a subtask, which the inbox belongs to. `send` is told the number of each ask, which ascends from 1, and the ask.
-    #[allow(dead_code, reason = "whoever drives a TaskManager calls it")]
     pub(crate) fn new(send: impl Fn(u64, Bytes) + Send + Sync + 'static, inbox: Inbox) -> Self {
         Self {
             send: Box::new(send),
@@ -64,7 +63,6 @@ impl SplitClient {
     }
 
     /// The answer to an ask has come. Ignored unless that is the newest and has had none. Never waits.
-    #[allow(dead_code, reason = "whoever drives a TaskManager calls it")]
     pub(crate) fn assigned(&self, request: u64, payload: Bytes) {
         let mut state = self.lock();
         if !state.open || state.newest != request {

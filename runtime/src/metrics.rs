@@ -9,6 +9,8 @@ use std::{
     },
 };
 
+use serde::{Deserialize, Serialize};
+
 /// A number that only grows.
 #[derive(Clone, Default)]
 pub struct Counter(Arc<AtomicU64>);
@@ -102,8 +104,30 @@ impl fmt::Display for Metric {
     }
 }
 
+/// What a metric has been at a moment, as other processes are told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum MetricValue {
+    Counter(u64),
+    Gauge(i64),
+    /// The buckets that have anything, by number.
+    Histogram(Vec<(u8, u64)>),
+}
+
+impl Metric {
+    fn value(&self) -> MetricValue {
+        match self {
+            Self::Counter(counter) => MetricValue::Counter(counter.get()),
+            Self::Gauge(gauge) => MetricValue::Gauge(gauge.get()),
+            Self::Histogram(histogram) => {
+                let buckets = histogram.0.iter().map(|bucket| bucket.load(Relaxed)).zip(0..);
+                MetricValue::Histogram(buckets.filter(|(n, _)| *n > 0).map(|(n, bucket)| (bucket, n)).collect())
+            }
+        }
+    }
+}
+
 /// Which metric: of which operator and subtask, under which name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct MetricId {
     /// The operator's name.
     pub operator: String,
@@ -146,6 +170,30 @@ impl Registry {
     /// The histogram of this id; made if it is new.
     pub fn histogram(&self, id: MetricId) -> Histogram {
         self.get_or(id, Metric::Histogram, as_histogram, Histogram::default())
+    }
+
+    /// What all metrics are at this moment, sorted by id.
+    pub(crate) fn values(&self) -> Vec<(MetricId, MetricValue)> {
+        let metrics = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        metrics.iter().map(|(id, metric)| (id.clone(), metric.value())).collect()
+    }
+
+    /// Adds metrics as another process had them.
+    pub(crate) fn put(&self, values: Vec<(MetricId, MetricValue)>) {
+        for (id, value) in values {
+            match value {
+                MetricValue::Counter(value) => self.counter(id).add(value),
+                MetricValue::Gauge(value) => self.gauge(id).set(value),
+                MetricValue::Histogram(buckets) => {
+                    let histogram = self.histogram(id);
+                    for (bucket, n) in buckets {
+                        if let Some(bucket) = histogram.0.get(usize::from(bucket)) {
+                            bucket.fetch_add(n, Relaxed);
+                        }
+                    }
+                }
+            }
+        }
     }
 
     /// All metrics with their present values, sorted by id.

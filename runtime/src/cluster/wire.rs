@@ -12,9 +12,12 @@ use futures::io::{AsyncRead, AsyncWrite};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use crate::control::{
-    Epoch,
-    message::{ToJobManager, ToTaskManager},
+use crate::{
+    control::{
+        Epoch, JobId,
+        message::{ToJobManager, ToTaskManager},
+    },
+    metrics::{MetricId, MetricValue},
 };
 
 /// The version of all control messages. Both ends are of one build anyhow (the hello says so); this tells damage from a stranger.
@@ -41,6 +44,8 @@ pub(crate) enum Downward {
 pub(crate) enum Upward {
     /// For the JobManager's control logic.
     Control(ToJobManager),
+    /// What the tasks of a job measure at a TaskManager. Each message takes the place of the one before.
+    Metrics { job: JobId, values: Vec<(MetricId, MetricValue)> },
 }
 
 /// Why a control connection has ended.

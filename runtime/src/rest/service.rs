@@ -55,7 +55,7 @@ impl Service {
                 let (method, status, detail) = (&head.method, problem.status, &problem.detail);
                 // The path is the client's: it is told with what it has of control characters escaped.
                 match status {
-                    500.. => warn!(%method, path = ?path, status, %detail, "a request has failed"),
+                    500 => warn!(%method, path = ?path, status, %detail, "a request has failed"),
                     _ => info!(%method, path = ?path, status, %detail, "a request was refused"),
                 }
                 failed.response(path)

@@ -41,6 +41,7 @@ use crate::{
     },
     env::{BoxFuture, Instant, blocking},
     failure::Failure,
+    metrics::Registry,
     task::flag::Flag,
 };
 
@@ -82,6 +83,8 @@ pub(crate) struct Lead {
     connections: HashMap<ConnectionId, ControlConnection>,
     pub(super) running: BTreeMap<JobId, Job>,
     pub(super) over: VecDeque<Over>,
+    /// What tasks measure, as their TaskManagers have told last.
+    pub(super) metrics: BTreeMap<(JobId, ConnectionId), Registry>,
     happenings: mpsc::Sender<Happening>,
     inputs: VecDeque<Input>,
     asks: VecDeque<Ask>,
@@ -111,6 +114,7 @@ impl Lead {
             connections: HashMap::new(),
             running: BTreeMap::new(),
             over: VecDeque::new(),
+            metrics: BTreeMap::new(),
             happenings,
             inputs: VecDeque::new(),
             asks: VecDeque::new(),
@@ -190,7 +194,14 @@ impl Lead {
                         }
                         self.step(Input::Message { connection, message });
                     }
+                    Ok(Upward::Metrics { job, values }) if self.running.contains_key(&job) => {
+                        let registry = Registry::default();
+                        registry.put(values);
+                        self.metrics.insert((job, connection), registry);
+                    }
+                    Ok(Upward::Metrics { .. }) => {}
                     Err(_) => {
+                        self.metrics.retain(|(_, of), _| *of != connection);
                         self.connections.remove(&connection);
                         self.step(Input::Closed { connection });
                     }
@@ -290,6 +301,7 @@ impl Lead {
     }
 
     fn disconnect(&mut self, connection: ConnectionId) {
+        self.metrics.retain(|(_, of), _| *of != connection);
         if let Some(control) = self.connections.remove(&connection) {
             control.abort();
         }
@@ -396,6 +408,7 @@ impl Lead {
             }
             Done::Ended => {
                 self.running.remove(&id);
+                self.metrics.retain(|(of, _), _| *of != id);
                 for (request, result) in self.held.remove(&id).unwrap_or_default() {
                     self.answer(id, request, result);
                 }

@@ -79,6 +79,7 @@ pub(crate) struct Host {
 /// An attempt that has tasks here, as orders reach it.
 pub(crate) struct Running {
     stop: Flag,
+    registry: Registry,
     reached: OnceLock<BTreeMap<SubtaskId, Reached>>,
 }
 
@@ -89,6 +90,11 @@ struct Reached {
 }
 
 impl Running {
+    /// What its tasks measure.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
     /// Ends its tasks.
     pub(crate) fn stop(&self) {
         self.stop.set();
@@ -120,13 +126,13 @@ impl Running {
 }
 
 /// Starts the tasks of an attempt.
-pub(crate) fn start(host: &Arc<Host>, deploy: Arc<Deploy>, registry: Registry) -> Arc<Running> {
-    let running = Arc::new(Running { stop: Flag::default(), reached: OnceLock::new() });
+pub(crate) fn start(host: &Arc<Host>, deploy: Arc<Deploy>) -> Arc<Running> {
+    let running =
+        Arc::new(Running { stop: Flag::default(), registry: Registry::default(), reached: OnceLock::new() });
     let attempt = Attempt {
         host: Arc::clone(host),
         running: Arc::clone(&running),
         deploy,
-        registry,
         happenings: host.happenings.clone(),
         terminal: Vec::new(),
     };
@@ -138,7 +144,6 @@ struct Attempt {
     host: Arc<Host>,
     running: Arc<Running>,
     deploy: Arc<Deploy>,
-    registry: Registry,
     happenings: mpsc::Sender<Happening>,
     /// Which tasks have reported their end.
     terminal: Vec<SubtaskId>,
@@ -265,7 +270,7 @@ impl Attempt {
         let (sender, events) = mpsc::channel(EVENTS_LIMIT);
         let (names, drain) = (chain_names(graph), Flag::default());
         let env = &self.host.envs.worker;
-        let connectors = Connectors { env, registry: &self.registry, run: info.run, attempt: info.attempt };
+        let connectors = Connectors { env, registry: &self.running.registry, run: info.run, attempt: info.attempt };
         let deployment = Deployment {
             graph,
             names: &names,

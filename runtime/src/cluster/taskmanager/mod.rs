@@ -8,7 +8,7 @@ mod peers;
 use std::{collections::HashMap, pin::pin, sync::Arc, time::Duration};
 
 use futures::{
-    StreamExt,
+    SinkExt, StreamExt,
     channel::mpsc,
     future::{Either, select},
 };
@@ -36,12 +36,15 @@ use crate::{
     },
     env::Instant,
     failure::Failure,
-    metrics::Registry,
     task::flag::Flag,
 };
 
 /// So many happenings may wait for the loop; who has more waits.
 const HAPPENINGS_LIMIT: usize = 1024;
+/// How often the leader is told what the tasks measure.
+const MEASURE_INTERVAL: Duration = Duration::from_secs(2);
+/// Of so many metrics of a job the leader is told.
+const METRICS_TOLD_LIMIT: usize = 10_000;
 /// How long tasks may take to end when the process is to end.
 const GOODBYE_LIMIT: Duration = Duration::from_secs(5);
 
@@ -71,6 +74,8 @@ pub(crate) enum Happening {
     Report { job: JobId, task: TaskRef, report: Report },
     /// An attempt has no task here any more.
     Over { job: JobId, attempt: AttemptId },
+    /// The leader is to be told what the tasks measure.
+    Measure,
 }
 
 /// A TaskManager while it runs.
@@ -80,8 +85,6 @@ struct Driver {
     machine: TaskManager,
     host: Arc<Host>,
     running: HashMap<(JobId, AttemptId), Arc<Running>>,
-    /// The metrics of each job's tasks here.
-    registries: HashMap<JobId, Registry>,
     control: Option<(ConnectionId, ControlConnection)>,
     last_connection: u64,
     wake_at: Option<Instant>,
@@ -127,12 +130,18 @@ pub(crate) async fn run(
         options,
         machine: TaskManager::new(settings),
         running: HashMap::new(),
-        registries: HashMap::new(),
         control: None,
         last_connection: 0,
         wake_at: None,
         exit: None,
     };
+    let (mut tick, env, over) = (driver.host.happenings.clone(), Arc::clone(&driver.envs.control), stop.clone());
+    let ticks = async move {
+        while !over.is_set() && tick.send(Happening::Measure).await.is_ok() {
+            select(env.sleep(MEASURE_INTERVAL), pin!(over.wait())).await;
+        }
+    };
+    driver.envs.control.spawn("measures", Box::pin(ticks));
     driver.step(Input::Timer);
     while driver.exit.is_none() && !stop.is_set() {
         driver.turn(&mut happened, &asks, &stop).await;
@@ -205,11 +214,9 @@ impl Driver {
                 }
             }
             Happening::Report { job, task, report } => self.step(Input::Report { job, task, report }),
+            Happening::Measure => self.measure(),
             Happening::Over { job, attempt } => {
                 self.running.remove(&(job, attempt));
-                if self.running.keys().all(|(of, _)| *of != job) {
-                    self.registries.remove(&job);
-                }
             }
         }
     }
@@ -273,8 +280,21 @@ impl Driver {
 
     fn start(&mut self, deploy: Arc<Deploy>) {
         let key = (deploy.job, deploy.attempt);
-        let registry = self.registries.entry(deploy.job).or_default().clone();
-        self.running.insert(key, attempt::start(&self.host, deploy, registry));
+        self.running.insert(key, attempt::start(&self.host, deploy));
+    }
+
+    /// Tells the leader what the tasks measure.
+    fn measure(&mut self) {
+        let Some((_, control)) = &self.control else { return };
+        let mut jobs: Vec<JobId> = self.running.keys().map(|(job, _)| *job).collect();
+        jobs.sort_unstable();
+        jobs.dedup();
+        for job in jobs {
+            let of_job = self.running.iter().filter(|((of, _), _)| *of == job);
+            let values = of_job.flat_map(|(_, running)| running.registry().values()).take(METRICS_TOLD_LIMIT);
+            // What cannot be sent now is told the next time.
+            let _ = control.send(&Upward::Metrics { job, values: values.collect() });
+        }
     }
 
     fn close(&mut self, connection: ConnectionId) {

@@ -50,7 +50,13 @@ fn upward() -> Vec<Upward> {
         Notification::SplitRequest { job, task, request: 8, payload: Bytes::from_static(&[1, 2]) },
     ];
     let message = |body| Upward::Control(ToJobManager { epoch: epoch(), taskmanager: TaskManagerId(1 << 90), body });
-    reports.into_iter().chain(others).map(message).collect()
+    let id = |name: &str| MetricId { operator: "map".to_owned(), subtask: 1, name: name.to_owned() };
+    let values = vec![
+        (id("records_in"), MetricValue::Counter(u64::MAX)),
+        (id("watermark_ms"), MetricValue::Gauge(i64::MIN)),
+        (id("took_ns"), MetricValue::Histogram(vec![(7, 9)])),
+    ];
+    reports.into_iter().chain(others).map(message).chain([Upward::Metrics { job, values }]).collect()
 }
 
 fn downward() -> Vec<Downward> {

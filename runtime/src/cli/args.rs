@@ -9,6 +9,7 @@ use clap::{
 use clap_complete::Shell;
 
 use super::{
+    cluster::{self, verbs::Asking},
     command::{self, DIR, DOT, MERMAID, QUIET, SHELL, VALUES, wants_json},
     control::verbs::{Steering, Verb},
     given,
@@ -17,7 +18,11 @@ use super::{
     plan::{self, Format},
     world::World,
 };
-use crate::{registry::JobEntry, settings::Outside};
+use crate::{
+    env::{Disk, Files},
+    registry::JobEntry,
+    settings::Outside,
+};
 
 /// What is to be done.
 pub(super) enum Invocation {
@@ -31,10 +36,18 @@ pub(super) enum Invocation {
     Config(Configured, bool),
     /// List the jobs, as JSON if the flag says so.
     Jobs(bool),
-    /// Ask a job that runs in another process.
-    Steer(Steering),
+    /// Ask another process.
+    Remote(Remote),
     /// Write a completion script.
     Completions(Shell),
+}
+
+/// Who is asked.
+pub(super) enum Remote {
+    /// A job that runs in another process on this machine.
+    Local(Steering),
+    /// A cluster.
+    Cluster(Asking),
 }
 
 /// How a job is run.
@@ -76,7 +89,7 @@ impl From<clap::Error> for Refusal {
 }
 
 /// The commands that take a job.
-const OF_JOBS: [&str; 3] = ["run", "plan", "config"];
+const OF_JOBS: [&str; 4] = ["run", "submit", "plan", "config"];
 
 /// Reads arguments, the name of the binary first.
 pub(super) fn parse(jobs: &[&'static JobEntry], mut args: Vec<OsString>, world: &World) -> Result<Invocation, Refusal> {
@@ -129,22 +142,51 @@ pub(super) fn parse(jobs: &[&'static JobEntry], mut args: Vec<OsString>, world: 
             let options = node::read(name, Some(matches), world);
             options.map(Invocation::Node).map_err(|message| wrong(&mut root, name, message))
         }
-        Some((name, matches)) => Ok(Invocation::Steer(steering(name, matches, &mut root)?)),
+        Some(("submit", matches)) => {
+            let chosen = choose(jobs, "submit", matches, &mut root, world)?;
+            let asking =
+                cluster::args::submit(&chosen, world).map_err(|message| wrong(&mut root, "submit", message))?;
+            Ok(Invocation::Remote(Remote::Cluster(asking)))
+        }
+        Some((name, matches)) => Ok(Invocation::Remote(remote(name, matches, &mut root, world)?)),
         None => Err(root.error(ErrorKind::MissingSubcommand, "say what is to be done").into()),
     }
 }
 
 /// Reads the arguments of a binary without jobs.
-pub(super) fn parse_tool(args: &[OsString]) -> Result<Steering, Refusal> {
+pub(super) fn parse_tool(args: &[OsString], world: &World) -> Result<Remote, Refusal> {
     let mut root = command::tool(&bin(args));
     let matches = root.try_get_matches_from_mut(args)?;
     match matches.subcommand() {
-        Some((name, matches)) => steering(name, matches, &mut root),
+        Some(("submit", matches)) => {
+            let asking = cluster::args::submit_unknown(matches, world);
+            Ok(Remote::Cluster(asking.map_err(|message| wrong(&mut root, "submit", message))?))
+        }
+        Some((name, matches)) => remote(name, matches, &mut root, world),
         None => Err(root.error(ErrorKind::MissingSubcommand, "say what is to be done").into()),
     }
 }
 
-/// A command on a running job.
+/// A command on a running job, here or in a cluster.
+fn remote(name: &str, matches: &ArgMatches, root: &mut Command, world: &World) -> Result<Remote, Refusal> {
+    let asking = match (name, job_of_cluster(matches)) {
+        ("list" | "info" | "cancel" | "rescale", _) => cluster::args::asking(name, matches, world),
+        ("checkpoint", Some(job)) => cluster::args::with(cluster::verbs::Verb::Checkpoint(job), matches, world),
+        ("stop", Some(job)) => cluster::args::with(cluster::verbs::Verb::Stop(job), matches, world),
+        _ => return steering(name, matches, root).map(Remote::Local),
+    };
+    asking.map(Remote::Cluster).map_err(|message| wrong(root, name, message))
+}
+
+/// What stands where a directory may, if it is none: a job of a cluster. What is written as a path is one, though nothing is there.
+fn job_of_cluster(matches: &ArgMatches) -> Option<String> {
+    let given = matches.try_get_one::<PathBuf>(DIR).ok()??;
+    let is_path =
+        given.components().count() > 1 || given.is_absolute() || given.starts_with(".") || given.starts_with("..");
+    (!is_path && !Disk.is_dir(given)).then(|| given.to_string_lossy().into_owned())
+}
+
+/// A command on a job that runs on this machine.
 fn steering(name: &str, matches: &ArgMatches, root: &mut Command) -> Result<Steering, Refusal> {
     let (verb, matches) = match (name, matches.subcommand()) {
         ("checkpoint", Some((_, matches))) => (Verb::Inspect, matches),

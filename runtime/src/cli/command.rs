@@ -7,6 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
 
 use super::{
+    cluster::command::{SUBMIT, cluster_options, commands, submit_options, submit_unknown},
     node,
     plan::first_paragraph,
     table::{Align, aligned},
@@ -71,6 +72,8 @@ pub(super) fn root(jobs: &[&'static JobEntry], bin: &str) -> Command {
         .subcommand(config)
         .subcommands(node::commands())
         .subcommands(steering(bin))
+        .subcommand(with_jobs(Command::new("submit").about(SUBMIT), jobs, bin, Jobs::Required, submit_options))
+        .subcommands(commands(bin))
         .subcommand(completions)
         .after_help(root_examples(jobs, bin))
 }
@@ -78,7 +81,7 @@ pub(super) fn root(jobs: &[&'static JobEntry], bin: &str) -> Command {
 /// The commands on a job that runs in another process.
 pub(super) fn steering(bin: &str) -> [Command; 4] {
     let command = |name: &'static str, about: &'static str| {
-        let dir = Arg::new(DIR).value_name("DIR").required(true).value_parser(value_parser!(PathBuf));
+        let dir = Arg::new(DIR).required(true).value_parser(value_parser!(PathBuf)).value_name("DIR");
         let dir = dir.help("The directory of the job's checkpoints: its --checkpoint-dir");
         with_output(Command::new(name).about(about).disable_help_subcommand(true).arg(dir).arg(json("As JSON")))
     };
@@ -92,15 +95,21 @@ pub(super) fn steering(bin: &str) -> [Command; 4] {
             live.join("\n")
         ));
     let inspect = command("inspect", "Show what is in a directory of checkpoints, whether or not a job runs there");
+    // What these two do a cluster does, too.
+    let either = |command: Command| {
+        let help = "The directory of the job's checkpoints, its --checkpoint-dir, if there is such a directory or this is written as a path; otherwise a job of a cluster, by its id, at least four digits of its beginning, or its name";
+        cluster_options(command.mut_arg(DIR, |dir| dir.value_name("DIR|JOB").help(help)))
+    };
     let checkpoint =
         command("checkpoint", "Let a running job make a checkpoint now, and wait for it; or inspect those there are")
             .args_conflicts_with_subcommands(true)
             .subcommand_negates_reqs(true)
             .subcommand(inspect);
+    let stop = command("stop", "Stop a running job with a checkpoint; started again, it goes on from there");
     [
         command("status", "Show how a running job is: its restarts and checkpoints"),
-        checkpoint,
-        command("stop", "Stop a running job with a checkpoint; started again, it goes on from there"),
+        either(checkpoint),
+        either(stop),
         set,
     ]
 }
@@ -108,17 +117,19 @@ pub(super) fn steering(bin: &str) -> [Command; 4] {
 /// The command line of a binary without jobs.
 pub(super) fn tool(bin: &str) -> Command {
     Command::new("millstream")
-        .about("Watches and steers Millstream jobs that run in other processes.")
+        .about("Watches and steers Millstream jobs that run in other processes, and those of clusters.")
         .version(env!("CARGO_PKG_VERSION"))
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
         .subcommands(steering(bin))
+        .subcommand(submit_unknown(bin))
+        .subcommands(commands(bin))
 }
 
 /// The long and short names that the commands have themselves, so that no job may have them.
 pub(super) fn reserved() -> (Vec<String>, Vec<char>) {
-    let all = config_options(plan_options(run_options(Command::new("all"))));
+    let all = submit_options(config_options(plan_options(run_options(Command::new("all")))));
     let long = all.get_arguments().filter_map(Arg::get_long).map(str::to_owned).chain(["help".to_owned()]);
     let short = all.get_arguments().filter_map(Arg::get_short).chain(['h']);
     (long.collect(), short.collect())
@@ -189,6 +200,7 @@ fn footer(job: &JobEntry, call: &str, command: &str) -> String {
     let mut examples = format!("Examples:\n  {call}{required}");
     let more: &[&str] = match command {
         "run" => &["--parallelism 4 -D memory=512MiB", "--json | tail -n 1"],
+        "submit" => &["--detach"],
         "plan" => &["--mermaid"],
         _ => &["--json"],
     };
@@ -249,7 +261,7 @@ fn config_options(command: Command) -> Command {
 }
 
 /// Adds `--output json`, which is `--json`, unless the job has an argument of that name: it is the natural one for where a job writes to.
-fn with_output(command: Command) -> Command {
+pub(super) fn with_output(command: Command) -> Command {
     if command.get_arguments().any(|argument| argument.get_long() == Some("output")) {
         return command;
     }
@@ -274,11 +286,11 @@ pub(super) fn wants_fresh(matches: &ArgMatches) -> bool {
     matches.try_get_one(FRESH).is_ok_and(|fresh| fresh == Some(&true))
 }
 
-fn json(help: &'static str) -> Arg {
+pub(super) fn json(help: &'static str) -> Arg {
     Arg::new(JSON).long("json").action(ArgAction::SetTrue).help(help).help_heading(OUTPUT_HEADING)
 }
 
-fn settings_options(command: Command) -> Command {
+pub(super) fn settings_options(command: Command) -> Command {
     let shorthands = KEYS.iter().filter(|key| key.shorthand).map(|key| {
         Arg::new(id(key))
             .long(key.option())

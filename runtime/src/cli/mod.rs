@@ -1,5 +1,5 @@
 //! The command line of a binary with jobs: `run`, `plan`, `jobs`, `config` and `completions`, and `status`, `checkpoint`, `stop` and `set` for a job that runs in
-//! another process. `millstream::main!()` is all that a binary says to have it.
+//! another process; `submit`, `list`, `info`, `cancel` and `rescale`, and again `checkpoint` and `stop`, for jobs of a cluster. `millstream::main!()` is all that a binary says to have it.
 //!
 //! What was asked for goes to standard output: plans, lists, help, and with `--json` the report of a run, on one line behind whatever the job printed
 //! there. Progress, logs, summaries and errors go to standard error.
@@ -8,6 +8,7 @@
 //! job's code sets ([`crate::settings::KEYS`] lists them). A parallelism that a chain is given in code stays.
 
 mod args;
+mod cluster;
 mod command;
 mod config;
 mod control;
@@ -36,7 +37,7 @@ use std::{
     process::ExitCode,
 };
 
-use self::args::{Invocation, Refusal};
+use self::args::{Invocation, Refusal, Remote};
 pub use self::{screen::Screen, world::World};
 use crate::registry::{self, JobEntry};
 
@@ -112,8 +113,9 @@ pub fn tool_with(introduction: &str, args: impl IntoIterator<Item = OsString>, c
         console.say(introduction);
         return EXIT_DONE;
     }
-    match args::parse_tool(&args) {
-        Ok(steering) => control::verbs::steer(&steering, console),
+    match args::parse_tool(&args, &console.world) {
+        Ok(Remote::Local(steering)) => control::verbs::steer(&steering, console),
+        Ok(Remote::Cluster(asking)) => cluster::verbs::ask(&asking, console),
         Err(refusal) => refuse(refusal, console),
     }
 }
@@ -127,7 +129,8 @@ pub fn run_with(jobs: &[&'static JobEntry], args: impl IntoIterator<Item = OsStr
         Ok(Invocation::Plan(what, format)) => return plan::show(&what, format, console),
         Ok(Invocation::Node(options)) => return node::run(jobs, &options, console),
         Ok(Invocation::Config(what, json)) => return config::show(&what, json, console),
-        Ok(Invocation::Steer(steering)) => return control::verbs::steer(&steering, console),
+        Ok(Invocation::Remote(Remote::Local(steering))) => return control::verbs::steer(&steering, console),
+        Ok(Invocation::Remote(Remote::Cluster(asking))) => return cluster::verbs::ask(&asking, console),
         Ok(Invocation::Jobs(true)) => console.say_json(&json::jobs(jobs)),
         Ok(Invocation::Jobs(false)) => console.say(&plan::list(jobs)),
         Ok(Invocation::Completions(shell)) => {

@@ -79,10 +79,12 @@ impl fmt::Display for Address {
 /// Why there is no answer.
 #[derive(Debug)]
 pub(crate) enum ClientError {
-    /// Nobody can be reached, or the connection was lost. Whether a command was carried out is not known.
+    /// Nobody can be reached: nothing was asked.
     Unreachable(String),
+    /// There is no answer, or half of one. Whether a command was carried out is not known.
+    Lost(String),
     /// What was asked for was refused.
-    Refused(Problem),
+    Refused(Box<Problem>),
     /// What answers is no cluster.
     Malformed(String),
 }
@@ -91,7 +93,7 @@ impl ClientError {
     /// True if asking again may help: a leader that is gone is followed by another.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
-            Self::Unreachable(_) => true,
+            Self::Unreachable(_) | Self::Lost(_) => true,
             Self::Refused(problem) => matches!(problem.status, 307 | 408 | 502 | 503 | 504),
             Self::Malformed(_) => false,
         }
@@ -101,7 +103,7 @@ impl ClientError {
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreachable(message) | Self::Malformed(message) => f.write_str(message),
+            Self::Unreachable(message) | Self::Lost(message) | Self::Malformed(message) => f.write_str(message),
             Self::Refused(problem) => problem.fmt(f),
         }
     }
@@ -204,7 +206,7 @@ impl Client {
                 Some(exchanged) => exchanged?,
                 None => {
                     let message = format!("the cluster at {address} has not answered within {} s", patience.as_secs());
-                    return Err(ClientError::Unreachable(message));
+                    return Err(ClientError::Lost(message));
                 }
             };
             if status.is_success() {
@@ -219,7 +221,7 @@ impl Client {
             // Who has the token is believed where to send it.
             match problem.leader.as_deref().map(Address::parse) {
                 Some(Ok(leader)) if status == StatusCode::TEMPORARY_REDIRECT && leader != address => address = leader,
-                _ => return Err(ClientError::Refused(problem)),
+                _ => return Err(ClientError::Refused(Box::new(problem))),
             }
         }
         Err(ClientError::Unreachable(format!(
@@ -236,8 +238,7 @@ impl Client {
         body: Bytes,
     ) -> Answered<(StatusCode, Bytes)> {
         let unreachable = |why: String| ClientError::Unreachable(format!("no cluster answers at {address}: {why}"));
-        let lost =
-            |error: hyper::Error| ClientError::Unreachable(format!("the connection to {address} was lost: {error}"));
+        let lost = |error: hyper::Error| ClientError::Lost(format!("the connection to {address} was lost: {error}"));
         let connecting = self.env.network().connect(&address.authority);
         let connection = match self.in_time(CONNECT_PATIENCE, connecting).await {
             Some(connected) => connected.map_err(|error| unreachable(error.to_string()))?,
@@ -251,7 +252,7 @@ impl Client {
             let status = response.status();
             let body = Limited::new(response.into_body(), ANSWER_BYTES_LIMIT).collect().await;
             let body =
-                body.map_err(|error| ClientError::Unreachable(format!("the answer of {address} is cut off: {error}")))?;
+                body.map_err(|error| ClientError::Lost(format!("the answer of {address} is cut off: {error}")))?;
             Ok((status, body.to_bytes()))
         };
         // The connection has to be driven for the exchange to go on, and may end before the exchange knows.

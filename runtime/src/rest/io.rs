@@ -52,6 +52,7 @@ impl Io {
         let env = &self.env;
         let stalled = self.stalled.get_or_insert_with(|| env.sleep(WRITE_PATIENCE));
         ready!(stalled.as_mut().poll(cx));
+        self.stalled = None;
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the other end does not read")))
     }
 

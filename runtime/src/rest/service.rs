@@ -83,8 +83,8 @@ impl Service {
         let wanted = if method == Method::HEAD { &Method::GET } else { method };
         let Some((route, job)) = there.iter().find(|(route, _)| route.method == *wanted) else {
             return Err(Failed {
-                problem: Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("`{path}` does not take {method}")),
                 allow: Some(allowed(&there)),
+                ..Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("`{path}` does not take {method}")).into()
             });
         };
         if query.is_some_and(|query| !query.is_empty()) {
@@ -178,14 +178,14 @@ impl Service {
 
 /// Why a request has come to nothing, and what else there is to say.
 struct Failed {
-    problem: Problem,
+    problem: Box<Problem>,
     /// The methods that would be taken.
     allow: Option<String>,
 }
 
 impl From<Problem> for Failed {
     fn from(problem: Problem) -> Self {
-        Self { problem, allow: None }
+        Self { problem: Box::new(problem), allow: None }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use clap::{ArgMatches, Command, error::ErrorKind};
+use clap::{ArgMatches, Command};
 use millstream_core::key::LIMIT_MAX_PARALLELISM;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -93,12 +93,9 @@ impl Submission {
         };
         let command = (job.augment)(Command::new(job.name)).no_binary_name(true).disable_help_flag(true);
         let matches = command.try_get_matches_from(&self.args).map_err(|error| {
-            // Its help names options of the command line, which are none of the job's.
-            let kind = if error.kind() == ErrorKind::DisplayHelp { "help".to_owned() } else { error.to_string() };
-            Refused::new(
-                Refusal::Invalid,
-                format!("the arguments of job `{}`: {}", job.name, kind.trim_start_matches("error: ").trim()),
-            )
+            let message = error.to_string();
+            let message = message.strip_prefix("error: ").unwrap_or(&message).trim();
+            Refused::new(Refusal::Invalid, format!("the arguments of job `{}`: {message}", job.name))
         })?;
         Ok(Chosen { job, matches, outside: self.outside()? })
     }

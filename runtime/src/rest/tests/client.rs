@@ -85,7 +85,7 @@ fn the_client_says_why_there_is_no_answer() {
             let asking = client(&url);
             let (asked, ()) = futures::future::join(asking.jobs(), other).await;
             let error = asked.expect_err("that is no cluster");
-            assert_eq!(error.may_pass(), matches!(error, ClientError::Unreachable(_)), "{error}");
+            assert_eq!(error.may_pass(), matches!(error, ClientError::Lost(_)), "{error}");
             assert!(error.to_string().contains(&url), "{error}");
         }
     });

@@ -149,6 +149,7 @@ fn detail(summary: JobSummary) -> JobDetail {
         name: name.to_owned(),
         parallelism: subtasks.len() as u32,
         max_parallelism: 128,
+        source: id == 0,
         operators: operators.iter().map(|name| (*name).to_owned()).collect(),
         subtasks,
     };

@@ -1,9 +1,12 @@
 //! Tests of the REST interface: a leader that answers from a script, served on loopback, and asked by the client or by bytes of any kind.
+#![allow(clippy::disallowed_methods, reason = "the other end of the connections is outside of any environment")]
 
 mod client;
 pub(crate) mod fake;
 mod fuzz;
+mod hurried;
 mod limits;
+mod patience;
 mod routes;
 
 use std::{
@@ -38,6 +41,11 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn new(fake: Fake, token: Option<&str>) -> Self {
+        Self::in_env(fake, token, |env| env)
+    }
+
+    /// In an environment that is made of tokio's.
+    fn in_env(fake: Fake, token: Option<&str>, wrap: fn(Arc<dyn Env>) -> Arc<dyn Env>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -46,7 +54,7 @@ impl Served {
         let (fake, closing) = (Arc::new(fake), Flag::default());
         let options = Options { token: token.map(|token| Token::new(token).expect("it is a token")) };
         let (address, done) = runtime.block_on(async {
-            let env = TokioEnv::current();
+            let env = wrap(TokioEnv::current());
             let listener = env.network().listen("127.0.0.1:0").await.expect("a port is free");
             let address = listener.address().to_owned();
             let serving = serve(listener, Arc::clone(&fake) as _, options, env, closing.clone());

@@ -63,11 +63,11 @@ fn questions_are_answered_in_json() {
     detail["restored_checkpoint"] = 6.into();
     detail["vertices"] = json!([
         {
-            "id": 0, "name": "source -> map", "parallelism": 2, "max_parallelism": 128, "operators": ["source", "map"],
+            "id": 0, "name": "source -> map", "parallelism": 2, "max_parallelism": 128, "source": true, "operators": ["source", "map"],
             "subtasks": [subtask(0, metrics), subtask(1, Value::Null)],
         },
         {
-            "id": 1, "name": "sink", "parallelism": 1, "max_parallelism": 128, "operators": ["sink"],
+            "id": 1, "name": "sink", "parallelism": 1, "max_parallelism": 128, "source": false, "operators": ["sink"],
             "subtasks": [subtask(0, Value::Null)],
         },
     ]);

@@ -139,6 +139,8 @@ pub(crate) struct Vertex {
     pub(crate) parallelism: u32,
     /// How many it may have.
     pub(crate) max_parallelism: u32,
+    /// True if it reads a source.
+    pub(crate) source: bool,
     /// Its operators, from the head on.
     pub(crate) operators: Vec<String>,
     /// Its subtasks, by number.

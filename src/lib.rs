@@ -260,6 +260,9 @@ mod pages {
 
     #[doc = include_str!("../docs/guide/running.md")]
     struct Running;
+
+    #[doc = include_str!("../docs/guide/cluster-rest.md")]
+    struct ClusterRest;
 }
 
 /// Which sinks a job takes whose streams have gone through helpers, which hide its guarantee.

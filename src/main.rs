@@ -1,4 +1,4 @@
-//! The `millstream` binary. Jobs are binaries of their own (`millstream::main!()`); until there is a cluster, this one watches and steers those that run, and says
+//! The `millstream` binary. Jobs are binaries of their own (`millstream::main!()`); this one watches and steers those that run, here and in clusters, and says
 //! where to find some.
 
 use std::process::ExitCode;
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     let text = format!(
         "Millstream {version}: a job is a binary of its own, made by `millstream::main!()`.\n\
          This one watches and steers a job that runs with checkpoints: `status`, `checkpoint`, `stop` and `set`; see --help.\n\
-         It will be the node of a cluster; there is none yet.\n\n\
+         It asks a cluster, too: `submit`, `list`, `info`, `cancel`, `rescale`, and again `checkpoint` and `stop`.\n\n\
          Examples to run:\n{examples}\n\
          Behind `--` an example takes the commands `run`, `plan`, `jobs`, `config` and `completions`, and `--help`.\n"
     );

@@ -16,7 +16,7 @@ use crate::{
     task::flag::Flag,
 };
 
-/// So many connections are served at a time; others are told so, and closed.
+/// So many connections are served at a time, unless one says otherwise; others are told so, and closed.
 pub(crate) const CONNECTIONS_LIMIT: usize = 256;
 /// The largest head of a request, in bytes.
 pub(crate) const HEAD_BYTES_LIMIT: usize = 16 << 10;
@@ -30,10 +30,18 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How a server is to be.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Options {
     /// What requests have to bear, if anything; all but `/healthz`.
     pub(crate) token: Option<Token>,
+    /// How many connections are served at a time.
+    pub(crate) connections_limit: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { token: None, connections_limit: CONNECTIONS_LIMIT }
+    }
 }
 
 /// Answers requests from a listener by asking the leader, until the flag is set. Then it takes no more, and is done when the answers to those before are
@@ -49,11 +57,18 @@ pub(crate) fn serve(
     env: Arc<dyn Env>,
     closing: Flag,
 ) -> BoxFuture<'static, ()> {
-    let service = Service { dispatcher, token: options.token, env: Arc::clone(&env) };
-    Box::pin(accept(listener, Arc::new(service), env, closing))
+    let Options { token, connections_limit } = options;
+    let service = Service { dispatcher, token, env: Arc::clone(&env) };
+    Box::pin(accept(listener, Arc::new(service), connections_limit, env, closing))
 }
 
-async fn accept(mut listener: Box<dyn Listener>, service: Arc<Service>, env: Arc<dyn Env>, closing: Flag) {
+async fn accept(
+    mut listener: Box<dyn Listener>,
+    service: Arc<Service>,
+    connections_limit: usize,
+    env: Arc<dyn Env>,
+    closing: Flag,
+) {
     // Nothing is sent: it ends when the last connection has dropped its sender.
     let (alive, mut served) = mpsc::channel::<Infallible>(0);
     let slots = Arc::new(());
@@ -64,7 +79,7 @@ async fn accept(mut listener: Box<dyn Listener>, service: Arc<Service>, env: Arc
             Either::Right((accepted, _)) => accepted,
         };
         match accepted {
-            Ok((connection, from)) if Arc::strong_count(&slots) <= CONNECTIONS_LIMIT => {
+            Ok((connection, from)) if Arc::strong_count(&slots) <= connections_limit => {
                 let held = (alive.clone(), Arc::clone(&slots));
                 let attended = attend(connection, Arc::clone(&service), Arc::clone(&env), closing.clone());
                 let attended = async move {
@@ -76,7 +91,7 @@ async fn accept(mut listener: Box<dyn Listener>, service: Arc<Service>, env: Arc
                 env.spawn("rest connection", Box::pin(attended));
             }
             Ok((connection, from)) => {
-                warn!(%from, "a connection was refused: {CONNECTIONS_LIMIT} are open already");
+                warn!(%from, "a connection was refused: {connections_limit} are open already");
                 refuse(connection);
             }
             Err(error) => {

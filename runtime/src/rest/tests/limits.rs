@@ -6,8 +6,7 @@ use std::{
     sync::atomic::Ordering::SeqCst,
 };
 
-use super::{Answer, PATIENCE, Served, fake::Fake};
-use crate::rest::server::CONNECTIONS_LIMIT;
+use super::{Answer, CONNECTIONS_LIMIT, PATIENCE, Served, fake::Fake};
 
 fn connect(served: &Served) -> TcpStream {
     let stream = TcpStream::connect(&served.address).expect("the server accepts");

@@ -30,6 +30,9 @@ use crate::{
 /// No test waits for longer than this for bytes that do not come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How many connections a server takes here.
+const CONNECTIONS_LIMIT: usize = 24;
+
 /// A server on loopback, asking a [`Fake`]. It ends when this is dropped.
 pub(crate) struct Served {
     pub(crate) address: String,
@@ -52,7 +55,10 @@ impl Served {
             .build()
             .expect("threads are to be had");
         let (fake, closing) = (Arc::new(fake), Flag::default());
-        let options = Options { token: token.map(|token| Token::new(token).expect("it is a token")) };
+        let options = Options {
+            token: token.map(|token| Token::new(token).expect("it is a token")),
+            connections_limit: CONNECTIONS_LIMIT,
+        };
         let (address, done) = runtime.block_on(async {
             let env = wrap(TokioEnv::current());
             let listener = env.network().listen("127.0.0.1:0").await.expect("a port is free");

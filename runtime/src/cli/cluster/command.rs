@@ -46,6 +46,7 @@ pub(in crate::cli) fn commands(bin: &str) -> [Command; 4] {
             .arg(job())
             .arg(parallelism)
             .arg(operators)
+            .override_usage(format!("{bin} rescale [OPTIONS] <JOB> <--parallelism <N>|OPERATOR=N,..>"))
             .group(ArgGroup::new("millstream:how").args([PARALLELISM, OPERATORS]).required(true))
             .after_help(format!(
                 "Examples:\n  {bin} rescale flights --parallelism 4\n  {bin} rescale flights rates=4,alerts=1"
@@ -70,12 +71,13 @@ pub(in crate::cli) fn submit_options(command: Command) -> Command {
 /// `submit` in a binary that does not know the job: what stands behind its name is passed on as it is.
 pub(in crate::cli) fn submit_unknown(bin: &str) -> Command {
     let words = Arg::new(WORDS)
-        .value_name("JOB [ARGS]")
+        .value_name("JOB")
         .num_args(0..)
         .trailing_var_arg(true)
-        .help("A job of the cluster's binary, and its own arguments; options of this command come before");
+        .help("A job of the cluster's binary, unless that has only one, and its own arguments; options of this command come before");
     with_output(submit_options(Command::new("submit").about(SUBMIT)))
         .arg(words)
+        .override_usage(format!("{bin} submit [OPTIONS] [JOB [ARGS]..]"))
         .after_help(format!("Examples:\n  {bin} submit flights --input flights.csv\n  {bin} submit --detach flights"))
 }
 

@@ -431,7 +431,13 @@ fn a_cluster_that_is_not_there_is_named() {
     drop(served);
     for args in [["list"].as_slice(), &["info", "flights"], &["stop", "flights"], &["submit", "other"]] {
         failed(&call_in(world.clone(), args), EXIT_FAILED, &format!("no cluster answers at {url}: "));
+        failed(&call_in(world.clone(), args), EXIT_FAILED, "--cluster or MILLSTREAM_CLUSTER says where the cluster is");
     }
+    failed(
+        &call_in(world, &["stop", "flights"]),
+        EXIT_FAILED,
+        "`flights` is no directory here, so a cluster was asked",
+    );
 }
 
 #[test]

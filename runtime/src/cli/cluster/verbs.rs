@@ -22,6 +22,9 @@ use crate::{
     },
 };
 
+/// What helps where no cluster is.
+const WHERE: &str = "--cluster or MILLSTREAM_CLUSTER says where the cluster is";
+
 /// What the cluster is asked.
 pub(in crate::cli) enum Verb {
     List,
@@ -68,7 +71,13 @@ async fn carry_out(
     json: bool,
     console: &mut Console<'_>,
 ) -> Result<u8, String> {
-    let told = |error: ClientError| error.to_string();
+    let told = |error: ClientError| match (&error, verb) {
+        (ClientError::Unreachable(_), Verb::Checkpoint(name) | Verb::Stop(name)) => {
+            format!("{error}\nhint: `{name}` is no directory here, so a cluster was asked; {WHERE}")
+        }
+        (ClientError::Unreachable(_), _) => format!("{error}\nhint: {WHERE}"),
+        _ => error.to_string(),
+    };
     match verb {
         Verb::List => {
             let jobs = client.jobs().await.map_err(told)?;
@@ -115,7 +124,10 @@ async fn carry_out(
             let submitted = {
                 let asked = client.submit(submission);
                 match select(pin!(asked), interrupts.next()).await {
-                    Either::Left((submitted, _)) => submitted.map_err(|error| unknown(error, client))?,
+                    Either::Left((submitted, _)) => submitted.map_err(|error| match error {
+                        ClientError::Lost(message) => format!("{message}\nhint: {}", perhaps(client)),
+                        error => told(error),
+                    })?,
                     Either::Right(_) => return Err(format!("interrupted; {}", perhaps(client))),
                 }
             };
@@ -128,14 +140,6 @@ async fn carry_out(
         }
     }
     Ok(EXIT_DONE)
-}
-
-/// Why a job was not submitted, or that it may have been.
-fn unknown(error: ClientError, client: &Client) -> String {
-    match error {
-        ClientError::Lost(message) => format!("{message}\nhint: {}", perhaps(client)),
-        error => error.to_string(),
-    }
 }
 
 fn perhaps(client: &Client) -> String {

@@ -32,8 +32,21 @@ impl Random {
     }
 }
 
-/// A request to some route, wrong in some way or in none.
-fn request(random: &mut Random) -> Vec<u8> {
+/// A request that is right.
+fn right(random: &mut Random) -> Vec<u8> {
+    let route = &ROUTES[random.below(ROUTES.len())];
+    let (method, path) = (&route.method, route.path.replace("{job}", "flights"));
+    let body = match route.operation {
+        "submit_job" => "{}",
+        "rescale_job" => "{\"parallelism\":2}",
+        _ => "",
+    };
+    let headers = format!("content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n", body.len());
+    format!("{method} {path} HTTP/1.1\r\n{headers}\r\n{body}").into_bytes()
+}
+
+/// A request to some route, wrong in several ways.
+fn wrong(random: &mut Random) -> Vec<u8> {
     let route = &ROUTES[random.below(ROUTES.len())];
     let ids = ["flights", "f1a9", "", "%", "%00", "..", "a/b", "f1a90000000000000000000000000001", "twins", "0"];
     let path = route.path.replace("{job}", random.pick(&ids));
@@ -71,6 +84,12 @@ fn request(random: &mut Random) -> Vec<u8> {
     }
     out.extend(b"connection: close\r\n\r\n");
     out.extend(body);
+    out
+}
+
+/// A request, as it may come.
+fn request(random: &mut Random) -> Vec<u8> {
+    let mut out = if random.below(3) == 0 { right(random) } else { wrong(random) };
     match random.below(4) {
         // Half of it.
         0 => out.truncate(random.below(out.len())),
@@ -91,8 +110,9 @@ fn whatever_comes_is_answered_or_closed() {
     for seed in 0..ROUNDS {
         let mut random = Random(seed);
         let sent = if seed % 8 == 0 { random.bytes(2_000) } else { request(&mut random) };
-        // Nothing more will come, so what is not a whole request is not waited for.
-        let answer = served.send(&sent, true);
+        // In two pieces, one of which may be empty. Nothing more will come, so what is not a whole request is not waited for.
+        let (first, second) = sent.split_at(random.below(sent.len() + 1));
+        let answer = served.send_pieces(&[first, second], true);
         if answer.starts_with(b"HTTP/1.1 ") && !answer.starts_with(b"HTTP/1.1 1") {
             let parsed = Answer::parse(&answer);
             assert!(parsed.status < 500, "seed {seed}: {parsed:?}");
@@ -103,9 +123,8 @@ fn whatever_comes_is_answered_or_closed() {
             }
         }
     }
-    assert!(
-        answered > errors && errors > 50,
-        "{answered} answers, {errors} errors: the requests are not what they should be"
-    );
+    println!("{answered} answers, {errors} errors");
+    // The requests are what they should be: some are right, and many are not.
+    assert!(answered > errors + 30 && errors > 50, "{answered} answers, {errors} errors");
     assert_eq!(served.get("/v1/overview").status, 200);
 }

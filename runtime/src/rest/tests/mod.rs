@@ -86,9 +86,17 @@ impl Served {
 
     /// Sends bytes, closes that direction if told so, and gives what comes back until the connection is closed.
     pub(crate) fn send(&self, bytes: &[u8], close: bool) -> Vec<u8> {
+        self.send_pieces(&[bytes], close)
+    }
+
+    /// The same in pieces, each of which goes out by itself.
+    fn send_pieces(&self, pieces: &[&[u8]], close: bool) -> Vec<u8> {
         let mut stream = TcpStream::connect(&self.address).expect("the server accepts");
         stream.set_read_timeout(Some(PATIENCE)).expect("it is a time");
-        let _ = stream.write_all(bytes); // the server may have had enough before the end
+        stream.set_nodelay(true).expect("the connection is there");
+        for piece in pieces {
+            let _ = stream.write_all(piece); // the server may have had enough before the end
+        }
         if close {
             let _ = stream.shutdown(std::net::Shutdown::Write);
         }
@@ -97,7 +105,9 @@ impl Served {
             // A connection that is closed with bytes unread is reset.
             Ok(_) => answer,
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => answer,
-            Err(error) => panic!("neither an answer nor an end: {error}; {:?}", String::from_utf8_lossy(bytes)),
+            Err(error) => {
+                panic!("neither an answer nor an end: {error}; {:?}", String::from_utf8_lossy(&pieces.concat()))
+            }
         }
     }
 

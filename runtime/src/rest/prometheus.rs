@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
+use crate::metrics::{Metric, MetricId};
+
 /// The media type of the text.
 pub(crate) const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// What all names begin with.
@@ -28,6 +30,35 @@ pub(crate) struct Sample {
     /// Labels and their values, as `job`, `operator`, `subtask`.
     pub(crate) labels: Vec<(&'static str, String)>,
     pub(crate) value: Value,
+}
+
+/// The quantiles that are told of a distribution, by their labels.
+const QUANTILES: [(&str, f64); 3] = [("0.5", 0.5), ("0.9", 0.9), ("0.99", 0.99)];
+
+/// The metrics of a job, with its id and name as labels. A gauge that was never set to anything is left out; a distribution is told by its quantiles and how
+/// many values it has.
+pub(crate) fn of_job(job: &str, name: &str, metrics: &[(MetricId, Metric)]) -> Vec<Sample> {
+    let mut samples = Vec::with_capacity(metrics.len());
+    for (id, metric) in metrics {
+        let labels = [("job", job), ("job_name", name), ("operator", &id.operator)];
+        let labels = labels.map(|(label, value)| (label, value.to_owned()));
+        let labels = labels.into_iter().chain([("subtask", id.subtask.to_string())]).collect::<Vec<_>>();
+        let sample = |name: String, labels, value| Sample { name, help: None, labels, value };
+        match metric {
+            Metric::Counter(counter) => samples.push(sample(id.name.clone(), labels, Value::Counter(counter.get()))),
+            Metric::Gauge(gauge) if gauge.get() == i64::MIN => {}
+            Metric::Gauge(gauge) => samples.push(sample(id.name.clone(), labels, Value::Gauge(gauge.get()))),
+            Metric::Histogram(histogram) => {
+                samples.extend(QUANTILES.map(|(label, share)| {
+                    let labels = labels.iter().cloned().chain([("quantile", label.to_owned())]).collect();
+                    let value = i64::try_from(histogram.quantile(share)).unwrap_or(i64::MAX);
+                    sample(id.name.clone(), labels, Value::Gauge(value))
+                }));
+                samples.push(sample(format!("{}_count", id.name), labels, Value::Counter(histogram.count())));
+            }
+        }
+    }
+    samples
 }
 
 struct Family {
@@ -92,6 +123,35 @@ fn labelled(labels: &[(&str, String)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Registry;
+
+    #[test]
+    fn metrics_of_a_job_have_its_labels() {
+        let registry = Registry::default();
+        let id = |name: &str| MetricId { operator: "map".to_owned(), subtask: 1, name: name.to_owned() };
+        registry.counter(id("records_in")).add(5);
+        registry.gauge(id("watermark_ms")).set(i64::MIN);
+        registry.gauge(id("lag_ms")).set(-1);
+        (0..100).for_each(|_| registry.histogram(id("took_ns")).record(100));
+        let labels = r#"job="ab",job_name="flights",operator="map",subtask="1""#;
+        assert_eq!(
+            text(&of_job("ab", "flights", &registry.snapshot())),
+            format!(
+                "\
+# TYPE millstream_lag_ms gauge
+millstream_lag_ms{{{labels}}} -1
+# TYPE millstream_records_in counter
+millstream_records_in{{{labels}}} 5
+# TYPE millstream_took_ns gauge
+millstream_took_ns{{{labels},quantile=\"0.5\"}} 127
+millstream_took_ns{{{labels},quantile=\"0.9\"}} 127
+millstream_took_ns{{{labels},quantile=\"0.99\"}} 127
+# TYPE millstream_took_ns_count counter
+millstream_took_ns_count{{{labels}}} 100
+"
+            )
+        );
+    }
 
     fn sample(name: &str, labels: &[(&'static str, &str)], value: Value) -> Sample {
         let labels = labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();

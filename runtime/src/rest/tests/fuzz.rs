@@ -1,10 +1,7 @@
-//! Bytes of any kind, from a seed: each connection is answered or closed, and the server goes on.
+//! Bytes of any kind, from a seed: each connection is answered or closed, and the server goes on. `MILLSTREAM_TEST_BUDGET=full` tries many seeds.
 
 use super::{Answer, Served, fake::Fake};
 use crate::rest::routes::ROUTES;
-
-/// So many connections.
-const ROUNDS: u64 = 400;
 
 /// Numbers from a seed.
 struct Random(u64);
@@ -107,7 +104,8 @@ fn request(random: &mut Random) -> Vec<u8> {
 fn whatever_comes_is_answered_or_closed() {
     let served = Served::new(Fake::default(), None);
     let (mut answered, mut errors) = (0, 0);
-    for seed in 0..ROUNDS {
+    let full = std::env::var_os("MILLSTREAM_TEST_BUDGET").is_some_and(|budget| budget == "full");
+    for seed in 0..if full { 20_000 } else { 400 } {
         let mut random = Random(seed);
         let sent = if seed % 8 == 0 { random.bytes(2_000) } else { request(&mut random) };
         // In two pieces, one of which may be empty. Nothing more will come, so what is not a whole request is not waited for.

@@ -8,6 +8,7 @@ mod hurried;
 mod limits;
 mod patience;
 mod routes;
+mod views;
 
 use std::{
     io::{Read, Write},

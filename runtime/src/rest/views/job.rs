@@ -5,7 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::control::job::{attempt::ExecutionState, lifecycle};
+use crate::{
+    control::job::{attempt::ExecutionState, lifecycle},
+    metrics::{Counter, TaskMetrics},
+};
 
 /// The jobs that the leader knows, also those that have ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -218,4 +221,22 @@ pub(crate) struct SubtaskMetrics {
     pub(crate) backpressured: Option<f64>,
     /// The share that it waited for input.
     pub(crate) idle: Option<f64>,
+}
+
+impl SubtaskMetrics {
+    /// The metrics of a subtask, as they are shown.
+    pub(crate) fn of(metrics: &TaskMetrics) -> Self {
+        let times = [&metrics.busy_nanos, &metrics.backpressured_nanos, &metrics.idle_nanos].map(Counter::get);
+        let all: u128 = times.iter().map(|time| u128::from(*time)).sum();
+        let [busy, backpressured, idle] = times.map(|time| (all > 0).then(|| time as f64 / all as f64));
+        Self {
+            records_in: metrics.records_in.get(),
+            records_out: metrics.records_out.get(),
+            bytes_in: metrics.bytes_in.get(),
+            bytes_out: metrics.bytes_out.get(),
+            busy,
+            backpressured,
+            idle,
+        }
+    }
 }

@@ -1,0 +1,119 @@
+//! Views of what the engine knows.
+
+use std::time::Duration;
+
+use millstream_core::time::Timestamp;
+
+use crate::{
+    checkpoint::{CheckpointHistory, CheckpointKind, CheckpointStats, SubtaskReport},
+    control::{
+        RegionId, SubtaskId, Vertex,
+        job::{failure, lifecycle},
+    },
+    env::Instant,
+    failure::Location,
+    metrics::TaskMetrics,
+    registry::{JobEntry, augment_none, build_without},
+    rest::views::{
+        BinaryJobs, CheckpointState, Checkpoints, ClusterConfig, Exceptions, FailureClass, JobState, Now,
+        SubtaskMetrics,
+    },
+    settings::{Origin, Outside},
+    stream::{BestEffort, Job},
+};
+
+fn at(millis: u64) -> Instant {
+    Instant::from_nanos(millis * 1_000_000)
+}
+
+/// A minute after the environment began.
+fn now() -> Now {
+    Now { instant: at(60_000), wall: Timestamp::from_millis(1_700_000_060_000) }
+}
+
+#[test]
+fn checkpoints_are_shown_the_newest_first() {
+    let mut history = CheckpointHistory::default();
+    for (number, failed) in [(1, None), (2, Some("disk full"))] {
+        let mut stats = CheckpointStats::new(number, CheckpointKind::Periodic, at(number * 1_000), 2);
+        stats.subtasks[0] = Some(SubtaskReport { bytes: 7, sync: Duration::from_nanos(3), ..SubtaskReport::default() });
+        history.present = Some(stats);
+        history.end(at(number * 1_000 + 120), failed);
+    }
+    history.present = Some(CheckpointStats::new(3, CheckpointKind::Stop, at(59_000), 2));
+    let shown = Checkpoints::of(&history, now());
+    assert_eq!(shown.history.iter().map(|checkpoint| checkpoint.id).collect::<Vec<_>>(), [3, 2, 1]);
+    assert_eq!((shown.completed, shown.failed, shown.in_progress), (1, 1, 1));
+    let (completed, failed) = (shown.latest_completed.expect("one was"), shown.latest_failed.expect("one has"));
+    assert_eq!((completed.id, completed.state, completed.acknowledged), (1, CheckpointState::Completed, 1));
+    assert_eq!((completed.bytes, completed.sync_ns, completed.duration_ms), (7, 3, 120));
+    assert_eq!((failed.failure.as_deref(), failed.triggered_at_ms), (Some("disk full"), 1_700_000_002_000));
+    assert_eq!((shown.history[0].duration_ms, shown.history[0].subtasks), (1_000, 2));
+}
+
+#[test]
+fn failures_are_shown_the_newest_first() {
+    let mut exceptions = failure::Exceptions::default();
+    for (n, class) in [(1, failure::FailureClass::Engine), (2, failure::FailureClass::Environment)] {
+        exceptions.push(failure::Exception {
+            at: at(n * 1_000),
+            failure: failure::JobFailure::new(class, format!("number {n}")).with_hint("try again"),
+            task: Some((SubtaskId { vertex: Vertex(0), subtask: 4 }, "source -> map".to_owned())),
+            regions: vec![RegionId(2)],
+            followed_by: 0,
+        });
+    }
+    exceptions.followed();
+    let shown = Exceptions::of(&exceptions, now());
+    let newest = &shown.exceptions[0];
+    assert_eq!((shown.count, newest.message.as_str(), newest.class), (2, "number 2", FailureClass::Environment));
+    assert_eq!((newest.at_ms, newest.followed_by, newest.regions.as_slice()), (1_700_000_002_000, 1, [2].as_slice()));
+    assert_eq!(
+        (newest.vertex.as_deref(), newest.subtask, newest.hint.as_deref()),
+        (Some("source -> map"), Some(4), Some("try again"))
+    );
+}
+
+#[test]
+fn states_have_the_words_of_the_engine() {
+    for state in lifecycle::JobState::ALL {
+        let shown = JobState::from(state);
+        assert_eq!(shown.to_string(), state.to_string());
+        // A job that another leader has has not ended.
+        assert_eq!(shown.has_ended(), state.is_terminal() && state != lifecycle::JobState::Suspended);
+    }
+}
+
+#[test]
+fn shares_are_of_the_time_that_is_accounted_for() {
+    let metrics = TaskMetrics::default();
+    assert_eq!(SubtaskMetrics::of(&metrics).busy, None);
+    metrics.busy_nanos.add(3);
+    metrics.idle_nanos.add(1);
+    metrics.records_in.add(5);
+    let shown = SubtaskMetrics::of(&metrics);
+    assert_eq!((shown.busy, shown.backpressured, shown.idle, shown.records_in), (Some(0.75), Some(0.0), Some(0.25), 5));
+}
+
+#[test]
+fn jobs_and_settings_are_shown_as_the_command_line_has_them() {
+    const HERE: Location = Location { file: "jobs.rs", line: 7, column: 1 };
+    fn job(_: &mut Job<BestEffort>) {}
+    static JOB: JobEntry = JobEntry {
+        name: "job",
+        doc: " Does it.\n",
+        location: HERE,
+        augment: augment_none,
+        build: |_, options| build_without("job", HERE, job, options),
+    };
+    let jobs = BinaryJobs::of(&[&JOB]).jobs;
+    assert_eq!((jobs[0].name.as_str(), jobs[0].doc.as_str(), jobs[0].line), ("job", "Does it.", 7));
+
+    let mut outside = Outside::default();
+    outside.put("memory", "2GiB", Origin::File { path: "a.toml".into(), line: 3 }).expect("it is allowed");
+    let config = ClusterConfig::of(&outside).settings;
+    let entry = |key: &str| config.iter().find(|entry| entry.key == key).expect("it is there");
+    assert_eq!((entry("memory").value.as_str(), entry("memory").origin.as_str()), ("2GiB", "a.toml:3"));
+    let untouched = entry("buffer-timeout");
+    assert_eq!((untouched.origin.as_str(), &untouched.value), ("default", &untouched.default));
+}

@@ -1,8 +1,12 @@
 //! [`Fake`]: a leader with a fixed history, which notes what it is told to do.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering::SeqCst},
+use std::{
+    future::poll_fn,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    task::Poll,
 };
 
 use crate::{
@@ -42,7 +46,7 @@ pub(crate) struct Fake {
     pub(crate) refuses: Mutex<Option<Refused>>,
     /// Questions panic.
     pub(crate) panics: AtomicBool,
-    /// Questions are not answered.
+    /// Questions are not answered for as long as this is set.
     pub(crate) hangs: AtomicBool,
     /// The states that the job that was submitted goes through, one with every look at it; it stays in the last.
     pub(crate) course: Mutex<Vec<JobState>>,
@@ -61,9 +65,8 @@ impl Fake {
 
     fn answer<'a, T: Send + 'a>(&'a self, value: impl FnOnce() -> Result<T, Refused> + Send + 'a) -> Answer<'a, T> {
         Box::pin(async move {
-            if self.hangs.load(SeqCst) {
-                futures::future::pending::<()>().await;
-            }
+            // Whoever waits is not woken, but may look again by himself.
+            poll_fn(|_| if self.hangs.load(SeqCst) { Poll::Pending } else { Poll::Ready(()) }).await;
             assert!(!self.panics.load(SeqCst), "out of luck");
             match self.refuses.lock().unwrap_or_else(PoisonError::into_inner).clone() {
                 Some(refused) => Err(refused),

@@ -1,33 +1,7 @@
 //! Bytes of any kind, from a seed: each connection is answered or closed, and the server goes on. `MILLSTREAM_TEST_BUDGET=full` tries many seeds.
 
-use super::{Answer, Served, fake::Fake};
+use super::{Answer, Served, fake::Fake, random::Random};
 use crate::rest::routes::ROUTES;
-
-/// Numbers from a seed.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    fn pick<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
-        of[self.below(of.len())]
-    }
-
-    fn bytes(&mut self, limit: usize) -> Vec<u8> {
-        (0..self.below(limit)).map(|_| self.next() as u8).collect()
-    }
-}
 
 /// A request that is right.
 fn right(random: &mut Random) -> Vec<u8> {
@@ -85,7 +59,7 @@ fn wrong(random: &mut Random) -> Vec<u8> {
 }
 
 /// A request, as it may come.
-fn request(random: &mut Random) -> Vec<u8> {
+pub(super) fn request(random: &mut Random) -> Vec<u8> {
     let mut out = if random.below(3) == 0 { right(random) } else { wrong(random) };
     match random.below(4) {
         // Half of it.

@@ -4,10 +4,11 @@
 mod client;
 pub(crate) mod fake;
 mod fuzz;
-mod hurried;
 mod limits;
-mod patience;
+mod random;
 mod routes;
+mod sim;
+mod simulated;
 mod views;
 
 use std::{
@@ -45,11 +46,6 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn new(fake: Fake, token: Option<&str>) -> Self {
-        Self::in_env(fake, token, |env| env)
-    }
-
-    /// In an environment that is made of tokio's.
-    fn in_env(fake: Fake, token: Option<&str>, wrap: fn(Arc<dyn Env>) -> Arc<dyn Env>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -61,7 +57,7 @@ impl Served {
             connections_limit: CONNECTIONS_LIMIT,
         };
         let (address, done) = runtime.block_on(async {
-            let env = wrap(TokioEnv::current());
+            let env = TokioEnv::current();
             let listener = env.network().listen("127.0.0.1:0").await.expect("a port is free");
             let address = listener.address().to_owned();
             let serving = serve(listener, Arc::clone(&fake) as _, options, env, closing.clone());

@@ -9,7 +9,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use super::{
-    Served,
+    Answer, Served,
     fake::{BROKEN, FLIGHTS, Fake, OLD_FLIGHTS, SUBMITTED, TASKMANAGER, TWIN},
 };
 use crate::rest::{
@@ -228,13 +228,12 @@ fn what_is_wrong_with_a_request_is_told() {
     let large = format!("{{\"name\":\"{}\"}}", "x".repeat(BODY_BYTES_LIMIT));
     served.post("/v1/jobs", &large).is_problem(413, "larger than 65536 bytes");
 
-    served.send(b"nonsense\r\n\r\n", false);
-    super::Answer::parse(&served.send(b"GET /v1/jobs\x01 HTTP/1.1\r\n\r\n", false))
-        .is_problem(400, "no HTTP/1.1 request");
+    Answer::parse(&served.send(b"nonsense\r\n\r\n", false)).is_problem(400, "no HTTP/1.1 request");
+    Answer::parse(&served.send(b"GET /v1/jobs\x01 HTTP/1.1\r\n\r\n", false)).is_problem(400, "no HTTP/1.1 request");
     let long = format!("GET /v1/jobs HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(2 * HEAD_BYTES_LIMIT));
-    super::Answer::parse(&served.send(long.as_bytes(), false)).is_problem(431, "too large");
+    Answer::parse(&served.send(long.as_bytes(), false)).is_problem(431, "too large");
     let many = format!("GET /v1/jobs HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(100));
-    super::Answer::parse(&served.send(many.as_bytes(), false)).is_problem(431, "too large");
+    Answer::parse(&served.send(many.as_bytes(), false)).is_problem(431, "too large");
     assert_eq!(served.fake.told(), [""; 0]);
 }
 

@@ -40,7 +40,7 @@ const QUANTILES: [(&str, f64); 3] = [("0.5", 0.5), ("0.9", 0.9), ("0.99", 0.99)]
 pub(crate) fn of_job(job: &str, name: &str, metrics: &[(MetricId, Metric)]) -> Vec<Sample> {
     let mut samples = Vec::with_capacity(metrics.len());
     for (id, metric) in metrics {
-        let labels = [("job", job), ("job_name", name), ("operator", &id.operator)];
+        let labels = [("job", name), ("job_id", job), ("operator", &id.operator)];
         let labels = labels.map(|(label, value)| (label, value.to_owned()));
         let labels = labels.into_iter().chain([("subtask", id.subtask.to_string())]).collect::<Vec<_>>();
         let sample = |name: String, labels, value| Sample { name, help: None, labels, value };
@@ -133,7 +133,7 @@ mod tests {
         registry.gauge(id("watermark_ms")).set(i64::MIN);
         registry.gauge(id("lag_ms")).set(-1);
         (0..100).for_each(|_| registry.histogram(id("took_ns")).record(100));
-        let labels = r#"job="ab",job_name="flights",operator="map",subtask="1""#;
+        let labels = r#"job="flights",job_id="ab",operator="map",subtask="1""#;
         assert_eq!(
             text(&of_job("ab", "flights", &registry.snapshot())),
             format!(

@@ -119,6 +119,7 @@ impl Lead {
                 name: info.name.clone(),
                 parallelism: info.parallelism,
                 max_parallelism: shown.max_parallelism,
+                source: info.connected == 0,
                 operators: shown.operators.clone(),
                 subtasks: (0..).zip(tasks).map(subtask).collect(),
             }

@@ -11,15 +11,8 @@ use crate::{
         job::{failure, lifecycle},
     },
     env::Instant,
-    failure::Location,
     metrics::TaskMetrics,
-    registry::{JobEntry, augment_none, build_without},
-    rest::views::{
-        BinaryJobs, CheckpointState, Checkpoints, ClusterConfig, Exceptions, FailureClass, JobState, Now,
-        SubtaskMetrics,
-    },
-    settings::{Origin, Outside},
-    stream::{BestEffort, Job},
+    rest::views::{CheckpointState, Checkpoints, Exceptions, FailureClass, JobState, Now, SubtaskMetrics},
 };
 
 fn at(millis: u64) -> Instant {
@@ -93,27 +86,4 @@ fn shares_are_of_the_time_that_is_accounted_for() {
     metrics.records_in.add(5);
     let shown = SubtaskMetrics::of(&metrics);
     assert_eq!((shown.busy, shown.backpressured, shown.idle, shown.records_in), (Some(0.75), Some(0.0), Some(0.25), 5));
-}
-
-#[test]
-fn jobs_and_settings_are_shown_as_the_command_line_has_them() {
-    const HERE: Location = Location { file: "jobs.rs", line: 7, column: 1 };
-    fn job(_: &mut Job<BestEffort>) {}
-    static JOB: JobEntry = JobEntry {
-        name: "job",
-        doc: " Does it.\n",
-        location: HERE,
-        augment: augment_none,
-        build: |_, options| build_without("job", HERE, job, options),
-    };
-    let jobs = BinaryJobs::of(&[&JOB]).jobs;
-    assert_eq!((jobs[0].name.as_str(), jobs[0].doc.as_str(), jobs[0].line), ("job", "Does it.", 7));
-
-    let mut outside = Outside::default();
-    outside.put("memory", "2GiB", Origin::File { path: "a.toml".into(), line: 3 }).expect("it is allowed");
-    let config = ClusterConfig::of(&outside).settings;
-    let entry = |key: &str| config.iter().find(|entry| entry.key == key).expect("it is there");
-    assert_eq!((entry("memory").value.as_str(), entry("memory").origin.as_str()), ("2GiB", "a.toml:3"));
-    let untouched = entry("buffer-timeout");
-    assert_eq!((untouched.origin.as_str(), &untouched.value), ("default", &untouched.default));
 }

@@ -6,10 +6,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::JobState;
-use crate::{
-    registry::JobEntry,
-    settings::{KEYS, Outside, Settings},
-};
 
 /// How the cluster is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -62,20 +58,6 @@ pub(crate) struct BinaryJobs {
     pub(crate) jobs: Vec<BinaryJob>,
 }
 
-impl BinaryJobs {
-    /// The jobs of a binary, as they are shown.
-    pub(crate) fn of(jobs: &[&'static JobEntry]) -> Self {
-        let shown = |job: &&JobEntry| BinaryJob {
-            name: job.name.to_owned(),
-            doc: job.doc.trim().to_owned(),
-            file: job.location.file.to_owned(),
-            line: job.location.line,
-            column: job.location.column,
-        };
-        Self { jobs: jobs.iter().map(shown).collect() }
-    }
-}
-
 /// A job that can be submitted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct BinaryJob {
@@ -96,23 +78,6 @@ pub(crate) struct BinaryJob {
 pub(crate) struct ClusterConfig {
     /// One setting an entry.
     pub(crate) settings: Vec<ConfigEntry>,
-}
-
-impl ClusterConfig {
-    /// The settings that were given from outside, and the defaults of the others, as they are shown.
-    pub(crate) fn of(outside: &Outside) -> Self {
-        let (defaults, mut settings) = (Settings::default(), Settings::default());
-        outside.apply(&mut settings);
-        let shown = KEYS.iter().map(|key| ConfigEntry {
-            key: key.name.to_owned(),
-            value: key.show(&settings),
-            default: key.show(&defaults),
-            origin: outside.get(key.name).map_or_else(|| "default".to_owned(), |given| given.origin_of(key)),
-            doc: key.doc.to_owned(),
-            live: key.live,
-        });
-        Self { settings: shown.collect() }
-    }
 }
 
 /// A setting.

@@ -144,7 +144,7 @@ fn an_only_job_needs_no_name_and_quiet_says_nothing() {
         let called = call(&[&COUNT], args);
         assert_eq!((called.code, called.out.as_str(), called.err.as_str()), (0, "", ""), "{args:?}");
     }
-    let called = call(&[&LOOSE], &[]);
+    let called = call(&[&LOOSE], &["--quiet"]);
     refused(&called, &["reaches no sink"]);
 }
 

@@ -99,7 +99,10 @@ impl Shown {
         let is_new = self.state != Some(summary.state) || self.status != job.status;
         // A restart may be over before anybody has looked.
         if summary.restarts > self.restarts || (is_new && summary.state == JobState::Restarting) {
-            if let Some(failure) = &job.failure {
+            // Why it has failed for good is said at its end.
+            if let Some(failure) = &job.failure
+                && !matches!(summary.state, JobState::Failing | JobState::Failed)
+            {
                 console.note(&format!("{}\n", shown::failure(failure)));
             }
             self.restarts = summary.restarts;

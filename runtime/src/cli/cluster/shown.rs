@@ -146,7 +146,8 @@ pub(super) fn state_line(job: &JobDetail) -> String {
     match state {
         JobState::Finished | JobState::Failed | JobState::Cancelled => {
             let took = span(Duration::from_millis(job.summary.duration_ms));
-            format!("job `{name}` ({id}) is {state}, after {took}\n")
+            let has = if *state == JobState::Cancelled { "was" } else { "has" };
+            format!("job `{name}` ({id}) {has} {state} after {took}\n")
         }
         _ => format!("job `{name}` ({id}) is {state}{status}\n"),
     }

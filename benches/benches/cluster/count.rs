@@ -7,7 +7,8 @@ const ROUNDS: usize = 3;
 
 /// Seconds that a job takes.
 fn seconds(cluster: &Cluster, records: u64, early: bool) -> f64 {
-    let mut args: Vec<String> = ["--records", &records.to_string(), "--keys", &KEYS.to_string()].map(str::to_owned).into();
+    let mut args: Vec<String> =
+        ["--records", &records.to_string(), "--keys", &KEYS.to_string()].map(str::to_owned).into();
     args.extend(["--out".to_owned(), cluster.out().display().to_string()]);
     if early {
         args.push("--early".to_owned());

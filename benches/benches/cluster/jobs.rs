@@ -12,8 +12,10 @@ use millstream::{
     prelude::*,
     runtime::{
         operator::Push,
-        source::{Boundedness, Discovered, Emit, Emitted, Fetched, Source, SourceContext, SplitEnumerator, SplitReader},
         sink::{NoCommit, Prepare, Prepared, Sink, SinkContext, SinkWriter},
+        source::{
+            Boundedness, Discovered, Emit, Emitted, Fetched, Source, SourceContext, SplitEnumerator, SplitReader,
+        },
         stream::{AtLeastOnce, NoTime, Replayable},
     },
 };
@@ -46,7 +48,10 @@ pub(crate) struct PacedArgs {
 #[job]
 pub(crate) fn paced(job: &mut Job<AtLeastOnce>, args: PacedArgs) {
     let PacedArgs { rate, seconds, began, out, spin } = args;
-    job.source(Paced { args: Pace { rate, seconds, began, spin }.into() })
+    // One that waits without rest leaves the other processor to everybody else.
+    let pace = Pace { rate, seconds, began, spin };
+    let paced = job.source(Paced { args: pace.into(), is_alone: spin });
+    paced
         .key_by(|(index, _)| index % 1_000)
         .rolling(|of| (of.count(), of.last(|(_, due)| due)))
         .uid("counts")
@@ -83,6 +88,8 @@ pub(crate) fn count(job: &mut Job, args: CountArgs) {
 /// Records at a fixed rate: their number, and when each was due.
 struct Paced {
     args: std::sync::Arc<Pace>,
+    /// One subtask makes all records, the others none.
+    is_alone: bool,
 }
 
 #[derive(Clone)]
@@ -114,7 +121,7 @@ impl Source for Paced {
         Boundedness::Bounded
     }
     fn enumerator(&self, cx: &SourceContext) -> Result<Turns, Failure> {
-        Ok(Turns { subtasks: cx.parallelism() as u64 })
+        Ok(Turns { subtasks: if self.is_alone { 1 } else { cx.parallelism() as u64 } })
     }
     fn reader(&self, cx: &SourceContext) -> Result<PacedReader, Failure> {
         let pace = Pace::clone(&self.args);

@@ -2,7 +2,10 @@
 //! output flows again, and to rescale; what an idle TaskManager takes; latency at a fixed rate; and how many records a second are counted by key.
 //!
 //! `cargo bench -p millstream-benches --bench cluster [-- NAME..]`. The binary is also the cluster that it measures.
-#![allow(clippy::disallowed_methods, reason = "it starts processes and looks at the clock: it is no part of the engine")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "it starts processes and looks at the clock: it is no part of the engine"
+)]
 
 mod count;
 mod jobs;

@@ -157,8 +157,7 @@ pub(crate) fn latency() {
         for _ in 0..ROUNDS {
             let cluster = Cluster::start(1, taskmanagers, 2 / taskmanagers);
             cluster.until_ready(taskmanagers);
-            let settings =
-                [("parallelism", "2"), ("checkpoint.interval", "1s"), ("buffer-timeout", "1ms")];
+            let settings = [("parallelism", "2"), ("checkpoint.interval", "1s"), ("buffer-timeout", "1ms")];
             let id = paced(&cluster, 100_000, 10, &settings, true);
             cluster.until_state(&id, "finished");
             let (_, latencies) = told(&cluster.out());

@@ -18,7 +18,7 @@ use super::{
     service::COMMAND_PATIENCE,
     submission::{CheckpointMade, Ordered, Rescale, Submission, Submitted},
     token::Token,
-    views::{BinaryJobs, Checkpoints, ClusterConfig, ClusterOverview, Exceptions, JobDetail, Jobs, TaskManagers},
+    views::{Checkpoints, ClusterOverview, Exceptions, JobDetail, Jobs, TaskManagers},
 };
 use crate::env::Env;
 
@@ -154,11 +154,13 @@ impl Client {
         self.get("/v1/taskmanagers").await
     }
 
-    pub(crate) async fn binary_jobs(&self) -> Answered<BinaryJobs> {
+    #[cfg(test)]
+    pub(crate) async fn binary_jobs(&self) -> Answered<super::views::BinaryJobs> {
         self.get("/v1/binary").await
     }
 
-    pub(crate) async fn config(&self) -> Answered<ClusterConfig> {
+    #[cfg(test)]
+    pub(crate) async fn config(&self) -> Answered<super::views::ClusterConfig> {
         self.get("/v1/config").await
     }
 

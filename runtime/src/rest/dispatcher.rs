@@ -42,7 +42,7 @@ pub(crate) trait Dispatcher: Send + Sync {
     fn stop(&self, job: JobId) -> Answer<'_, u64>;
     /// Makes a checkpoint, and answers with its number when it is complete.
     fn checkpoint(&self, job: JobId) -> Answer<'_, u64>;
-    /// Gives a job, or some of its operators, another parallelism. Answers when the order is taken.
+    /// Gives a job, or some of its operators, another parallelism. Answers when it runs so.
     fn rescale(&self, job: JobId, rescale: Rescale) -> Answer<'_, ()>;
     /// All metrics: those of the cluster, and of jobs by operator and subtask.
     fn metrics(&self) -> Answer<'_, Vec<Sample>>;

@@ -11,7 +11,6 @@
 //!
 //! **Bounds.** [`CONNECTIONS_LIMIT`](server::CONNECTIONS_LIMIT) connections, of which each has one request at a time; [`HEAD_BYTES_LIMIT`](server::HEAD_BYTES_LIMIT) and
 //! [`BODY_BYTES_LIMIT`](service::BODY_BYTES_LIMIT) of it; and for every wait a limit of its own: a head, a body, an answer, a reader that does not read.
-#![allow(dead_code, reason = "the leader that serves it, and that fills the views, comes separately")]
 
 pub(crate) mod client;
 pub(crate) mod dispatcher;

@@ -37,7 +37,10 @@ pub(in crate::cli) fn asking(name: &str, matches: &ArgMatches, world: &World) ->
     let job = || matches.get_one::<String>(JOB).expect("clap requires the job").clone();
     let verb = match name {
         "list" => Verb::List,
-        "info" => Verb::Info(job()),
+        "info" => match matches.get_one::<String>(JOB) {
+            Some(job) => Verb::Info(job.clone()),
+            None => Verb::Overview,
+        },
         "cancel" => Verb::Cancel(job()),
         _ => Verb::Rescale(job(), rescale(matches)?),
     };

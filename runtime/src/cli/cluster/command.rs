@@ -40,7 +40,8 @@ pub(in crate::cli) fn commands(bin: &str) -> [Command; 4] {
         .help("How many subtasks operators are to have, by name or uid");
     [
         command("list", "List the jobs of a cluster"),
-        command("info", "Show a job of a cluster: its vertices, checkpoints and failures").arg(job()),
+        command("info", "Show a job of a cluster: its vertices, checkpoints and failures; or the cluster itself")
+            .arg(job().required(false)),
         command("cancel", "End a job of a cluster at once: nothing more is committed").arg(job()),
         command("rescale", "Give a job of a cluster, or some of its operators, another parallelism")
             .arg(job())

@@ -7,12 +7,40 @@ use super::super::{
     table::{Align, GAP, aligned},
 };
 use crate::rest::views::{
-    Checkpoint, CheckpointState, Checkpoints, Exception, Exceptions, JobDetail, JobState, JobSummary, Jobs,
-    SubtaskMetrics, SubtaskState, Vertex,
+    Checkpoint, CheckpointState, Checkpoints, ClusterOverview, Exception, Exceptions, JobDetail, JobState, JobSummary,
+    Jobs, SubtaskMetrics, SubtaskState, TaskManagerInfo, TaskManagers, Vertex,
 };
 
 /// So many failures are shown.
 const EXCEPTIONS_SHOWN: usize = 3;
+
+/// The cluster, and its TaskManagers, one a line.
+pub(super) fn cluster(overview: &ClusterOverview, taskmanagers: &TaskManagers) -> String {
+    let mut out = format!(
+        "Millstream {}, led for {} (epoch {})\n{} of {} slots are free\n",
+        overview.version,
+        span(Duration::from_millis(overview.uptime_ms)),
+        overview.leader_epoch,
+        overview.slots_free,
+        overview.slots_total,
+    );
+    for (state, jobs) in &overview.jobs {
+        out.push_str(&format!("{jobs} {} {state}\n", if *jobs == 1 { "job is" } else { "jobs are" }));
+    }
+    if taskmanagers.taskmanagers.is_empty() {
+        out.push_str("there are no TaskManagers\n");
+        return out;
+    }
+    let header = ["TaskManager", "data at", "free slots", "heard of"].map(str::to_owned);
+    let row = |of: &TaskManagerInfo| {
+        let heard = format!("{} ago", span(Duration::from_millis(of.heartbeat_age_ms)));
+        [of.id.clone(), of.address.clone(), format!("{} of {}", of.slots_free, of.slots), heard]
+    };
+    let rows: Vec<_> = std::iter::once(header).chain(taskmanagers.taskmanagers.iter().map(row)).collect();
+    let lines = aligned([Align::Left, Align::Left, Align::Right, Align::Right], &rows);
+    lines.iter().for_each(|line| out.push_str(&format!("{line}\n")));
+    out
+}
 
 /// One job a line, below a header; the state last, where a colour does no harm.
 pub(super) fn jobs(jobs: &Jobs, colours: bool) -> String {

@@ -187,7 +187,7 @@ fn jobs_are_steered() {
     done(&tool(&served, &["stop", "flights"]), &format!("job {FLIGHTS} has stopped with checkpoint 9\n"));
     let cancelled = format!("job {FLIGHTS} is being cancelled: nothing more is committed\n");
     done(&call(&served, &["cancel", "flights"]), &cancelled);
-    let rescaled = format!("job {FLIGHTS} is being rescaled\n");
+    let rescaled = format!("job {FLIGHTS} has been rescaled\n");
     done(&call(&served, &["rescale", "flights", "--parallelism", "4"]), &rescaled);
     done(&call(&served, &["rescale", "flights", "map=2,a=b=3", "sink=1"]), &rescaled);
     let made = call(&served, &["stop", "flights", "--json"]);
@@ -401,11 +401,22 @@ fn the_token_comes_from_a_file_or_the_environment() {
 }
 
 #[test]
+fn the_cluster_itself_is_shown() {
+    let served = Served::new(Fake::default(), None);
+    let (code, out, _) = call(&served, &["info"]);
+    assert_eq!(code, EXIT_DONE);
+    let lines: Vec<_> = out.lines().collect();
+    assert_eq!(lines[..2], ["Millstream 0.1.0, led for 1 min 0 s (epoch 3)", "1 of 4 slots are free"]);
+    assert!(lines[2..].iter().any(|line| line.ends_with("127.0.0.1:4711      1 of 4  250 ms ago")), "{out}");
+    assert_eq!(json_of(&call(&served, &["info", "--json"]))["members"][0]["slots"], 4);
+}
+
+#[test]
 fn wrong_usage_is_refused_before_the_cluster_is_asked() {
     let served = Served::new(Fake::default(), None);
     for (args, says) in [
         (["list", "--cluster", "nowhere"].as_slice(), "--cluster: `nowhere` is not the address of a cluster"),
-        (&["info"], "<JOB>"),
+        (&["cancel"], "<JOB>"),
         (&["rescale", "flights"], "--parallelism"),
         (&["rescale", "flights", "map"], "an operator and a number are expected, as in `rates=4`"),
         (&["rescale", "flights", "=2"], "an operator and a number are expected"),

@@ -29,11 +29,16 @@ const WHERE: &str = "--cluster or MILLSTREAM_CLUSTER says where the cluster is";
 pub(in crate::cli) enum Verb {
     List,
     Info(String),
+    /// Show the cluster.
+    Overview,
     Cancel(String),
     Checkpoint(String),
     Stop(String),
     Rescale(String, Rescale),
-    Submit { submission: Submission, detach: bool },
+    Submit {
+        submission: Submission,
+        detach: bool,
+    },
 }
 
 /// A verb, and which cluster it is for.
@@ -84,6 +89,14 @@ async fn carry_out(
             let text = shown::jobs(&jobs, console.world.colours_out());
             put(&jobs, &text, json, console);
         }
+        Verb::Overview => {
+            let overview = client.overview().await.map_err(told)?;
+            let taskmanagers = client.taskmanagers().await.map_err(told)?;
+            let text = shown::cluster(&overview, &taskmanagers);
+            let mut value = json!(overview);
+            value["members"] = json!(taskmanagers.taskmanagers);
+            put(&value, &text, json, console);
+        }
         Verb::Info(job) => {
             let job = client.job(job).await.map_err(told)?;
             let id = &job.summary.id; // one job, though its name may be another's meanwhile
@@ -115,7 +128,7 @@ async fn carry_out(
         }
         Verb::Rescale(job, rescale) => {
             let ordered = client.rescale(job, rescale).await.map_err(told)?;
-            put(&ordered, &format!("job {} is being rescaled\n", ordered.job), json, console);
+            put(&ordered, &format!("job {} has been rescaled\n", ordered.job), json, console);
         }
         Verb::Submit { submission, detach } => {
             // From here on an interrupt does not end this process, or the job would be submitted and its id lost.

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use super::lead::{Lead, Over};
 use crate::{
-    control::{JobId, TaskIndex, job::machine::JobMaster},
+    control::{ConnectionId, JobId, TaskIndex, job::machine::JobMaster},
+    metrics::{Metric, MetricId},
     rest::{
         dispatcher::Refused,
-        prometheus::{Sample, Value},
+        prometheus::{Sample, Value, of_job},
         views::{
             Checkpoints, ClusterOverview, Exceptions, JobDetail, JobState, JobSummary, Jobs, Now, Subtask,
-            SubtaskState, TaskManagerInfo, TaskManagers, Vertex,
+            SubtaskMetrics, SubtaskState, TaskManagerInfo, TaskManagers, Vertex,
         },
     },
 };
@@ -83,6 +84,19 @@ impl Lead {
         })
     }
 
+    /// What the subtasks of a job count, by the name of their vertex and their number.
+    fn measured(&self, id: JobId) -> BTreeMap<(String, u32), BTreeMap<String, u64>> {
+        let mut measured = BTreeMap::<_, BTreeMap<_, _>>::new();
+        for (_, registry) in self.metrics.range((id, ConnectionId(0))..=(id, ConnectionId(u64::MAX))) {
+            for (MetricId { operator, subtask, name }, metric) in registry.snapshot() {
+                if let Metric::Counter(counter) = metric {
+                    measured.entry((operator, subtask as u32)).or_default().insert(name, counter.get());
+                }
+            }
+        }
+        measured
+    }
+
     fn find_over(&self, id: JobId) -> Result<&Over, Refused> {
         self.over.iter().find(|over| over.id == id).ok_or_else(|| Refused::no_job(id))
     }
@@ -100,6 +114,7 @@ impl Lead {
             return Ok(JobDetail { summary, status, failure, restored_checkpoint: None, vertices: Vec::new() });
         };
         let topology = master.topology();
+        let measured = self.measured(id);
         let vertices = topology.vertices().iter().zip(&job.shown).zip(0..).map(|((info, shown), number)| {
             let tasks = topology.tasks_of(crate::control::Vertex(number));
             let subtask = |(index, task)| {
@@ -111,7 +126,9 @@ impl Lead {
                     attempt: deployed.map(|(attempt, _)| attempt.to_string()),
                     taskmanager: deployed.map(|(_, slot)| slot.taskmanager.to_string()),
                     slot: deployed.map(|(_, slot)| slot.slot.0),
-                    metrics: None,
+                    metrics: measured
+                        .get(&(info.name.clone(), index))
+                        .map(|counters| SubtaskMetrics::of(|name| counters.get(name).copied().unwrap_or(0))),
                 }
             };
             Vertex {
@@ -183,6 +200,7 @@ impl Lead {
             gauge("slots", "Slots that there are", overview.slots_total.into()),
             gauge("slots_free", "Slots that nobody has", overview.slots_free.into()),
         ];
+        let mut of_tasks = Vec::new();
         for (id, master) in self.machine.jobs() {
             let Some(summary) = self.summary(*id, master) else { continue };
             let labels = vec![("job", summary.name.clone()), ("job_id", summary.id.clone())];
@@ -199,6 +217,9 @@ impl Lead {
             add("job_subtasks_running", "Subtasks that run", Value::Gauge(summary.subtasks_running.into()));
             add("job_checkpoints_completed", "Checkpoints that were completed", Value::Counter(history.completed));
             add("job_checkpoints_failed", "Checkpoints that failed", Value::Counter(history.failed));
+            for (_, registry) in self.metrics.range((*id, ConnectionId(0))..=(*id, ConnectionId(u64::MAX))) {
+                of_tasks.extend(of_job(&summary.id, &summary.name, &registry.snapshot()));
+            }
             if let Some(last) = history.last_completed() {
                 let took = last.duration(self.envs.control.now()).as_secs_f64();
                 add("job_checkpoint_seconds", "How long the last complete checkpoint took", Value::Ratio(took));
@@ -209,6 +230,7 @@ impl Lead {
                 );
             }
         }
+        samples.append(&mut of_tasks);
         samples
     }
 }

@@ -5,10 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{
-    control::job::{attempt::ExecutionState, lifecycle},
-    metrics::{Counter, TaskMetrics},
-};
+use crate::control::job::{attempt::ExecutionState, lifecycle};
 
 /// The jobs that the leader knows, also those that have ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -224,16 +221,16 @@ pub(crate) struct SubtaskMetrics {
 }
 
 impl SubtaskMetrics {
-    /// The metrics of a subtask, as they are shown.
-    pub(crate) fn of(metrics: &TaskMetrics) -> Self {
-        let times = [&metrics.busy_nanos, &metrics.backpressured_nanos, &metrics.idle_nanos].map(Counter::get);
+    /// The metrics of a subtask, as they are shown: what counters of these names say.
+    pub(crate) fn of(counter: impl Fn(&str) -> u64) -> Self {
+        let times = ["busy_ns", "backpressured_ns", "idle_ns"].map(&counter);
         let all: u128 = times.iter().map(|time| u128::from(*time)).sum();
         let [busy, backpressured, idle] = times.map(|time| (all > 0).then(|| time as f64 / all as f64));
         Self {
-            records_in: metrics.records_in.get(),
-            records_out: metrics.records_out.get(),
-            bytes_in: metrics.bytes_in.get(),
-            bytes_out: metrics.bytes_out.get(),
+            records_in: counter("records_in"),
+            records_out: counter("records_out"),
+            bytes_in: counter("bytes_in"),
+            bytes_out: counter("bytes_out"),
             busy,
             backpressured,
             idle,

@@ -230,7 +230,7 @@ Commands:
   set          Give a running job other settings, for as long as it runs
   submit       Run a job on a cluster, and follow it to its end
   list         List the jobs of a cluster
-  info         Show a job of a cluster: its vertices, checkpoints and failures
+  info         Show a job of a cluster: its vertices, checkpoints and failures; or the cluster itself
   cancel       End a job of a cluster at once: nothing more is committed
   rescale      Give a job of a cluster, or some of its operators, another parallelism
   completions  Write a completion script for a shell

@@ -165,6 +165,11 @@ impl JobManager {
         })
     }
 
+    /// How many slots are waited for beyond those that are free.
+    pub(crate) fn missing_slots(&self) -> usize {
+        self.slots.wanted().saturating_sub(self.slots.count().1)
+    }
+
     /// How many slots there are, and how many of them are free.
     pub(crate) fn slots(&self) -> (usize, usize) {
         self.slots.count()

@@ -37,6 +37,7 @@ pub(crate) mod ids;
 pub(crate) mod job;
 pub(crate) mod jobmanager;
 pub(crate) mod message;
+pub(crate) mod provision;
 #[cfg(test)]
 mod simulation;
 pub(crate) mod slots;

@@ -213,6 +213,11 @@ impl Slots {
         self.pending.iter().find(|pending| pending.job == job).map(|pending| self.status_of(pending))
     }
 
+    /// How many slots are waited for, in all.
+    pub(crate) fn wanted(&self) -> usize {
+        self.pending.iter().map(|pending| pending.wants.len()).sum()
+    }
+
     /// How many slots there are, and how many of them are free.
     pub(crate) fn count(&self) -> (usize, usize) {
         (self.there, self.free)

@@ -1,6 +1,7 @@
 //! The roles of a process in a cluster: `jobmanager`, `taskmanager`, and (with no command at all) both on this machine.
 
 mod jobs;
+mod local_processes;
 mod options;
 mod run;
 

@@ -1,10 +1,14 @@
 //! What a process of a cluster is told on the command line and by the environment.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 
-use crate::cli::{logs::LogOptions, world::World};
+use crate::{
+    cli::{logs::LogOptions, world::World},
+    control::provision::ProvisionSettings,
+    settings::parse_duration,
+};
 
 const PORT: &str = "millstream:port";
 const REST_PORT: &str = "millstream:rest-port";
@@ -13,6 +17,16 @@ const STORAGE: &str = "millstream:storage";
 const SLOTS: &str = "millstream:slots";
 const JOBMANAGERS: &str = "millstream:jobmanagers";
 const DATA_PORT: &str = "millstream:data-port";
+const ID: &str = "millstream:id";
+const PROVIDER: &str = "millstream:provider";
+const PROVIDER_SLOTS: &str = "millstream:provider-slots";
+const PROVIDER_MOST: &str = "millstream:provider-most";
+const PROVIDER_IDLE: &str = "millstream:provider-idle";
+
+/// How long a TaskManager may be idle that was started on demand.
+const PROVIDER_IDLE_DEFAULT: Duration = Duration::from_secs(60);
+/// How many of them there may be.
+const PROVIDER_MOST_DEFAULT: u32 = 16;
 
 /// Where JobManagers take control connections, unless they are told otherwise.
 pub(crate) const CONTROL_PORT: u16 = 6123;
@@ -36,10 +50,14 @@ pub(crate) struct JobManagerOptions {
     pub(crate) port: u16,
     pub(crate) rest_port: u16,
     pub(crate) storage: Option<PathBuf>,
+    /// TaskManagers are started on demand.
+    pub(crate) provision: Option<ProvisionSettings>,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct TaskManagerOptions {
+    /// What it is called, if who has started it says so; then it ends with that process.
+    pub(crate) id: Option<u128>,
     pub(crate) slots: u32,
     pub(crate) jobmanagers: Vec<String>,
     pub(crate) data_port: u16,
@@ -54,6 +72,9 @@ pub(crate) fn commands() -> [Command; 2] {
     let port = |id, long: &'static str, help: &'static str| {
         Arg::new(id).long(long).value_name("PORT").value_parser(value_parser!(u16)).help(help)
     };
+    let number = |id, long: &'static str, help: &'static str| {
+        Arg::new(id).long(long).value_name("N").value_parser(value_parser!(u32).range(1..=1024)).help(help)
+    };
     let jobmanager = Command::new("jobmanager")
         .about("Lead a cluster: take jobs, and have TaskManagers run them")
         .arg(host())
@@ -65,6 +86,22 @@ pub(crate) fn commands() -> [Command; 2] {
                 .value_name("DIR")
                 .value_parser(value_parser!(PathBuf))
                 .help("Where jobs and checkpoints are kept; JobManagers that share it stand by for each other"),
+        )
+        .arg(
+            Arg::new(PROVIDER)
+                .long("provider")
+                .value_name("WHO")
+                .value_parser(["standalone", "local"])
+                .help("Who starts TaskManagers: nobody, or this process on this machine when jobs wait for slots [default: standalone]"),
+        )
+        .arg(number(PROVIDER_SLOTS, "provider-slots", "How many slots each of these has [default: the number of processors]"))
+        .arg(number(PROVIDER_MOST, "provider-most", "How many of these there may be [default: 16]"))
+        .arg(
+            Arg::new(PROVIDER_IDLE)
+                .long("provider-idle")
+                .value_name("DURATION")
+                .value_parser(|text: &str| parse_duration(text).ok_or("a duration is expected, as `30s`"))
+                .help("After how long without work they are stopped [default: 1min]"),
         )
         .args(logs.clone());
     let taskmanager = Command::new("taskmanager")
@@ -85,6 +122,13 @@ pub(crate) fn commands() -> [Command; 2] {
                 .help("Where JobManagers are [default: 127.0.0.1:6123]"),
         )
         .arg(port(DATA_PORT, "data-port", "Where other TaskManagers connect [default: any]"))
+        .arg(
+            Arg::new(ID)
+                .long("id")
+                .hide(true)
+                .value_parser(|text: &str| u128::from_str_radix(text, 16))
+                .help("What a JobManager calls it that has started it"),
+        )
         .args(logs);
     [jobmanager, taskmanager]
 }
@@ -101,6 +145,10 @@ pub(crate) fn read(name: &str, matches: Option<&ArgMatches>, world: &World) -> R
     let slots = matches.and_then(|matches| matches.try_get_one::<u32>(SLOTS).ok().flatten()).copied();
     let jobmanagers = matches.and_then(|matches| matches.try_get_many::<String>(JOBMANAGERS).ok().flatten());
     let jobmanagers: Vec<String> = jobmanagers.into_iter().flatten().cloned().collect();
+    let number = |id: &str| matches.and_then(|matches| matches.try_get_one::<u32>(id).ok().flatten()).copied();
+    let idle = matches.and_then(|matches| matches.try_get_one::<Duration>(PROVIDER_IDLE).ok().flatten()).copied();
+    let is_local = text(PROVIDER).is_some_and(|who| who == "local");
+    let id = matches.and_then(|matches| matches.try_get_one::<u128>(ID).ok().flatten()).copied();
     let processors = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
     let control_port = port(PORT).unwrap_or(CONTROL_PORT);
     let default = || vec![format!("127.0.0.1:{control_port}")];
@@ -109,8 +157,14 @@ pub(crate) fn read(name: &str, matches: Option<&ArgMatches>, world: &World) -> R
             port: control_port,
             rest_port: port(REST_PORT).unwrap_or(REST_PORT_DEFAULT),
             storage,
+            provision: is_local.then(|| ProvisionSettings {
+                slots: number(PROVIDER_SLOTS).unwrap_or(processors),
+                most: number(PROVIDER_MOST).unwrap_or(PROVIDER_MOST_DEFAULT),
+                idle_timeout: idle.unwrap_or(PROVIDER_IDLE_DEFAULT),
+            }),
         }),
         taskmanager: (name != "jobmanager").then(|| TaskManagerOptions {
+            id,
             slots: slots.unwrap_or(processors),
             jobmanagers: if jobmanagers.is_empty() { default() } else { jobmanagers },
             data_port: port(DATA_PORT).unwrap_or(0),

@@ -8,12 +8,13 @@ use tracing::dispatcher::set_global_default;
 
 use super::{
     jobs::BinaryJobs,
+    local_processes::{LocalProcesses, end_with_parent},
     options::{JobManagerOptions, NodeOptions, TaskManagerOptions},
 };
 use crate::{
     cli::{Console, EXIT_DONE, EXIT_FAILED, signals},
     cluster::{Envs, Identity, jobmanager, spec::Jobs, taskmanager},
-    control::heartbeats::HeartbeatSettings,
+    control::{TaskManagerId, heartbeats::HeartbeatSettings},
     env::{BoxFuture, Env, TokioEnv},
     failure::Failure,
     registry::JobEntry,
@@ -65,6 +66,9 @@ async fn attend(
     envs: &Envs,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
+    if options.taskmanager.as_ref().is_some_and(|of| of.id.is_some()) {
+        end_with_parent();
+    }
     let stop = Flag::default();
     listen_to_signals(envs, &stop).await?;
     let identity = Identity { build: build_of_this()?, secret: NO_SECRET };
@@ -154,7 +158,8 @@ async fn jobmanager_of(
     };
     let rest_address = format!("{}:{}", options.host, of.rest_port);
     let (envs, binary, stop) = (envs.clone(), Arc::clone(binary), stop.clone());
-    let (host, port, storage) = (options.host.clone(), of.port, of.storage.clone());
+    let (host, port, storage, provision) = (options.host.clone(), of.port, of.storage.clone(), of.provision);
+    let provider = provision.map(|_| Box::new(LocalProcesses::default()) as Box<dyn jobmanager::provider::Provider>);
     Ok(Box::pin(async move {
         let listener = envs.control.network().listen(&rest_address).await.map_err(|error| {
             Failure::new(format!("the JobManager cannot answer over HTTP at {rest_address}: {error}"))
@@ -175,17 +180,19 @@ async fn jobmanager_of(
             rest: Some(url.clone()),
             storage,
             heartbeats: HeartbeatSettings::default(),
+            provision,
             identity,
         };
         let ready = |address: &str| {
             let _ = said.try_send(format!("JobManager: {url} (TaskManagers: {address})")); // it is told, or the process ends
         };
-        jobmanager::run(options, envs, binary, handle, stop, ready).await
+        jobmanager::run(options, envs, binary, handle, provider, stop, ready).await
     }))
 }
 
 fn taskmanager_options(options: &NodeOptions, of: &TaskManagerOptions, identity: Identity) -> taskmanager::Options {
     taskmanager::Options {
+        id: of.id.map(TaskManagerId),
         slots: of.slots,
         jobmanagers: of.jobmanagers.clone(),
         data_address: format!("{}:{}", options.host, of.data_port),

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     pin::pin,
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -18,18 +19,20 @@ use super::{
     Happening,
     archive::{Archive, Ended, Found, JobRecord, JobResult},
     job::{self, Built, Done, Job},
+    provider::Provider,
 };
 use crate::{
     checkpoint::CheckpointHistory,
     cluster::{
         Envs,
         connection::ControlConnection,
+        draw,
         spec::Jobs,
         wake,
         wire::{Downward, Upward},
     },
     control::{
-        ConnectionId, Epoch, JobId, RequestId, Vertex,
+        ConnectionId, Epoch, JobId, RequestId, TaskManagerId, Vertex,
         heartbeats::HeartbeatSettings,
         job::{
             failure::{Exceptions, JobFailure},
@@ -38,6 +41,7 @@ use crate::{
         },
         jobmanager::{Command, Input, JOBS_LIMIT, JobManager},
         message::{Notification, Report, TaskRef},
+        provision::{self, Provision, ProvisionSettings, Registered},
     },
     env::{BoxFuture, Instant, blocking},
     failure::Failure,
@@ -94,7 +98,20 @@ pub(crate) struct Lead {
     last_request: u64,
     wake_at: Option<Instant>,
     deposed: Option<String>,
+    provided: Option<Provided>,
 }
+
+/// TaskManagers on demand.
+struct Provided {
+    provision: Provision,
+    slots: u32,
+    provider: Box<dyn Provider>,
+    /// Where they find this JobManager.
+    jobmanagers: Vec<String>,
+}
+
+/// How often it is looked whether TaskManagers that were started have ended.
+const PROVIDER_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Lead {
     pub(super) fn new(
@@ -123,6 +140,7 @@ impl Lead {
             last_request: 0,
             wake_at: None,
             deposed: None,
+            provided: None,
         }
     }
 
@@ -130,20 +148,74 @@ impl Lead {
         Self { archive, ..self }
     }
 
-    /// Leads until it is deposed, or told to stop. Jobs that it was given go on with the next leader.
-    pub(super) async fn run(mut self, found: Vec<Found>, mut happened: mpsc::Receiver<Happening>, stop: Flag) {
+    pub(super) fn with_provider(
+        self,
+        settings: ProvisionSettings,
+        provider: Box<dyn Provider>,
+        jobmanagers: Vec<String>,
+    ) -> Self {
+        let provision = Provision::new(settings);
+        Self { provided: Some(Provided { provision, slots: settings.slots, provider, jobmanagers }), ..self }
+    }
+
+    /// Has as many TaskManagers as are needed.
+    fn provide(&mut self) {
+        let Some(Provided { provision, slots, provider, jobmanagers }) = &mut self.provided else { return };
+        let now = self.envs.control.now();
+        for id in provider.ended() {
+            provision.gone(now, id);
+        }
+        let registered: Vec<_> =
+            self.machine.members().map(|of| Registered { id: of.id, used: of.slots - of.free }).collect();
+        let draw = || TaskManagerId(draw(&*self.envs.control));
+        for command in provision.step(now, self.machine.missing_slots(), &registered, draw) {
+            match command {
+                provision::Command::Start(id) => {
+                    info!(taskmanager = %id, slots, "a TaskManager is started");
+                    if let Err(reason) = provider.start(id, *slots, jobmanagers) {
+                        warn!(reason, "a TaskManager cannot be started");
+                        provision.gone(now, id);
+                    }
+                }
+                provision::Command::Stop(id) => {
+                    info!(taskmanager = %id, "a TaskManager is stopped");
+                    provider.stop(id);
+                }
+            }
+        }
+    }
+
+    /// When there is something to do though nothing happens.
+    fn deadline(&self) -> Option<Instant> {
+        let provided = self.provided.as_ref().map(|provided| {
+            let look = self.envs.control.now() + PROVIDER_INTERVAL;
+            provided.provision.deadline().map_or(look, |at| at.min(look))
+        });
+        self.wake_at.into_iter().chain(provided).min()
+    }
+
+    /// Leads until it is deposed, or told to stop. Jobs that it was given go on with the next leader. Gives the provider back.
+    pub(super) async fn run(
+        mut self,
+        found: Vec<Found>,
+        mut happened: mpsc::Receiver<Happening>,
+        stop: Flag,
+    ) -> Option<Box<dyn Provider>> {
         for found in found {
             self.take_over(found).await;
         }
         self.step(Input::Timer);
         while self.deposed.is_none() && !stop.is_set() {
-            let timer = wake(&self.envs.control, self.wake_at);
+            self.provide();
+            let timer = wake(&self.envs.control, self.deadline());
             let mut stops = pin!(stop.wait());
             let next = match select(happened.next(), select(timer, &mut stops)).await {
                 Either::Left((next, _)) => next,
                 Either::Right((Either::Left(_), _)) => {
-                    self.wake_at = None;
-                    self.step(Input::Timer);
+                    if self.wake_at.is_some_and(|at| at <= self.envs.control.now()) {
+                        self.wake_at = None;
+                        self.step(Input::Timer);
+                    }
                     continue;
                 }
                 Either::Right(_) => None,
@@ -155,6 +227,7 @@ impl Lead {
         if let Some(reason) = &self.deposed {
             warn!(reason, "this JobManager does not lead any more");
         }
+        self.provided.map(|provided| provided.provider)
     }
 
     /// A job of the cluster's storage.
@@ -428,7 +501,7 @@ impl Lead {
 
     /// Takes a job: builds it, keeps it, and lets it run. The answer comes when it is kept.
     pub(super) fn submit(&mut self, record: JobRecord, answer: oneshot::Sender<Result<JobId, Failure>>) {
-        let id = JobId(crate::cluster::draw(&*self.envs.control));
+        let id = JobId(draw(&*self.envs.control));
         let mut record = record;
         if self.running.len() >= JOBS_LIMIT {
             let what = format!("{JOBS_LIMIT} jobs run or wait, and there may be no more");

@@ -6,6 +6,7 @@ mod dispatch;
 mod front;
 mod job;
 mod lead;
+pub(crate) mod provider;
 mod show;
 mod standby;
 
@@ -20,6 +21,7 @@ use self::{
     archive::{Archive, Lease},
     job::Done,
     lead::Lead,
+    provider::Provider,
 };
 pub(crate) use self::{dispatch::Handle, front::Front};
 use super::{
@@ -30,7 +32,10 @@ use super::{
     wire::{Upward, WireError},
 };
 use crate::{
-    control::{AttemptId, ConnectionId, Epoch, JobId, Vertex, heartbeats::HeartbeatSettings, job::failure::JobFailure},
+    control::{
+        AttemptId, ConnectionId, Epoch, JobId, Vertex, heartbeats::HeartbeatSettings, job::failure::JobFailure,
+        provision::ProvisionSettings,
+    },
     env::blocking,
     failure::Failure,
     task::flag::Flag,
@@ -51,6 +56,8 @@ pub(crate) struct Options {
     /// Where the cluster remembers its jobs. Without it, nothing outlives the process.
     pub(crate) storage: Option<PathBuf>,
     pub(crate) heartbeats: HeartbeatSettings,
+    /// How TaskManagers are started on demand, if they are.
+    pub(crate) provision: Option<ProvisionSettings>,
     pub(crate) identity: Identity,
 }
 
@@ -82,6 +89,8 @@ struct Process {
     address: String,
     archive: Option<Archive>,
     role: Arc<Role>,
+    /// Starts and stops TaskManagers, if they do not come by themselves.
+    provider: Option<Box<dyn Provider>>,
     stop: Flag,
 }
 
@@ -95,6 +104,7 @@ pub(crate) async fn run(
     envs: Envs,
     jobs: Arc<dyn Jobs>,
     handle: Handle,
+    provider: Option<Box<dyn Provider>>,
     stop: Flag,
     ready: impl FnOnce(&str),
 ) -> Result<(), Failure> {
@@ -116,7 +126,7 @@ pub(crate) async fn run(
     let role = Arc::new(Role::new(handle));
     let acceptor = Acceptor { env: Arc::clone(&envs.control), identity: options.identity, me, role: Arc::clone(&role) };
     envs.control.spawn("control connections", Box::pin(acceptor.run(listener, stop.clone())));
-    let mut process = Process { options, envs, jobs, me, address, archive, role, stop };
+    let mut process = Process { options, envs, jobs, me, address, archive, role, provider, stop };
     process.run().await
 }
 
@@ -162,7 +172,7 @@ impl Process {
     }
 
     /// Leads until it is deposed, or told to stop.
-    async fn lead(&self, epoch: Epoch, leader: Option<Leader>) -> Result<(), Failure> {
+    async fn lead(&mut self, epoch: Epoch, leader: Option<Leader>) -> Result<(), Failure> {
         info!(%epoch, "this JobManager leads");
         let (happenings, happened) = mpsc::channel(HAPPENINGS_LIMIT);
         let over = Flag::default();
@@ -178,7 +188,10 @@ impl Process {
         }
         let lead =
             Lead::new(epoch, self.options.heartbeats, self.envs.clone(), Arc::clone(&self.jobs), happenings.clone());
-        let lead = lead.with_archive(self.archive.clone());
+        let mut lead = lead.with_archive(self.archive.clone());
+        if let (Some(settings), Some(provider)) = (self.options.provision, self.provider.take()) {
+            lead = lead.with_provider(settings, provider, vec![self.address.clone()]);
+        }
         let found = match &self.archive {
             Some(archive) => archive.take_over(epoch).await,
             None => Ok(Vec::new()),
@@ -186,7 +199,7 @@ impl Process {
         let result = match found {
             Ok(found) => {
                 self.role.leads(epoch, happenings);
-                lead.run(found, happened, self.stop.clone()).await;
+                self.provider = lead.run(found, happened, self.stop.clone()).await;
                 Ok(())
             }
             Err(failure) => Err(failure),

@@ -51,6 +51,8 @@ const GOODBYE_LIMIT: Duration = Duration::from_secs(5);
 /// What a TaskManager is told when it starts.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
+    /// What it is called, if somebody has drawn that for it; no two processes may be called the same.
+    pub(crate) id: Option<TaskManagerId>,
     /// How many slots it offers.
     pub(crate) slots: u32,
     /// Where JobManagers take control connections: one of them leads.
@@ -104,7 +106,7 @@ pub(crate) async fn run(
     stop: Flag,
     ready: impl FnOnce(&str),
 ) -> Result<(), Failure> {
-    let me = TaskManagerId(draw(&*envs.control));
+    let me = options.id.unwrap_or_else(|| TaskManagerId(draw(&*envs.control)));
     let listener = listen(&options, &envs).await?;
     let address = match &options.advertised_host {
         Some(host) => format!("{host}:{}", listener.address().rsplit(':').next().unwrap_or_default()),

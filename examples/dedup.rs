@@ -1,6 +1,6 @@
 //! Each payment once, however often it was delivered: a state for each id that lasts as long as duplicates may come.
 //!
-//! `cargo run --release --example dedup` reads `examples/data/deliveries.csv` and writes CSV files to `target/dedup`.
+//! `cargo run --release --example dedup -- run` reads `examples/data/deliveries.csv` and writes CSV files to `target/dedup`.
 
 use millstream::{metrics::Counter, prelude::*};
 

@@ -1,6 +1,6 @@
 //! Departures and their mean delay per New York airport and hour, and the flights that left more than an hour late.
 //!
-//! `cargo run --release --example flights` reads ten days of `examples/data/flights.csv` and writes CSV files below `target/flights`.
+//! `cargo run --release --example flights -- run` reads ten days of `examples/data/flights.csv` and writes CSV files below `target/flights`.
 
 use millstream::prelude::*;
 

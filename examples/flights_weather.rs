@@ -1,6 +1,6 @@
 //! Each flight with the weather at its airport in that hour, from a table that is loaded when the operator opens.
 //!
-//! `cargo run --release --example flights_weather` reads `examples/data/flights-day.csv` and `weather.csv` and writes CSV files to
+//! `cargo run --release --example flights_weather -- run` reads `examples/data/flights-day.csv` and `weather.csv` and writes CSV files to
 //! `target/flights_weather`.
 
 use std::collections::HashMap;

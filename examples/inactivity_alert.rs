@@ -1,6 +1,6 @@
 //! Users who have gone silent: an alert for everyone of whom nothing is heard for a while after a login, with a timer for each user.
 //!
-//! `cargo run --release --example inactivity_alert` reads `examples/data/activity.csv` and writes CSV files to `target/inactivity_alert`.
+//! `cargo run --release --example inactivity_alert -- run` reads `examples/data/activity.csv` and writes CSV files to `target/inactivity_alert`.
 
 use std::time::Duration;
 

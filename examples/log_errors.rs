@@ -1,6 +1,6 @@
 //! The services with the most errors in each minute of a log: text lines, a regular expression, two windows behind each other.
 //!
-//! `cargo run --release --example log_errors` reads `examples/data/service.log` and writes CSV files to `target/log_errors`.
+//! `cargo run --release --example log_errors -- run` reads `examples/data/service.log` and writes CSV files to `target/log_errors`.
 
 use millstream::prelude::*;
 use regex::Regex;

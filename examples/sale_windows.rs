@@ -1,6 +1,6 @@
 //! Sales from a line server, added up in windows of two seconds by the clock on the wall and appended to a text file.
 //!
-//! `cargo run --release --example sale_windows` starts a server of its own on port 9181, which sends `examples/data/sales.txt` line by line, and
+//! `cargo run --release --example sale_windows -- run` starts a server of its own on port 9181, which sends `examples/data/sales.txt` line by line, and
 //! appends to `target/sale_windows.txt`: month, product, category, profit, count.
 
 #![allow(clippy::disallowed_methods, reason = "the server stands outside of the job")]

@@ -1,6 +1,6 @@
 //! Trades and their mean price per industry and minute, and the highest trade of each industry and day.
 //!
-//! `cargo run --release --example stock_trades` reads `examples/data/trades.csv` and writes CSV files below `target/stock_trades`.
+//! `cargo run --release --example stock_trades -- run` reads `examples/data/trades.csv` and writes CSV files below `target/stock_trades`.
 
 use millstream::prelude::*;
 

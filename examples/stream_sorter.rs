@@ -1,6 +1,6 @@
 //! What users did, in the order in which they did it: events that come out of order are sorted by their time, and each is put beside the one before.
 //!
-//! `cargo run --release --example stream_sorter` reads `examples/data/activity.csv` and writes CSV files to `target/stream_sorter`.
+//! `cargo run --release --example stream_sorter -- run` reads `examples/data/activity.csv` and writes CSV files to `target/stream_sorter`.
 
 use millstream::prelude::*;
 

@@ -1,6 +1,6 @@
 //! How often each word occurs in a text.
 //!
-//! `cargo run --release --example word_count` reads `examples/data/river.txt` and writes CSV files to `target/word_count`.
+//! `cargo run --release --example word_count -- run` reads `examples/data/river.txt` and writes CSV files to `target/word_count`.
 
 use millstream::prelude::*;
 

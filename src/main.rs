@@ -18,14 +18,14 @@ fn main() -> ExitCode {
     let width = EXAMPLES.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let examples: String = EXAMPLES
         .iter()
-        .map(|(name, what)| format!("  cargo run --release --example {name:width$}  {what}\n"))
+        .map(|(name, what)| format!("  cargo run --release --example {name:width$} -- run  {what}\n"))
         .collect();
     let text = format!(
         "Millstream {version}: a job is a binary of its own, made by `millstream::main!()`.\n\
          This one watches and steers a job that runs with checkpoints: `status`, `checkpoint`, `stop` and `set`; see --help.\n\
          It asks a cluster, too: `submit`, `list`, `info`, `cancel`, `rescale`, and again `checkpoint` and `stop`.\n\n\
          Examples to run:\n{examples}\n\
-         Behind `--` an example takes the commands `run`, `plan`, `jobs`, `config` and `completions`, and `--help`.\n"
+         Behind `--` an example takes the commands `run`, `plan`, `jobs`, `config` and so on, and `--help`; without any it is a cluster for its jobs.\n"
     );
     millstream::runtime::cli::tool_main(&text)
 }

@@ -9,7 +9,7 @@ pub mod bench;
 pub mod by_key;
 pub mod checkpoint;
 pub mod cli;
-mod cluster;
+pub mod cluster;
 pub(crate) mod control;
 pub mod env;
 pub mod event_time;

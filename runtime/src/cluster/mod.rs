@@ -13,10 +13,9 @@
 
 pub(crate) mod connection;
 pub(crate) mod jobmanager;
+mod mini;
 pub(crate) mod spec;
 pub(crate) mod taskmanager;
-#[cfg(test)]
-mod tests;
 pub(crate) mod wire;
 
 use std::{future::Future, pin::pin, sync::Arc, time::Duration};
@@ -24,6 +23,7 @@ use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 use futures::future::{Either, select};
 use millstream_net::hello::Secret;
 
+pub use self::mini::MiniCluster;
 use crate::env::{BoxFuture, Env, Instant};
 
 /// Where the parts of a process run. All may be the same.

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// A job of the binary, with all that was given to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct JobSpec {
     /// The name of its function.
     pub(crate) job: String,

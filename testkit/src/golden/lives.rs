@@ -91,7 +91,7 @@ impl Golden {
 }
 
 /// What must not make a difference either is drawn from the seed: buffer sizes and intervals, and memory so scarce that senders wait for credit.
-fn settings(life: Life, scratch: &Scratch) -> Settings {
+pub(super) fn settings(life: Life, scratch: &Scratch) -> Settings {
     let mut rng = Rng::new(!life.seed);
     let mut one_of = |values: [u64; 3]| values[rng.index(3)];
     let mut settings = Settings {

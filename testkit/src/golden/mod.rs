@@ -7,6 +7,7 @@
 //! - on tokio and in the simulation, at several parallelisms and from several seeds, without checkpoints and with them;
 //! - in worlds that end (see [`crash`](crate::crash)) at any time, in operations on files, and at every step of the checkpoint protocol: each time the
 //!   job goes on in another world at another parallelism, and what was committed before stays;
+//! - in clusters of several TaskManagers, of which one is lost;
 //! - in worlds where an operation on a file fails, or a task panics, and the job starts again by itself.
 //!
 //! ```no_run
@@ -25,6 +26,7 @@
     reason = "the harness stands outside of the engine: it compares files and sets the engine up"
 )]
 
+mod clusters;
 mod compare;
 mod crashes;
 mod lives;
@@ -107,6 +109,7 @@ impl Golden {
         self.check_crashes();
         self.check_steps();
         self.check_faults();
+        self.check_clusters();
     }
 
     /// What happens where nothing goes wrong.

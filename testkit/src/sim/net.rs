@@ -13,6 +13,8 @@ use millstream_runtime::env::{BoxFuture, Connection, Listener, Network, ReadHalf
 
 use super::clock::{Clock, Sleep};
 
+/// The ports that are drawn where port 0 is asked for.
+const DRAWN_PORTS: std::ops::RangeInclusive<u16> = 49_152..=65_535;
 /// How many bytes are on their way in one direction of a connection at most.
 const PIPE_BYTES: usize = 64 * 1024;
 /// How many connections wait at an address to be accepted at most; further ones are refused.
@@ -60,10 +62,14 @@ impl Network for SimNetwork {
     }
 
     fn listen(&self, address: &str) -> BoxFuture<'static, io::Result<Box<dyn Listener>>> {
-        let (addresses, address) = (self.addresses.clone(), address.to_owned());
+        let (addresses, mut address) = (self.addresses.clone(), address.to_owned());
         Box::pin(async move {
             {
                 let mut taken = lock(&addresses);
+                if let Some(host) = address.strip_suffix(":0") {
+                    let mut free = DRAWN_PORTS.map(|port| format!("{host}:{port}"));
+                    address = free.find(|one| !taken.contains_key(one)).ok_or(io::ErrorKind::AddrNotAvailable)?;
+                }
                 if taken.contains_key(&address) {
                     return Err(io::ErrorKind::AddrInUse.into());
                 }

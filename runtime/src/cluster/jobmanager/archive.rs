@@ -38,10 +38,10 @@ const CLUSTER: &str = "cluster";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct JobRecord {
     /// What people call it.
-    pub(super) name: String,
-    pub(super) spec: JobSpec,
+    pub(crate) name: String,
+    pub(crate) spec: JobSpec,
     /// In milliseconds since 1970.
-    pub(super) submitted_at: i64,
+    pub(crate) submitted_at: i64,
 }
 
 /// How a job ended.

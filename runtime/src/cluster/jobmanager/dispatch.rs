@@ -42,7 +42,7 @@ impl Handle {
     }
 
     /// Has something done by the leader's loop, and waits until it has answered. What was begun goes on if nobody waits any more.
-    pub(super) async fn call<T: Send + 'static>(
+    pub(crate) async fn call<T: Send + 'static>(
         &self,
         call: impl FnOnce(&mut Lead, oneshot::Sender<T>) + Send + 'static,
     ) -> Result<T, NotLeader> {

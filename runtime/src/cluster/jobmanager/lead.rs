@@ -434,6 +434,13 @@ impl Lead {
         self.is_over(Over { id, record, result, exceptions, checkpoints: past.checkpoints });
     }
 
+    /// How a job has ended, if it has.
+    pub(crate) fn ended_with(&self, id: JobId) -> Option<(JobState, Option<JobFailure>)> {
+        let over = self.over.iter().find(|over| over.id == id)?;
+        let is_remembered = !self.running.contains_key(&id);
+        is_remembered.then(|| (over.result.state.state(), over.result.failure.clone()))
+    }
+
     fn is_over(&mut self, over: Over) {
         if self.over.len() == ENDED_LIMIT {
             self.over.pop_front();
@@ -500,7 +507,7 @@ impl Lead {
     }
 
     /// Takes a job: builds it, keeps it, and lets it run. The answer comes when it is kept.
-    pub(super) fn submit(&mut self, record: JobRecord, answer: oneshot::Sender<Result<JobId, Failure>>) {
+    pub(crate) fn submit(&mut self, record: JobRecord, answer: oneshot::Sender<Result<JobId, Failure>>) {
         let id = JobId(draw(&*self.envs.control));
         let mut record = record;
         if self.running.len() >= JOBS_LIMIT {

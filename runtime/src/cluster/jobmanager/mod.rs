@@ -20,10 +20,9 @@ use self::{
     accept::{Acceptor, Role},
     archive::{Archive, Lease},
     job::Done,
-    lead::Lead,
     provider::Provider,
 };
-pub(crate) use self::{dispatch::Handle, front::Front};
+pub(crate) use self::{archive::JobRecord, dispatch::Handle, front::Front, lead::Lead};
 use super::{
     Envs, Identity,
     connection::ControlConnection,

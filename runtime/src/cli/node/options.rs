@@ -1,13 +1,13 @@
 //! What a process of a cluster is told on the command line and by the environment.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::{
     cli::{logs::LogOptions, world::World},
-    control::provision::ProvisionSettings,
-    settings::parse_duration,
+    control::{heartbeats::HeartbeatSettings, provision::ProvisionSettings},
+    settings::{parse_duration, show_duration},
 };
 
 const PORT: &str = "millstream:port";
@@ -22,6 +22,10 @@ const PROVIDER: &str = "millstream:provider";
 const PROVIDER_SLOTS: &str = "millstream:provider-slots";
 const PROVIDER_MOST: &str = "millstream:provider-most";
 const PROVIDER_IDLE: &str = "millstream:provider-idle";
+const ADVERTISE: &str = "millstream:advertise";
+const INSECURE: &str = "millstream:insecure";
+const HEARTBEAT_INTERVAL: &str = "millstream:heartbeat-interval";
+const HEARTBEAT_TIMEOUT: &str = "millstream:heartbeat-timeout";
 
 /// How long a TaskManager may be idle that was started on demand.
 const PROVIDER_IDLE_DEFAULT: Duration = Duration::from_secs(60);
@@ -42,6 +46,8 @@ pub(crate) struct NodeOptions {
     pub(crate) taskmanager: Option<TaskManagerOptions>,
     /// The host whose addresses it takes.
     pub(crate) host: String,
+    /// The host by which others reach it, if that is another.
+    pub(crate) advertise: Option<String>,
     pub(crate) logs: LogOptions,
 }
 
@@ -52,6 +58,7 @@ pub(crate) struct JobManagerOptions {
     pub(crate) storage: Option<PathBuf>,
     /// TaskManagers are started on demand.
     pub(crate) provision: Option<ProvisionSettings>,
+    pub(crate) heartbeats: HeartbeatSettings,
 }
 
 #[derive(Debug, Clone)]
@@ -66,7 +73,23 @@ pub(crate) struct TaskManagerOptions {
 /// The commands.
 pub(crate) fn commands() -> [Command; 2] {
     let host = || {
-        Arg::new(HOST).long("host").value_name("HOST").help("The address of this machine to use [default: 127.0.0.1]")
+        [
+            Arg::new(HOST)
+                .long("host")
+                .value_name("HOST")
+                .help("The address of this machine to use [default: 127.0.0.1]"),
+            Arg::new(ADVERTISE)
+                .long("advertise")
+                .value_name("HOST")
+                .help("The address by which other processes reach this one, if it is another than that of `--host`"),
+            Arg::new(INSECURE)
+                .long("insecure")
+                .action(ArgAction::SetTrue)
+                .help("Take addresses that other machines reach, though whoever reaches them is let in"),
+        ]
+    };
+    let time = |id, long: &'static str, help: &'static str| {
+        Arg::new(id).long(long).value_name("TIME").value_parser(duration).help(help)
     };
     let logs = crate::cli::command::log_options();
     let port = |id, long: &'static str, help: &'static str| {
@@ -77,7 +100,7 @@ pub(crate) fn commands() -> [Command; 2] {
     };
     let jobmanager = Command::new("jobmanager")
         .about("Lead a cluster: take jobs, and have TaskManagers run them")
-        .arg(host())
+        .args(host())
         .arg(port(PORT, "port", "Where TaskManagers connect [default: 6123]"))
         .arg(port(REST_PORT, "rest-port", "Where it answers over HTTP [default: 8081]"))
         .arg(
@@ -103,10 +126,16 @@ pub(crate) fn commands() -> [Command; 2] {
                 .value_parser(|text: &str| parse_duration(text).ok_or("a duration is expected, as `30s`"))
                 .help("After how long without work they are stopped [default: 1min]"),
         )
+        .arg(time(
+            HEARTBEAT_INTERVAL,
+            "heartbeat-interval",
+            "How often processes say that they are there [default: 1s]",
+        ))
+        .arg(time(HEARTBEAT_TIMEOUT, "heartbeat-timeout", "Who is silent for so long is lost [default: 5s]"))
         .args(logs.clone());
     let taskmanager = Command::new("taskmanager")
         .about("Run tasks for a cluster")
-        .arg(host())
+        .args(host())
         .arg(
             Arg::new(SLOTS)
                 .long("slots")
@@ -133,6 +162,43 @@ pub(crate) fn commands() -> [Command; 2] {
     [jobmanager, taskmanager]
 }
 
+fn duration(text: &str) -> Result<Duration, String> {
+    let found = parse_duration(text).filter(|duration| !duration.is_zero());
+    found.ok_or_else(|| "a time with a unit is expected, as in `500ms` or `5s`".to_owned())
+}
+
+/// How often processes say that they are there, and when they are lost.
+fn heartbeats(matches: Option<&ArgMatches>) -> Result<HeartbeatSettings, String> {
+    let time = |id: &str| matches.and_then(|matches| matches.try_get_one::<Duration>(id).ok().flatten()).copied();
+    let default = HeartbeatSettings::default();
+    let interval = time(HEARTBEAT_INTERVAL).unwrap_or(default.interval);
+    let timeout = time(HEARTBEAT_TIMEOUT).unwrap_or(default.timeout);
+    if timeout < interval * 2 {
+        return Err(format!(
+            "`--heartbeat-timeout` is {}, and has to be at least twice `--heartbeat-interval`, which is {}: one heartbeat may be late",
+            show_duration(timeout),
+            show_duration(interval)
+        ));
+    }
+    Ok(HeartbeatSettings { interval, timeout })
+}
+
+/// The host whose addresses the process takes. Nobody outside of the machine is let in by accident.
+fn host(matches: Option<&ArgMatches>, text: impl Fn(&str) -> Option<String>) -> Result<String, String> {
+    let host = text(HOST).unwrap_or_else(|| "127.0.0.1".to_owned());
+    let is_insecure =
+        matches.is_some_and(|matches| matches.try_get_one::<bool>(INSECURE).ok().flatten() == Some(&true));
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let is_loopback = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    if !is_loopback && !is_insecure {
+        return Err(format!(
+            "`--host {host}` is not an address of this machine alone, and connections are not encrypted: whoever reaches it could run anything; \
+             in a network where that is well, add `--insecure`"
+        ));
+    }
+    Ok(host)
+}
+
 /// Reads a command. `name` is empty if there is none: then the process is both.
 pub(crate) fn read(name: &str, matches: Option<&ArgMatches>, world: &World) -> Result<NodeOptions, String> {
     let text = |id: &str| matches.and_then(|matches| matches.try_get_one::<String>(id).ok().flatten()).cloned();
@@ -151,6 +217,7 @@ pub(crate) fn read(name: &str, matches: Option<&ArgMatches>, world: &World) -> R
     let id = matches.and_then(|matches| matches.try_get_one::<u128>(ID).ok().flatten()).copied();
     let processors = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
     let control_port = port(PORT).unwrap_or(CONTROL_PORT);
+    let heartbeats = heartbeats(matches)?;
     let default = || vec![format!("127.0.0.1:{control_port}")];
     Ok(NodeOptions {
         jobmanager: (name != "taskmanager").then(|| JobManagerOptions {
@@ -162,6 +229,7 @@ pub(crate) fn read(name: &str, matches: Option<&ArgMatches>, world: &World) -> R
                 most: number(PROVIDER_MOST).unwrap_or(PROVIDER_MOST_DEFAULT),
                 idle_timeout: idle.unwrap_or(PROVIDER_IDLE_DEFAULT),
             }),
+            heartbeats,
         }),
         taskmanager: (name != "jobmanager").then(|| TaskManagerOptions {
             id,
@@ -169,7 +237,8 @@ pub(crate) fn read(name: &str, matches: Option<&ArgMatches>, world: &World) -> R
             jobmanagers: if jobmanagers.is_empty() { default() } else { jobmanagers },
             data_port: port(DATA_PORT).unwrap_or(0),
         }),
-        host: text(HOST).unwrap_or_else(|| "127.0.0.1".to_owned()),
+        host: host(matches, text)?,
+        advertise: text(ADVERTISE),
         logs,
     })
 }

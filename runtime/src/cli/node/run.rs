@@ -14,7 +14,7 @@ use super::{
 use crate::{
     cli::{Console, EXIT_DONE, EXIT_FAILED, signals},
     cluster::{Envs, Identity, jobmanager, spec::Jobs, taskmanager},
-    control::{TaskManagerId, heartbeats::HeartbeatSettings},
+    control::TaskManagerId,
     env::{BoxFuture, Env, TokioEnv},
     failure::Failure,
     registry::JobEntry,
@@ -158,7 +158,9 @@ async fn jobmanager_of(
     };
     let rest_address = format!("{}:{}", options.host, of.rest_port);
     let (envs, binary, stop) = (envs.clone(), Arc::clone(binary), stop.clone());
-    let (host, port, storage, provision) = (options.host.clone(), of.port, of.storage.clone(), of.provision);
+    let (host, advertised_host) = (options.host.clone(), options.advertise.clone());
+    let (port, storage, heartbeats) = (of.port, of.storage.clone(), of.heartbeats);
+    let provision = of.provision;
     let provider = provision.map(|_| Box::new(LocalProcesses::default()) as Box<dyn jobmanager::provider::Provider>);
     Ok(Box::pin(async move {
         let listener = envs.control.network().listen(&rest_address).await.map_err(|error| {
@@ -176,10 +178,10 @@ async fn jobmanager_of(
         envs.control.spawn("rest", serves);
         let options = jobmanager::Options {
             control_address: format!("{host}:{port}"),
-            advertised_host: None,
+            advertised_host,
             rest: Some(url.clone()),
             storage,
-            heartbeats: HeartbeatSettings::default(),
+            heartbeats,
             provision,
             identity,
         };
@@ -196,7 +198,7 @@ fn taskmanager_options(options: &NodeOptions, of: &TaskManagerOptions, identity:
         slots: of.slots,
         jobmanagers: of.jobmanagers.clone(),
         data_address: format!("{}:{}", options.host, of.data_port),
-        advertised_host: None,
+        advertised_host: options.advertise.clone(),
         network_bytes: Settings::default().network_bytes() as u64,
         identity,
     }

@@ -180,6 +180,7 @@ impl Process {
                 env: Arc::clone(&self.envs.control),
                 archive: archive.clone(),
                 lease: self.lease(epoch, 0),
+                interval: self.options.heartbeats.interval,
                 over: over.clone(),
                 happenings: happenings.clone(),
             };

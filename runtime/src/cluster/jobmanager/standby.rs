@@ -1,5 +1,7 @@
 //! Who leads: a leader renews its lease, and looks whether it still leads; the others hold a connection to it, and claim the leadership when it is gone.
 //!
+//! A lease is renewed at the interval of heartbeats, and a leader that has not renewed its own for their timeout is gone, though its connections are open.
+//!
 //! When to claim is a matter of speed alone. That there is one leader, whoever claims and whenever, the log sees to.
 
 use std::{pin::pin, sync::Arc, time::Duration};
@@ -27,10 +29,6 @@ use crate::{
     task::flag::Flag,
 };
 
-/// The time from one renewal of the lease to the next.
-const RENEWAL_INTERVAL: Duration = Duration::from_secs(1);
-/// A leader whose lease has not been renewed for so long is gone, though its connections are open.
-const LEASE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a leader may take to answer who connects.
 const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 /// The pause before something that has failed is tried again.
@@ -43,6 +41,8 @@ pub(super) struct Renewal {
     pub(super) env: Arc<dyn Env>,
     pub(super) archive: Archive,
     pub(super) lease: Lease,
+    /// The time from one renewal to the next.
+    pub(super) interval: Duration,
     /// It does not lead any more.
     pub(super) over: Flag,
     pub(super) happenings: mpsc::Sender<Happening>,
@@ -51,7 +51,7 @@ pub(super) struct Renewal {
 impl Renewal {
     pub(super) async fn run(mut self) {
         loop {
-            if let Either::Right(_) = select(self.env.sleep(RENEWAL_INTERVAL), pin!(self.over.wait())).await {
+            if let Either::Right(_) = select(self.env.sleep(self.interval), pin!(self.over.wait())).await {
                 return;
             }
             match self.archive.newest_claim().await {
@@ -126,7 +126,7 @@ impl Process {
         if self.stop.is_set() || lease.is_some_and(|lease| lease.epoch >= newest) {
             return false;
         }
-        self.envs.control.sleep(LEASE_TIMEOUT).await;
+        self.envs.control.sleep(self.options.heartbeats.timeout).await;
         let (lease, claim) = (archive.lease().await.ok().flatten(), archive.newest_claim().await);
         claim.is_ok_and(|claim| claim == newest) && lease.is_none_or(|lease| lease.epoch < newest)
     }
@@ -154,7 +154,7 @@ impl Process {
         let expired = async {
             loop {
                 let Ok(Some(lease)) = archive.lease().await else {
-                    self.envs.control.sleep(RENEWAL_INTERVAL).await;
+                    self.envs.control.sleep(self.options.heartbeats.interval).await;
                     continue;
                 };
                 if self.is_silent(archive, &lease).await {
@@ -172,9 +172,9 @@ impl Process {
 
     /// Looks for the timeout of a lease whether it is renewed: true if it is not.
     async fn is_silent(&self, archive: &Archive, lease: &Lease) -> bool {
-        let late = self.envs.control.now() + LEASE_TIMEOUT;
+        let late = self.envs.control.now() + self.options.heartbeats.timeout;
         while self.envs.control.now() < late {
-            select(self.envs.control.sleep(RENEWAL_INTERVAL), pin!(self.stop.wait())).await;
+            select(self.envs.control.sleep(self.options.heartbeats.interval), pin!(self.stop.wait())).await;
             if self.stop.is_set() || archive.lease().await.is_ok_and(|now| now.as_ref() != Some(lease)) {
                 return false;
             }

@@ -3,7 +3,9 @@
 
 mod campaign;
 mod faults;
+#[path = "../shared/input.rs"]
 mod input;
+#[path = "../shared/output.rs"]
 mod output;
 mod random;
 mod steps;

@@ -43,6 +43,11 @@ struct Event {
 impl Input {
     /// Makes the events of a seed.
     pub(crate) fn new(seed: u64) -> Self {
+        Self::sized(seed, EVENTS)
+    }
+
+    /// Makes so many events.
+    pub(crate) fn sized(seed: u64, count: u64) -> Self {
         let mut rng = Rng::new(seed);
         let event = |id| Event {
             id,
@@ -50,10 +55,10 @@ impl Input {
             amount: rng.below(2_000) as i64 - 500,
             at: BEGIN + (id * STEP + rng.below(DISORDER)) as i64,
         };
-        let events: Vec<_> = (0..EVENTS).map(event).collect();
+        let events: Vec<_> = (0..count).map(event).collect();
         let directory = tempfile::tempdir().expect("there is room for the input");
         for (number, side) in [(0, "left"), (1, "right")] {
-            write(&directory.path().join(side), events.iter().filter(|event| event.id % 2 == number));
+            write(&directory.path().join(side), count, events.iter().filter(|event| event.id % 2 == number));
         }
         Self { directory, expected: expected(&events) }
     }
@@ -69,11 +74,11 @@ fn user(number: u64) -> String {
     format!("{letter}{number}")
 }
 
-fn write<'e>(directory: &PathBuf, events: impl Iterator<Item = &'e Event>) {
+fn write<'e>(directory: &PathBuf, count: u64, events: impl Iterator<Item = &'e Event>) {
     fs::create_dir(directory).expect("there is room for the input");
     let mut files = vec!["id,user,amount,at\n".to_owned(); FILES as usize];
     for event in events {
-        let file = event.id * FILES / EVENTS;
+        let file = event.id * FILES / count;
         files[file as usize].push_str(&format!("{},{},{},{}\n", event.id, event.user, event.amount, time(event.at)));
     }
     for (number, text) in files.into_iter().enumerate() {

@@ -83,8 +83,10 @@ async fn accept(
                 let held = (alive.clone(), Arc::clone(&slots));
                 let attended = attend(connection, Arc::clone(&service), Arc::clone(&env), closing.clone());
                 let attended = async move {
-                    if let Err(error) = attended.await {
-                        debug!(%from, %error, "a connection was lost");
+                    match attended.await {
+                        Err(error) if error.is_parse() => warn!(%from, %error, "what was sent is no HTTP request"),
+                        Err(error) => debug!(%from, %error, "a connection was lost"),
+                        Ok(()) => {}
                     }
                     drop(held);
                 };

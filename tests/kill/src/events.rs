@@ -25,17 +25,17 @@ pub(crate) struct Paths {
     input: PathBuf,
     /// The directory for all output.
     #[arg(long)]
-    output: PathBuf,
+    pub(crate) output: PathBuf,
     /// How long a subtask of the inputs rests before it reads on, in microseconds: a job that is over at once cannot be killed.
     #[arg(long, default_value_t = 0)]
     rest: u64,
 }
 
 #[derive(Record, Clone, Debug)]
-struct Event {
-    id: u64,
-    user: String,
-    amount: i64,
+pub(crate) struct Event {
+    pub(crate) id: u64,
+    pub(crate) user: String,
+    pub(crate) amount: i64,
     #[record(event_time)]
     at: Timestamp,
 }
@@ -100,7 +100,7 @@ struct Total {
 }
 
 /// The events of a side.
-fn read(paths: &Paths, side: &str) -> Slow<CsvSource<Event>> {
+pub(crate) fn read(paths: &Paths, side: &str) -> Slow<CsvSource<Event>> {
     let files = CsvFiles::read(paths.input.join(side)).split_bytes(SPLIT_BYTES);
     slow(files, Duration::from_micros(paths.rest))
 }

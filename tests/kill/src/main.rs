@@ -4,6 +4,7 @@
 
 mod doom;
 mod events;
+mod panics;
 mod slow;
 
 use std::{process::ExitCode, sync::Arc};

@@ -29,7 +29,7 @@ use crate::{
         draw,
         spec::Jobs,
         wake,
-        wire::{Downward, Upward},
+        wire::{Downward, Upward, WireError},
     },
     control::{
         ConnectionId, Epoch, JobId, RequestId, TaskManagerId, Vertex,
@@ -273,7 +273,11 @@ impl Lead {
                         self.metrics.insert((job, connection), registry);
                     }
                     Ok(Upward::Metrics { .. }) => {}
-                    Err(_) => {
+                    Err(error) => {
+                        match error {
+                            WireError::Ended | WireError::Io(_) => info!(%error, "a control connection has ended"),
+                            _ => warn!(%error, "a control connection is closed: it does not speak as it should"),
+                        }
                         self.metrics.retain(|(_, of), _| *of != connection);
                         self.connections.remove(&connection);
                         self.step(Input::Closed { connection });

@@ -16,7 +16,7 @@ use futures::{
 };
 use millstream_net::{
     hello::{Hello, Purpose},
-    link::{Link, Options},
+    link::{Link, LinkError, Options},
     window::{Pool, WindowBytes},
 };
 use tracing::{debug, info, warn};
@@ -220,7 +220,12 @@ impl Peers {
             "data connection, reading",
             Box::pin(async move {
                 let error = reader.run(reading).await;
-                info!(peer = %there, %error, "data connection has ended");
+                match error {
+                    LinkError::Ended | LinkError::Closed | LinkError::Io { .. } => {
+                        info!(peer = %there, %error, "data connection has ended");
+                    }
+                    _ => warn!(peer = %there, %error, "a data connection is closed: it does not speak as it should"),
+                }
                 let mut state = this.lock();
                 if let Some(known) = state.peers.get_mut(&there)
                     && known.link.as_ref().is_some_and(|(of, _)| *of == number)

@@ -94,7 +94,7 @@ impl Cluster {
 
     /// With so many TaskManagers, of so many slots each, that have registered.
     pub(crate) fn with_taskmanagers(mut self, count: usize, slots: u32) -> Self {
-        (0..count).for_each(|_| drop(self.start_taskmanager(slots)));
+        (0..count).for_each(|_| _ = self.start_taskmanager(slots));
         self.wait("the TaskManagers have registered", |cluster| {
             let overview = cluster.ask("/v1/overview").ok()?;
             (overview["taskmanagers"].as_u64() == Some(count as u64)).then_some(())

@@ -29,6 +29,12 @@ pub(crate) struct Wish {
 }
 
 impl Wish {
+    /// Over in some seconds.
+    pub(crate) fn quick(parallelism: usize) -> Self {
+        let (rest, checkpoint_interval) = (Duration::from_millis(120), Duration::from_millis(100));
+        Self { parallelism, rest, checkpoint_interval, name: "out".to_owned() }
+    }
+
     pub(crate) fn arguments(&self, cluster: &Cluster, input: &Input) -> (PathBuf, Vec<String>) {
         let output = cluster.directory().join(&self.name);
         let args = [

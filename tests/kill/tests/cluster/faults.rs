@@ -92,7 +92,7 @@ impl Fault {
             }
             Self::CloseData => {
                 // Of two TaskManagers either may have made the connection.
-                cluster.taskmanagers.values().for_each(|of| drop(of.proxy.close_all()));
+                cluster.taskmanagers.values().for_each(|of| _ = of.proxy.close_all());
             }
             Self::CutTowardsLeader | Self::CutFromLeader | Self::CutBoth => {
                 let leader = self.jobmanager(cluster);

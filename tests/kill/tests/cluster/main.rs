@@ -3,16 +3,23 @@
 
 mod chaos;
 mod cluster;
+mod commands;
+mod deposed;
 mod events;
 mod faults;
+mod hostile;
 #[path = "../shared/input.rs"]
 mod input;
+mod leaving;
 #[path = "../shared/output.rs"]
 mod output;
+mod panics;
 mod ports;
 mod process;
 mod proxy;
 mod rest;
+mod together;
+mod waiting;
 
 use std::io::{self, Write};
 

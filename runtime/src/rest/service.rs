@@ -146,13 +146,18 @@ impl Service {
             let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("`{}` takes JSON", route.path));
             return Err(problem.with_hint("send it with `Content-Type: application/json`").into());
         }
+        let too_long = || {
+            let detail = format!("the body is larger than {BODY_BYTES_LIMIT} bytes");
+            Failed::from(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
+        };
+        // What says that it is too long is not waited for.
+        if body.size_hint().lower() > BODY_BYTES_LIMIT as u64 {
+            return Err(too_long());
+        }
         let collected = self.in_time(BODY_PATIENCE, Limited::new(body, BODY_BYTES_LIMIT).collect()).await;
         let body = match collected {
             Some(Ok(body)) => body.to_bytes(),
-            Some(Err(error)) if error.is::<LengthLimitError>() => {
-                let detail = format!("the body is larger than {BODY_BYTES_LIMIT} bytes");
-                return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into());
-            }
+            Some(Err(error)) if error.is::<LengthLimitError>() => return Err(too_long()),
             Some(Err(error)) => {
                 return Err(Problem::new(StatusCode::BAD_REQUEST, format!("the body cannot be read: {error}")).into());
             }

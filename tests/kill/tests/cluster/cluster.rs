@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
+    namespaces::Namespaces,
     ports,
     process::Process,
     proxy::{PROXIED, Proxy},
@@ -40,8 +41,8 @@ pub(crate) struct JobManager {
     pub(crate) process: Option<Process>,
     pub(crate) control: SocketAddr,
     pub(crate) rest: SocketAddr,
-    /// What TaskManagers and other JobManagers reach it through.
-    pub(crate) proxy: Proxy,
+    /// What TaskManagers and other JobManagers reach it through, unless it is a host of its own.
+    pub(crate) proxy: Option<Proxy>,
     /// It is not asked: it would not answer.
     pub(crate) is_stopped: bool,
     log: PathBuf,
@@ -51,8 +52,8 @@ pub(crate) struct JobManager {
 pub(crate) struct TaskManager {
     pub(crate) process: Process,
     pub(crate) data: SocketAddr,
-    /// What other TaskManagers reach it through.
-    pub(crate) proxy: Proxy,
+    /// What other TaskManagers reach it through, unless it is a host of its own.
+    pub(crate) proxy: Option<Proxy>,
 }
 
 /// A cluster. All its processes end with it; when the test has failed, their logs are shown.
@@ -60,12 +61,23 @@ pub(crate) struct Cluster {
     pub(crate) jobmanagers: Vec<JobManager>,
     pub(crate) taskmanagers: BTreeMap<usize, TaskManager>,
     started: usize,
+    /// Each process is a host of its own, if there is this: the JobManagers, and then the TaskManagers.
+    pub(crate) namespaces: Option<Namespaces>,
     directory: TempDir,
 }
 
 impl Cluster {
     /// JobManagers alone, of which one leads.
     pub(crate) fn new(jobmanagers: usize) -> Self {
+        Self::start(jobmanagers, None)
+    }
+
+    /// JobManagers on the first of these hosts.
+    pub(crate) fn on_hosts(jobmanagers: usize, namespaces: Namespaces) -> Self {
+        Self::start(jobmanagers, Some(namespaces))
+    }
+
+    fn start(jobmanagers: usize, namespaces: Option<Namespaces>) -> Self {
         let directory = match Path::new(MEMORY) {
             memory if memory.is_dir() => TempDir::new_in(memory),
             _ => TempDir::new(),
@@ -73,18 +85,20 @@ impl Cluster {
         let directory = directory.expect("there is room for a cluster");
         let place = |number: usize| {
             let (port, rest) = (ports::free(), ports::free());
-            let control = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+            let host = namespaces.as_ref().map_or(Ipv4Addr::LOCALHOST, |hosts| hosts.address(number));
+            let control = SocketAddr::from((host, port));
+            let proxied = namespaces.is_none();
             JobManager {
                 process: None,
                 control,
-                rest: SocketAddr::from((Ipv4Addr::LOCALHOST, rest)),
-                proxy: Proxy::start(SocketAddr::from((PROXIED, port)), control),
+                rest: SocketAddr::from((host, rest)),
+                proxy: proxied.then(|| Proxy::start(SocketAddr::from((PROXIED, port)), control)),
                 is_stopped: false,
                 log: directory.path().join(format!("jobmanager-{number}.log")),
             }
         };
         let jobmanagers = (0..jobmanagers).map(place).collect::<Vec<_>>();
-        let mut cluster = Self { jobmanagers, taskmanagers: BTreeMap::new(), started: 0, directory };
+        let mut cluster = Self { jobmanagers, taskmanagers: BTreeMap::new(), started: 0, namespaces, directory };
         for number in 0..cluster.jobmanagers.len() {
             cluster.start_jobmanager(number);
         }
@@ -110,8 +124,8 @@ impl Cluster {
     pub(crate) fn start_jobmanager(&mut self, number: usize) {
         let storage = self.directory.path().join("storage");
         let jobmanager = &mut self.jobmanagers[number];
-        let mut command = Command::new(PROGRAM);
-        command.args(["jobmanager", "--advertise", &PROXIED.to_string(), "--storage"]).arg(storage);
+        let mut command = command_on(self.namespaces.as_ref(), number, "jobmanager");
+        command.arg("--storage").arg(storage);
         command.args(["--port", &jobmanager.control.port().to_string()]);
         command.args(["--rest-port", &jobmanager.rest.port().to_string()]);
         command.args(["--heartbeat-interval", &format!("{}ms", HEARTBEAT_INTERVAL.as_millis())]);
@@ -123,13 +137,19 @@ impl Cluster {
     pub(crate) fn start_taskmanager(&mut self, slots: u32) -> usize {
         let (number, port) = (self.started, ports::free());
         self.started += 1;
-        let data = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let proxy = Proxy::start(SocketAddr::from((PROXIED, port)), data);
-        let jobmanagers: Vec<_> =
-            self.jobmanagers.iter().map(|of| format!("{PROXIED}:{}", of.control.port())).collect();
-        let mut command = Command::new(PROGRAM);
-        command.args(["taskmanager", "--slots", &slots.to_string(), "--jobmanager", &jobmanagers.join(",")]);
-        command.args(["--data-port", &port.to_string(), "--advertise", &PROXIED.to_string(), "--log", "info"]);
+        let host_number = self.jobmanagers.len() + number;
+        let host = self.namespaces.as_ref().map_or(Ipv4Addr::LOCALHOST, |hosts| hosts.address(host_number));
+        let data = SocketAddr::from((host, port));
+        let proxied = self.namespaces.is_none();
+        let proxy = proxied.then(|| Proxy::start(SocketAddr::from((PROXIED, port)), data));
+        let reached = |of: &JobManager| match proxied {
+            true => SocketAddr::from((PROXIED, of.control.port())),
+            false => of.control,
+        };
+        let jobmanagers: Vec<_> = self.jobmanagers.iter().map(|of| reached(of).to_string()).collect();
+        let mut command = command_on(self.namespaces.as_ref(), host_number, "taskmanager");
+        command.args(["--slots", &slots.to_string(), "--jobmanager", &jobmanagers.join(",")]);
+        command.args(["--data-port", &port.to_string(), "--log", "info"]);
         let process = Process::start(command, &self.directory.path().join(format!("taskmanager-{number}.log")));
         self.taskmanagers.insert(number, TaskManager { process, data, proxy });
         number
@@ -225,6 +245,22 @@ impl Cluster {
             if let Some(how) = process.ended() {
                 panic!("{} belongs to a process that should run: {how}", process.log.display());
             }
+        }
+    }
+}
+
+/// The command of a role: on a host, or else behind a proxy.
+fn command_on(namespaces: Option<&Namespaces>, host: usize, role: &str) -> Command {
+    match namespaces {
+        Some(hosts) => {
+            let mut command = hosts.command(host, PROGRAM);
+            command.args([role, "--insecure", "--host", &hosts.address(host).to_string()]);
+            command
+        }
+        None => {
+            let mut command = Command::new(PROGRAM);
+            command.args([role, "--advertise", &PROXIED.to_string()]);
+            command
         }
     }
 }

@@ -5,7 +5,10 @@ use std::{thread, time::Duration};
 use millstream_testkit::rng::Rng;
 use rustix::process::Signal;
 
-use crate::cluster::{Cluster, HEARTBEAT_TIMEOUT};
+use crate::{
+    cluster::{Cluster, HEARTBEAT_TIMEOUT},
+    proxy::Proxy,
+};
 
 /// How long somebody is silent: longer than the others wait for it.
 const SILENCE: Duration = HEARTBEAT_TIMEOUT.saturating_add(Duration::from_millis(800));
@@ -87,16 +90,16 @@ impl Fault {
             }
             Self::CloseControl => {
                 let leader = self.jobmanager(cluster);
-                let closed = cluster.jobmanagers[leader].proxy.close_all();
+                let closed = proxy(&cluster.jobmanagers[leader].proxy).close_all();
                 assert!(closed > 0, "the leader had no connections that could be closed");
             }
             Self::CloseData => {
                 // Of two TaskManagers either may have made the connection.
-                cluster.taskmanagers.values().for_each(|of| _ = of.proxy.close_all());
+                cluster.taskmanagers.values().for_each(|of| _ = proxy(&of.proxy).close_all());
             }
             Self::CutTowardsLeader | Self::CutFromLeader | Self::CutBoth => {
                 let leader = self.jobmanager(cluster);
-                let proxy = &cluster.jobmanagers[leader].proxy;
+                let proxy = proxy(&cluster.jobmanagers[leader].proxy);
                 let before = proxy.swallowed_bytes();
                 proxy.swallow(self != Self::CutFromLeader, self != Self::CutTowardsLeader);
                 thread::sleep(SILENCE);
@@ -119,4 +122,8 @@ impl Fault {
 fn any_taskmanager(cluster: &Cluster, rng: &mut Rng) -> usize {
     let numbers: Vec<_> = cluster.taskmanagers.keys().copied().collect();
     numbers[rng.index(numbers.len())]
+}
+
+fn proxy(proxy: &Option<Proxy>) -> &Proxy {
+    proxy.as_ref().expect("on one machine, the network between processes is proxies")
 }

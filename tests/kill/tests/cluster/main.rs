@@ -8,9 +8,11 @@ mod deposed;
 mod events;
 mod faults;
 mod hostile;
+mod hosts;
 #[path = "../shared/input.rs"]
 mod input;
 mod leaving;
+mod namespaces;
 #[path = "../shared/output.rs"]
 mod output;
 mod panics;

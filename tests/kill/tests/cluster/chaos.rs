@@ -36,6 +36,8 @@ const SLOTS: u32 = 2;
 const PAUSE_MILLIS: u64 = 1_200;
 /// One fault in so many comes without a look whether the job runs again.
 const RUSH: u64 = 4;
+/// One fault in so many is not alone.
+const PAIR: u64 = 5;
 
 #[test]
 fn faults_leave_the_output_as_it_is_without_them() {
@@ -62,7 +64,7 @@ fn faults_leave_the_output_as_it_is_without_them() {
 
 /// Runs a job to its end. Gives how often leaders have said that it was started again.
 fn chaos(input: &Input, rng: &mut Rng, happened: &mut BTreeMap<Fault, usize>) -> u64 {
-    let mut cluster = Cluster::new(2).with_taskmanagers(TASKMANAGERS, SLOTS);
+    let mut cluster = Cluster::watchful(2).with_taskmanagers(TASKMANAGERS, SLOTS);
     let checkpoint_interval = Duration::from_millis(100 + rng.below(200));
     let wish = Wish { parallelism: PARALLELISM, rest: REST, checkpoint_interval, name: "out".to_owned() };
     let mut run = Run::submit(&cluster, input, &wish);
@@ -73,12 +75,28 @@ fn chaos(input: &Input, rng: &mut Rng, happened: &mut BTreeMap<Fault, usize>) ->
         faults.swap(n, rng.index(n + 1));
     }
     let (mut restarts, mut with_output) = (BTreeMap::<u64, u64>::new(), 0);
-    for (number, fault) in (1..).zip(faults) {
+    let mut faults = faults.into_iter();
+    while let Some(fault) = faults.next() {
         thread::sleep(Duration::from_millis(rng.below(PAUSE_MILLIS)));
         with_output += usize::from(run.committed_files() > 0);
-        eprintln!("fault {number}: {fault:?}");
-        fault.happen(&mut cluster, SLOTS, rng);
+        // Now and then another one comes before the first is over.
+        let other = rng.one_in(PAIR).then(|| faults.next()).flatten();
+        eprintln!("{fault:?}{}", other.map_or(String::new(), |other| format!(", and {other:?}")));
+        let heal = fault.begin(&mut cluster, rng);
+        let other_heal = other.map(|other| {
+            *happened.entry(other).or_default() += 1;
+            with_output += usize::from(run.committed_files() > 0);
+            thread::sleep(Duration::from_millis(rng.below(PAUSE_MILLIS)));
+            let heal = other.begin(&mut cluster, rng);
+            thread::sleep(other.duration(rng));
+            heal
+        });
+        thread::sleep(fault.duration(rng));
         *happened.entry(fault).or_default() += 1;
+        heal.end(&mut cluster, SLOTS, other.is_none());
+        if let Some(heal) = other_heal {
+            heal.end(&mut cluster, SLOTS, false);
+        }
         if !rng.one_in(RUSH) {
             let began = Instant::now();
             let state = cluster.wait_for(&run.id, &["running", "finished", "failed"]);
@@ -91,7 +109,7 @@ fn chaos(input: &Input, rng: &mut Rng, happened: &mut BTreeMap<Fault, usize>) ->
             let seen = restarts.entry(epoch).or_default();
             *seen = job["restarts"].as_u64().unwrap_or(0).max(*seen);
         }
-        run.look(false).unwrap_or_else(|why| panic!("behind fault {number}, {fault:?}: {why}"));
+        run.look(false).unwrap_or_else(|why| panic!("behind {fault:?}, {other:?}: {why}"));
     }
     run.finish(&mut cluster);
     // Otherwise what was struck had no work behind it.

@@ -25,10 +25,13 @@ use crate::{
 pub(crate) const LIMIT: Duration = Duration::from_secs(90);
 /// How often it is asked whether it has happened.
 const LOOK: Duration = Duration::from_millis(20);
-/// How often the processes say that they are there.
-pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(200);
-/// Who is silent for so long is lost.
+/// How often the processes say that they are there, in clusters that have to find out by themselves who is not.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(200);
+/// Who is silent for so long is lost there.
 pub(crate) const HEARTBEAT_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// In all others: nobody is lost because the machine is busy.
+const PATIENT_INTERVAL: Duration = Duration::from_secs(1);
+const PATIENT_TIMEOUT: Duration = Duration::from_secs(120);
 /// A file system in memory, where there is one: it outlives processes as well as a disk does, and syncs many small files in no time.
 const MEMORY: &str = "/dev/shm";
 /// The program that is started.
@@ -61,23 +64,30 @@ pub(crate) struct Cluster {
     pub(crate) jobmanagers: Vec<JobManager>,
     pub(crate) taskmanagers: BTreeMap<usize, TaskManager>,
     started: usize,
+    /// How often the processes say that they are there, and who is lost.
+    heartbeats: (Duration, Duration),
     /// Each process is a host of its own, if there is this: the JobManagers, and then the TaskManagers.
     pub(crate) namespaces: Option<Namespaces>,
     directory: TempDir,
 }
 
 impl Cluster {
-    /// JobManagers alone, of which one leads.
+    /// JobManagers alone, of which one leads. They notice whose connection is closed, and wait long for who is silent.
     pub(crate) fn new(jobmanagers: usize) -> Self {
-        Self::start(jobmanagers, None)
+        Self::start(jobmanagers, None, (PATIENT_INTERVAL, PATIENT_TIMEOUT))
     }
 
-    /// JobManagers on the first of these hosts.
+    /// JobManagers that give up soon who is silent.
+    pub(crate) fn watchful(jobmanagers: usize) -> Self {
+        Self::start(jobmanagers, None, (HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT))
+    }
+
+    /// Such JobManagers, on the first of these hosts.
     pub(crate) fn on_hosts(jobmanagers: usize, namespaces: Namespaces) -> Self {
-        Self::start(jobmanagers, Some(namespaces))
+        Self::start(jobmanagers, Some(namespaces), (HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT))
     }
 
-    fn start(jobmanagers: usize, namespaces: Option<Namespaces>) -> Self {
+    fn start(jobmanagers: usize, namespaces: Option<Namespaces>, heartbeats: (Duration, Duration)) -> Self {
         let directory = match Path::new(MEMORY) {
             memory if memory.is_dir() => TempDir::new_in(memory),
             _ => TempDir::new(),
@@ -98,7 +108,8 @@ impl Cluster {
             }
         };
         let jobmanagers = (0..jobmanagers).map(place).collect::<Vec<_>>();
-        let mut cluster = Self { jobmanagers, taskmanagers: BTreeMap::new(), started: 0, namespaces, directory };
+        let mut cluster =
+            Self { jobmanagers, taskmanagers: BTreeMap::new(), started: 0, heartbeats, namespaces, directory };
         for number in 0..cluster.jobmanagers.len() {
             cluster.start_jobmanager(number);
         }
@@ -128,9 +139,11 @@ impl Cluster {
         command.arg("--storage").arg(storage);
         command.args(["--port", &jobmanager.control.port().to_string()]);
         command.args(["--rest-port", &jobmanager.rest.port().to_string()]);
-        command.args(["--heartbeat-interval", &format!("{}ms", HEARTBEAT_INTERVAL.as_millis())]);
-        command.args(["--heartbeat-timeout", &format!("{}ms", HEARTBEAT_TIMEOUT.as_millis()), "--log", "info"]);
+        let (interval, timeout) = self.heartbeats;
+        command.args(["--heartbeat-interval", &format!("{}ms", interval.as_millis())]);
+        command.args(["--heartbeat-timeout", &format!("{}ms", timeout.as_millis()), "--log", "info"]);
         jobmanager.process = Some(Process::start(command, &jobmanager.log));
+        jobmanager.is_stopped = false;
     }
 
     /// Gives its number.

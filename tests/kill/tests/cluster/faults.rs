@@ -1,6 +1,6 @@
 //! [`Fault`]: what may happen to the processes of a cluster and the network between them.
 
-use std::{thread, time::Duration};
+use std::time::Duration;
 
 use millstream_testkit::rng::Rng;
 use rustix::process::Signal;
@@ -32,18 +32,32 @@ pub(crate) enum Fault {
     StopStandby,
     /// All control connections of the leader are closed.
     CloseControl,
-    /// All data connections of a TaskManager that others have made are closed.
+    /// All data connections are closed.
     CloseData,
     /// Nothing reaches the leader any more, silently, for longer than the timeout.
     CutTowardsLeader,
     /// Nothing comes from it.
     CutFromLeader,
     /// Neither.
-    CutBoth,
+    CutLeader,
+    /// Nothing goes over data connections.
+    CutData,
+}
+
+/// What has to be done for a fault to be over.
+pub(crate) enum Heal {
+    StartTaskManager,
+    StartJobManager(usize),
+    ContinueTaskManager(usize),
+    ContinueJobManager(usize),
+    /// Of a JobManager, with what it had swallowed before.
+    JoinControl(usize, u64),
+    JoinData,
+    Nothing,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::KillTaskManager,
         Self::KillLeader,
         Self::KillStandby,
@@ -54,57 +68,71 @@ impl Fault {
         Self::CloseData,
         Self::CutTowardsLeader,
         Self::CutFromLeader,
-        Self::CutBoth,
+        Self::CutLeader,
+        Self::CutData,
     ];
 
-    /// Lets it happen, and lets it be over.
-    pub(crate) fn happen(self, cluster: &mut Cluster, slots: u32, rng: &mut Rng) {
+    /// How long it lasts.
+    pub(crate) fn duration(self, rng: &mut Rng) -> Duration {
+        match self {
+            Self::KillTaskManager | Self::KillLeader | Self::KillStandby => {
+                Duration::from_millis(rng.below(DOWN_MILLIS))
+            }
+            Self::CloseControl | Self::CloseData => Duration::ZERO,
+            _ => SILENCE,
+        }
+    }
+
+    /// Lets it begin.
+    pub(crate) fn begin(self, cluster: &mut Cluster, rng: &mut Rng) -> Heal {
         match self {
             Self::KillTaskManager => {
                 let number = any_taskmanager(cluster, rng);
                 cluster.taskmanagers.remove(&number).expect("it is one of them").process.kill();
-                thread::sleep(Duration::from_millis(rng.below(DOWN_MILLIS)));
-                cluster.start_taskmanager(slots);
+                Heal::StartTaskManager
             }
             Self::StopTaskManager => {
                 let number = any_taskmanager(cluster, rng);
                 cluster.taskmanagers[&number].process.signal(Signal::STOP);
-                thread::sleep(SILENCE);
-                cluster.taskmanagers[&number].process.signal(Signal::CONT);
+                Heal::ContinueTaskManager(number)
             }
             Self::KillLeader | Self::KillStandby => {
                 let number = self.jobmanager(cluster);
-                cluster.jobmanagers[number].process.take().expect("it runs").kill();
-                thread::sleep(Duration::from_millis(rng.below(DOWN_MILLIS)));
-                cluster.start_jobmanager(number);
+                // It may be down already, by another fault.
+                if let Some(mut process) = cluster.jobmanagers[number].process.take() {
+                    process.kill();
+                }
+                Heal::StartJobManager(number)
             }
             Self::StopLeader | Self::StopStandby => {
-                let jobmanager = self.jobmanager(cluster);
-                let jobmanager = &mut cluster.jobmanagers[jobmanager];
-                jobmanager.is_stopped = true;
-                let process = jobmanager.process.as_ref().expect("it runs");
-                process.signal(Signal::STOP);
-                thread::sleep(SILENCE);
-                process.signal(Signal::CONT);
-                jobmanager.is_stopped = false;
+                let number = self.jobmanager(cluster);
+                let jobmanager = &mut cluster.jobmanagers[number];
+                if let Some(process) = &jobmanager.process {
+                    process.signal(Signal::STOP);
+                    jobmanager.is_stopped = true;
+                }
+                Heal::ContinueJobManager(number)
             }
             Self::CloseControl => {
                 let leader = self.jobmanager(cluster);
-                let closed = proxy(&cluster.jobmanagers[leader].proxy).close_all();
-                assert!(closed > 0, "the leader had no connections that could be closed");
+                proxy(&cluster.jobmanagers[leader].proxy).close_all();
+                Heal::Nothing
             }
             Self::CloseData => {
                 // Of two TaskManagers either may have made the connection.
-                cluster.taskmanagers.values().for_each(|of| _ = proxy(&of.proxy).close_all());
+                cluster.taskmanagers.values().for_each(|of| proxy(&of.proxy).close_all());
+                Heal::Nothing
             }
-            Self::CutTowardsLeader | Self::CutFromLeader | Self::CutBoth => {
+            Self::CutTowardsLeader | Self::CutFromLeader | Self::CutLeader => {
                 let leader = self.jobmanager(cluster);
                 let proxy = proxy(&cluster.jobmanagers[leader].proxy);
                 let before = proxy.swallowed_bytes();
                 proxy.swallow(self != Self::CutFromLeader, self != Self::CutTowardsLeader);
-                thread::sleep(SILENCE);
-                assert!(proxy.swallowed_bytes() > before, "nobody said anything that could be swallowed");
-                proxy.heal();
+                Heal::JoinControl(leader, before)
+            }
+            Self::CutData => {
+                cluster.taskmanagers.values().for_each(|of| proxy(&of.proxy).swallow(true, true));
+                Heal::JoinData
             }
         }
     }
@@ -115,6 +143,38 @@ impl Fault {
         match self {
             Self::KillStandby | Self::StopStandby => (leader + 1) % cluster.jobmanagers.len(),
             _ => leader,
+        }
+    }
+}
+
+impl Heal {
+    /// Lets the fault be over. `alone` says that nothing else has happened meanwhile.
+    pub(crate) fn end(self, cluster: &mut Cluster, slots: u32, alone: bool) {
+        match self {
+            Self::StartTaskManager => _ = cluster.start_taskmanager(slots),
+            Self::StartJobManager(number) if cluster.jobmanagers[number].process.is_none() => {
+                cluster.start_jobmanager(number);
+            }
+            Self::ContinueTaskManager(number) => {
+                if let Some(taskmanager) = cluster.taskmanagers.get(&number) {
+                    taskmanager.process.signal(Signal::CONT);
+                }
+            }
+            Self::ContinueJobManager(number) => {
+                let jobmanager = &mut cluster.jobmanagers[number];
+                jobmanager.is_stopped = false;
+                if let Some(process) = &jobmanager.process {
+                    process.signal(Signal::CONT);
+                }
+            }
+            Self::JoinControl(number, before) => {
+                let proxy = proxy(&cluster.jobmanagers[number].proxy);
+                let swallowed = proxy.swallowed_bytes() > before;
+                assert!(swallowed || !alone, "nobody said anything that could be swallowed");
+                proxy.heal();
+            }
+            Self::JoinData => cluster.taskmanagers.values().for_each(|of| proxy(&of.proxy).heal()),
+            Self::StartJobManager(_) | Self::Nothing => {}
         }
     }
 }

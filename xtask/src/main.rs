@@ -27,7 +27,7 @@ usage: cargo xtask <command>
   full      ci with long seeded suites, and the sanitizer
   rules     the house rules alone
   examples  the examples on their sample data, output compared
-  kill      the tests that kill processes with SIGKILL (part of ci); with --full many more kills (part of full)
+  kill      the tests that kill processes with SIGKILL, and cut clusters apart (part of ci); with --full many more kills (part of full)
   asan      the buffer fuzz suite under address sanitizer (needs a nightly toolchain)
 ";
 

@@ -7,6 +7,7 @@ use std::{
 };
 
 use millstream_testkit::{budget, rng::Rng};
+use serde_json::json;
 
 use crate::{
     cluster::Cluster,
@@ -36,6 +37,8 @@ const SLOTS: u32 = 2;
 const PAUSE_MILLIS: u64 = 1_200;
 /// One fault in so many comes without a look whether the job runs again.
 const RUSH: u64 = 4;
+/// One fault in so many follows an order to rescale, in jobs that have orders.
+const ORDER: u64 = 3;
 /// One fault in so many is not alone.
 const PAIR: u64 = 5;
 
@@ -49,7 +52,8 @@ fn faults_leave_the_output_as_it_is_without_them() {
     let mut restarts = 0;
     for job in 0..jobs {
         tell(&format!("chaos: {SEED}={}", seed + job));
-        restarts += chaos(&input, &mut Rng::new(seed + job), &mut happened);
+        // The first as it was submitted; of the others each second one is rescaled again and again.
+        restarts += chaos(&input, &mut Rng::new(seed + job), job % 2 == 1, &mut happened);
     }
     tell(&format!(
         "chaos: {} faults in {jobs} jobs, {restarts} restarts seen; {happened:?}; {:.1} of about {:.1} minutes",
@@ -63,7 +67,7 @@ fn faults_leave_the_output_as_it_is_without_them() {
 }
 
 /// Runs a job to its end. Gives how often leaders have said that it was started again.
-fn chaos(input: &Input, rng: &mut Rng, happened: &mut BTreeMap<Fault, usize>) -> u64 {
+fn chaos(input: &Input, rng: &mut Rng, has_orders: bool, happened: &mut BTreeMap<Fault, usize>) -> u64 {
     let mut cluster = Cluster::watchful(2).with_taskmanagers(TASKMANAGERS, SLOTS);
     let checkpoint_interval = Duration::from_millis(100 + rng.below(200));
     let wish = Wish { parallelism: PARALLELISM, rest: REST, checkpoint_interval, name: "out".to_owned() };
@@ -80,7 +84,14 @@ fn chaos(input: &Input, rng: &mut Rng, happened: &mut BTreeMap<Fault, usize>) ->
         thread::sleep(Duration::from_millis(rng.below(PAUSE_MILLIS)));
         with_output += usize::from(run.committed_files() > 0);
         // Now and then another one comes before the first is over.
-        let other = rng.one_in(PAIR).then(|| faults.next()).flatten();
+        let is_paired = rng.one_in(PAIR) && !fault.takes_all();
+        let other = is_paired.then(|| faults.next()).flatten();
+        if has_orders && rng.one_in(ORDER) {
+            // It may be refused: the job is not always in a state for it.
+            let wanted = 1 + rng.index(PARALLELISM);
+            let answer = cluster.order(&format!("/v1/jobs/{}/rescale", run.id), &json!({ "parallelism": wanted }));
+            eprintln!("rescale to {wanted}: {answer:?}");
+        }
         eprintln!("{fault:?}{}", other.map_or(String::new(), |other| format!(", and {other:?}")));
         let heal = fault.begin(&mut cluster, rng);
         let other_heal = other.map(|other| {
@@ -99,7 +110,7 @@ fn chaos(input: &Input, rng: &mut Rng, happened: &mut BTreeMap<Fault, usize>) ->
         }
         if !rng.one_in(RUSH) {
             let began = Instant::now();
-            let state = cluster.wait_for(&run.id, &["running", "finished", "failed"]);
+            let state = cluster.wait_for(&run.id, &["running", "finished", "failed", "cancelled"]);
             eprintln!("  {state} again after {:?}", began.elapsed());
             assert_eq!(state, "running", "the job runs until all faults have happened");
         }

@@ -42,6 +42,8 @@ pub(crate) enum Fault {
     CutLeader,
     /// Nothing goes over data connections.
     CutData,
+    /// `kill -9` of all processes. As many are started.
+    KillAll,
 }
 
 /// What has to be done for a fault to be over.
@@ -53,11 +55,13 @@ pub(crate) enum Heal {
     /// Of a JobManager, with what it had swallowed before.
     JoinControl(usize, u64),
     JoinData,
+    /// So many TaskManagers, and all JobManagers.
+    StartAll(usize),
     Nothing,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::KillTaskManager,
         Self::KillLeader,
         Self::KillStandby,
@@ -70,12 +74,18 @@ impl Fault {
         Self::CutFromLeader,
         Self::CutLeader,
         Self::CutData,
+        Self::KillAll,
     ];
+
+    /// True if nothing is left that another fault could happen to.
+    pub(crate) fn takes_all(self) -> bool {
+        self == Self::KillAll
+    }
 
     /// How long it lasts.
     pub(crate) fn duration(self, rng: &mut Rng) -> Duration {
         match self {
-            Self::KillTaskManager | Self::KillLeader | Self::KillStandby => {
+            Self::KillTaskManager | Self::KillLeader | Self::KillStandby | Self::KillAll => {
                 Duration::from_millis(rng.below(DOWN_MILLIS))
             }
             Self::CloseControl | Self::CloseData => Duration::ZERO,
@@ -134,6 +144,11 @@ impl Fault {
                 cluster.taskmanagers.values().for_each(|of| proxy(&of.proxy).swallow(true, true));
                 Heal::JoinData
             }
+            Self::KillAll => {
+                let taskmanagers = std::mem::take(&mut cluster.taskmanagers);
+                cluster.jobmanagers.iter_mut().for_each(|of| of.process = None);
+                Heal::StartAll(taskmanagers.len())
+            }
         }
     }
 
@@ -174,6 +189,15 @@ impl Heal {
                 proxy.heal();
             }
             Self::JoinData => cluster.taskmanagers.values().for_each(|of| proxy(&of.proxy).heal()),
+            Self::StartAll(taskmanagers) => {
+                let down = |cluster: &Cluster, number: usize| cluster.jobmanagers[number].process.is_none();
+                for number in 0..cluster.jobmanagers.len() {
+                    if down(cluster, number) {
+                        cluster.start_jobmanager(number);
+                    }
+                }
+                (0..taskmanagers).for_each(|_| _ = cluster.start_taskmanager(slots));
+            }
             Self::StartJobManager(_) | Self::Nothing => {}
         }
     }

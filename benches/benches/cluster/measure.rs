@@ -98,17 +98,11 @@ pub(crate) fn recovery() {
         let id = paced(&cluster, 10_000, 6, &settings, false);
         cluster.until_state(&id, "running");
         sleep(Duration::from_secs(2));
-        let job = cluster.job(&id);
-        let used = job["vertices"][0]["subtasks"][0]["taskmanager"].as_str().unwrap_or_default().to_owned();
-        assert!(!used.is_empty(), "it runs somewhere");
+        // Two of three have tasks: if it is the third that is killed, the round does not count.
         let at = wall_nanos();
-        // Two of three have a slot that is in use: the first two to kill hit one of them.
-        for child in cluster.taskmanagers.iter_mut() {
-            let _ = child.kill();
-            let _ = child.wait();
-            sleep(Duration::from_millis(30));
-            break;
-        }
+        let child = &mut cluster.taskmanagers[0];
+        let _ = child.kill();
+        let _ = child.wait();
         sleep(Duration::from_secs(1));
         let restarted = cluster.job(&id)["restarts"].as_u64().unwrap_or(0) > 0;
         cluster.until_state(&id, "finished");

@@ -1,4 +1,4 @@
-//! The processes of a cluster: what carries out the decisions of [`control`](crate::control) with connections, storage, tasks and timers.
+//! The processes of a cluster: what carries out the decisions of `control` with connections, storage, tasks and timers.
 //!
 //! ```text
 //!                       control connections (wire.rs, connection.rs)

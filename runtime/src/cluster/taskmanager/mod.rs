@@ -305,11 +305,8 @@ impl Driver {
         }
     }
 
-    /// Ends what runs here; the leader sees the connection close, and has the tasks started elsewhere.
+    /// Ends what runs here. Only then the leader sees the connection close, and has the tasks started elsewhere.
     async fn leave(&mut self, happened: &mut mpsc::Receiver<Happening>) {
-        if let Some((connection, _)) = &self.control {
-            self.close(*connection);
-        }
         self.running.values().for_each(|running| running.stop());
         let mut late = self.envs.control.sleep(GOODBYE_LIMIT);
         while !self.running.is_empty() {
@@ -318,6 +315,9 @@ impl Driver {
                 Either::Left((Some(_), _)) => {}
                 _ => break,
             }
+        }
+        if let Some((connection, _)) = &self.control {
+            self.close(*connection);
         }
         self.host.peers.close();
         info!("TaskManager has ended");

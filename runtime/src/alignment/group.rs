@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicI64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use millstream_core::time::Timestamp;
@@ -27,24 +28,65 @@ struct Slot {
 pub(crate) struct Groups(HashMap<String, Group>);
 
 struct Group {
+    /// Those of the members here, and one more for all that are in other processes, if some are.
     slots: Arc<[Slot]>,
-    /// How many of them are taken.
+    /// How many members are here.
+    here: usize,
+    /// How many of them have joined.
     joined: usize,
+    /// The least of what its sources ask for.
+    update_interval: Duration,
+}
+
+/// The members of a group that are not in this process, as those that are here see them.
+pub(crate) struct Elsewhere {
+    pub(crate) group: String,
+    /// How many members are here.
+    pub(crate) members: u32,
+    /// How often they are to hear of the others.
+    pub(crate) update_interval: Duration,
+    slots: Arc<[Slot]>,
+}
+
+impl Elsewhere {
+    /// How far those that are here have come; `None` if nobody has to wait for one of them.
+    pub(crate) fn here(&self) -> Option<Timestamp> {
+        minimum(self.slots[..self.members as usize].iter().map(Slot::report))
+    }
+
+    /// The others have come so far; `None` if nobody has to wait for one of them.
+    pub(crate) fn others(&self, at: Option<Timestamp>) {
+        self.slots[self.members as usize].at.store(at.unwrap_or(Timestamp::MAX).millis(), Relaxed);
+    }
 }
 
 impl Groups {
-    /// One slot for every subtask of a source that is aligned and in this process: sources of other processes are not waited for.
+    /// One slot for every subtask of a source that is aligned and in this process, and one for all others.
     pub(crate) fn of(graph: &JobGraph, is_here: impl Fn((VertexId, usize)) -> bool) -> Self {
-        let mut sizes = HashMap::<&str, usize>::new();
+        let mut groups = HashMap::<&str, (usize, usize, Duration)>::new();
         for (id, vertex) in graph.vertices.iter().enumerate() {
             if let Some(alignment) = &vertex.alignment {
-                let subtasks = 0..graph.parallelism(VertexId(id));
-                *sizes.entry(alignment.group()).or_default() +=
-                    subtasks.filter(|subtask| is_here((VertexId(id), *subtask))).count();
+                let subtasks = graph.parallelism(VertexId(id));
+                let (here, all, interval) = groups.entry(alignment.group()).or_insert((0, 0, Duration::MAX));
+                *here += (0..subtasks).filter(|subtask| is_here((VertexId(id), *subtask))).count();
+                *all += subtasks;
+                *interval = alignment.update_interval.min(*interval);
             }
         }
-        let group = |(name, size): (&str, usize)| (name.to_owned(), Group::new(size));
-        Self(sizes.into_iter().map(group).collect())
+        let group = |(name, (here, all, interval)): (&str, _)| (name.to_owned(), Group::new(here, all, interval));
+        Self(groups.into_iter().map(group).collect())
+    }
+
+    /// What there is to be told of members in other processes, for each group that has some there and some here.
+    pub(crate) fn elsewhere(&self) -> Vec<Elsewhere> {
+        let divided = self.0.iter().filter(|(_, group)| group.here > 0 && group.slots.len() > group.here);
+        let of_group = |(name, group): (&String, &Group)| Elsewhere {
+            group: name.clone(),
+            members: group.here as u32,
+            update_interval: group.update_interval,
+            slots: Arc::clone(&group.slots),
+        };
+        divided.map(of_group).collect()
     }
 
     /// Makes a subtask a member of its group.
@@ -56,7 +98,7 @@ impl Groups {
         let group = self.0.get_mut(alignment.group()).expect("groups are made of the same graph");
         let number = group.joined;
         group.joined += 1;
-        assert!(group.joined <= group.slots.len(), "every subtask joins once");
+        assert!(group.joined <= group.here, "every subtask joins once");
         let id = |name: &str| MetricId { operator: task.to_owned(), subtask, name: name.to_owned() };
         Member {
             slots: Arc::clone(&group.slots),
@@ -69,9 +111,10 @@ impl Groups {
 }
 
 impl Group {
-    fn new(size: usize) -> Self {
+    fn new(here: usize, all: usize, update_interval: Duration) -> Self {
         let slot = || Slot { at: AtomicI64::new(Timestamp::MIN.millis()), waits: AtomicBool::new(false) };
-        Self { slots: (0..size).map(|_| slot()).collect(), joined: 0 }
+        let slots = (0..here + usize::from(here < all)).map(|_| slot());
+        Self { slots: slots.collect(), here, joined: 0, update_interval }
     }
 }
 
@@ -110,7 +153,7 @@ impl Member {
         let drift = match (self.reported(), minimum) {
             // As long as somebody has said nothing there is no number for it.
             (Report::At(own), Some(minimum)) if minimum > Timestamp::MIN => own - minimum,
-            _ => std::time::Duration::ZERO,
+            _ => Duration::ZERO,
         };
         self.drift.set(i64::try_from(drift.as_millis()).unwrap_or(i64::MAX));
         limit(minimum, self.alignment.max_drift)
@@ -136,7 +179,7 @@ impl Member {
     /// Members of one group, for tests.
     #[cfg(test)]
     pub(crate) fn of_one_group(alignments: &[Alignment]) -> Vec<Self> {
-        let slots = Group::new(alignments.len()).slots;
+        let slots = Group::new(alignments.len(), alignments.len(), Duration::MAX).slots;
         let member = |(number, alignment): (usize, &Alignment)| Self {
             slots: Arc::clone(&slots),
             number,
@@ -160,5 +203,31 @@ impl Slot {
             Timestamp::MAX => Report::LeftOut,
             at => Report::At(at),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_wait_for_those_elsewhere_until_they_are_heard_of() {
+        let group = Group::new(1, 3, Duration::from_secs(1));
+        let alignment = Alignment::new("g", Duration::from_millis(10));
+        let mut groups = Groups(HashMap::from([("g".to_owned(), group)]));
+        let member = groups.join(&alignment, &Registry::default(), "source", 0);
+        let [elsewhere] = &groups.elsewhere()[..] else { panic!("there is one group") };
+        assert_eq!((elsewhere.here(), elsewhere.members), (Some(Timestamp::MIN), 1));
+        member.report(Report::At(Timestamp::from_millis(50)));
+        assert_eq!(elsewhere.here(), Some(Timestamp::from_millis(50)));
+        assert_eq!(member.limit(), Timestamp::MIN + Duration::from_millis(10));
+        elsewhere.others(Some(Timestamp::from_millis(30)));
+        assert_eq!(member.limit(), Timestamp::from_millis(40));
+        elsewhere.others(Some(Timestamp::from_millis(300)));
+        assert_eq!(member.limit(), Timestamp::from_millis(60));
+        elsewhere.others(None);
+        assert_eq!(member.limit(), Timestamp::from_millis(60));
+        member.report(Report::LeftOut);
+        assert_eq!((elsewhere.here(), member.limit()), (None, Timestamp::MAX));
     }
 }

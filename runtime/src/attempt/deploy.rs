@@ -12,7 +12,7 @@ use super::{
     wires::{Placement, Subtask, Wires},
 };
 use crate::{
-    alignment::group::Groups,
+    alignment::group::{Elsewhere, Groups},
     checkpoint::{
         inbox::Inbox,
         subtask::{SubtaskCheckpoints, TaskEvent},
@@ -86,6 +86,8 @@ pub(crate) struct Deployed {
     pub(crate) inboxes: Vec<Inbox>,
     /// The numbers of those that barriers begin at.
     pub(crate) sources: Vec<usize>,
+    /// Where sources that are here wait for some that are not.
+    pub(crate) elsewhere: Vec<Elsewhere>,
 }
 
 /// What the subtasks of a vertex are given that the graph does not have.
@@ -149,6 +151,7 @@ impl<'a> Deployment<'a> {
                 self.subtask((id, subtask), vertex, &given, &mut wires, &mut groups, &shares, &mut deployed)?;
             }
         }
+        deployed.elsewhere = groups.elsewhere();
         Ok(deployed)
     }
 

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::{
     control::{
-        Epoch, JobId,
+        AttemptId, Epoch, JobId,
         message::{ToJobManager, ToTaskManager},
     },
     metrics::{MetricId, MetricValue},
@@ -37,6 +37,8 @@ pub(crate) enum Downward {
     StandsBy { leader: Option<String> },
     /// From the JobMaster of a job, or the ResourceManager.
     Control(ToTaskManager),
+    /// The answer to [`Upward::Aligned`]: how far all other members of the group have come.
+    Aligned { job: JobId, attempt: AttemptId, group: String, at: Option<i64> },
 }
 
 /// What comes from a TaskManager.
@@ -44,6 +46,9 @@ pub(crate) enum Downward {
 pub(crate) enum Upward {
     /// For the JobManager's control logic.
     Control(ToJobManager),
+    /// How far the members of an alignment group have come that are in this process: so many members, and the watermark of the one that is furthest behind,
+    /// in milliseconds; none if nobody has to wait for one of them.
+    Aligned { job: JobId, attempt: AttemptId, group: String, members: u32, at: Option<i64> },
     /// What the tasks of a job measure at a TaskManager. Each message takes the place of the one before.
     Metrics { job: JobId, values: Vec<(MetricId, MetricValue)> },
 }

@@ -105,7 +105,7 @@ impl Lead {
     /// Which vertices are to have how many subtasks.
     fn parallelism(&self, id: JobId, rescale: &Rescale) -> Result<Parallelism, Refused> {
         let job = self.running.get(&id).ok_or_else(|| Refused::no_job(id))?;
-        let (mut wanted, vertices) = (Parallelism::new(), job.shown.iter().zip(0..));
+        let (mut wanted, vertices) = (Parallelism::new(), job.facts.shown.iter().zip(0..));
         if let Some(parallelism) = rescale.parallelism {
             for (shown, number) in vertices.clone().filter(|(shown, _)| !shown.is_fixed) {
                 check(&shown.operators.join(", "), parallelism, shown.max_parallelism)?;
@@ -121,7 +121,7 @@ impl Lead {
                     wanted.insert(Vertex(number), *parallelism);
                 }
                 (None, _) => {
-                    let known: Vec<_> = job.shown.iter().flat_map(|shown| &shown.operators).cloned().collect();
+                    let known: Vec<_> = job.facts.shown.iter().flat_map(|shown| &shown.operators).cloned().collect();
                     let what = format!("the job has no operator `{operator}`");
                     return Err(Refused::new(Refusal::Invalid, what).with_hint(format!("it has {}", known.join(", "))));
                 }

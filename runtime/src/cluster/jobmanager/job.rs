@@ -67,7 +67,7 @@ pub(crate) enum Done {
     OutputCommitted(Result<(), JobFailure>),
     Rebuilt {
         record: Box<JobRecord>,
-        result: Result<Topology, String>,
+        result: Result<(Topology, Box<Facts>), String>,
     },
     /// What is to be remembered of its end is remembered, or cannot be.
     Ended,
@@ -93,8 +93,8 @@ impl Drop for Hosted {
 pub(crate) struct Job {
     pub(crate) id: JobId,
     pub(crate) record: JobRecord,
-    /// What the graph says of its vertices, for those who look.
-    pub(crate) shown: Vec<Shown>,
+    /// What has to be known of its graph beside the loop's work.
+    pub(crate) facts: Facts,
     /// The checkpoint that it went on from last.
     pub(crate) restored: Option<u64>,
     core: Arc<Mutex<Core>>,
@@ -106,9 +106,25 @@ pub(crate) struct Job {
     committing: BTreeMap<u64, Vec<OperatorState>>,
     /// The checkpoint that was recovered last cannot be read.
     rejected: Option<String>,
-    parallelism: Arc<BTreeMap<String, u32>>,
     /// Nothing more is done for it but to remember its end.
     pub(crate) ending: bool,
+}
+
+/// What has to be known of a job's graph.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    /// Its vertices, as they are shown.
+    pub(crate) shown: Vec<Shown>,
+    /// How many members each alignment group has.
+    pub(crate) groups: BTreeMap<String, u32>,
+    /// How many subtasks every operator has, by its id.
+    parallelism: BTreeMap<String, u32>,
+}
+
+impl Facts {
+    fn of(graph: &JobGraph, spec: &JobSpec) -> Self {
+        Self { shown: shown(graph, spec), groups: groups(graph), parallelism: parallelism(graph) }
+    }
 }
 
 /// What is known of a vertex.
@@ -169,8 +185,7 @@ fn topology(graph: &JobGraph) -> Result<Topology, String> {
 
 impl Job {
     pub(crate) fn new(id: JobId, record: JobRecord, graph: JobGraph, env: &Arc<dyn Env>) -> Self {
-        let shown = shown(&graph, &record.spec);
-        let parallelism = Arc::new(parallelism(&graph));
+        let facts = Facts::of(&graph, &record.spec);
         let core = Core {
             env: Arc::clone(env),
             names: chain_names(&graph),
@@ -184,14 +199,13 @@ impl Job {
         Self {
             id,
             record,
-            shown,
+            facts,
             restored: None,
             core: Arc::new(Mutex::new(core)),
             pools: BTreeMap::new(),
             begun: BTreeMap::new(),
             committing: BTreeMap::new(),
             rejected: None,
-            parallelism,
             ending: false,
         }
     }
@@ -321,10 +335,10 @@ impl Job {
     fn gather(&mut self, checkpoint: u64, states: Vec<(TaskRef, Bytes)>) -> Result<Vec<OperatorState>, Failure> {
         let mut gathered = Gathered::default();
         for (_, state) in states {
-            gathered.add(decode_parts(&state)?, &self.parallelism);
+            gathered.add(decode_parts(&state)?, &self.facts.parallelism);
         }
         let pools = self.begun.remove(&checkpoint);
-        gathered.add(pools.unwrap_or_else(|| Ok(Vec::new()))?, &self.parallelism);
+        gathered.add(pools.unwrap_or_else(|| Ok(Vec::new()))?, &self.facts.parallelism);
         Ok(gathered.into_operators())
     }
 
@@ -380,7 +394,7 @@ impl Job {
     ) {
         let mut record = self.record.clone();
         for (vertex, subtasks) in parallelism {
-            if let Some(shown) = self.shown.get(vertex.0 as usize) {
+            if let Some(shown) = self.facts.shown.get(vertex.0 as usize) {
                 record.spec.parallelism.insert(shown.key.clone(), *subtasks);
             }
         }
@@ -391,8 +405,9 @@ impl Job {
                 let rebuilt = Contained::new(async {
                     let built = blocking(&*of, move || self::build(&build, &*jobs)).await?;
                     keep(record.clone()).await?;
+                    let facts = Facts::of(&built.graph, &record.spec).into();
                     (core.names, core.graph) = (chain_names(&built.graph), built.graph);
-                    Ok(built.topology)
+                    Ok((built.topology, facts))
                 });
                 let result = rebuilt.await.map_err(|failure| failure.to_string());
                 Done::Rebuilt { record: record.into(), result }
@@ -401,8 +416,8 @@ impl Job {
     }
 
     /// The job goes on with other numbers of subtasks.
-    pub(crate) fn rebuilt(&mut self, record: JobRecord) {
-        self.record = record;
+    pub(crate) fn rebuilt(&mut self, record: JobRecord, facts: Facts) {
+        (self.record, self.facts) = (record, facts);
     }
 
     /// The job has ended: removes what it has not committed and can never commit, and remembers how it ended.
@@ -559,6 +574,17 @@ impl Core {
         }
         commit_all(&self.graph.name, &mut self.sinks).await
     }
+}
+
+/// How many members each alignment group of a graph has.
+fn groups(graph: &JobGraph) -> BTreeMap<String, u32> {
+    let mut groups = BTreeMap::new();
+    for (id, vertex) in graph.vertices.iter().enumerate() {
+        if let Some(alignment) = &vertex.alignment {
+            *groups.entry(alignment.group().to_owned()).or_default() += graph.parallelism(VertexId(id)) as u32;
+        }
+    }
+    groups
 }
 
 /// What is known of the vertices of a graph.

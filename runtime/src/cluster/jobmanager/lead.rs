@@ -32,7 +32,7 @@ use crate::{
         wire::{Downward, Upward, WireError},
     },
     control::{
-        ConnectionId, Epoch, JobId, RequestId, TaskManagerId, Vertex,
+        AttemptId, ConnectionId, Epoch, JobId, RequestId, TaskManagerId, Vertex,
         heartbeats::HeartbeatSettings,
         job::{
             failure::{Exceptions, JobFailure},
@@ -59,7 +59,7 @@ enum Asked {
     /// It has just come.
     New(TaskRef, u64, Bytes),
     /// It was kept, and may have an answer by now.
-    Kept { vertex: Vertex, of: crate::control::AttemptId, subtask: usize },
+    Kept { vertex: Vertex, of: AttemptId, subtask: usize },
 }
 
 /// A job that has ended.
@@ -87,6 +87,8 @@ pub(crate) struct Lead {
     connections: HashMap<ConnectionId, ControlConnection>,
     pub(super) running: BTreeMap<JobId, Job>,
     pub(super) over: VecDeque<Over>,
+    /// How far the members of alignment groups have come, as each attempt has told last.
+    aligned: BTreeMap<(JobId, String), BTreeMap<(ConnectionId, AttemptId), (u32, Option<i64>)>>,
     /// What tasks measure, as their TaskManagers have told last.
     pub(super) metrics: BTreeMap<(JobId, ConnectionId), Registry>,
     happenings: mpsc::Sender<Happening>,
@@ -131,6 +133,7 @@ impl Lead {
             connections: HashMap::new(),
             running: BTreeMap::new(),
             over: VecDeque::new(),
+            aligned: BTreeMap::new(),
             metrics: BTreeMap::new(),
             happenings,
             inputs: VecDeque::new(),
@@ -273,6 +276,9 @@ impl Lead {
                         self.metrics.insert((job, connection), registry);
                     }
                     Ok(Upward::Metrics { .. }) => {}
+                    Ok(Upward::Aligned { job, attempt, group, members, at }) => {
+                        self.align(connection, job, attempt, group, (members, at));
+                    }
                     Err(error) => {
                         match error {
                             WireError::Ended | WireError::Io(_) => info!(%error, "a control connection has ended"),
@@ -298,6 +304,33 @@ impl Lead {
         }
     }
 
+    /// Sources wait for others of their group, wherever these are: tells some how far the others have come.
+    fn align(
+        &mut self,
+        connection: ConnectionId,
+        job: JobId,
+        attempt: AttemptId,
+        group: String,
+        said: (u32, Option<i64>),
+    ) {
+        let (Some(running), Some(master)) = (self.running.get(&job), self.machine.jobs().get(&job)) else { return };
+        let Some(all) = running.facts.groups.get(&group).copied().filter(|_| master.runs(attempt)) else { return };
+        let told = self.aligned.entry((job, group.clone())).or_default();
+        told.insert((connection, attempt), said);
+        let connections = &self.connections;
+        told.retain(|(connection, attempt), _| connections.contains_key(connection) && master.runs(*attempt));
+        let known: u32 = told.values().map(|(members, _)| members).sum();
+        let others = told.iter().filter(|(of, _)| **of != (connection, attempt));
+        let at = match known < all {
+            true => Some(i64::MIN), // some have not been heard of
+            false => others.filter_map(|(_, (_, at))| *at).min(),
+        };
+        if let Some(control) = self.connections.get(&connection) {
+            // What cannot be sent now is told the next time.
+            let _ = control.send(&Downward::Aligned { job, attempt, group, at });
+        }
+    }
+
     /// A task has found that its checkpoint cannot be read.
     fn rejects(&mut self, job: JobId, task: TaskRef, failure: &JobFailure) {
         if failure.rejects
@@ -308,7 +341,7 @@ impl Lead {
         }
     }
 
-    fn source_failed(&mut self, job: JobId, vertex: Vertex, of: crate::control::AttemptId, failure: JobFailure) {
+    fn source_failed(&mut self, job: JobId, vertex: Vertex, of: AttemptId, failure: JobFailure) {
         if self.running.get(&job).is_some_and(|running| running.is_of(vertex, of)) {
             self.step(Input::Job { job, input: machine::Input::SourceFailed { vertex, failure } });
         }
@@ -485,14 +518,15 @@ impl Lead {
             Done::Committed { checkpoint, result } => machine::Input::Committed { checkpoint, result },
             Done::OutputCommitted(result) => machine::Input::OutputCommitted(result),
             Done::Rebuilt { record, result } => {
-                if result.is_ok() {
-                    job.rebuilt(*record);
-                }
-                machine::Input::Rebuilt(result)
+                machine::Input::Rebuilt(result.map(|(topology, facts)| {
+                    job.rebuilt(*record, *facts);
+                    topology
+                }))
             }
             Done::Ended => {
                 self.running.remove(&id);
                 self.metrics.retain(|(of, _), _| *of != id);
+                self.aligned.retain(|(of, _), _| *of != id);
                 for (request, result) in self.held.remove(&id).unwrap_or_default() {
                     self.answer(id, request, result);
                 }

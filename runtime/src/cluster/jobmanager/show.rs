@@ -115,7 +115,7 @@ impl Lead {
         };
         let topology = master.topology();
         let measured = self.measured(id);
-        let vertices = topology.vertices().iter().zip(&job.shown).zip(0..).map(|((info, shown), number)| {
+        let vertices = topology.vertices().iter().zip(&job.facts.shown).zip(0..).map(|((info, shown), number)| {
             let tasks = topology.tasks_of(crate::control::Vertex(number));
             let subtask = |(index, task)| {
                 let execution = master.executions().get(TaskIndex(task));

@@ -15,6 +15,7 @@ use futures::{
     future::{Either, select, try_join_all},
     stream::FuturesUnordered,
 };
+use millstream_core::time::Timestamp;
 use millstream_net::link::Link;
 use millstream_state::{log::Body, manifest::Manifest};
 use tracing::{Instrument, debug, info};
@@ -24,6 +25,7 @@ use super::{
     peers::{BODY_BYTES_LIMIT, Peers},
 };
 use crate::{
+    alignment::group::Elsewhere,
     attempt::{
         chain_names,
         deploy::{Connectors, Deployed, Deployment, Given, Task},
@@ -80,6 +82,7 @@ pub(crate) struct Host {
 pub(crate) struct Running {
     stop: Flag,
     registry: Registry,
+    elsewhere: OnceLock<Vec<Elsewhere>>,
     reached: OnceLock<BTreeMap<SubtaskId, Reached>>,
 }
 
@@ -90,6 +93,14 @@ struct Reached {
 }
 
 impl Running {
+    /// The members of an alignment group that are in other processes have come so far.
+    pub(crate) fn aligned(&self, group: &str, at: Option<i64>) {
+        let of_group = self.elsewhere.get().into_iter().flatten().find(|elsewhere| elsewhere.group == group);
+        if let Some(elsewhere) = of_group {
+            elsewhere.others(at.map(Timestamp::from_millis));
+        }
+    }
+
     /// What its tasks measure.
     pub(crate) fn registry(&self) -> &Registry {
         &self.registry
@@ -127,7 +138,7 @@ impl Running {
 
 /// Starts the tasks of an attempt.
 pub(crate) fn start(host: &Arc<Host>, deploy: Arc<Deploy>) -> Arc<Running> {
-    let running = Arc::new(Running { stop: Flag::default(), registry: Registry::default(), reached: OnceLock::new() });
+    let running = Arc::new(Running { stop: Flag::default(), registry: Registry::default(), elsewhere: OnceLock::new(), reached: OnceLock::new() });
     let attempt = Attempt {
         host: Arc::clone(host),
         running: Arc::clone(&running),
@@ -283,7 +294,7 @@ impl Attempt {
         };
         let clients: Arc<Mutex<BTreeMap<SubtaskId, Arc<SplitClient>>>> = Arc::default();
         let mut committables = BTreeMap::new();
-        let deployed = deployment.deploy(|id, vertex| {
+        let mut deployed = deployment.deploy(|id, vertex| {
             let mut given = Given::default();
             if vertex.sink.is_some() {
                 committables.insert(id.0 as u32, Arc::clone(&given.committables));
@@ -308,6 +319,7 @@ impl Attempt {
             (subtask, Reached { inbox: inbox.clone(), splits: clients.remove(&subtask) })
         });
         let _ = self.running.reached.set(reached.collect()); // it is set here alone
+        let _ = self.running.elsewhere.set(std::mem::take(&mut deployed.elsewhere)); // and so is this
         Ok(Started { deployed, events, segments: segments.cloned(), committables })
     }
 
@@ -319,6 +331,8 @@ impl Attempt {
         for subtask in &subtasks {
             self.report(*subtask, Report::Running).await;
         }
+        let over = Flag::default();
+        self.align(&over);
         let mut running: FuturesUnordered<_> = self.spawn(deployed.tasks).into_iter().enumerate().map(ended).collect();
         let mut storing = FuturesUnordered::<BoxFuture<'static, Event>>::new();
         while !running.is_empty() {
@@ -364,6 +378,34 @@ impl Attempt {
                 }
             }
         }
+        over.set();
+    }
+
+    /// Tells, again and again, how far sources have come that others wait for.
+    fn align(&self, over: &Flag) {
+        let (running, over) = (Arc::clone(&self.running), over.clone());
+        let all = running.elsewhere.get().into_iter().flatten();
+        let Some(interval) = all.map(|elsewhere| elsewhere.update_interval).min() else { return };
+        let (env, mut tell) = (Arc::clone(&self.host.envs.worker), self.happenings.clone());
+        let (job, attempt) = (self.deploy.job, self.deploy.attempt);
+        let tells = async move {
+            loop {
+                // At the end once more: those that have ended hold up nobody.
+                let is_last = over.is_set();
+                for elsewhere in running.elsewhere.get().into_iter().flatten() {
+                    let at = elsewhere.here().map(Timestamp::millis);
+                    let (group, members) = (elsewhere.group.clone(), elsewhere.members);
+                    if tell.send(Happening::Aligned { job, attempt, group, members, at }).await.is_err() {
+                        return; // the process is ending
+                    }
+                }
+                if is_last {
+                    return;
+                }
+                select(env.sleep(interval), pin!(over.wait())).await;
+            }
+        };
+        self.host.envs.worker.spawn("aligns sources", Box::pin(tells));
     }
 
     fn spawn(&self, tasks: Vec<Task>) -> Vec<oneshot::Receiver<Result<(), Failure>>> {

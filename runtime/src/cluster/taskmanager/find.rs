@@ -81,7 +81,7 @@ impl Search {
             Downward::Leads { epoch } => Ok(Answer::Leads(epoch, messages, writing)),
             Downward::StandsBy { leader: Some(leader) } => Ok(Answer::Knows(leader)),
             Downward::StandsBy { leader: None } => Err("it stands by, and knows no leader".to_owned()),
-            Downward::Control(_) => Err("it does not say whether it leads".to_owned()),
+            Downward::Control(_) | Downward::Aligned { .. } => Err("it does not say whether it leads".to_owned()),
         }
     }
 

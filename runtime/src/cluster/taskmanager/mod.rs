@@ -78,6 +78,8 @@ pub(crate) enum Happening {
     Over { job: JobId, attempt: AttemptId },
     /// The leader is to be told what the tasks measure.
     Measure,
+    /// The leader is to be told how far sources have come that others wait for.
+    Aligned { job: JobId, attempt: AttemptId, group: String, members: u32, at: Option<i64> },
 }
 
 /// A TaskManager while it runs.
@@ -204,6 +206,11 @@ impl Driver {
                 }
                 match what {
                     Ok(Downward::Control(message)) => self.step(Input::Message { connection, message }),
+                    Ok(Downward::Aligned { job, attempt, group, at }) => {
+                        if let Some(running) = self.running.get(&(job, attempt)) {
+                            running.aligned(&group, at);
+                        }
+                    }
                     Ok(Downward::Leads { .. } | Downward::StandsBy { .. }) => {
                         self.close(connection);
                         self.step(Input::Closed { connection });
@@ -217,6 +224,12 @@ impl Driver {
             }
             Happening::Report { job, task, report } => self.step(Input::Report { job, task, report }),
             Happening::Measure => self.measure(),
+            Happening::Aligned { job, attempt, group, members, at } => {
+                if let Some((_, control)) = &self.control {
+                    // What cannot be sent now is told the next time.
+                    let _ = control.send(&Upward::Aligned { job, attempt, group, members, at });
+                }
+            }
             Happening::Over { job, attempt } => {
                 self.running.remove(&(job, attempt));
             }

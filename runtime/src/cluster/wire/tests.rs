@@ -51,12 +51,14 @@ fn upward() -> Vec<Upward> {
     ];
     let message = |body| Upward::Control(ToJobManager { epoch: epoch(), taskmanager: TaskManagerId(1 << 90), body });
     let id = |name: &str| MetricId { operator: "map".to_owned(), subtask: 1, name: name.to_owned() };
+    let group = "orders".to_owned();
+    let aligned = Upward::Aligned { job, attempt: task.attempt, group, members: 3, at: Some(i64::MIN) };
     let values = vec![
         (id("records_in"), MetricValue::Counter(u64::MAX)),
         (id("watermark_ms"), MetricValue::Gauge(i64::MIN)),
         (id("took_ns"), MetricValue::Histogram(vec![(7, 9)])),
     ];
-    reports.into_iter().chain(others).map(message).chain([Upward::Metrics { job, values }]).collect()
+    reports.into_iter().chain(others).map(message).chain([Upward::Metrics { job, values }, aligned]).collect()
 }
 
 fn downward() -> Vec<Downward> {
@@ -82,7 +84,8 @@ fn downward() -> Vec<Downward> {
     ];
     let control = bodies.into_iter().map(|body| Downward::Control(ToTaskManager { epoch: epoch(), body }));
     let leads = Downward::Leads { epoch: epoch() };
-    control.chain([leads, Downward::StandsBy { leader: Some("127.0.0.1:3".to_owned()) }]).collect()
+    let aligned = Downward::Aligned { job, attempt: task.attempt, group: "orders".to_owned(), at: None };
+    control.chain([leads, aligned, Downward::StandsBy { leader: Some("127.0.0.1:3".to_owned()) }]).collect()
 }
 
 #[test]

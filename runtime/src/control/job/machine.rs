@@ -341,6 +341,11 @@ impl JobMaster {
         execution.is_some_and(|execution| execution.task() == Some(task) && execution.state.is_alive())
     }
 
+    /// True if this is the newest attempt of a region.
+    pub(crate) fn runs(&self, attempt: AttemptId) -> bool {
+        self.regions.iter().any(|region| region.attempt == Some(attempt) && region.phase != Phase::Cancelling)
+    }
+
     /// The newest attempt of a subtask, if there has been one.
     pub(crate) fn task_of(&self, vertex: Vertex, subtask: usize) -> Option<TaskRef> {
         let index = self.topology.task(SubtaskId { vertex, subtask: subtask as u32 })?;

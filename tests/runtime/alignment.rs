@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use millstream::{env::Env, graph::JobGraph, local, prelude::*, settings::Settings};
+use millstream::{env::Env, graph::JobGraph, local, prelude::*, runtime::cluster::MiniCluster, settings::Settings};
 use millstream_testkit::{SimEnv, rng::Rng};
 
 use crate::{
@@ -132,6 +132,43 @@ fn the_subtasks_of_one_source_are_aligned() {
                 };
                 events.map(|event| event.at).sink(results.sink());
             });
+            assert_eq!(results.take().len(), 600, "seed {seed}");
+            let lead = seen.lead(0, 1);
+            assert_eq!(lead <= DRIFT_MS + STEP_MS, aligned, "seed {seed}: {lead}");
+        }
+    }
+}
+
+#[test]
+fn subtasks_in_several_processes_are_aligned() {
+    for seed in seeds().take(3) {
+        for aligned in [false, true] {
+            let (seen, results) = (Seen::default(), collect());
+            let build = {
+                let (seen, results) = (seen.clone(), results.clone());
+                move || {
+                    let mut job = Job::<BestEffort>::new("test", parallel(2));
+                    let script = Script::steps(vec![steps(0, 300, 1), steps(1, 300, 40)]).unbounded();
+                    let (events, seen) = (job.source(script.discovery(Discovery::Pinned)), seen.clone());
+                    let seen = move |event: crate::windows::EventView<'_>| seen.add(event);
+                    let events = if aligned {
+                        let strategy = monotonous().aligned("events", 1.seconds()).updated_every(100.milliseconds());
+                        events.event_time(strategy).inspect(seen).sealed()
+                    } else {
+                        events.event_time(monotonous()).inspect(seen).sealed()
+                    };
+                    events.map(|event| event.at).sink(results.sink());
+                    job.build()
+                }
+            };
+            let world = SimEnv::new(seed);
+            let env = Arc::clone(&world) as Arc<dyn Env>;
+            world.block_on(async {
+                let cluster = MiniCluster::start(env, 2, 1, build).await.expect("there is a network");
+                cluster.run().await.expect("nothing goes wrong");
+                cluster.stop().await.expect("nothing goes wrong");
+            });
+            world.drop_tasks();
             assert_eq!(results.take().len(), 600, "seed {seed}");
             let lead = seen.lead(0, 1);
             assert_eq!(lead <= DRIFT_MS + STEP_MS, aligned, "seed {seed}: {lead}");

@@ -20,6 +20,14 @@ use super::{
     net::{Connection, Listener, Network, ReadHalf, WriteHalf},
 };
 
+/// How often the system looks whether the other end of an idle connection is there.
+#[cfg(target_os = "linux")]
+const PROBE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
+/// A connection is broken if the other end's system has not answered for so long: as long as processes wait for each other's heartbeats unless they are told
+/// otherwise.
+#[cfg(target_os = "linux")]
+const SILENCE_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// The network of the machine. Its futures are polled in a tokio runtime with I/O enabled.
 pub(super) struct Tcp;
 
@@ -72,9 +80,28 @@ impl Stream {
     fn new(stream: TcpStream) -> io::Result<Self> {
         // What is handed over goes out at once: whoever writes gathers by himself.
         stream.set_nodelay(true)?;
+        notice_silence(&stream)?;
         let (reading, writing) = stream.into_split();
         Ok(Self { reading: Reading(reading), writing: Writing(writing) })
     }
+}
+
+/// Has the system end a connection over which nothing comes through any more: else it would go on trying for a quarter of an hour, and would not try at all if
+/// nothing is to be sent. That the other process stands still does not matter, as long as its system answers and has room.
+#[cfg(target_os = "linux")]
+fn notice_silence(stream: &TcpStream) -> io::Result<()> {
+    use rustix::net::sockopt;
+    sockopt::set_tcp_keepidle(stream, PROBE_INTERVAL)?;
+    sockopt::set_tcp_keepintvl(stream, PROBE_INTERVAL)?;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_user_timeout(stream, SILENCE_LIMIT.as_millis() as u32)?;
+    Ok(())
+}
+
+/// Other systems have other means, and their own times.
+#[cfg(not(target_os = "linux"))]
+fn notice_silence(_stream: &TcpStream) -> io::Result<()> {
+    Ok(())
 }
 
 impl Connection for Stream {

@@ -84,20 +84,42 @@ fn links_between_hosts_are_cut_and_healed() {
     ));
 }
 
-/// Between two TaskManagers alone: both hear the leader all the time.
+/// Between two TaskManagers alone, who hear the leader all the time. What is short the network makes good.
 #[test]
-fn a_link_between_two_taskmanagers_is_cut_and_healed() {
+fn a_link_between_two_taskmanagers_is_cut_for_a_moment() {
     let input = Input::new(92);
     let mut cluster = Cluster::on_hosts(1, Namespaces::new(3)).with_taskmanagers(2, 1);
     let mut run = Run::submit(&cluster, &input, &Wish::quick(2));
     cluster.wait_for(&run.id, &["running"]);
-    let network = cluster.namespaces.as_ref().expect("each process is a host");
     for (from, to) in [(1, 2), (2, 1)] {
-        network.cut(from, to);
+        hosts(&cluster).cut(from, to);
         thread::sleep(CUT);
-        network.heal(from, to);
+        hosts(&cluster).heal(from, to);
     }
     run.finish(&mut cluster);
+}
+
+/// What is long has to be noticed: else the job would run, as it says, and get nowhere.
+#[test]
+fn a_link_between_two_taskmanagers_is_cut_until_it_is_noticed() {
+    let input = Input::new(93);
+    let mut cluster = Cluster::on_hosts(1, Namespaces::new(3)).with_taskmanagers(2, 1);
+    let mut run = Run::submit(&cluster, &input, &Wish::quick(2));
+    cluster.wait_for(&run.id, &["running"]);
+    hosts(&cluster).cut(1, 2);
+    hosts(&cluster).cut(2, 1);
+    cluster.wait("the leader hears of it", |cluster| {
+        let exceptions = cluster.ask(&format!("/v1/jobs/{}/exceptions", run.id)).ok()?;
+        let is_environment = exceptions["exceptions"].as_array()?.iter().all(|of| of["class"] == "environment");
+        (exceptions["count"].as_u64() > Some(0) && is_environment).then_some(())
+    });
+    hosts(&cluster).heal(1, 2);
+    hosts(&cluster).heal(2, 1);
+    run.finish(&mut cluster);
+}
+
+fn hosts(cluster: &Cluster) -> &Namespaces {
+    cluster.namespaces.as_ref().expect("each process is a host")
 }
 
 fn host(cluster: &mut Cluster, whose: Whose) -> usize {
@@ -110,7 +132,7 @@ fn host(cluster: &mut Cluster, whose: Whose) -> usize {
 }
 
 fn cut_off(cluster: &Cluster, cut: Cut, host: usize, is_cut: bool) {
-    let network = cluster.namespaces.as_ref().expect("each process is a host");
+    let network = hosts(cluster);
     let change = |from, to| if is_cut { network.cut(from, to) } else { network.heal(from, to) };
     match cut {
         Cut::Unplugged => network.plug(host, !is_cut),

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn a_deposed_leader_neither_commits_nor_commands() {
     let input = Input::new(71);
     let mut cluster = Cluster::watchful(2).with_taskmanagers(2, 2);
-    let wish = Wish { rest: Duration::from_millis(300), ..Wish::quick(2) };
+    let wish = Wish { rest: Duration::from_millis(200), ..Wish::quick(2) };
     let mut run = Run::submit(&cluster, &input, &wish);
     cluster.wait_for(&run.id, &["running"]);
     let deposed = cluster.leader().expect("somebody leads");

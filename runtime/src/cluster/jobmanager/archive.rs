@@ -144,6 +144,19 @@ impl Archive {
         self.dir.join("jobs").join(job.to_string()).join("checkpoints")
     }
 
+    /// Makes sure that nobody has claimed the leadership since. What was written before this has been written as the leader.
+    pub(super) async fn ensure_leading(&self, epoch: Epoch) -> Result<(), Failure> {
+        match self.newest_claim().await? > epoch.get() {
+            true => Err(Failure::new("this JobManager does not lead any more: ask again").of_environment()),
+            false => Ok(()),
+        }
+    }
+
+    /// Takes back a job that nobody has been told of.
+    pub(super) async fn forget_job(&self, job: JobId) -> Result<(), Failure> {
+        self.objects.delete(&format!("jobs/{job}/job")).await.map_err(|error| self.failure(error))
+    }
+
     /// Remembers a job that is new, or that has changed.
     pub(super) async fn put_job(&self, job: JobId, epoch: Epoch, record: &JobRecord) -> Result<(), Failure> {
         self.own(job, epoch).await?;

@@ -70,7 +70,7 @@ pub(crate) enum Done {
         result: Result<(Topology, Box<Facts>), String>,
     },
     /// What is to be remembered of its end is remembered, or cannot be.
-    Ended,
+    Ended(Result<(), Failure>),
 }
 
 /// A pool of splits, and what fills it.
@@ -436,10 +436,11 @@ impl Job {
                     abort_all(&mut core.sinks).await;
                 }
                 core.store = None;
-                if let Err(failure) = remember.await {
+                let remembered = remember.await;
+                if let Err(failure) = &remembered {
                     warn!(%job, error = %failure, "how the job ended could not be remembered: the next leader runs it again");
                 }
-                Done::Ended
+                Done::Ended(remembered)
             })
         });
     }

@@ -460,7 +460,10 @@ impl Lead {
         let (archive, epoch, of) = (self.archive.clone(), self.epoch, result.clone());
         let remember = Box::pin(async move {
             match archive {
-                Some(archive) => archive.put_result(id, epoch, &of).await,
+                Some(archive) => {
+                    archive.put_result(id, epoch, &of).await?;
+                    archive.ensure_leading(epoch).await // otherwise it does not count
+                }
                 None => Ok(()),
             }
         });
@@ -517,17 +520,16 @@ impl Lead {
             }
             Done::Committed { checkpoint, result } => machine::Input::Committed { checkpoint, result },
             Done::OutputCommitted(result) => machine::Input::OutputCommitted(result),
-            Done::Rebuilt { record, result } => {
-                machine::Input::Rebuilt(result.map(|(topology, facts)| {
-                    job.rebuilt(*record, *facts);
-                    topology
-                }))
-            }
-            Done::Ended => {
+            Done::Rebuilt { record, result } => machine::Input::Rebuilt(result.map(|(topology, facts)| {
+                job.rebuilt(*record, *facts);
+                topology
+            })),
+            Done::Ended(remembered) => {
                 self.running.remove(&id);
                 self.metrics.retain(|(of, _), _| *of != id);
                 self.aligned.retain(|(of, _), _| *of != id);
                 for (request, result) in self.held.remove(&id).unwrap_or_default() {
+                    let result = remembered.clone().map_err(|failure| failure.message().to_owned()).and(result);
                     self.answer(id, request, result);
                 }
                 return;
@@ -567,6 +569,11 @@ impl Lead {
                     let built = blocking(&*env, move || job::build(&of, &*jobs)).await?;
                     if let Some(archive) = archive {
                         archive.put_job(id, epoch, &record).await?;
+                        if let Err(failure) = archive.ensure_leading(epoch).await {
+                            // The leader that there is may have looked for jobs before this one was there.
+                            let _ = archive.forget_job(id).await;
+                            return Err(failure);
+                        }
                     }
                     Ok(built)
                 };

@@ -138,7 +138,12 @@ impl Running {
 
 /// Starts the tasks of an attempt.
 pub(crate) fn start(host: &Arc<Host>, deploy: Arc<Deploy>) -> Arc<Running> {
-    let running = Arc::new(Running { stop: Flag::default(), registry: Registry::default(), elsewhere: OnceLock::new(), reached: OnceLock::new() });
+    let running = Arc::new(Running {
+        stop: Flag::default(),
+        registry: Registry::default(),
+        elsewhere: OnceLock::new(),
+        reached: OnceLock::new(),
+    });
     let attempt = Attempt {
         host: Arc::clone(host),
         running: Arc::clone(&running),

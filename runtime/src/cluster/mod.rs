@@ -21,7 +21,7 @@ pub(crate) mod wire;
 use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use futures::future::{Either, select};
-use millstream_net::hello::Secret;
+use millstream_net::hello::{Hello, Purpose, Secret};
 
 pub use self::mini::MiniCluster;
 use crate::env::{BoxFuture, Env, Instant};
@@ -44,6 +44,15 @@ pub(crate) struct Identity {
     pub(crate) build: u64,
     /// What only they know.
     pub(crate) secret: Secret,
+}
+
+impl Identity {
+    /// What a process says first on a connection.
+    pub(crate) fn hello(&self, purpose: Purpose, process: u128, env: &dyn Env) -> Hello {
+        let mut nonce = [0; 32];
+        nonce.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&env.random().to_le_bytes()));
+        Hello { purpose, process, build: self.build, nonce, secret: self.secret }
+    }
 }
 
 /// How long whoever connects may take to say who is there.

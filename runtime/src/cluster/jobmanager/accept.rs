@@ -15,7 +15,7 @@ use futures::{
     channel::mpsc,
     future::{Either, select},
 };
-use millstream_net::hello::{Hello, Purpose};
+use millstream_net::hello::{End, Purpose};
 use tracing::{debug, warn};
 
 use super::{Happening, dispatch::Handle};
@@ -128,9 +128,8 @@ impl Acceptor {
     /// Says hello and who leads. Gives the connection if this process does.
     async fn greet(&self, connection: Box<dyn Connection>, from: &str) -> Result<Option<Accepted>, String> {
         let (mut reading, mut writing) = connection.split();
-        let Identity { build, secret } = self.identity;
-        let hello = Hello { purpose: Purpose::Control, process: self.me, build, secret };
-        let greeted = within(&*self.env, HELLO_TIMEOUT, hello.exchange(&mut reading, &mut writing)).await;
+        let hello = self.identity.hello(Purpose::Control, self.me, &*self.env);
+        let greeted = within(&*self.env, HELLO_TIMEOUT, hello.exchange(End::Accepts, &mut reading, &mut writing)).await;
         greeted.ok_or("it has not said who is there")?.map_err(|error| error.to_string())?;
         let (epoch, happenings) = match self.role.state() {
             State::Leads(epoch, happenings) => (epoch, happenings),

@@ -11,7 +11,7 @@ use futures::{
     channel::mpsc,
     future::{Either, select},
 };
-use millstream_net::hello::{Hello, Purpose};
+use millstream_net::hello::{End, Purpose};
 use tracing::{info, warn};
 
 use super::{
@@ -20,7 +20,6 @@ use super::{
 };
 use crate::{
     cluster::{
-        Identity,
         wire::{Downward, Messages},
         within,
     },
@@ -136,9 +135,8 @@ impl Process {
         let connects = async {
             let connection = env.network().connect(&lease.control).await.map_err(|_| Leader::Gone)?;
             let (mut reading, mut writing) = connection.split();
-            let Identity { build, secret } = self.options.identity;
-            let hello = Hello { purpose: Purpose::Control, process: self.me, build, secret };
-            hello.exchange(&mut reading, &mut writing).await.map_err(|_| Leader::Gone)?;
+            let hello = self.options.identity.hello(Purpose::Control, self.me, &**env);
+            hello.exchange(End::Connects, &mut reading, &mut writing).await.map_err(|_| Leader::Gone)?;
             let mut messages = Messages::new(reading);
             match messages.next::<Downward>().await {
                 Ok(Downward::Leads { epoch }) if epoch.get() >= lease.epoch => Ok(Leader::There(messages, writing)),

@@ -1,10 +1,14 @@
 //! Finds the leader: asks one JobManager after the other, until one says that it leads.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{SinkExt, StreamExt, channel::mpsc};
-use millstream_net::hello::{Hello, Purpose};
-use tracing::debug;
+use millstream_net::hello::{End, Purpose};
+use tracing::{debug, warn};
 
 use super::Happening;
 use crate::{
@@ -22,6 +26,8 @@ use crate::{
 const PAUSE: Duration = Duration::from_millis(20);
 /// The longest such pause.
 const PAUSE_LIMIT: Duration = Duration::from_millis(500);
+/// So much is said in the log of why there is no leader.
+const TOLD_LIMIT: usize = 64;
 
 /// A search for the leader.
 pub(super) struct Search {
@@ -43,7 +49,7 @@ enum Answer {
 impl Search {
     /// Searches until it has found one, or until nobody waits for it.
     pub(super) async fn run(mut self) {
-        let mut pause = PAUSE;
+        let (mut pause, mut told) = (PAUSE, HashSet::new());
         while !self.happenings.is_closed() {
             let mut addresses: VecDeque<String> = self.jobmanagers.iter().cloned().collect();
             // A hint is followed once in a round: it may be old.
@@ -58,6 +64,12 @@ impl Search {
                         addresses.push_front(leader);
                     }
                     Ok(Answer::Knows(_)) => {}
+                    // What passes by itself has passed when pauses are long; the rest is told once.
+                    Err(reason) if pause == PAUSE_LIMIT && told.len() < TOLD_LIMIT => {
+                        if told.insert((address.clone(), reason.clone())) {
+                            warn!(address, reason, "no leader there");
+                        }
+                    }
                     Err(reason) => debug!(address, reason, "no leader there"),
                 }
             }
@@ -71,9 +83,9 @@ impl Search {
         let connection = within(&*self.env, HELLO_TIMEOUT, self.env.network().connect(address)).await;
         let connection = connection.ok_or_else(silent)?.map_err(|error| error.to_string())?;
         let (mut reading, mut writing) = connection.split();
-        let Identity { build, secret } = self.identity;
-        let hello = Hello { purpose: Purpose::Control, process: self.me.0, build, secret };
-        let greeted = within(&*self.env, HELLO_TIMEOUT, hello.exchange(&mut reading, &mut writing)).await;
+        let hello = self.identity.hello(Purpose::Control, self.me.0, &*self.env);
+        let greeted =
+            within(&*self.env, HELLO_TIMEOUT, hello.exchange(End::Connects, &mut reading, &mut writing)).await;
         greeted.ok_or_else(silent)?.map_err(|error| error.to_string())?;
         let mut messages = Messages::new(reading);
         let first = within(&*self.env, HELLO_TIMEOUT, messages.next::<Downward>()).await;

@@ -15,7 +15,7 @@ use futures::{
     future::{Either, select},
 };
 use millstream_net::{
-    hello::{Hello, Purpose},
+    hello::{End, Purpose},
     link::{Link, LinkError, Options},
     window::{Pool, WindowBytes},
 };
@@ -85,11 +85,6 @@ impl Peers {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn hello(&self) -> Hello {
-        let Identity { build, secret } = self.identity;
-        Hello { purpose: Purpose::Data, process: self.me.0, build, secret }
-    }
-
     /// The connection to another process, which is made if there is none.
     pub(crate) async fn link(self: &Arc<Self>, peer: TaskManagerId, address: &str) -> Result<Link, Failure> {
         let waits = {
@@ -128,7 +123,7 @@ impl Peers {
         loop {
             let connects = within(&*self.env, HELLO_TIMEOUT, self.env.network().connect(&address)).await;
             match connects {
-                Some(Ok(connection)) => match self.greet(connection).await {
+                Some(Ok(connection)) => match self.greet(End::Connects, connection).await {
                     Some(there) if there == peer => return,
                     Some(there) => warn!(%address, "there is TaskManager {there}, and not {peer}"),
                     None => {}
@@ -167,7 +162,7 @@ impl Peers {
                     self.env.spawn(
                         "data connection, greeting",
                         Box::pin(async move {
-                            this.greet(connection).await;
+                            this.greet(End::Accepts, connection).await;
                             this.lock().strangers -= 1;
                         }),
                     );
@@ -182,10 +177,10 @@ impl Peers {
     }
 
     /// Says hello, and runs the connection if there is one of us at the other end: gives who that is.
-    async fn greet(self: &Arc<Self>, connection: Box<dyn Connection>) -> Option<TaskManagerId> {
+    async fn greet(self: &Arc<Self>, end: End, connection: Box<dyn Connection>) -> Option<TaskManagerId> {
         let (mut reading, mut writing) = connection.split();
-        let hello = self.hello();
-        let there = match within(&*self.env, HELLO_TIMEOUT, hello.exchange(&mut reading, &mut writing)).await {
+        let hello = self.identity.hello(Purpose::Data, self.me.0, &*self.env);
+        let there = match within(&*self.env, HELLO_TIMEOUT, hello.exchange(end, &mut reading, &mut writing)).await {
             Some(Ok(there)) => TaskManagerId(there.process),
             Some(Err(error)) => {
                 warn!(%error, "a data connection is refused");

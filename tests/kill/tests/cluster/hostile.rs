@@ -2,14 +2,16 @@
 
 use std::{
     fs,
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
     time::Duration,
 };
 
 use flate2::Crc;
+use hmac::{Hmac, KeyInit, Mac};
 use millstream_testkit::rng::Rng;
 use serde_json::Value;
+use sha2::Sha256;
 
 use crate::{
     cluster::{Cluster, PROGRAM},
@@ -24,24 +26,30 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What connections are for, as hellos say it.
 const DATA: u8 = 1;
 const CONTROL: u8 = 2;
+/// The end that has connected, in proofs.
+const CONNECTS: u8 = 1;
 /// Where things stand in a hello.
 const VERSION_AT: usize = 8;
 const PURPOSE_AT: usize = 10;
 const BUILD_AT: usize = 28;
-const SECRET_AT: usize = 36;
+const NONCE_AT: usize = 36;
 const CHECKSUM_AT: usize = 68;
 const HELLO_BYTES: usize = 72;
+/// What a cluster shares that is told nothing else.
+const NO_SECRET: [u8; 32] = [0; 32];
 
-/// What a stranger does: sends this, and closes its side or not.
+/// What a stranger does: sends this, with a proof behind what stands where a hello does, and closes its side or not.
 struct Stranger {
     sends: Vec<u8>,
+    /// What its proof is made by.
+    secret: [u8; 32],
     closes: bool,
     /// What the log has to say then.
     said: &'static str,
 }
 
 fn stranger(sends: impl Into<Vec<u8>>, said: &'static str) -> Stranger {
-    Stranger { sends: sends.into(), closes: false, said }
+    Stranger { sends: sends.into(), secret: NO_SECRET, closes: false, said }
 }
 
 #[test]
@@ -137,7 +145,7 @@ fn before_the_hello(purpose: u8, refused: &'static str) -> Vec<Stranger> {
         stranger(hello(purpose, |bytes| bytes[VERSION_AT] = 77), "version 77"),
         stranger(hello(other, |_| {}), "the other end wants a connection for"),
         stranger(hello(purpose, |bytes| bytes[BUILD_AT] ^= 1), "another build of the program"),
-        stranger(hello(purpose, |bytes| bytes[SECRET_AT] ^= 1), "does not know the secret"),
+        Stranger { secret: [1; 32], ..stranger(hello(purpose, |_| {}), "does not know the secret") },
         stranger(
             {
                 let mut damaged = hello(purpose, |_| {});
@@ -157,18 +165,18 @@ fn visit(strangers: Vec<Stranger>, whom: impl Fn(&Cluster) -> (SocketAddr, Optio
     let mut cluster = Cluster::new(1).with_taskmanagers(2, 1);
     let mut run = Run::submit(&cluster, &input, &Wish::quick(2));
     cluster.wait_for(&run.id, &["running"]);
-    for (number, Stranger { sends, closes, said }) in strangers.into_iter().enumerate() {
+    for (number, Stranger { sends, secret, closes, said }) in strangers.into_iter().enumerate() {
         let (address, process) = whom(&cluster);
         let count = |process: Option<&Process>| process.expect("it runs").said().matches(said).count();
         let before = count(process);
         let mut connection = TcpStream::connect(address).expect("it takes connections");
         connection.set_read_timeout(Some(PATIENCE)).expect("it can be set");
-        let _ = connection.write_all(&sends); // it may be sent away before it has said all
+        let _ = say(&mut connection, &sends, secret); // it may be sent away before it has said all
         if closes {
             let _ = connection.shutdown(Shutdown::Write); // it may be closed already
         }
         let closed = connection.read_to_end(&mut Vec::new());
-        let in_time = closed.as_ref().err().is_none_or(|error| error.kind() == std::io::ErrorKind::ConnectionReset);
+        let in_time = closed.as_ref().err().is_none_or(|error| error.kind() == io::ErrorKind::ConnectionReset);
         assert!(in_time, "stranger {number} is not sent away: {closed:?}");
         cluster.wait(&format!("the log has a line of stranger {number}: {said}"), |cluster| {
             (count(whom(cluster).1) > before).then_some(())
@@ -177,6 +185,19 @@ fn visit(strangers: Vec<Stranger>, whom: impl Fn(&Cluster) -> (SocketAddr, Optio
     run.finish(&mut cluster);
     let job = cluster.job(&run.id).expect("the leader answers");
     assert_eq!(job["restarts"], 0, "the job has not noticed: {job}");
+}
+
+/// Says what a stranger has to say: with a proof behind the hello, if it comes as far as that.
+fn say(connection: &mut TcpStream, sends: &[u8], secret: [u8; 32]) -> io::Result<()> {
+    let Some((hello, rest)) = sends.split_at_checked(HELLO_BYTES).filter(|_| sends.starts_with(b"MILLNET\n")) else {
+        return connection.write_all(sends);
+    };
+    connection.write_all(hello)?;
+    let mut there = [0; HELLO_BYTES];
+    connection.read_exact(&mut there)?;
+    let mac = Hmac::<Sha256>::new_from_slice(&secret).expect("a key may be of any length");
+    let proof = mac.chain_update([CONNECTS]).chain_update(hello).chain_update(there).finalize().into_bytes();
+    connection.write_all(&[&proof, rest].concat())
 }
 
 fn random(rng: &mut Rng, bytes: usize) -> Vec<u8> {
@@ -192,7 +213,7 @@ fn hello(purpose: u8, change: impl FnOnce(&mut [u8])) -> Vec<u8> {
     bytes[VERSION_AT] = 1;
     bytes[PURPOSE_AT] = purpose;
     bytes[PURPOSE_AT + 2..BUILD_AT].fill(0x5a);
-    bytes[BUILD_AT..SECRET_AT].copy_from_slice(&build.to_le_bytes());
+    bytes[BUILD_AT..NONCE_AT].copy_from_slice(&build.to_le_bytes());
     change(&mut bytes);
     let checksum = checksum(&bytes[..CHECKSUM_AT]);
     bytes[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());

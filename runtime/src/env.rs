@@ -2,6 +2,8 @@
 //! runs on tokio, or on one thread from one seed.
 
 mod net;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
 mod tokio_net;
 
 use std::{

@@ -1,6 +1,7 @@
 //! [`Settings`]: what may be set for a job, with defaults and bounds; [`KEYS`] is the table of names by which they are given from outside.
 
 mod checkpoints;
+pub(crate) mod cluster;
 mod key;
 mod outside;
 mod units;

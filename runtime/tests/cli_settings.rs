@@ -262,3 +262,83 @@ fn an_only_job_has_its_table_though_it_is_not_named() {
     assert_eq!(setting(&call_in(world, JOBS, &["config", "--json"]), "memory").0, "256MiB");
     assert_eq!(setting(&call(JOBS, &["config", "--json"]), "memory").0, "256MiB");
 }
+
+#[test]
+fn a_cluster_is_given_by_file_and_variables_and_shown_with_its_origins() {
+    let file = "memory = \"2MiB\"\n[cluster]\nport = 7000\nmemory = \"64MiB\"\njobmanager = [\"a:1\", \"b:2\"]\ninsecure = true";
+    let variables = [("MILLSTREAM_CLUSTER_PORT", "7001"), ("MILLSTREAM_CLUSTER_SECRET", "xyzzy xyzzy xyzzy")];
+    let shown = called(&variables, Some(file), &["config", "--json"]);
+    let get = |key: &str| setting(&shown, key);
+    assert_eq!(get("cluster.port"), ("7001".to_owned(), "environment".to_owned()));
+    assert_eq!(get("cluster.memory"), ("64MiB".to_owned(), "file".to_owned()));
+    assert_eq!(get("cluster.jobmanager"), ("a:1,b:2".to_owned(), "file".to_owned()));
+    assert_eq!(get("cluster.insecure"), ("true".to_owned(), "file".to_owned()));
+    assert_eq!(get("cluster.host"), ("127.0.0.1".to_owned(), "default".to_owned()));
+    assert_eq!(get("memory"), ("2MiB".to_owned(), "file".to_owned()));
+    let table = called(&variables, Some(file), &["config"]);
+    let line = |key: &str| table.out.lines().find(|line| line.starts_with(key)).expect("the key is listed").to_owned();
+    assert!(line("cluster.port ").contains(" 7001 ") && line("cluster.port ").contains("MILLSTREAM_CLUSTER_PORT"));
+    assert!(line("cluster.memory ").contains("millstream.toml:4"), "{}", table.out);
+    assert!(!shown.out.contains("xyzzy") && !table.out.contains("xyzzy"), "secrets are not shown");
+}
+
+#[test]
+fn what_is_wrong_with_a_cluster_is_told_with_its_place() {
+    for (variables, file, args, starts) in [
+        (
+            &[][..],
+            Some("\n[cluster]\nslot = 1"),
+            &["config"][..],
+            "there is no setting `slot` of a cluster; did you mean `slots`?",
+        ),
+        (&[], Some("[cluster]\nport = 70000"), &["run", "plain"], "invalid value '70000' for 'cluster.port' ("),
+        (
+            &[("MILLSTREAM_CLUSTER_SLOTS", "0")],
+            None,
+            &["taskmanager"],
+            "invalid value '0' for the environment variable 'MILLSTREAM_CLUSTER_SLOTS': a whole number from 1",
+        ),
+        (
+            &[("MILLSTREAM_CLUSTER_SLOT", "1")],
+            None,
+            &["taskmanager"],
+            "the environment variable MILLSTREAM_CLUSTER_SLOT: there is no setting `slot` of a cluster",
+        ),
+        (
+            &[],
+            None,
+            &["taskmanager", "--slots", "many"],
+            "invalid value 'many' for '--slots <N>': a whole number from 1",
+        ),
+        (
+            &[],
+            Some("[cluster]\nsecret = \"xyzzy\""),
+            &["jobmanager"],
+            "it would lie open there; name a file of its own",
+        ),
+        (
+            &[("MILLSTREAM_CLUSTER_HOST", "10.0.0.1")],
+            None,
+            &["jobmanager"],
+            "the environment variable 'MILLSTREAM_CLUSTER_HOST': other machines may reach `10.0.0.1`",
+        ),
+        (
+            &[],
+            Some("cluster.host = \"node-1\""),
+            &["taskmanager"],
+            "millstream.toml:1): other machines may reach `node-1`, and nothing protects the connections",
+        ),
+        (
+            &[("MILLSTREAM_CLUSTER_TOKEN", "not one")],
+            None,
+            &["jobmanager"],
+            "MILLSTREAM_CLUSTER_TOKEN: a token is from 1 to",
+        ),
+        // What jobs would start from is looked at when the process starts.
+        (&[], Some("[job.plain]\nmemry = 1"), &["jobmanager"], "there is no setting `memry`; did you mean `memory`?"),
+    ] {
+        let called = called(variables, file, args);
+        assert!(called.code == 2 && called.out.is_empty(), "{args:?}: {} {}", called.code, called.err);
+        assert!(called.err.contains(starts) && !called.err.contains("xyzzy"), "{args:?}: {}", called.err);
+    }
+}

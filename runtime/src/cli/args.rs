@@ -9,6 +9,7 @@ use clap::{
 use clap_complete::Shell;
 
 use super::{
+    certs,
     cluster::{self, verbs::Asking},
     command::{self, DIR, DOT, MERMAID, QUIET, SHELL, VALUES, wants_json},
     control::verbs::{Steering, Verb},
@@ -21,7 +22,10 @@ use super::{
 use crate::{
     env::{Disk, Files},
     registry::JobEntry,
-    settings::Outside,
+    settings::{
+        Outside,
+        cluster::{ClusterGiven, Role},
+    },
 };
 
 /// What is to be done.
@@ -29,7 +33,9 @@ pub(super) enum Invocation {
     /// Run a job.
     Run(Chosen, RunOptions),
     /// Be a process of a cluster.
-    Node(node::NodeOptions),
+    Node(Box<node::NodeOptions>),
+    /// Make certificates.
+    Certs(certs::Wanted),
     /// Show the plan of a job.
     Plan(Chosen, Format),
     /// Show settings: those of a job with what its code sets, or (without arguments) what is given from outside.
@@ -70,8 +76,8 @@ pub(super) struct Chosen {
 pub(super) enum Configured {
     /// A job's, which is built for them.
     Job(Box<Chosen>),
-    /// Nobody's in particular.
-    Any(Outside),
+    /// Nobody's in particular, and those of a process of a cluster.
+    Any(Outside, ClusterGiven),
 }
 
 /// Why nothing is done.
@@ -96,7 +102,9 @@ pub(super) fn parse(jobs: &[&'static JobEntry], mut args: Vec<OsString>, world: 
     offerable(jobs).map_err(Refusal::Jobs)?;
     let bin = bin(&args);
     if args.len() <= 1 {
-        return node::read("", None, world).map(Invocation::Node).map_err(Refusal::Jobs);
+        return node::read(Role::Both, None, jobs, world)
+            .map(|options| Invocation::Node(Box::new(options)))
+            .map_err(Refusal::Jobs);
     }
     if jobs.len() == 1 && runs_by_default(&args) {
         args.insert(args.len().min(1), "run".into());
@@ -126,21 +134,29 @@ pub(super) fn parse(jobs: &[&'static JobEntry], mut args: Vec<OsString>, world: 
         Some(("config", matches)) if matches.subcommand().is_none() => {
             // The tables of an only job count though it is not named; which of several is meant cannot be known.
             let job = if let [job] = jobs { Some(job.name) } else { None };
-            let outside = given::gather(matches, job, world).map_err(|message| wrong(&mut root, "config", message))?;
-            Ok(Invocation::Config(Configured::Any(outside), wants_json(matches)))
+            let given = given::gather(matches, job, world)
+                .and_then(|outside| Ok(Configured::Any(outside, given::of_cluster(Some(matches), world)?)))
+                .map_err(|message| wrong(&mut root, "config", message))?;
+            Ok(Invocation::Config(given, wants_json(matches)))
         }
         Some(("config", matches)) => {
             let chosen = choose(jobs, "config", matches, &mut root, world)?;
             let json = wants_json(&chosen.matches);
             Ok(Invocation::Config(Configured::Job(Box::new(chosen)), json))
         }
+        Some(("certs", matches)) => {
+            certs::read(matches, world).map(Invocation::Certs).map_err(|message| wrong(&mut root, "certs", message))
+        }
         Some(("completions", matches)) => {
             Ok(Invocation::Completions(*matches.get_one(SHELL).expect("clap requires the shell")))
         }
         Some(("jobs", matches)) => Ok(Invocation::Jobs(wants_json(matches))),
         Some((name @ ("jobmanager" | "taskmanager"), matches)) => {
-            let options = node::read(name, Some(matches), world);
-            options.map(Invocation::Node).map_err(|message| wrong(&mut root, name, message))
+            let role = if name == "jobmanager" { Role::JobManager } else { Role::TaskManager };
+            let options = node::read(role, Some(matches), jobs, world);
+            options
+                .map(|options| Invocation::Node(Box::new(options)))
+                .map_err(|message| wrong(&mut root, name, message))
         }
         Some(("submit", matches)) => {
             let chosen = choose(jobs, "submit", matches, &mut root, world)?;

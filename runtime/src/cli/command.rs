@@ -7,6 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
 
 use super::{
+    certs,
     cluster::command::{SUBMIT, cluster_options, commands, submit_options, submit_unknown},
     node,
     plan::first_paragraph,
@@ -71,6 +72,7 @@ pub(super) fn root(jobs: &[&'static JobEntry], bin: &str) -> Command {
         .subcommand(with_output(Command::new("jobs").about("List the jobs of this binary").arg(json("As JSON"))))
         .subcommand(config)
         .subcommands(node::commands())
+        .subcommand(certs::command(bin))
         .subcommands(steering(bin))
         .subcommand(with_jobs(Command::new("submit").about(SUBMIT), jobs, bin, Jobs::Required, submit_options))
         .subcommands(commands(bin))
@@ -303,9 +305,16 @@ pub(super) fn settings_options(command: Command) -> Command {
         .value_name("KEY=VALUE")
         .action(ArgAction::Append)
         .help("Set any of the settings; `config` lists them");
-    let config = Arg::new(CONFIG)
+    shorthands
+        .chain([define, config_option()])
+        .fold(command, |command, arg| command.arg(arg.help_heading(SETTINGS_HEADING)))
+}
+
+/// Which file of settings is read.
+pub(super) fn config_option() -> Arg {
+    Arg::new(CONFIG)
         .long("config")
         .value_name("FILE")
-        .help("Read settings from a TOML file [default: millstream.toml, if there is one]");
-    shorthands.chain([define, config]).fold(command, |command, arg| command.arg(arg.help_heading(SETTINGS_HEADING)))
+        .help("Read settings from a TOML file [default: millstream.toml, if there is one]")
+        .help_heading(SETTINGS_HEADING)
 }

@@ -6,14 +6,17 @@ use super::{
     json, plan,
     table::{Align, aligned},
 };
-use crate::settings::{KEYS, Outside, Settings};
+use crate::settings::{
+    KEYS, Outside, Settings,
+    cluster::{CLUSTER_KEYS, ClusterGiven, ClusterSettings},
+};
 
 /// Shows settings.
 pub(super) fn show(what: &Configured, as_json: bool, console: &mut Console<'_>) -> u8 {
-    let (outside, settings) = match what {
-        Configured::Any(outside) => (outside, None),
+    let (outside, cluster, settings) = match what {
+        Configured::Any(outside, cluster) => (outside, Some(cluster), None),
         Configured::Job(chosen) => match plan::build(chosen, console) {
-            Ok(graph) => (&chosen.outside, Some(graph.settings)),
+            Ok(graph) => (&chosen.outside, None, Some(graph.settings)),
             Err(_) => return EXIT_USAGE,
         },
     };
@@ -26,14 +29,14 @@ pub(super) fn show(what: &Configured, as_json: bool, console: &mut Console<'_>) 
         return EXIT_USAGE;
     }
     match as_json {
-        true => console.say_json(&json::config(&settings, outside, &before)),
-        false => console.say(&table(&settings, outside, &before)),
+        true => console.say_json(&json::config(&settings, outside, &before, cluster)),
+        false => console.say(&table(&settings, outside, &before, cluster)),
     }
     EXIT_DONE
 }
 
 /// One line a setting, below a header.
-fn table(settings: &Settings, outside: &Outside, before: &Settings) -> String {
+fn table(settings: &Settings, outside: &Outside, before: &Settings, cluster: Option<&ClusterGiven>) -> String {
     let header = ["key", "value", "from", "default", "what it is for"].map(str::to_owned);
     let rows = KEYS.iter().map(|key| {
         let from = match outside.get(key.name) {
@@ -44,6 +47,13 @@ fn table(settings: &Settings, outside: &Outside, before: &Settings) -> String {
         let default = key.show(&Settings::default());
         [key.name.to_owned(), key.show(settings), from, default, key.doc.to_owned()]
     });
-    let rows: Vec<_> = std::iter::once(header).chain(rows).collect();
+    let of_cluster = cluster.into_iter().flat_map(|given| {
+        let settings = given.settings();
+        CLUSTER_KEYS.iter().map(move |key| {
+            let name = format!("cluster.{}", key.name);
+            [name, key.show(&settings), given.origin(key), key.show(&ClusterSettings::default()), key.doc.to_owned()]
+        })
+    });
+    let rows: Vec<_> = std::iter::once(header).chain(rows).chain(of_cluster).collect();
     aligned([Align::Left; 5], &rows).into_iter().map(|line| line + "\n").collect()
 }

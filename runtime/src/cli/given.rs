@@ -14,7 +14,11 @@ use super::{
 };
 use crate::{
     env::{Disk, Files},
-    settings::{KEYS, Origin, Outside, VARIABLE_PREFIX, nearest},
+    settings::{
+        KEYS, Origin, Outside, VARIABLE_PREFIX,
+        cluster::{self, CLUSTER_KEYS, ClusterGiven, ClusterKey},
+        nearest,
+    },
 };
 
 /// The file that is read if there is one.
@@ -30,19 +34,77 @@ const FILE_BYTES_LIMIT: u64 = 1 << 20;
 ///
 /// Names the setting, where it is given, and what is allowed.
 pub(super) fn gather(matches: &ArgMatches, job: Option<&str>, world: &World) -> Result<Outside, String> {
-    let mut outside = Outside::default();
-    if let Some((path, text)) = read(matches, world)? {
-        file::put(&path, &text, job, &mut outside)?;
-    }
-    variables(world, &mut outside)?;
+    let mut outside = defaults(named(matches), job, world)?;
     options(matches, &mut outside)?;
     Ok(outside)
 }
 
+/// Gathers what a file (the one that is `named` on the command line, or another) and the environment say about a job.
+///
+/// # Errors
+///
+/// Names the setting, where it is given, and what is allowed.
+pub(super) fn defaults(named: Option<&str>, job: Option<&str>, world: &World) -> Result<Outside, String> {
+    let mut outside = Outside::default();
+    if let Some((path, text)) = read(named, world)? {
+        file::put(&path, &text, job, &mut outside)?;
+    }
+    variables(world, &mut outside)?;
+    Ok(outside)
+}
+
+/// Gathers the settings of a process of a cluster. Options are those of its command, if it has one.
+///
+/// # Errors
+///
+/// Names the setting, where it is given, and what is allowed.
+pub(super) fn of_cluster(matches: Option<&ArgMatches>, world: &World) -> Result<ClusterGiven, String> {
+    let mut given = ClusterGiven::default();
+    from_outside(matches.and_then(named), world, &mut given)?;
+    for key in CLUSTER_KEYS {
+        // Not every role has every option.
+        let text = matches.and_then(|matches| matches.try_get_one::<String>(&cluster_id(key)).ok().flatten());
+        if let Some(text) = text {
+            given.put(key.name, text, Origin::Flag)?;
+        }
+    }
+    Ok(given)
+}
+
+/// The id of the option of a process's setting: no argument of a job has it by accident.
+pub(super) fn cluster_id(key: &ClusterKey) -> String {
+    format!("millstream:cluster:{}", key.name)
+}
+
+/// What a file and the environment say.
+fn from_outside(named: Option<&str>, world: &World, given: &mut ClusterGiven) -> Result<(), String> {
+    if let Some((path, text)) = read(named, world)? {
+        file::put_cluster(&path, &text, given)?;
+    }
+    for key in CLUSTER_KEYS {
+        if let Some(text) = world.variables.get(&key.variable()) {
+            given.put(key.name, text, Origin::Variable(key.variable()))?;
+        }
+    }
+    for (variable, text) in &world.variables {
+        let Some(rest) = variable.strip_prefix(cluster::VARIABLE_PREFIX) else { continue };
+        let is_known = CLUSTER_KEYS.iter().any(|key| key.variable() == *variable);
+        if !is_known && cluster::nearest(rest).is_some() {
+            given.put(&rest.to_lowercase().replace('_', "-"), text, Origin::Variable(variable.clone()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The file that options name.
+pub(super) fn named(matches: &ArgMatches) -> Option<&str> {
+    matches.try_get_one::<String>(CONFIG).ok().flatten().map(String::as_str)
+}
+
 /// The file of settings, if there is one.
-fn read(matches: &ArgMatches, world: &World) -> Result<Option<(PathBuf, String)>, String> {
-    let named = match (matches.get_one::<String>(CONFIG), world.variable(FILE_VARIABLE)) {
-        (Some(path), _) => Some((path.as_str(), "--config")),
+fn read(named: Option<&str>, world: &World) -> Result<Option<(PathBuf, String)>, String> {
+    let named = match (named, world.variable(FILE_VARIABLE)) {
+        (Some(path), _) => Some((path, "--config")),
         (None, Some(path)) => Some((path, FILE_VARIABLE)),
         (None, None) => None,
     };
@@ -73,7 +135,10 @@ fn variables(world: &World, outside: &mut Outside) -> Result<(), String> {
     // Others may use the prefix for what is theirs, but a variable that is nearly a setting was meant to be one.
     for (variable, text) in &world.variables {
         let Some(rest) = variable.strip_prefix(VARIABLE_PREFIX) else { continue };
-        if KEYS.iter().all(|key| key.variable() != *variable) && nearest(rest).is_some() {
+        if !variable.starts_with(cluster::VARIABLE_PREFIX)
+            && KEYS.iter().all(|key| key.variable() != *variable)
+            && nearest(rest).is_some()
+        {
             let name = rest.to_lowercase().replace('_', "-");
             outside.put(&name, text, Origin::Variable(variable.clone()))?;
         }

@@ -18,7 +18,10 @@ use crate::{
     graph::{Edge, JobGraph, OperatorInfo, StateInfo, VertexId},
     local::JobStatus,
     registry::JobEntry,
-    settings::{Given, KEYS, Outside, Setting, Settings},
+    settings::{
+        Given, KEYS, Origin, Outside, Setting, Settings,
+        cluster::{CLUSTER_KEYS, ClusterGiven, ClusterSettings},
+    },
 };
 
 /// Of so many subtasks it is told one by one what they reported of a checkpoint.
@@ -267,20 +270,21 @@ fn argument(argument: &Arg) -> Value {
 
 /// A list of settings, each with `key`, `value` and `default` (as they may be written), `origin` (`default`, `job`, `file`, `environment` or
 /// `command line`), `given` (the value as it was given), `variable`, `file` and `line` (of a value that was given there), `kind`
-/// (`count`, `duration`, `size`, `path` or `strategy`), `allowed`, `live` (true if it may be set while a job runs) and `doc`.
-pub(super) fn config(settings: &Settings, outside: &Outside, before: &Settings) -> Value {
-    KEYS.iter().map(|key| setting(key, settings, outside.get(key.name), before)).collect()
+/// (`count`, `duration`, `size`, `path`, `strategy`, `switch`, `host`, `addresses` or `provider`), `allowed`, `live` (true if it may be set while a job runs) and `doc`. Those of
+/// a process of a cluster come last, as `cluster.host`.
+pub(super) fn config(
+    settings: &Settings,
+    outside: &Outside,
+    before: &Settings,
+    cluster: Option<&ClusterGiven>,
+) -> Value {
+    let of_jobs = KEYS.iter().map(|key| setting(key, settings, outside.get(key.name), before));
+    of_jobs.chain(cluster.into_iter().flat_map(of_cluster)).collect()
 }
 
 fn setting(key: &Setting, settings: &Settings, given: Option<&Given>, before: &Settings) -> Value {
-    use crate::settings::Origin;
-    let (origin, place) = match given.map(|given| &given.origin) {
-        Some(Origin::File { path, line }) => ("file", Some((path.display().to_string(), *line))),
-        Some(Origin::Variable(_)) => ("environment", None),
-        Some(Origin::Define | Origin::Flag) => ("command line", None),
-        None if key.show(settings) != key.show(before) => ("job", None),
-        None => ("default", None),
-    };
+    let unless_given = if key.show(settings) != key.show(before) { "job" } else { "default" };
+    let (origin, file, line) = origin(given, unless_given);
     json!({
         "key": key.name,
         "value": key.show(settings),
@@ -288,11 +292,43 @@ fn setting(key: &Setting, settings: &Settings, given: Option<&Given>, before: &S
         "origin": origin,
         "given": given.map(|given| &given.text),
         "variable": key.variable(),
-        "file": place.as_ref().map(|(path, _)| path),
-        "line": place.as_ref().map(|(_, line)| line),
+        "file": file,
+        "line": line,
         "kind": key.kind(),
         "allowed": key.allowed(),
         "live": key.live,
         "doc": key.doc,
     })
+}
+
+fn of_cluster(all: &ClusterGiven) -> impl Iterator<Item = Value> + '_ {
+    let settings = all.settings();
+    CLUSTER_KEYS.iter().map(move |key| {
+        let given = all.get(key.name);
+        let (origin, file, line) = origin(given, "default");
+        json!({
+            "key": format!("cluster.{}", key.name),
+            "value": key.show(&settings),
+            "default": key.show(&ClusterSettings::default()),
+            "origin": origin,
+            "given": given.map(|given| &given.text),
+            "variable": key.variable(),
+            "file": file,
+            "line": line,
+            "kind": key.kind(),
+            "allowed": key.allowed(),
+            "live": false,
+            "doc": key.doc,
+        })
+    })
+}
+
+/// Where a value comes from, and its file and line if it stands in one.
+fn origin<'a>(given: Option<&Given>, unless_given: &'a str) -> (&'a str, Option<String>, Option<usize>) {
+    match given.map(|given| &given.origin) {
+        Some(Origin::File { path, line }) => ("file", Some(path.display().to_string()), Some(*line)),
+        Some(Origin::Variable(_)) => ("environment", None, None),
+        Some(Origin::Define | Origin::Flag) => ("command line", None, None),
+        None => (unless_given, None, None),
+    }
 }

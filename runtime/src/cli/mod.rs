@@ -8,6 +8,7 @@
 //! job's code sets ([`crate::settings::KEYS`] lists them). A parallelism that a chain is given in code stays.
 
 mod args;
+pub(crate) mod certs;
 mod cluster;
 mod command;
 mod config;
@@ -29,6 +30,7 @@ mod screen;
 mod signals;
 mod summary;
 mod table;
+mod tls;
 mod world;
 
 use std::{
@@ -128,6 +130,7 @@ pub fn run_with(jobs: &[&'static JobEntry], args: impl IntoIterator<Item = OsStr
         Ok(Invocation::Run(what, options)) => return run::run(&what, &options, console),
         Ok(Invocation::Plan(what, format)) => return plan::show(&what, format, console),
         Ok(Invocation::Node(options)) => return node::run(jobs, &options, console),
+        Ok(Invocation::Certs(wanted)) => return certs::make(&wanted, console),
         Ok(Invocation::Config(what, json)) => return config::show(&what, json, console),
         Ok(Invocation::Remote(Remote::Local(steering))) => return control::verbs::steer(&steering, console),
         Ok(Invocation::Remote(Remote::Cluster(asking))) => return cluster::verbs::ask(&asking, console),

@@ -12,7 +12,11 @@ use super::{
     taskmanager,
 };
 use crate::{
-    control::{JobId, heartbeats::HeartbeatSettings, job::lifecycle::JobState},
+    control::{
+        JobId,
+        heartbeats::HeartbeatSettings,
+        job::{lifecycle::JobState, machine::SLOT_TIMEOUT},
+    },
     env::Env,
     failure::Failure,
     graph::{BuildError, JobGraph},
@@ -63,6 +67,7 @@ impl MiniCluster {
             storage: None,
             heartbeats: HeartbeatSettings::default(),
             provision: None,
+            slot_timeout: SLOT_TIMEOUT,
             identity,
         };
         let (handle, stop) = (Handle::default(), Flag::default());

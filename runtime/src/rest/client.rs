@@ -36,13 +36,15 @@ const REDIRECTS_LIMIT: usize = 3;
 pub(crate) struct Address {
     /// `host:port`.
     authority: String,
+    /// It is asked by TLS.
+    is_tls: bool,
 }
 
 impl Address {
     /// Where a cluster answers unless one says otherwise.
     pub(crate) const DEFAULT: &str = "http://127.0.0.1:8081";
 
-    /// Reads `http://host:port`, or `host:port`.
+    /// Reads `http://host:port`, `https://host:port`, or `host:port`.
     ///
     /// # Errors
     ///
@@ -50,15 +52,28 @@ impl Address {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let wrong =
             |why: &str| Err(format!("`{text}` is not the address of a cluster: {why}, as in {}", Self::DEFAULT));
-        if text.starts_with("https://") {
-            return wrong("a cluster answers http alone");
-        }
-        let authority = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+        let (is_tls, authority) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+            (Some(rest), _) => (true, rest),
+            (None, rest) => (false, rest.unwrap_or(text)),
+        };
+        let authority = authority.trim_end_matches('/');
         let is_port = |port: &str| !port.starts_with('+') && port.parse::<u16>().is_ok_and(|port| port > 0);
         match authority.rsplit_once(':') {
-            Some((host, port)) if is_port(port) && is_host(host) => Ok(Self { authority: authority.to_owned() }),
+            Some((host, port)) if is_port(port) && is_host(host) => {
+                Ok(Self { authority: authority.to_owned(), is_tls })
+            }
             _ => wrong("a host and a port are expected"),
         }
+    }
+
+    /// The same, asked by TLS if this is true.
+    pub(crate) fn by_tls(self, is_tls: bool) -> Self {
+        Self { is_tls: self.is_tls || is_tls, ..self }
+    }
+
+    /// True if it is asked by TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.is_tls
     }
 }
 
@@ -72,7 +87,7 @@ fn is_host(host: &str) -> bool {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.authority)
+        write!(f, "{}://{}", if self.is_tls { "https" } else { "http" }, self.authority)
     }
 }
 
@@ -220,9 +235,15 @@ impl Client {
                 let message = format!("what answers at {address} is no Millstream cluster: its status is {status}");
                 return Err(ClientError::Malformed(message));
             };
-            // Who has the token is believed where to send it.
+            // Who has the token is believed where to send it, but not that it may go unprotected.
             match problem.leader.as_deref().map(Address::parse) {
-                Some(Ok(leader)) if status == StatusCode::TEMPORARY_REDIRECT && leader != address => address = leader,
+                Some(Ok(leader))
+                    if status == StatusCode::TEMPORARY_REDIRECT
+                        && leader != address
+                        && leader.is_tls == address.is_tls =>
+                {
+                    address = leader;
+                }
                 _ => return Err(ClientError::Refused(Box::new(problem))),
             }
         }
@@ -335,7 +356,8 @@ mod tests {
             let error = Address::parse(text).expect_err(text);
             assert!(error.contains("a host and a port are expected, as in http://127.0.0.1:8081"), "{error}");
         }
-        assert!(Address::parse("https://a:1").is_err_and(|error| error.contains("http alone")));
+        let address = Address::parse("https://[::1]:1/").expect("it is one");
+        assert!(address.is_tls() && address.to_string() == "https://[::1]:1");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The table of settings: one row says a key's name, its meaning, what it may be, and which field it sets. The command line, the environment
 //! and files all read it, and `config` shows it.
 
-mod kinds;
+pub(super) mod kinds;
 
 #[cfg(test)]
 mod tests;
@@ -28,7 +28,7 @@ pub struct Setting {
     pub live: bool,
     /// The default in words, where it depends on the machine.
     default: Option<&'static str>,
-    value: Value,
+    value: Value<Settings>,
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -278,10 +278,15 @@ impl Setting {
 
 /// The key that was probably meant, if one is near.
 pub fn nearest(name: &str) -> Option<&'static Setting> {
+    nearest_of(name, KEYS, |key| key.name)
+}
+
+/// The key of a table that was probably meant, if one is near.
+pub(super) fn nearest_of<'a, K>(name: &str, keys: &'a [K], name_of: fn(&K) -> &'static str) -> Option<&'a K> {
     let name = name.to_lowercase().replace('_', "-");
-    let distances = KEYS.iter().map(|key| (edits(&name, key.name), key));
+    let distances = keys.iter().map(|key| (edits(&name, name_of(key)), key));
     let (edits, key) = distances.min_by_key(|(edits, _)| *edits)?;
-    (edits <= key.name.len() / 3).then_some(key)
+    (edits <= name_of(key).len() / 3).then_some(key)
 }
 
 /// How many characters have to be put in, left out or replaced to get from one text to the other.

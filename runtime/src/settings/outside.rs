@@ -44,11 +44,7 @@ impl Outside {
     ///
     /// There is no such setting, or it may not have this value: names the setting, where it was given, and what is allowed.
     pub fn put(&mut self, name: &str, text: &str, origin: Origin) -> Result<(), String> {
-        let key = Setting::find(name).map_err(|message| match &origin {
-            Origin::File { path, line } => format!("{}:{line}: {message}", path.display()),
-            Origin::Variable(variable) => format!("the environment variable {variable}: {message}"),
-            Origin::Define | Origin::Flag => message,
-        })?;
+        let key = Setting::find(name).map_err(|message| origin.locate(message))?;
         let given = Given { text: text.to_owned(), origin };
         key.set(&mut Settings::default(), text)
             .map_err(|allowed| format!("invalid value '{text}' for {}: {allowed}", Subject(key, &given.origin)))?;
@@ -99,11 +95,27 @@ struct Subject<'a>(&'a Setting, &'a Origin);
 impl fmt::Display for Subject<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(key, origin) = self;
-        match origin {
-            Origin::File { path, line } => write!(f, "'{}' ({}:{line})", key.name, path.display()),
-            Origin::Variable(variable) => write!(f, "the environment variable '{variable}'"),
-            Origin::Define => write!(f, "'-D {}'", key.name),
-            Origin::Flag => write!(f, "'--{} <{}>'", key.option(), key.value_name()),
+        origin.name(f, key.name, &key.option(), key.value_name())
+    }
+}
+
+impl Origin {
+    /// Writes how a key was given.
+    pub(super) fn name(&self, f: &mut fmt::Formatter<'_>, key: &str, option: &str, value: &str) -> fmt::Result {
+        match self {
+            Self::File { path, line } => write!(f, "'{key}' ({}:{line})", path.display()),
+            Self::Variable(variable) => write!(f, "the environment variable '{variable}'"),
+            Self::Define => write!(f, "'-D {key}'"),
+            Self::Flag => write!(f, "'--{option} <{value}>'"),
+        }
+    }
+
+    /// Puts in front of a message about a key that there is not where it was given.
+    pub(super) fn locate(&self, message: String) -> String {
+        match self {
+            Self::File { path, line } => format!("{}:{line}: {message}", path.display()),
+            Self::Variable(variable) => format!("the environment variable {variable}: {message}"),
+            Self::Define | Self::Flag => message,
         }
     }
 }
@@ -111,11 +123,15 @@ impl fmt::Display for Subject<'_> {
 impl Given {
     /// Where it was given, in short: `--parallelism`, `-D memory`, `MILLSTREAM_MEMORY`, `millstream.toml:3`.
     pub fn origin_of(&self, key: &Setting) -> String {
+        self.origin_by(key.name, &key.option())
+    }
+
+    pub(super) fn origin_by(&self, name: &str, option: &str) -> String {
         match &self.origin {
             Origin::File { path, line } => format!("{}:{line}", path.display()),
             Origin::Variable(variable) => variable.clone(),
-            Origin::Define => format!("-D {}", key.name),
-            Origin::Flag => format!("--{}", key.option()),
+            Origin::Define => format!("-D {name}"),
+            Origin::Flag => format!("--{option}"),
         }
     }
 }

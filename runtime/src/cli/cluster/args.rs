@@ -53,12 +53,24 @@ pub(in crate::cli) fn asking(name: &str, matches: &ArgMatches, world: &World) ->
 ///
 /// Its address or the token is none.
 pub(in crate::cli) fn with(verb: Verb, matches: &ArgMatches, world: &World) -> Result<Asking, String> {
+    let given = given::of_cluster(Some(matches), world)?;
+    let tls = given.settings_in(&world.directory);
+    given.check_tls(&tls)?;
+    let has_certificates = tls.tls_ca.is_some();
+    // Who has certificates means to use them, unless the address says otherwise.
+    let parse = |url: &str| Address::parse(url).map(|address| address.by_tls(has_certificates && !url.contains("://")));
+    let default = Address::DEFAULT.trim_start_matches("http://");
     let address = match (matches.get_one::<String>(CLUSTER), world.variable(CLUSTER_VARIABLE)) {
-        (Some(url), _) => Address::parse(url).map_err(|message| format!("--cluster: {message}")),
-        (None, Some(url)) => Address::parse(url).map_err(|message| format!("{CLUSTER_VARIABLE}: {message}")),
-        (None, None) => Address::parse(Address::DEFAULT),
+        (Some(url), _) => parse(url).map_err(|message| format!("--cluster: {message}")),
+        (None, Some(url)) => parse(url).map_err(|message| format!("{CLUSTER_VARIABLE}: {message}")),
+        (None, None) => parse(default),
     }?;
-    Ok(Asking { verb, address, token: token(matches, world)?, json: wants_json(matches) })
+    if address.is_tls() && !has_certificates {
+        return Err(format!(
+            "{address} is asked by TLS: say by --tls-ca, --tls-cert and --tls-key (or in the table `[cluster]`) who may be trusted, and who asks"
+        ));
+    }
+    Ok(Asking { verb, tls, address, token: token(matches, world)?, json: wants_json(matches) })
 }
 
 fn token(matches: &ArgMatches, world: &World) -> Result<Option<Token>, String> {

@@ -2,8 +2,11 @@
 
 use clap::{Arg, ArgAction, ArgGroup, Command, value_parser};
 
-use super::super::command::{json, settings_options, with_output};
-use crate::rest::client::Address;
+use super::super::{
+    command::{json, settings_options, with_output},
+    node,
+};
+use crate::{rest::client::Address, settings::cluster::ClusterKey};
 
 pub(super) const CLUSTER: &str = "millstream:cluster";
 pub(super) const TOKEN_FILE: &str = "millstream:token-file";
@@ -17,8 +20,10 @@ pub(super) const OPERATORS: &str = "millstream:of-operators";
 /// The variable that says where the cluster answers.
 pub(super) const CLUSTER_VARIABLE: &str = "MILLSTREAM_CLUSTER";
 /// The variable that is the token.
-pub(super) const TOKEN_VARIABLE: &str = "MILLSTREAM_TOKEN";
+pub(super) const TOKEN_VARIABLE: &str = "MILLSTREAM_CLUSTER_TOKEN";
 
+/// What a client needs to be let in, and to know whom it asks.
+const TLS_KEYS: [&str; 3] = ["tls-ca", "tls-cert", "tls-key"];
 const CLUSTER_HEADING: &str = "Cluster";
 const JOB_HELP: &str = "Its id, at least four digits of its beginning, or its name if it is the only one";
 
@@ -98,4 +103,8 @@ pub(in crate::cli) fn cluster_options(command: Command) -> Command {
                 .help(format!("The file with the token that it wants, unless {TOKEN_VARIABLE} is that"))
                 .help_heading(CLUSTER_HEADING),
         )
+        .args(TLS_KEYS.iter().map(|name| {
+            let key = ClusterKey::find(name).expect("it is in the table");
+            node::option(key).help_heading(CLUSTER_HEADING)
+        }))
 }

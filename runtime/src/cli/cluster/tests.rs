@@ -382,7 +382,7 @@ fn the_token_comes_from_a_file_or_the_environment() {
     let served = Served::new(Fake::default(), Some("s3cret"));
     failed(&call(&served, &["list"]), EXIT_FAILED, "--token-file");
     let mut bearing = world(&served);
-    bearing.variables.insert("MILLSTREAM_TOKEN".to_owned(), "s3cret".to_owned());
+    bearing.variables.insert("MILLSTREAM_CLUSTER_TOKEN".to_owned(), "s3cret".to_owned());
     assert_eq!(call_in(bearing.clone(), &["list"]).0, EXIT_DONE);
     let dir = tempfile::tempdir().expect("there is a directory for temporary files");
     tempfile_in(dir.path(), "token").write_all(b"s3cret\n").expect("the file takes it");
@@ -394,9 +394,9 @@ fn the_token_comes_from_a_file_or_the_environment() {
         EXIT_USAGE,
         "cannot read /nowhere, named by --token-file",
     );
-    bearing.variables.insert("MILLSTREAM_TOKEN".to_owned(), "not one".to_owned());
+    bearing.variables.insert("MILLSTREAM_CLUSTER_TOKEN".to_owned(), "not one".to_owned());
     let refused = call_in(bearing, &["list"]);
-    failed(&refused, EXIT_USAGE, "MILLSTREAM_TOKEN: a token is from 1 to");
+    failed(&refused, EXIT_USAGE, "MILLSTREAM_CLUSTER_TOKEN: a token is from 1 to");
     assert!(!refused.2.contains("not one"), "{}", refused.2);
 }
 
@@ -454,7 +454,7 @@ fn a_cluster_that_is_not_there_is_named() {
 #[test]
 fn no_job_may_have_an_option_of_submit() {
     let (long, _) = reserved();
-    for name in ["cluster", "token-file", "detach", "job-name"] {
+    for name in ["cluster", "token-file", "tls-ca", "tls-key", "detach", "job-name"] {
         assert!(long.iter().any(|reserved| reserved == name), "{name}");
     }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    super::{Console, EXIT_DONE, EXIT_FAILED, signals},
+    super::{Console, EXIT_DONE, EXIT_FAILED, signals, tls},
     follow, shown,
 };
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
         submission::{Rescale, Submission},
         token::Token,
     },
+    settings::cluster::ClusterSettings,
 };
 
 /// What helps where no cluster is.
@@ -45,6 +46,8 @@ pub(in crate::cli) enum Verb {
 pub(in crate::cli) struct Asking {
     pub(super) verb: Verb,
     pub(super) address: Address,
+    /// The certificates to ask with, if it is asked by TLS.
+    pub(super) tls: ClusterSettings,
     pub(super) token: Option<Token>,
     pub(super) json: bool,
 }
@@ -59,8 +62,12 @@ pub(in crate::cli) fn ask(asking: &Asking, console: &mut Console<'_>) -> u8 {
         }
     };
     let asked = runtime.block_on(async {
-        let env = TokioEnv::current();
-        let client = Client::new(asking.address.clone(), asking.token.clone(), Arc::clone(&env) as Arc<dyn Env>);
+        let env: Arc<dyn Env> = TokioEnv::current();
+        let to_ask_by = match asking.address.is_tls() {
+            true => tls::protected(Arc::clone(&env), &asking.tls)?,
+            false => Arc::clone(&env),
+        };
+        let client = Client::new(asking.address.clone(), asking.token.clone(), to_ask_by);
         carry_out(&asking.verb, &client, &*env, asking.json, console).await
     });
     asked.unwrap_or_else(|message| {

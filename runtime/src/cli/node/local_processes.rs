@@ -12,11 +12,19 @@ use std::{
 use crate::{cluster::jobmanager::provider::Provider, control::TaskManagerId};
 
 /// Processes on this machine. Dropped, they are told to end.
-#[derive(Default)]
 pub(super) struct LocalProcesses {
+    /// The options that all of them get.
+    options: Vec<String>,
     running: BTreeMap<TaskManagerId, Child>,
     /// Told to end, and not gone yet.
     ending: Vec<Child>,
+}
+
+impl LocalProcesses {
+    /// Starts processes with these options.
+    pub(super) fn with(options: Vec<String>) -> Self {
+        Self { options, running: BTreeMap::new(), ending: Vec::new() }
+    }
 }
 
 impl Provider for LocalProcesses {
@@ -24,7 +32,7 @@ impl Provider for LocalProcesses {
         let binary = std::env::current_exe().map_err(|error| format!("this binary is not to be found: {error}"))?;
         let mut command = Command::new(binary);
         command.args(["taskmanager", "--slots", &slots.to_string(), "--jobmanager", &jobmanagers.join(",")]);
-        command.args(["--id", &id.to_string()]).stdin(Stdio::null()).stdout(Stdio::null());
+        command.args(&self.options).args(["--id", &id.to_string()]).stdin(Stdio::null()).stdout(Stdio::null());
         let child = command.spawn().map_err(|error| format!("no process could be started: {error}"))?;
         self.running.insert(id, child);
         Ok(())

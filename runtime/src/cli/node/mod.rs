@@ -4,8 +4,9 @@ mod jobs;
 mod local_processes;
 mod options;
 mod run;
+mod shown;
 
 pub(super) use self::{
-    options::{NodeOptions, commands, read},
+    options::{NodeOptions, commands, option, read},
     run::run,
 };

@@ -1,6 +1,6 @@
 //! Runs a process of a cluster until it is told to end.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use futures::{StreamExt, channel::oneshot, future::join_all};
 use millstream_net::hello::Secret;
@@ -9,17 +9,18 @@ use tracing::dispatcher::set_global_default;
 use super::{
     jobs::BinaryJobs,
     local_processes::{LocalProcesses, end_with_parent},
-    options::{JobManagerOptions, NodeOptions, TaskManagerOptions},
+    options::NodeOptions,
+    shown,
 };
 use crate::{
-    cli::{Console, EXIT_DONE, EXIT_FAILED, signals},
+    cli::{Console, EXIT_DONE, EXIT_FAILED, signals, tls},
     cluster::{Envs, Identity, jobmanager, spec::Jobs, taskmanager},
     control::TaskManagerId,
     env::{BoxFuture, Env, TokioEnv},
     failure::Failure,
     registry::JobEntry,
-    rest::{self, views},
-    settings::{KEYS, Settings},
+    rest,
+    settings::cluster::Role,
     task::flag::Flag,
 };
 
@@ -27,13 +28,27 @@ use crate::{
 const LINES_LIMIT: usize = 16;
 /// What the processes of a cluster share that is told nothing else.
 const NO_SECRET: Secret = Secret([0; 32]);
+/// Where a process that is both listens, as the one half tells it the other.
+type Leader = oneshot::Receiver<String>;
 
 /// Runs the process.
 pub(in crate::cli) fn run(jobs: &[&'static JobEntry], options: &NodeOptions, console: &mut Console<'_>) -> u8 {
     let _ = set_global_default(options.logs.dispatch(&console.err, console.world.colours_err())); // somebody may have been first
+    for warning in &options.warnings {
+        console.note(&format!("warning: {warning}\n"));
+    }
     let Some((_runtimes, envs)) = runtimes() else {
         console.error("no threads to run on");
         return EXIT_FAILED;
+    };
+    let Envs { control, data, worker } = envs;
+    let protected = |env| tls::protected(env, &options.settings);
+    let envs = match (protected(control), protected(data), protected(worker)) {
+        (Ok(control), Ok(data), Ok(worker)) => Envs { control, data, worker },
+        (Err(message), ..) | (_, Err(message), _) | (.., Err(message)) => {
+            console.error(&message);
+            return EXIT_FAILED;
+        }
     };
     let result = futures::executor::block_on(attend(jobs, options, &envs, console));
     match result {
@@ -66,27 +81,22 @@ async fn attend(
     envs: &Envs,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    if options.taskmanager.as_ref().is_some_and(|of| of.id.is_some()) {
+    if options.id.is_some() {
         end_with_parent();
     }
     let stop = Flag::default();
     listen_to_signals(envs, &stop).await?;
-    let identity = Identity { build: build_of_this()?, secret: NO_SECRET };
+    let identity = Identity { build: build_of_this()?, secret: options.secret.unwrap_or(NO_SECRET) };
     let binary: Arc<dyn Jobs> = Arc::new(BinaryJobs(jobs.to_vec()));
     let (said, mut lines) = futures::channel::mpsc::channel(LINES_LIMIT);
     let mut parts: Vec<BoxFuture<'static, Result<(), Failure>>> = Vec::new();
-    if let Some(of) = &options.jobmanager {
-        parts.push(jobmanager_of(jobs, options, of, identity, &binary, envs, &stop, said.clone()).await?);
+    let (leads, leader) = oneshot::channel();
+    if options.role.has(Role::JobManager) {
+        parts.push(jobmanager_of(jobs, options, identity, &binary, envs, &stop, said.clone(), leads));
     }
-    if let Some(of) = &options.taskmanager {
-        let of = taskmanager_options(options, of, identity);
-        let (envs, binary, stop, mut said) = (envs.clone(), Arc::clone(&binary), stop.clone(), said.clone());
-        parts.push(Box::pin(async move {
-            let ready = |address: &str| {
-                let _ = said.try_send(format!("TaskManager: data connections at {address}")); // it is told, or the process ends
-            };
-            taskmanager::run(of, envs, binary, stop, ready).await
-        }));
+    if options.role.has(Role::TaskManager) {
+        let leader = (options.role == Role::Both && options.settings.jobmanagers.is_empty()).then_some(leader);
+        parts.push(taskmanager_of(options, identity, &binary, envs, &stop, said.clone(), leader));
     }
     drop(said);
     let ended: Vec<_> = parts.into_iter().map(|part| on(&envs.control, &stop, part)).collect();
@@ -138,93 +148,97 @@ async fn listen_to_signals(envs: &Envs, stop: &Flag) -> Result<(), Failure> {
 type Lines = futures::channel::mpsc::Sender<String>;
 
 #[allow(clippy::too_many_arguments, reason = "what a JobManager is made of, used here alone")]
-async fn jobmanager_of(
+fn jobmanager_of(
     jobs: &[&'static JobEntry],
     options: &NodeOptions,
-    of: &JobManagerOptions,
     identity: Identity,
     binary: &Arc<dyn Jobs>,
     envs: &Envs,
     stop: &Flag,
     mut said: Lines,
-) -> Result<BoxFuture<'static, Result<(), Failure>>, Failure> {
+    leads: oneshot::Sender<String>,
+) -> BoxFuture<'static, Result<(), Failure>> {
     let handle = jobmanager::Handle::default();
     let front = jobmanager::Front {
         handle: handle.clone(),
-        binary: views::BinaryJobs { jobs: jobs.iter().map(|job| shown(job)).collect() },
-        config: config(),
-        // Told to all processes, whatever their machines suggest.
-        defaults: BTreeMap::from([("parallelism".to_owned(), Settings::default().parallelism.to_string())]),
+        binary: shown::binary_jobs(jobs),
+        config: shown::config(options),
+        defaults: options.jobs.of_jobs(&options.settings),
     };
-    let rest_address = format!("{}:{}", options.host, of.rest_port);
+    let provider = options.settings.is_provider.then(|| LocalProcesses::with(options.for_children.clone()));
+    let provider = provider.map(|provider| Box::new(provider) as Box<dyn jobmanager::provider::Provider>);
+    let (settings, token) = (options.settings.clone(), options.token.clone());
     let (envs, binary, stop) = (envs.clone(), Arc::clone(binary), stop.clone());
-    let (host, advertised_host) = (options.host.clone(), options.advertise.clone());
-    let (port, storage, heartbeats) = (of.port, of.storage.clone(), of.heartbeats);
-    let provision = of.provision;
-    let provider = provision.map(|_| Box::new(LocalProcesses::default()) as Box<dyn jobmanager::provider::Provider>);
-    Ok(Box::pin(async move {
+    Box::pin(async move {
+        let rest_address = settings.address(settings.rest_port);
         let listener = envs.control.network().listen(&rest_address).await.map_err(|error| {
             Failure::new(format!("the JobManager cannot answer over HTTP at {rest_address}: {error}"))
                 .with_hint("choose another port by `--rest-port`")
         })?;
-        let url = format!("http://{}", listener.address());
+        let scheme = if settings.tls_ca.is_some() { "https" } else { "http" };
+        let reached = |listens: &str| match settings.reached_at() {
+            Some(host) => format!("{host}:{}", listens.rsplit(':').next().unwrap_or_default()),
+            None => listens.to_owned(),
+        };
+        let url = format!("{scheme}://{}", reached(listener.address()));
         let serves = rest::server::serve(
             listener,
             Arc::new(front),
-            rest::server::Options::default(),
+            rest::server::Options { token, ..Default::default() },
             Arc::clone(&envs.control),
             stop.clone(),
         );
         envs.control.spawn("rest", serves);
         let options = jobmanager::Options {
-            control_address: format!("{host}:{port}"),
-            advertised_host,
+            control_address: settings.address(settings.port),
+            advertised_host: settings.reached_at(),
             rest: Some(url.clone()),
-            storage,
-            heartbeats,
-            provision,
+            storage: settings.storage.clone(),
+            heartbeats: settings.heartbeats,
+            slot_timeout: settings.slot_timeout,
+            provision: settings.is_provider.then_some(settings.provision),
             identity,
         };
         let ready = |address: &str| {
+            let address = reached(address);
             let _ = said.try_send(format!("JobManager: {url} (TaskManagers: {address})")); // it is told, or the process ends
+            let _ = leads.send(address); // the other half may know another
         };
         jobmanager::run(options, envs, binary, handle, provider, stop, ready).await
-    }))
+    })
 }
 
-fn taskmanager_options(options: &NodeOptions, of: &TaskManagerOptions, identity: Identity) -> taskmanager::Options {
-    taskmanager::Options {
-        id: of.id.map(TaskManagerId),
-        slots: of.slots,
-        jobmanagers: of.jobmanagers.clone(),
-        data_address: format!("{}:{}", options.host, of.data_port),
-        advertised_host: options.advertise.clone(),
-        network_bytes: Settings::default().network_bytes() as u64,
+/// `leader` tells where to connect, if the settings do not.
+fn taskmanager_of(
+    options: &NodeOptions,
+    identity: Identity,
+    binary: &Arc<dyn Jobs>,
+    envs: &Envs,
+    stop: &Flag,
+    mut said: Lines,
+    leader: Option<Leader>,
+) -> BoxFuture<'static, Result<(), Failure>> {
+    let settings = &options.settings;
+    let mut options = taskmanager::Options {
+        id: options.id.map(TaskManagerId),
+        slots: settings.slots,
+        jobmanagers: settings.jobmanagers.clone(),
+        data_address: settings.address(settings.data_port),
+        advertised_host: settings.reached_at(),
+        network_bytes: settings.network_bytes(),
         identity,
-    }
-}
-
-fn shown(job: &JobEntry) -> views::BinaryJob {
-    views::BinaryJob {
-        name: job.name.to_owned(),
-        doc: job.doc.to_owned(),
-        file: job.location.file.to_owned(),
-        line: job.location.line,
-        column: job.location.column,
-    }
-}
-
-fn config() -> views::ClusterConfig {
-    let settings = Settings::default();
-    let entry = |key: &crate::settings::Setting| views::ConfigEntry {
-        key: key.name.to_owned(),
-        value: key.show(&settings),
-        default: key.default_text(),
-        origin: "default".to_owned(),
-        doc: key.doc.to_owned(),
-        live: key.live,
     };
-    views::ClusterConfig { settings: KEYS.iter().map(entry).collect() }
+    let (envs, binary, stop) = (envs.clone(), Arc::clone(binary), stop.clone());
+    Box::pin(async move {
+        if let Some(leader) = leader {
+            let Ok(leader) = leader.await else { return Ok(()) }; // the JobManager says why
+            options.jobmanagers.push(leader);
+        }
+        let ready = |address: &str| {
+            let _ = said.try_send(format!("TaskManager: data connections at {address}")); // it is told, or the process ends
+        };
+        taskmanager::run(options, envs, binary, stop, ready).await
+    })
 }
 
 /// What this binary is made of: another build has another number.

@@ -33,8 +33,8 @@ pub(crate) struct Front {
     pub(crate) binary: BinaryJobs,
     /// The configuration that jobs start from.
     pub(crate) config: ClusterConfig,
-    /// The settings in it that are no defaults.
-    pub(crate) defaults: BTreeMap<String, String>,
+    /// What each job of the binary starts from, by key.
+    pub(crate) defaults: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl From<NotLeader> for Refused {
@@ -202,7 +202,9 @@ impl Dispatcher for Front {
                 }
             };
             let name = submission.name.unwrap_or_else(|| job.clone());
-            let (args, settings, defaults) = (submission.args, submission.settings, self.defaults.clone());
+            // A job that the binary does not have is refused when it is built.
+            let defaults = self.defaults.get(&job).cloned().unwrap_or_default();
+            let (args, settings) = (submission.args, submission.settings);
             let spec = JobSpec { job, args, defaults, settings, parallelism: BTreeMap::new() };
             let call = move |lead: &mut Lead, answer: oneshot::Sender<Result<JobId, Failure>>| {
                 let submitted_at = lead.envs.control.wall().millis();

@@ -37,7 +37,7 @@ use crate::{
         job::{
             failure::{Exceptions, JobFailure},
             lifecycle::JobState,
-            machine::{self, Past, Work},
+            machine::{self, Past, SLOT_TIMEOUT, Work},
         },
         jobmanager::{Command, Input, JOBS_LIMIT, JobManager},
         message::{Notification, Report, TaskRef},
@@ -101,6 +101,7 @@ pub(crate) struct Lead {
     wake_at: Option<Instant>,
     deposed: Option<String>,
     provided: Option<Provided>,
+    slot_timeout: Duration,
 }
 
 /// TaskManagers on demand.
@@ -144,11 +145,17 @@ impl Lead {
             wake_at: None,
             deposed: None,
             provided: None,
+            slot_timeout: SLOT_TIMEOUT,
         }
     }
 
     pub(super) fn with_archive(self, archive: Option<Archive>) -> Self {
         Self { archive, ..self }
+    }
+
+    /// How long jobs wait for slots.
+    pub(super) fn with_slot_timeout(self, slot_timeout: Duration) -> Self {
+        Self { slot_timeout, ..self }
     }
 
     pub(super) fn with_provider(
@@ -251,7 +258,8 @@ impl Lead {
     }
 
     fn accept(&mut self, id: JobId, record: JobRecord, built: Built, request: RequestId) {
-        let Built { graph, topology, settings } = built;
+        let Built { graph, topology, mut settings } = built;
+        settings.slot_timeout = self.slot_timeout;
         self.running.insert(id, Job::new(id, record, graph, &self.envs.worker));
         self.step(Input::Submit { request, job: id, topology, settings });
     }

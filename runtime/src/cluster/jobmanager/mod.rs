@@ -10,7 +10,7 @@ pub(crate) mod provider;
 mod show;
 mod standby;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures::channel::mpsc;
 use millstream_state::log::Leader;
@@ -57,6 +57,8 @@ pub(crate) struct Options {
     pub(crate) heartbeats: HeartbeatSettings,
     /// How TaskManagers are started on demand, if they are.
     pub(crate) provision: Option<ProvisionSettings>,
+    /// How long jobs wait for slots.
+    pub(crate) slot_timeout: Duration,
     pub(crate) identity: Identity,
 }
 
@@ -188,7 +190,7 @@ impl Process {
         }
         let lead =
             Lead::new(epoch, self.options.heartbeats, self.envs.clone(), Arc::clone(&self.jobs), happenings.clone());
-        let mut lead = lead.with_archive(self.archive.clone());
+        let mut lead = lead.with_archive(self.archive.clone()).with_slot_timeout(self.options.slot_timeout);
         if let (Some(settings), Some(provider)) = (self.options.provision, self.provider.take()) {
             lead = lead.with_provider(settings, provider, vec![self.address.clone()]);
         }

@@ -5,9 +5,9 @@ mod client;
 pub(crate) mod fake;
 mod fuzz;
 mod limits;
-mod random;
+pub(crate) mod random;
 mod routes;
-mod sim;
+pub(crate) mod sim;
 mod simulated;
 mod views;
 

@@ -28,7 +28,7 @@ const ROUNDS_LIMIT: u64 = 1_000_000;
 
 /// An environment in memory. All that is shared in it is polled again in each round, so nobody has to be woken.
 #[derive(Clone)]
-pub(super) struct Sim(Arc<Inner>);
+pub(crate) struct Sim(Arc<Inner>);
 
 struct Inner {
     tasks: Mutex<Vec<BoxFuture<'static, ()>>>,
@@ -43,7 +43,7 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Sim {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(Arc::new(Inner {
             tasks: Mutex::default(),
             rounds: AtomicU64::new(0),
@@ -53,7 +53,7 @@ impl Sim {
     }
 
     /// Runs all tasks until a future is done.
-    pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         let (mut future, mut cx) = (pin!(future), Context::from_waker(Waker::noop()));
         for _ in 0..ROUNDS_LIMIT {
             if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
@@ -68,7 +68,7 @@ impl Sim {
     }
 
     /// A connection to whoever listens.
-    pub(super) fn open(&self) -> Pipe {
+    pub(crate) fn open(&self) -> Pipe {
         let pipe = || Arc::new(Mutex::new(Bytes::default()));
         let (there, back, random) = (pipe(), pipe(), &self.0.random);
         lock(&self.0.incoming).push_back(Pipe::new(&there, &back, random));
@@ -154,7 +154,7 @@ struct Bytes {
 }
 
 /// One end of a connection.
-pub(super) struct Pipe {
+pub(crate) struct Pipe {
     from: Arc<Mutex<Bytes>>,
     to: Arc<Mutex<Bytes>>,
     random: Arc<Mutex<Random>>,
@@ -166,7 +166,7 @@ impl Pipe {
     }
 
     /// True if the other end was dropped.
-    pub(super) fn is_left(&self) -> bool {
+    pub(crate) fn is_left(&self) -> bool {
         lock(&self.to).unread
     }
 

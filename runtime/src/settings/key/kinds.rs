@@ -15,34 +15,41 @@ const NO_DIR: &str = "none";
 const AUTO: &str = "auto";
 
 /// The kind of a value, its bounds (both may be reached), and its field.
-pub(super) enum Value {
-    Count(Field<u64>),
-    Duration(Field<Duration>),
-    Size(Field<u64>),
-    Text(Text),
+pub(in crate::settings) enum Value<S> {
+    Count(Field<S, u64>),
+    Duration(Field<S, Duration>),
+    Size(Field<S, u64>),
+    Switch(Switch<S>),
+    Text(Text<S>),
 }
 
 /// A number.
-pub(super) struct Field<T> {
-    pub(super) from: T,
-    pub(super) to: T,
-    pub(super) get: fn(&Settings) -> T,
-    pub(super) set: fn(&mut Settings, T),
+pub(in crate::settings) struct Field<S, T> {
+    pub(in crate::settings) from: T,
+    pub(in crate::settings) to: T,
+    pub(in crate::settings) get: fn(&S) -> T,
+    pub(in crate::settings) set: fn(&mut S, T),
+}
+
+/// What is or is not.
+pub(in crate::settings) struct Switch<S> {
+    pub(in crate::settings) get: fn(&S) -> bool,
+    pub(in crate::settings) set: fn(&mut S, bool),
 }
 
 /// What is written in a form of its own.
-pub(super) struct Text {
-    kind: &'static str,
-    name: &'static str,
-    allowed: &'static str,
-    get: fn(&Settings) -> String,
+pub(in crate::settings) struct Text<S> {
+    pub(in crate::settings) kind: &'static str,
+    pub(in crate::settings) name: &'static str,
+    pub(in crate::settings) allowed: &'static str,
+    pub(in crate::settings) get: fn(&S) -> String,
     /// The error says what is wrong, or what is allowed.
-    set: fn(&mut Settings, &str) -> Result<(), String>,
+    pub(in crate::settings) set: fn(&mut S, &str) -> Result<(), String>,
 }
 
 const DIR_ALLOWED: &str = "a directory of this machine is expected, or `none` (`./none` is a directory of this name)";
 
-impl Text {
+impl Text<Settings> {
     pub(super) const CHECKPOINT_DIR: Self = Self {
         kind: "path",
         name: "DIR",
@@ -78,27 +85,29 @@ impl Text {
     };
 }
 
-impl Value {
-    pub(super) fn kind(&self) -> &'static str {
+impl<S> Value<S> {
+    pub(in crate::settings) fn kind(&self) -> &'static str {
         match self {
             Self::Count(_) => "count",
             Self::Duration(_) => "duration",
             Self::Size(_) => "size",
+            Self::Switch(_) => "switch",
             Self::Text(text) => text.kind,
         }
     }
 
     /// What stands for it in help.
-    pub(super) fn name(&self) -> &'static str {
+    pub(in crate::settings) fn name(&self) -> &'static str {
         match self {
             Self::Count(_) => "N",
             Self::Duration(_) => "TIME",
             Self::Size(_) => "SIZE",
+            Self::Switch(_) => "BOOL",
             Self::Text(text) => text.name,
         }
     }
 
-    pub(super) fn allowed(&self) -> String {
+    pub(in crate::settings) fn allowed(&self) -> String {
         match self {
             Self::Count(field) => format!("a whole number from {} to {} is expected", field.from, field.to),
             Self::Duration(field) => format!(
@@ -111,43 +120,46 @@ impl Value {
                 show_size(field.from),
                 show_size(field.to)
             ),
+            Self::Switch(_) => "true or false is expected".to_owned(),
             Self::Text(text) => text.allowed.to_owned(),
         }
     }
 
-    pub(super) fn show(&self, settings: &Settings) -> String {
+    pub(in crate::settings) fn show(&self, settings: &S) -> String {
         match self {
             Self::Count(field) => (field.get)(settings).to_string(),
             Self::Duration(field) => show_duration((field.get)(settings)),
             Self::Size(field) => show_size((field.get)(settings)),
+            Self::Switch(switch) => (switch.get)(settings).to_string(),
             Self::Text(text) => (text.get)(settings),
         }
     }
 
-    pub(super) fn set(&self, settings: &mut Settings, text: &str) -> Result<(), String> {
+    pub(in crate::settings) fn set(&self, settings: &mut S, text: &str) -> Result<(), String> {
         match self {
             Self::Count(field) => field.set(settings, text.trim().parse().ok()),
             Self::Duration(field) => field.set(settings, parse_duration(text)),
             Self::Size(field) => field.set(settings, parse_size(text)),
+            Self::Switch(switch) => text.trim().parse().ok().map(|is| (switch.set)(settings, is)),
             Self::Text(of_text) => return (of_text.set)(settings, text),
         }
         .ok_or_else(|| self.allowed())
     }
 
-    pub(super) fn is_sound(&self, settings: &Settings) -> bool {
+    pub(super) fn is_sound(&self, settings: &S) -> bool {
         match self {
             Self::Count(field) | Self::Size(field) => field.holds(&(field.get)(settings)),
-            Self::Duration(_) | Self::Text(_) => true,
+            Self::Duration(_) | Self::Switch(_) | Self::Text(_) => true,
         }
     }
 }
 
-impl<T: PartialOrd> Field<T> {
+impl<S, T: PartialOrd> Field<S, T> {
     fn holds(&self, value: &T) -> bool {
         (&self.from..=&self.to).contains(&value)
     }
 
-    fn set(&self, settings: &mut Settings, value: Option<T>) -> Option<()> {
+    fn set(&self, settings: &mut S, value: Option<T>) -> Option<()> {
         let value = value.filter(|value| self.holds(value))?;
         (self.set)(settings, value);
         Some(())

@@ -261,6 +261,9 @@ mod pages {
     #[doc = include_str!("../docs/guide/running.md")]
     struct Running;
 
+    #[doc = include_str!("../docs/guide/cluster.md")]
+    struct Cluster;
+
     #[doc = include_str!("../docs/guide/cluster-rest.md")]
     struct ClusterRest;
 }

@@ -170,15 +170,19 @@ pub(super) fn parse(jobs: &[&'static JobEntry], mut args: Vec<OsString>, world: 
 }
 
 /// Reads the arguments of a binary without jobs.
-pub(super) fn parse_tool(args: &[OsString], world: &World) -> Result<Remote, Refusal> {
+pub(super) fn parse_tool(args: &[OsString], world: &World) -> Result<Invocation, Refusal> {
     let mut root = command::tool(&bin(args));
     let matches = root.try_get_matches_from_mut(args)?;
     match matches.subcommand() {
         Some(("submit", matches)) => {
             let asking = cluster::args::submit_unknown(matches, world);
-            Ok(Remote::Cluster(asking.map_err(|message| wrong(&mut root, "submit", message))?))
+            let asking = asking.map_err(|message| wrong(&mut root, "submit", message))?;
+            Ok(Invocation::Remote(Remote::Cluster(asking)))
         }
-        Some((name, matches)) => remote(name, matches, &mut root, world),
+        Some(("certs", matches)) => {
+            certs::read(matches, world).map(Invocation::Certs).map_err(|message| wrong(&mut root, "certs", message))
+        }
+        Some((name, matches)) => remote(name, matches, &mut root, world).map(Invocation::Remote),
         None => Err(root.error(ErrorKind::MissingSubcommand, "say what is to be done").into()),
     }
 }

@@ -127,6 +127,7 @@ pub(super) fn tool(bin: &str) -> Command {
         .subcommands(steering(bin))
         .subcommand(submit_unknown(bin))
         .subcommands(commands(bin))
+        .subcommand(certs::command(bin))
 }
 
 /// The long and short names that the commands have themselves, so that no job may have them.

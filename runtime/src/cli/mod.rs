@@ -116,8 +116,7 @@ pub fn tool_with(introduction: &str, args: impl IntoIterator<Item = OsString>, c
         return EXIT_DONE;
     }
     match args::parse_tool(&args, &console.world) {
-        Ok(Remote::Local(steering)) => control::verbs::steer(&steering, console),
-        Ok(Remote::Cluster(asking)) => cluster::verbs::ask(&asking, console),
+        Ok(invocation) => carry_out(&[], &args::bin(&args), invocation, console),
         Err(refusal) => refuse(refusal, console),
     }
 }
@@ -127,21 +126,27 @@ pub fn run_with(jobs: &[&'static JobEntry], args: impl IntoIterator<Item = OsStr
     let args: Vec<_> = args.into_iter().collect();
     let bin = args::bin(&args);
     match args::parse(jobs, args, &console.world) {
-        Ok(Invocation::Run(what, options)) => return run::run(&what, &options, console),
-        Ok(Invocation::Plan(what, format)) => return plan::show(&what, format, console),
-        Ok(Invocation::Node(options)) => return node::run(jobs, &options, console),
-        Ok(Invocation::Certs(wanted)) => return certs::make(&wanted, console),
-        Ok(Invocation::Config(what, json)) => return config::show(&what, json, console),
-        Ok(Invocation::Remote(Remote::Local(steering))) => return control::verbs::steer(&steering, console),
-        Ok(Invocation::Remote(Remote::Cluster(asking))) => return cluster::verbs::ask(&asking, console),
-        Ok(Invocation::Jobs(true)) => console.say_json(&json::jobs(jobs)),
-        Ok(Invocation::Jobs(false)) => console.say(&plan::list(jobs)),
-        Ok(Invocation::Completions(shell)) => {
+        Ok(invocation) => carry_out(jobs, &bin, invocation, console),
+        Err(refusal) => refuse(refusal, console),
+    }
+}
+
+fn carry_out(jobs: &[&'static JobEntry], bin: &str, what: Invocation, console: &mut Console<'_>) -> u8 {
+    match what {
+        Invocation::Run(what, options) => return run::run(&what, &options, console),
+        Invocation::Plan(what, format) => return plan::show(&what, format, console),
+        Invocation::Node(options) => return node::run(jobs, &options, console),
+        Invocation::Certs(wanted) => return certs::make(&wanted, console),
+        Invocation::Config(what, json) => return config::show(&what, json, console),
+        Invocation::Remote(Remote::Local(steering)) => return control::verbs::steer(&steering, console),
+        Invocation::Remote(Remote::Cluster(asking)) => return cluster::verbs::ask(&asking, console),
+        Invocation::Jobs(true) => console.say_json(&json::jobs(jobs)),
+        Invocation::Jobs(false) => console.say(&plan::list(jobs)),
+        Invocation::Completions(shell) => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut command::root(jobs, &bin), bin, &mut script);
+            clap_complete::generate(shell, &mut command::root(jobs, bin), bin, &mut script);
             console.say(&String::from_utf8_lossy(&script));
         }
-        Err(refusal) => return refuse(refusal, console),
     }
     EXIT_DONE
 }

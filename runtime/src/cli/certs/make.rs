@@ -47,7 +47,7 @@ pub(super) fn instructions(out: &Path) -> String {
         let file = |name: String| out.join(name).display().to_string();
         let (ca, cert, key) = (file("ca.pem".into()), file(format!("{holder}.pem")), file(format!("{holder}-key.pem")));
         let command = if holder == "client" { "list" } else { holder };
-        let _ = write!(text, "  {command} --tls-ca {ca} --tls-cert {cert} --tls-key {key}\n"); // a text takes it
+        let _ = writeln!(text, "  {command} --tls-ca {ca} --tls-cert {cert} --tls-key {key}"); // a text takes it
     }
     text.push_str("Whoever has ca-key.pem can make more: keep it elsewhere, or remove it.\n");
     text

@@ -54,7 +54,7 @@ pub(in crate::cli) fn asking(name: &str, matches: &ArgMatches, world: &World) ->
 /// Its address or the token is none.
 pub(in crate::cli) fn with(verb: Verb, matches: &ArgMatches, world: &World) -> Result<Asking, String> {
     let given = given::of_cluster(Some(matches), world)?;
-    let tls = given.settings_in(&world.directory);
+    let tls = Box::new(given.settings_in(&world.directory));
     given.check_tls(&tls)?;
     let has_certificates = tls.tls_ca.is_some();
     // Who has certificates means to use them, unless the address says otherwise.

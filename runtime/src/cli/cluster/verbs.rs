@@ -47,7 +47,7 @@ pub(in crate::cli) struct Asking {
     pub(super) verb: Verb,
     pub(super) address: Address,
     /// The certificates to ask with, if it is asked by TLS.
-    pub(super) tls: ClusterSettings,
+    pub(super) tls: Box<ClusterSettings>,
     pub(super) token: Option<Token>,
     pub(super) json: bool,
 }

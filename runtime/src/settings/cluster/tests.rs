@@ -130,9 +130,9 @@ fn nothing_leaves_the_machine_unprotected_by_accident() {
 
 #[test]
 fn files_of_tls_go_together() {
-    for missing in 0..3 {
-        let two: Vec<_> = FILES.iter().enumerate().filter(|(i, _)| *i != missing).map(|(_, file)| *file).collect();
-        check(&two, Role::JobManager, &format!("is given, but not `--{}`", FILES[missing].0));
+    for (missing, _) in FILES {
+        let two: Vec<_> = FILES.into_iter().filter(|(name, _)| *name != missing).collect();
+        check(&two, Role::JobManager, &format!("is given, but not `--{missing}`"));
     }
     let all = [&FILES[..], &[("host", "10.0.0.1")]].concat();
     let wanted = if cfg!(feature = "tls") { "" } else { "this binary was built without TLS" };

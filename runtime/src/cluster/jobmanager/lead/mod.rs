@@ -1,5 +1,10 @@
 //! [`Lead`]: the loop of a leader. It owns the control logic, and carries out what that decides.
 
+mod align;
+mod jobs;
+mod provide;
+mod splits;
+
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     pin::pin,
@@ -7,17 +12,21 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use futures::{
-    SinkExt, StreamExt,
+    StreamExt,
     channel::{mpsc, oneshot},
     future::{Either, select},
 };
 use tracing::{error, info, warn};
 
+pub(super) use self::jobs::Over;
+use self::{
+    provide::{PROVIDER_INTERVAL, Provided},
+    splits::{Ask, Asked},
+};
 use super::{
     Happening,
-    archive::{Archive, Ended, Found, JobRecord, JobResult},
+    archive::{Archive, Found, JobRecord},
     job::{self, Built, Done, Job},
     provider::Provider,
 };
@@ -26,52 +35,25 @@ use crate::{
     cluster::{
         Envs,
         connection::ControlConnection,
-        draw,
         spec::Jobs,
         wake,
         wire::{Downward, Upward, WireError},
     },
     control::{
-        AttemptId, ConnectionId, Epoch, JobId, RequestId, TaskManagerId, Vertex,
+        AttemptId, ConnectionId, Epoch, JobId, RequestId,
         heartbeats::HeartbeatSettings,
         job::{
-            failure::{Exceptions, JobFailure},
-            lifecycle::JobState,
-            machine::{self, Past, SLOT_TIMEOUT, Work},
+            failure::JobFailure,
+            machine::{self, SLOT_TIMEOUT, Work},
         },
-        jobmanager::{Command, Input, JOBS_LIMIT, JobManager},
+        jobmanager::{Command, Input, JobManager},
         message::{Notification, Report, TaskRef},
-        provision::{self, Provision, ProvisionSettings, Registered},
     },
     env::{BoxFuture, Instant, blocking},
     failure::Failure,
     metrics::Registry,
     task::flag::Flag,
 };
-
-/// Of so many jobs that have ended it is shown that they have, and how.
-const ENDED_LIMIT: usize = 256;
-
-/// A request for a split that has to be answered.
-type Ask = (JobId, Asked);
-
-enum Asked {
-    /// It has just come.
-    New(TaskRef, u64, Bytes),
-    /// It was kept, and may have an answer by now.
-    Kept { vertex: Vertex, of: AttemptId, subtask: usize },
-}
-
-/// A job that has ended.
-pub(crate) struct Over {
-    pub(crate) id: JobId,
-    pub(crate) record: JobRecord,
-    pub(crate) result: JobResult,
-    /// What went wrong, if this leader had it.
-    pub(crate) exceptions: Option<Exceptions>,
-    /// Its checkpoints, as far as this leader had it.
-    pub(crate) checkpoints: CheckpointHistory,
-}
 
 /// Somebody who waits for an answer.
 pub(crate) type Waiting = oneshot::Sender<Result<Option<u64>, String>>;
@@ -103,18 +85,6 @@ pub(crate) struct Lead {
     provided: Option<Provided>,
     slot_timeout: Duration,
 }
-
-/// TaskManagers on demand.
-struct Provided {
-    provision: Provision,
-    slots: u32,
-    provider: Box<dyn Provider>,
-    /// Where they find this JobManager.
-    jobmanagers: Vec<String>,
-}
-
-/// How often it is looked whether TaskManagers that were started have ended.
-const PROVIDER_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Lead {
     pub(super) fn new(
@@ -156,43 +126,6 @@ impl Lead {
     /// How long jobs wait for slots.
     pub(super) fn with_slot_timeout(self, slot_timeout: Duration) -> Self {
         Self { slot_timeout, ..self }
-    }
-
-    pub(super) fn with_provider(
-        self,
-        settings: ProvisionSettings,
-        provider: Box<dyn Provider>,
-        jobmanagers: Vec<String>,
-    ) -> Self {
-        let provision = Provision::new(settings);
-        Self { provided: Some(Provided { provision, slots: settings.slots, provider, jobmanagers }), ..self }
-    }
-
-    /// Has as many TaskManagers as are needed.
-    fn provide(&mut self) {
-        let Some(Provided { provision, slots, provider, jobmanagers }) = &mut self.provided else { return };
-        let now = self.envs.control.now();
-        for id in provider.ended() {
-            provision.gone(now, id);
-        }
-        let registered: Vec<_> =
-            self.machine.members().map(|of| Registered { id: of.id, used: of.slots - of.free }).collect();
-        let draw = || TaskManagerId(draw(&*self.envs.control));
-        for command in provision.step(now, self.machine.missing_slots(), &registered, draw) {
-            match command {
-                provision::Command::Start(id) => {
-                    info!(taskmanager = %id, slots, "a TaskManager is started");
-                    if let Err(reason) = provider.start(id, *slots, jobmanagers) {
-                        warn!(reason, "a TaskManager cannot be started");
-                        provision.gone(now, id);
-                    }
-                }
-                provision::Command::Stop(id) => {
-                    info!(taskmanager = %id, "a TaskManager is stopped");
-                    provider.stop(id);
-                }
-            }
-        }
     }
 
     /// When there is something to do though nothing happens.
@@ -312,33 +245,6 @@ impl Lead {
         }
     }
 
-    /// Sources wait for others of their group, wherever these are: tells some how far the others have come.
-    fn align(
-        &mut self,
-        connection: ConnectionId,
-        job: JobId,
-        attempt: AttemptId,
-        group: String,
-        said: (u32, Option<i64>),
-    ) {
-        let (Some(running), Some(master)) = (self.running.get(&job), self.machine.jobs().get(&job)) else { return };
-        let Some(all) = running.facts.groups.get(&group).copied().filter(|_| master.runs(attempt)) else { return };
-        let told = self.aligned.entry((job, group.clone())).or_default();
-        told.insert((connection, attempt), said);
-        let connections = &self.connections;
-        told.retain(|(connection, attempt), _| connections.contains_key(connection) && master.runs(*attempt));
-        let known: u32 = told.values().map(|(members, _)| members).sum();
-        let others = told.iter().filter(|(of, _)| **of != (connection, attempt));
-        let at = match known < all {
-            true => Some(i64::MIN), // some have not been heard of
-            false => others.filter_map(|(_, (_, at))| *at).min(),
-        };
-        if let Some(control) = self.connections.get(&connection) {
-            // What cannot be sent now is told the next time.
-            let _ = control.send(&Downward::Aligned { job, attempt, group, at });
-        }
-    }
-
     /// A task has found that its checkpoint cannot be read.
     fn rejects(&mut self, job: JobId, task: TaskRef, failure: &JobFailure) {
         if failure.rejects
@@ -346,12 +252,6 @@ impl Lead {
             && self.machine.jobs().get(&job).is_some_and(|master| master.is_current(task))
         {
             running.reject(failure.message.clone());
-        }
-    }
-
-    fn source_failed(&mut self, job: JobId, vertex: Vertex, of: AttemptId, failure: JobFailure) {
-        if self.running.get(&job).is_some_and(|running| running.is_of(vertex, of)) {
-            self.step(Input::Job { job, input: machine::Input::SourceFailed { vertex, failure } });
         }
     }
 
@@ -365,29 +265,6 @@ impl Lead {
             }
         }
         self.answer_asks();
-    }
-
-    /// Answers requests for splits. Nothing comes between taking a split from its pool and sending it: a checkpoint has it either in the pool, or with its
-    /// subtask.
-    fn answer_asks(&mut self) {
-        while let Some((job, ask)) = self.asks.pop_front() {
-            let Some(running) = self.running.get(&job) else { continue };
-            let (vertex, answer, task) = match ask {
-                Asked::New(task, request, payload) => {
-                    (task.subtask.vertex, running.ask(task, request, &payload), Some(task))
-                }
-                Asked::Kept { vertex, of, subtask } => {
-                    let task = self.machine.jobs().get(&job).and_then(|master| master.task_of(vertex, subtask));
-                    (vertex, running.answer(vertex, of, subtask), task)
-                }
-            };
-            let input = match (answer, task) {
-                (Some(Ok((request, payload))), Some(task)) => machine::Input::SplitAssigned { task, request, payload },
-                (Some(Err(failure)), _) => machine::Input::SourceFailed { vertex, failure },
-                _ => continue,
-            };
-            self.step(Input::Job { job, input });
-        }
     }
 
     fn obey(&mut self, command: Command) {
@@ -457,54 +334,6 @@ impl Lead {
         }
     }
 
-    /// A job has ended: that is remembered, before those are told who wait for it.
-    fn ended(&mut self, id: JobId, state: JobState, failure: Option<JobFailure>, past: Past) {
-        let (Some(job), Some(ended)) = (self.running.get_mut(&id), Ended::of(state)) else { return };
-        match &failure {
-            Some(failure) => warn!(job = %id, name = job.record.name, error = %failure, "the job has failed"),
-            None => info!(job = %id, name = job.record.name, "the job is {state}"),
-        }
-        let result = JobResult { state: ended, failure, ended_at: self.envs.control.wall().millis() };
-        let (archive, epoch, of) = (self.archive.clone(), self.epoch, result.clone());
-        let remember = Box::pin(async move {
-            match archive {
-                Some(archive) => {
-                    archive.put_result(id, epoch, &of).await?;
-                    archive.ensure_leading(epoch).await // otherwise it does not count
-                }
-                None => Ok(()),
-            }
-        });
-        job.ending = true;
-        job.end(&self.envs.worker, &self.happenings, ended == Ended::Finished, remember);
-        self.held.insert(id, Vec::new());
-        let (record, exceptions) = (job.record.clone(), Some(past.exceptions));
-        self.is_over(Over { id, record, result, exceptions, checkpoints: past.checkpoints });
-    }
-
-    /// How a job has ended, if it has.
-    pub(crate) fn ended_with(&self, id: JobId) -> Option<(JobState, Option<JobFailure>)> {
-        let over = self.over.iter().find(|over| over.id == id)?;
-        let is_remembered = !self.running.contains_key(&id);
-        is_remembered.then(|| (over.result.state.state(), over.result.failure.clone()))
-    }
-
-    fn is_over(&mut self, over: Over) {
-        if self.over.len() == ENDED_LIMIT {
-            self.over.pop_front();
-        }
-        self.over.push_back(over);
-    }
-
-    fn answer(&mut self, job: JobId, request: RequestId, result: Result<Option<u64>, String>) {
-        if let Some(held) = self.held.get_mut(&job) {
-            return held.push((request, result));
-        }
-        if let Some(waiting) = self.waiting.remove(&request) {
-            let _ = waiting.send(result); // nobody may be waiting any more
-        }
-    }
-
     fn done(&mut self, id: JobId, done: Done) {
         let Some(job) = self.running.get_mut(&id) else { return };
         let input = match done {
@@ -552,51 +381,5 @@ impl Lead {
         let request = RequestId(self.last_request);
         self.waiting.insert(request, waiting);
         request
-    }
-
-    /// Takes a job: builds it, keeps it, and lets it run. The answer comes when it is kept.
-    pub(crate) fn submit(&mut self, record: JobRecord, answer: oneshot::Sender<Result<JobId, Failure>>) {
-        let id = JobId(draw(&*self.envs.control));
-        let mut record = record;
-        if self.running.len() >= JOBS_LIMIT {
-            let what = format!("{JOBS_LIMIT} jobs run or wait, and there may be no more");
-            let _ = answer.send(Err(Failure::new(what).with_hint("wait until one has ended"))); // nobody may be waiting any more
-            return;
-        }
-        if let Some(archive) = &self.archive {
-            let dir = archive.checkpoints(id).display().to_string();
-            record.spec.defaults.entry("checkpoint.dir".to_owned()).or_insert(dir);
-        }
-        let (jobs, archive, epoch) = (Arc::clone(&self.jobs), self.archive.clone(), self.epoch);
-        let (env, mut to) = (Arc::clone(&self.envs.worker), self.happenings.clone());
-        self.envs.worker.spawn(
-            "takes a job",
-            Box::pin(async move {
-                let of = record.clone();
-                let taken = async {
-                    let built = blocking(&*env, move || job::build(&of, &*jobs)).await?;
-                    if let Some(archive) = archive {
-                        archive.put_job(id, epoch, &record).await?;
-                        if let Err(failure) = archive.ensure_leading(epoch).await {
-                            // The leader that there is may have looked for jobs before this one was there.
-                            let _ = archive.forget_job(id).await;
-                            return Err(failure);
-                        }
-                    }
-                    Ok(built)
-                };
-                match taken.await {
-                    Err(failure) => drop(answer.send(Err(failure))), // nobody may be waiting any more
-                    Ok(built) => {
-                        let call = move |lead: &mut Lead| {
-                            info!(job = %id, name = record.name, "a job was submitted");
-                            lead.accept(id, record, built, RequestId(0));
-                            let _ = answer.send(Ok(id)); // nobody may be waiting any more
-                        };
-                        let _ = to.send(Happening::Call(Box::new(call))).await; // the next leader finds it
-                    }
-                }
-            }),
-        );
     }
 }

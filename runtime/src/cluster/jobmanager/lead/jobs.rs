@@ -1,0 +1,140 @@
+//! How jobs come, and how they end.
+
+use std::sync::Arc;
+
+use futures::{SinkExt, channel::oneshot};
+use tracing::{info, warn};
+
+use super::{
+    super::{
+        Happening,
+        archive::{Ended, JobRecord, JobResult},
+        job,
+    },
+    Lead,
+};
+use crate::{
+    checkpoint::CheckpointHistory,
+    cluster::draw,
+    control::{
+        JobId, RequestId,
+        job::{
+            failure::{Exceptions, JobFailure},
+            lifecycle::JobState,
+            machine::Past,
+        },
+        jobmanager::JOBS_LIMIT,
+    },
+    env::blocking,
+    failure::Failure,
+};
+
+/// Of so many jobs that have ended it is shown that they have, and how.
+const ENDED_LIMIT: usize = 256;
+
+/// A job that has ended.
+pub(crate) struct Over {
+    pub(crate) id: JobId,
+    pub(crate) record: JobRecord,
+    pub(crate) result: JobResult,
+    /// What went wrong, if this leader had it.
+    pub(crate) exceptions: Option<Exceptions>,
+    /// Its checkpoints, as far as this leader had it.
+    pub(crate) checkpoints: CheckpointHistory,
+}
+
+impl Lead {
+    /// A job has ended: that is remembered, before those are told who wait for it.
+    pub(super) fn ended(&mut self, id: JobId, state: JobState, failure: Option<JobFailure>, past: Past) {
+        let (Some(job), Some(ended)) = (self.running.get_mut(&id), Ended::of(state)) else { return };
+        match &failure {
+            Some(failure) => warn!(job = %id, name = job.record.name, error = %failure, "the job has failed"),
+            None => info!(job = %id, name = job.record.name, "the job is {state}"),
+        }
+        let result = JobResult { state: ended, failure, ended_at: self.envs.control.wall().millis() };
+        let (archive, epoch, of) = (self.archive.clone(), self.epoch, result.clone());
+        let remember = Box::pin(async move {
+            match archive {
+                Some(archive) => {
+                    archive.put_result(id, epoch, &of).await?;
+                    archive.ensure_leading(epoch).await // otherwise it does not count
+                }
+                None => Ok(()),
+            }
+        });
+        job.ending = true;
+        job.end(&self.envs.worker, &self.happenings, ended == Ended::Finished, remember);
+        self.held.insert(id, Vec::new());
+        let (record, exceptions) = (job.record.clone(), Some(past.exceptions));
+        self.is_over(Over { id, record, result, exceptions, checkpoints: past.checkpoints });
+    }
+
+    /// How a job has ended, if it has.
+    pub(crate) fn ended_with(&self, id: JobId) -> Option<(JobState, Option<JobFailure>)> {
+        let over = self.over.iter().find(|over| over.id == id)?;
+        let is_remembered = !self.running.contains_key(&id);
+        is_remembered.then(|| (over.result.state.state(), over.result.failure.clone()))
+    }
+
+    pub(super) fn is_over(&mut self, over: Over) {
+        if self.over.len() == ENDED_LIMIT {
+            self.over.pop_front();
+        }
+        self.over.push_back(over);
+    }
+
+    pub(super) fn answer(&mut self, job: JobId, request: RequestId, result: Result<Option<u64>, String>) {
+        if let Some(held) = self.held.get_mut(&job) {
+            return held.push((request, result));
+        }
+        if let Some(waiting) = self.waiting.remove(&request) {
+            let _ = waiting.send(result); // nobody may be waiting any more
+        }
+    }
+
+    /// Takes a job: builds it, keeps it, and lets it run. The answer comes when it is kept.
+    pub(crate) fn submit(&mut self, record: JobRecord, answer: oneshot::Sender<Result<JobId, Failure>>) {
+        let id = JobId(draw(&*self.envs.control));
+        let mut record = record;
+        if self.running.len() >= JOBS_LIMIT {
+            let what = format!("{JOBS_LIMIT} jobs run or wait, and there may be no more");
+            let _ = answer.send(Err(Failure::new(what).with_hint("wait until one has ended"))); // nobody may be waiting any more
+            return;
+        }
+        if let Some(archive) = &self.archive {
+            let dir = archive.checkpoints(id).display().to_string();
+            record.spec.defaults.entry("checkpoint.dir".to_owned()).or_insert(dir);
+        }
+        let (jobs, archive, epoch) = (Arc::clone(&self.jobs), self.archive.clone(), self.epoch);
+        let (env, mut to) = (Arc::clone(&self.envs.worker), self.happenings.clone());
+        self.envs.worker.spawn(
+            "takes a job",
+            Box::pin(async move {
+                let of = record.clone();
+                let taken = async {
+                    let built = blocking(&*env, move || job::build(&of, &*jobs)).await?;
+                    if let Some(archive) = archive {
+                        archive.put_job(id, epoch, &record).await?;
+                        if let Err(failure) = archive.ensure_leading(epoch).await {
+                            // The leader that there is may have looked for jobs before this one was there.
+                            let _ = archive.forget_job(id).await;
+                            return Err(failure);
+                        }
+                    }
+                    Ok(built)
+                };
+                match taken.await {
+                    Err(failure) => drop(answer.send(Err(failure))), // nobody may be waiting any more
+                    Ok(built) => {
+                        let call = move |lead: &mut Lead| {
+                            info!(job = %id, name = record.name, "a job was submitted");
+                            lead.accept(id, record, built, RequestId(0));
+                            let _ = answer.send(Ok(id)); // nobody may be waiting any more
+                        };
+                        let _ = to.send(Happening::Call(Box::new(call))).await; // the next leader finds it
+                    }
+                }
+            }),
+        );
+    }
+}

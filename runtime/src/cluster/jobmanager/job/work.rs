@@ -1,0 +1,172 @@
+//! [`Core`]: what work on a job needs, and the work itself, one piece after the other.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, PoisonError},
+};
+
+use bytes::Bytes;
+use millstream_state::manifest::{CheckpointKind, Manifest};
+use tracing::info;
+
+use super::Hosted;
+use crate::{
+    attempt::{
+        check,
+        deploy::Connectors,
+        report::decode_output,
+        sinks::{From, GoneBack, JobSink, abort_all, commit_all, job_sinks, recover_all},
+        store::{JobStore, Use},
+    },
+    checkpoint::restored::Restored,
+    cluster::spec::{JobSpec, StartInfo, StoreInfo},
+    control::{
+        Vertex,
+        job::machine::{Recovery, Restored as Found},
+        message::TaskRef,
+    },
+    env::Env,
+    failure::Failure,
+    graph::{JobGraph, VertexId},
+    metrics::Registry,
+    task::{contain::contain, flag::Flag},
+};
+
+/// What work on a job needs, one piece of work after the other.
+pub(super) struct Core {
+    pub(super) env: Arc<dyn Env>,
+    pub(super) graph: JobGraph,
+    pub(super) names: Vec<String>,
+    pub(super) registry: Registry,
+    /// Opened when it is first needed: that claims it.
+    pub(super) store: Option<Arc<JobStore>>,
+    /// Tells the run of a job without checkpoints from all others.
+    pub(super) run: u64,
+    /// The newest attempt, as sources and sinks know it.
+    pub(super) attempt: u64,
+    pub(super) sinks: Vec<JobSink>,
+}
+
+impl Core {
+    fn connectors(&self) -> Connectors<'_> {
+        let run = self.store.as_ref().map_or(self.run, |store| store.run());
+        Connectors { env: &self.env, registry: &self.registry, run, attempt: self.attempt }
+    }
+
+    /// Finds the newest checkpoint, and lets the sinks and the sources of these vertices begin with it.
+    pub(super) async fn recover(
+        &mut self,
+        rejected: Option<String>,
+        spec: JobSpec,
+        vertices: &BTreeSet<Vertex>,
+    ) -> Result<(Recovery, Vec<Hosted>), Failure> {
+        if self.store.is_none() && self.graph.has_checkpoints() {
+            let opened = JobStore::open(&self.graph.name, &self.graph.settings.checkpoints, Use::Shared, &self.env);
+            self.store = Some(Arc::new(opened.await.map_err(Failure::of_environment)?));
+        }
+        let restored = match &self.store {
+            Some(store) => {
+                if let Some(reason) = rejected {
+                    store.reject(&reason).await;
+                }
+                store.recover(&*self.env).await.map_err(Failure::of_environment)?
+            }
+            None => None,
+        };
+        let is_final = restored.as_ref().is_some_and(|manifest| manifest.kind == CheckpointKind::Final);
+        if let Some(manifest) = restored.as_ref().filter(|manifest| manifest.kind != CheckpointKind::Final) {
+            check::known_operators(&self.graph, manifest)?;
+            info!(job = self.graph.name, checkpoint = manifest.checkpoint, "the job goes on from a checkpoint");
+        }
+        self.attempt = self.env.random();
+        self.begin_sinks(restored.as_ref(), is_final, vertices).await?;
+        let pools = if is_final { Vec::new() } else { self.begin_sources(restored.as_ref(), vertices)? };
+        let store = self.store.as_ref();
+        let info = StartInfo {
+            spec,
+            run: self.connectors().run,
+            attempt: self.attempt,
+            checkpoints: store.map(|store| StoreInfo {
+                dir: self.graph.settings.checkpoints.dir.clone().unwrap_or_default(),
+                claim: store.segments().claim(),
+                entry: store.entry(),
+                wants_full: store.segments().wants_full(),
+            }),
+        };
+        let payload = postcard::to_stdvec(&info).expect("it is plain data: all of it can be written").into();
+        let found = restored.map(|manifest| Found { checkpoint: manifest.checkpoint, kind: manifest.kind });
+        let next_checkpoint = store.map_or(1, |store| store.next_checkpoint());
+        Ok((Recovery { restored: found, next_checkpoint, payload }, pools))
+    }
+
+    /// Makes the committers of these vertices, which clear up what was there before.
+    async fn begin_sinks(
+        &mut self,
+        restored: Option<&Arc<Manifest>>,
+        is_final: bool,
+        vertices: &BTreeSet<Vertex>,
+    ) -> Result<(), Failure> {
+        let is_one = |sink: &JobSink| vertices.contains(&Vertex(sink.vertex.0 as u32));
+        let mut over: Vec<JobSink> = self.sinks.extract_if(.., |sink| is_one(sink)).collect();
+        if self.store.is_none() {
+            abort_all(&mut over).await;
+        }
+        drop(over);
+        if !is_final {
+            let (env, registry) = (Arc::clone(&self.env), self.registry.clone());
+            let Connectors { run, attempt, .. } = self.connectors();
+            let connectors = Connectors { env: &env, registry: &registry, run, attempt };
+            check::connectors(&mut self.graph, &connectors).await?;
+        }
+        let mut made: Vec<_> = job_sinks(&self.graph, &self.connectors())?;
+        made.retain(is_one);
+        if let Some(store) = &self.store {
+            let of = |id: &str| Restored::of(restored, id);
+            let to = restored.map_or(0, |manifest| manifest.checkpoint);
+            let gone_back = store.segments().wants_full();
+            let gone_back = gone_back.then_some(GoneBack { to, may_repeat: !self.graph.exactly_once });
+            recover_all(&mut made, of, From { last: is_final, gone_back }, &*self.env).await?;
+        }
+        self.sinks.append(&mut made);
+        Ok(())
+    }
+
+    /// Makes the pools of the sources among these vertices.
+    fn begin_sources(
+        &self,
+        restored: Option<&Arc<Manifest>>,
+        vertices: &BTreeSet<Vertex>,
+    ) -> Result<Vec<Hosted>, Failure> {
+        let mut pools = Vec::new();
+        for vertex in vertices {
+            let id = VertexId(vertex.0 as usize);
+            let of = &self.graph.vertices[id.0];
+            let (Some(source), Some(info)) = (&of.source, of.operators.first()) else { continue };
+            let cx = self.connectors().context(&self.graph, id, Some(info));
+            let restored = Restored::of(restored, &info.id_or_name());
+            let record_bytes = self.graph.settings.max_record_size;
+            let hosted = contain(|| source.host(&cx, info, record_bytes, &restored))
+                .and_then(|hosted| hosted)
+                .map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
+            let blame = (info.to_string(), info.location);
+            pools.push(Hosted {
+                vertex: *vertex,
+                pool: hosted.pool,
+                stop: Flag::default(),
+                discovery: Some((hosted.discovery, blame)),
+            });
+        }
+        Ok(pools)
+    }
+
+    pub(super) async fn commit_output(&mut self, outputs: &[(TaskRef, Bytes)]) -> Result<(), Failure> {
+        for (_, output) in outputs.iter().filter(|(_, output)| !output.is_empty()) {
+            for (vertex, parts) in decode_output(output)? {
+                if let Some(sink) = self.sinks.iter().find(|sink| sink.vertex.0 == vertex as usize) {
+                    sink.committables.lock().unwrap_or_else(PoisonError::into_inner).extend(parts);
+                }
+            }
+        }
+        commit_all(&self.graph.name, &mut self.sinks).await
+    }
+}

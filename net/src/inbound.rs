@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, Weak},
+    sync::{Arc, Mutex, MutexGuard, Weak},
 };
 
 use hashbrown::HashMap;
@@ -13,7 +13,7 @@ use crate::{
     lock,
     outbound::Outbound,
     reader::Frame,
-    window::{Borrower, Pool, Window, WindowBytes},
+    window::{Borrower, Pool, Released, Window, WindowBytes},
     wire::{ADDRESS_BYTES_LIMIT, Grant, NOTE_BYTES_LIMIT, ReceivedBatch, decode_settled},
 };
 
@@ -92,7 +92,7 @@ impl Incoming {
         if state.inlet.is_none() && !state.refused {
             state.inlet = Some(inlet);
             state.window.open();
-            self.grant_soon(&mut state);
+            self.grant(state);
         }
     }
 
@@ -117,25 +117,25 @@ impl Incoming {
         if state.closed.is_some() {
             return;
         }
-        let tell = state.window.release(cost, &self.pool);
-        if tell {
-            self.grant_soon(&mut state);
-        }
+        let Released { tell, is_short } = state.window.release(cost, &self.pool);
         let begins_to_borrow = state.window.borrowed() > 0 && !std::mem::replace(&mut state.window.remembered, true);
-        let wants_more = state.window.wants_more();
-        drop(state);
+        match tell {
+            true => self.grant(state),
+            false => drop(state),
+        }
         if begins_to_borrow {
             self.pool.remember(self.this.clone());
         }
-        if wants_more {
+        if is_short {
             self.pool.reclaim();
         }
     }
 
-    fn grant_soon(&self, state: &mut State) {
-        if !std::mem::replace(&mut state.is_queued, true)
-            && let Some(this) = self.this.upgrade()
-        {
+    /// Has the writer tell the sender what it may do. That may be this thread, at once, so the channel must not be locked then.
+    fn grant(&self, mut state: MutexGuard<'_, State>) {
+        let was_queued = std::mem::replace(&mut state.is_queued, true);
+        drop(state);
+        if !was_queued && let Some(this) = self.this.upgrade() {
             self.outbound.grant(this);
         }
     }
@@ -149,7 +149,7 @@ impl Incoming {
 
     fn arrived(&self, batch: ReceivedBatch) -> Result<(), LinkError> {
         let mut state = lock(&self.state);
-        let arrived = state.window.arrived(batch.cost());
+        let arrived = state.window.arrived(batch.cost(), batch.used_up);
         arrived.map_err(|_| LinkError::protocol(self.number, "the sender exceeds its credit"))?;
         let inlet = state.inlet.clone();
         drop(state);
@@ -163,7 +163,7 @@ impl Incoming {
         let mut state = lock(&self.state);
         let settled = state.window.settled(limit, &self.pool);
         settled.map_err(|_| LinkError::protocol(self.number, "the sender settles what was not asked"))?;
-        self.grant_soon(&mut state);
+        self.grant(state);
         Ok(())
     }
 
@@ -183,10 +183,11 @@ impl Borrower for Incoming {
     fn reclaim(&self) -> bool {
         let mut state = lock(&self.state);
         state.window.remembered = state.window.borrowed() > 0;
+        let remembered = state.window.remembered;
         if state.window.reclaim() {
-            self.grant_soon(&mut state);
+            self.grant(state);
         }
-        state.window.remembered
+        remembered
     }
 }
 

@@ -14,11 +14,11 @@ use thiserror::Error;
 use crate::{
     frame::FrameError,
     inbound::{Acceptor, Inbound},
-    outbound::{OpenError, Outbound, Sender, Taken},
+    outbound::{OpenError, Outbound, Sender},
     reader::FrameReader,
     window::{Pool, WindowBytes},
     wire::WireError,
-    writer::Outgoing,
+    writer::WriteHalf,
 };
 
 /// The bounds of a connection.
@@ -163,21 +163,36 @@ impl Reader {
 }
 
 impl Writer {
-    /// Writes what is sent until the connection ends, and says why. Not cancel safe: if it is dropped, the connection has to be closed.
-    pub async fn run(self, mut connection: impl AsyncWrite + Unpin) -> LinkError {
-        let (mut taken, mut outgoing) = (Taken::default(), Outgoing::default());
-        loop {
-            let next = poll_fn(|cx| self.outbound.poll_take(cx, &mut taken, &mut outgoing)).await;
-            let written = match next {
-                Ok(()) => outgoing.write_to(&mut connection, &self.outbound).await,
-                Err(error) => Err(error),
-            };
-            outgoing.clear();
-            if let Err(error) = written {
-                let error = self.outbound.give_up(error);
-                let _ = poll_fn(|cx| Pin::new(&mut connection).poll_close(cx)).await; // it is of no use any more, closed or not
-                return error;
-            }
+    /// Writes what is sent until the connection ends, and says why. The other half of the connection stays open, for [`Reader::run`], if this future is dropped; it
+    /// then has to be closed.
+    ///
+    /// Most of it is written by those that send, on their threads; see [`Sender::send`].
+    pub async fn run(self, connection: impl AsyncWrite + Send + Unpin + 'static) -> LinkError {
+        let connected = Connected::new(&self.outbound, Box::new(connection));
+        let error = poll_fn(|cx| self.outbound.poll_run(cx)).await;
+        if let Some(mut connection) = connected.end() {
+            let _ = poll_fn(|cx| Pin::new(&mut connection).poll_close(cx)).await; // it is of no use any more, closed or not
         }
+        error
+    }
+}
+
+/// The connection is there for all that send, for as long as this is.
+struct Connected<'o>(&'o Outbound);
+
+impl<'o> Connected<'o> {
+    fn new(outbound: &'o Outbound, connection: WriteHalf) -> Self {
+        outbound.connect(connection);
+        Self(outbound)
+    }
+
+    fn end(self) -> Option<WriteHalf> {
+        self.0.disconnect()
+    }
+}
+
+impl Drop for Connected<'_> {
+    fn drop(&mut self) {
+        self.0.disconnect();
     }
 }

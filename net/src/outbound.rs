@@ -2,8 +2,8 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex},
-    task::{Context, Poll},
+    sync::{Arc, Mutex, MutexGuard},
+    task::{Context, Poll, Waker, ready},
 };
 
 use futures::task::AtomicWaker;
@@ -17,12 +17,17 @@ use crate::{
     link::LinkError,
     lock,
     wire::{ADDRESS_BYTES_LIMIT, Grant, NOTE_BYTES_LIMIT, cut_reason, encode_batch},
-    writer::{BYTES_LIMIT, FRAMES_LIMIT, Outgoing},
+    writer::{BYTES_LIMIT, FRAMES_LIMIT, Outgoing, Pen, WriteHalf},
 };
 
 /// What is to be sent, shared by all that send.
+///
+/// Whoever has something to send writes it himself if nobody else is writing: another thread would have to be woken for it, which takes longer than the call, and on a
+/// busy machine as long as others let it wait. The connection's own task writes what the system does not take at once, and what comes meanwhile.
 pub(crate) struct Outbound {
     state: Mutex<State>,
+    /// Locked by who has it according to [`State::turn`] only, so nobody ever waits for it.
+    pen: Mutex<Pen>,
     writer: AtomicWaker,
     /// Woken when the connection is given up.
     reader: AtomicWaker,
@@ -40,14 +45,25 @@ struct State {
     control: VecDeque<Control>,
     /// Channels that have something to grant, each once.
     grants: VecDeque<Arc<Incoming>>,
+    turn: Turn,
     given_up: Option<LinkError>,
+}
+
+/// Who writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Turn {
+    /// The connection's task, as soon as it is woken. Until it has brought the connection it is its turn, too.
+    #[default]
+    Task,
+    /// Somebody who has just had something to send.
+    Sender,
+    /// Whoever comes.
+    Free,
 }
 
 struct Channel {
     queue: VecDeque<Item>,
-    /// What is in the queue, as cost in bytes.
-    queued: u64,
-    /// What has been sent, likewise.
+    /// What has been sent, as cost in bytes.
     sent: u64,
     is_ready: bool,
     credit: Arc<Credit>,
@@ -69,7 +85,8 @@ struct Control {
 #[derive(Default)]
 pub(crate) struct Taken {
     control: Vec<Control>,
-    items: Vec<(u32, Item, u64)>,
+    /// The channel, what it sends, and whether that has used up its credit.
+    items: Vec<(u32, Item, bool)>,
     grants: Vec<Arc<Incoming>>,
 }
 
@@ -109,8 +126,13 @@ impl State {
         }
     }
 
-    /// Takes what the next channel has to send.
-    fn next_item(&mut self) -> Option<(u32, Item, u64)> {
+    /// True if there is nothing to send now.
+    fn is_quiet(&self) -> bool {
+        self.control.is_empty() && self.grants.is_empty() && self.ready.is_empty()
+    }
+
+    /// Takes what the next channel has to send, and says whether that has used up its credit.
+    fn next_item(&mut self) -> Option<(u32, Item, bool)> {
         loop {
             let number = self.ready.pop_front()?;
             let Some(channel) = self.channels.get_mut(&number) else { continue };
@@ -122,14 +144,13 @@ impl State {
             if let Item::Batch(batch) = &item {
                 let cost = cost_of(batch);
                 channel.sent += cost;
-                channel.queued -= cost;
             }
-            let backlog = channel.queued;
+            let used_up = channel.sent >= channel.credit.limit();
             match item {
                 Item::Close => drop(self.channels.remove(&number)),
                 _ => self.settle(number),
             }
-            return Some((number, item, backlog));
+            return Some((number, item, used_up));
         }
     }
 }
@@ -142,6 +163,7 @@ impl Outbound {
     pub(crate) fn new(channels_limit: usize) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
+            pen: Mutex::default(),
             writer: AtomicWaker::new(),
             reader: AtomicWaker::new(),
             channels_limit,
@@ -161,12 +183,10 @@ impl Outbound {
         let next = number.checked_add(1).filter(|_| state.channels.len() < self.channels_limit);
         state.next = next.ok_or(OpenError::Channels(self.channels_limit))?;
         let credit = Arc::<Credit>::default();
-        let channel =
-            Channel { queue: VecDeque::new(), queued: 0, sent: 0, is_ready: false, credit: Arc::clone(&credit) };
+        let channel = Channel { queue: VecDeque::new(), sent: 0, is_ready: false, credit: Arc::clone(&credit) };
         state.channels.insert(number, channel);
         state.control.push_back(Control { kind: Kind::Open, channel: number, meta: address.into() });
-        drop(state);
-        self.writer.wake();
+        self.write(state);
         Ok(Sender { outbound: Arc::clone(self), channel: number, credit })
     }
 
@@ -175,13 +195,11 @@ impl Outbound {
         let Some(channel) = state.channels.get_mut(&number) else { return };
         if let Item::Batch(batch) = &item {
             let cost = cost_of(batch);
-            channel.queued += cost;
             channel.credit.append(cost);
         }
         channel.queue.push_back(item);
         state.settle(number);
-        drop(state);
-        self.writer.wake();
+        self.write(state);
     }
 
     /// The receiver of a channel has granted something. One that has ended meanwhile is none any more.
@@ -196,8 +214,7 @@ impl Outbound {
             state.control.push_back(Control { kind: Kind::Settled, channel: number, meta });
         }
         state.settle(number);
-        drop(state);
-        self.writer.wake();
+        self.write(state);
         Ok(())
     }
 
@@ -206,9 +223,8 @@ impl Outbound {
         let mut state = lock(&self.state);
         let Some(channel) = state.channels.remove(&number) else { return };
         state.control.push_back(Control { kind: Kind::Close, channel: number, meta: Box::default() });
-        drop(state);
+        self.write(state);
         channel.credit.end();
-        self.writer.wake();
     }
 
     /// This end will read no more of a channel.
@@ -217,18 +233,41 @@ impl Outbound {
         if state.given_up.is_none() {
             let meta = cut_reason(reason).as_bytes().into();
             state.control.push_back(Control { kind: Kind::Refuse, channel: number, meta });
-            drop(state);
-            self.writer.wake();
+            self.write(state);
         }
     }
 
-    /// A channel of the other end has something to grant.
+    /// A channel of the other end has something to grant. Not to be called with the channel locked, which is asked what that is.
     pub(crate) fn grant(&self, incoming: Arc<Incoming>) {
         let mut state = lock(&self.state);
         // Otherwise nobody would take it out any more, and the two would keep each other.
         if state.given_up.is_none() {
             state.grants.push_back(incoming);
-            drop(state);
+            self.write(state);
+        }
+    }
+
+    /// Writes what there is to send if nobody else does, as much as the system takes at once. The rest is for the connection's task.
+    fn write(&self, mut state: MutexGuard<'_, State>) {
+        if state.turn != Turn::Free || state.is_quiet() {
+            return; // whoever writes looks again before he ends
+        }
+        state.turn = Turn::Sender;
+        drop(state);
+        let written = lock(&self.pen).poll_write(self, &mut Context::from_waker(Waker::noop()));
+        let is_written = match written {
+            Poll::Ready(Ok(_)) => true,
+            Poll::Ready(Err(error)) => {
+                self.give_up(error);
+                false
+            }
+            Poll::Pending => false,
+        };
+        let mut state = lock(&self.state);
+        let is_done = is_written && state.is_quiet() && state.given_up.is_none();
+        state.turn = if is_done { Turn::Free } else { Turn::Task };
+        drop(state);
+        if !is_done {
             self.writer.wake();
         }
     }
@@ -260,28 +299,47 @@ impl Outbound {
         }
     }
 
-    /// Has the writer woken, while it writes, when the connection is given up; an error if it has been.
-    pub(crate) fn watch(&self, cx: &Context<'_>) -> Result<(), LinkError> {
-        self.writer.register(cx.waker());
-        lock(&self.state).given_up.clone().map_or(Ok(()), Err)
+    /// Takes the connection, as its task, to write on it.
+    pub(crate) fn connect(&self, connection: WriteHalf) {
+        lock(&self.pen).connection = Some(connection);
     }
 
-    /// Waits, as the writer, until there is something to send, and takes as much of it as goes out at once.
-    pub(crate) fn poll_take(
-        &self,
-        cx: &mut Context<'_>,
-        taken: &mut Taken,
-        outgoing: &mut Outgoing,
-    ) -> Poll<Result<(), LinkError>> {
+    /// Gives the connection back, when its task ends.
+    pub(crate) fn disconnect(&self) -> Option<WriteHalf> {
+        lock(&self.pen).connection.take()
+    }
+
+    /// Writes, as the connection's task, whenever it is its turn, until the connection is given up.
+    pub(crate) fn poll_run(&self, cx: &mut Context<'_>) -> Poll<LinkError> {
         self.writer.register(cx.waker());
-        if let Err(error) = self.take(taken) {
-            return Poll::Ready(Err(error));
+        loop {
+            {
+                let state = &mut *lock(&self.state);
+                if state.turn == Turn::Sender {
+                    return Poll::Pending; // who wakes this task if there is anything left to do
+                }
+                if let Some(error) = &state.given_up {
+                    return Poll::Ready(error.clone());
+                }
+                if state.turn == Turn::Free {
+                    return Poll::Pending;
+                }
+            }
+            match ready!(lock(&self.pen).poll_write(self, cx)) {
+                Ok(true) => {}
+                Ok(false) => {
+                    let mut state = lock(&self.state);
+                    if state.is_quiet() {
+                        state.turn = Turn::Free;
+                    }
+                }
+                Err(error) => drop(self.give_up(error)),
+            }
         }
-        taken.encode(outgoing);
-        if outgoing.is_empty() { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
-    fn take(&self, taken: &mut Taken) -> Result<(), LinkError> {
+    /// Takes as much of what there is to send as goes out at once.
+    pub(crate) fn take(&self, taken: &mut Taken) -> Result<(), LinkError> {
         let mut state = lock(&self.state);
         if let Some(error) = &state.given_up {
             return Err(error.clone());
@@ -303,7 +361,7 @@ impl Outbound {
 }
 
 impl Taken {
-    fn encode(&mut self, outgoing: &mut Outgoing) {
+    pub(crate) fn encode(&mut self, outgoing: &mut Outgoing) {
         for Control { kind, channel, meta } in self.control.drain(..) {
             outgoing.push(kind, channel, &meta, None);
         }
@@ -313,11 +371,11 @@ impl Taken {
             }
         }
         let mut meta = Vec::new();
-        for (channel, item, backlog) in self.items.drain(..) {
+        for (channel, item, used_up) in self.items.drain(..) {
             match item {
                 Item::Batch(batch) => {
                     meta.clear();
-                    encode_batch(&batch, u32::try_from(backlog).unwrap_or(u32::MAX), &mut meta);
+                    encode_batch(&batch, used_up, &mut meta);
                     outgoing.push(Kind::Batch, channel, &meta, Some(batch.buffer));
                 }
                 Item::Note(note) => outgoing.push(Kind::Note, channel, &note, None),
@@ -335,7 +393,8 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// Appends a batch. Never waits: who sends asks [`Sender::has_credit`] afterwards. If nobody reads any more, the batch is dropped.
+    /// Appends a batch, and writes it on the connection if it may go out, nobody else is writing, and the system takes it at once; otherwise the connection's task does.
+    /// Never waits: who sends asks [`Sender::has_credit`] afterwards. If nobody reads any more, the batch is dropped.
     pub fn send(&self, batch: Batch) {
         self.outbound.append(self.channel, Item::Batch(batch));
     }

@@ -1,7 +1,7 @@
 //! Credit as the receiver of a channel sees it: a window of bytes that its sender may have under way, and the [`Pool`] that all windows of a process grow from.
 //!
-//! Every channel has a first window to itself. A sender that uses up its window while the receiver keeps up earns twice as much, as long as the pool has it; a window
-//! that is not used shrinks again. A channel that is idle gives back what it has from the pool when another one wants it: the sender has to agree to that,
+//! Every channel has a first window to itself. A sender says when it has used up its credit; if the receiver then reads the batch that says so and has little more to read, the
+//! channel earns twice as much, as long as the pool has it: so windows follow the time that messages take. A window that is not used shrinks again. A channel that is idle gives back what it has from the pool when another one wants it: the sender has to agree to that,
 //! since it may be about to send.
 
 use std::{
@@ -45,14 +45,25 @@ pub(crate) struct Window {
     size: u64,
     /// What is held of the pool.
     borrowed: u64,
-    /// The sender has used up its credit since it was told of more.
-    exhausted: bool,
+    /// What will have been released once the batch is read with which the sender had used up its credit.
+    used_up_at: Option<u64>,
     /// The most that was under way since the last look, and how many batches ago that was.
     peak: u64,
     batches: u32,
+    /// What had been received when the pool last asked for something: one that nothing has come on since is idle.
+    seen: u64,
     asking: Asking,
     /// The pool knows that it borrows.
     pub(crate) remembered: bool,
+}
+
+/// What follows from a batch that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Released {
+    /// The sender should be told.
+    pub(crate) tell: bool,
+    /// The pool had less than the channel has earned.
+    pub(crate) is_short: bool,
 }
 
 /// Whether the sender is to agree to less credit than it has.
@@ -75,9 +86,10 @@ impl Window {
             told_released: 0,
             size: 0,
             borrowed: 0,
-            exhausted: false,
+            used_up_at: None,
             peak: 0,
             batches: 0,
+            seen: 0,
             asking: Asking::No,
             remembered: false,
         }
@@ -88,13 +100,15 @@ impl Window {
         self.size = self.bytes.first;
     }
 
-    /// A batch has come.
-    pub(crate) fn arrived(&mut self, cost: u64) -> Result<(), Overrun> {
+    /// A batch has come, with which the sender has or has not used up its credit.
+    pub(crate) fn arrived(&mut self, cost: u64, used_up: bool) -> Result<(), Overrun> {
         if self.received >= self.limit {
             return Err(Overrun);
         }
         self.received = self.received.saturating_add(cost);
-        self.exhausted |= self.received >= self.limit;
+        if used_up {
+            self.used_up_at.get_or_insert(self.received);
+        }
         self.peak = self.peak.max(self.under_way());
         Ok(())
     }
@@ -103,15 +117,20 @@ impl Window {
         self.received - self.released
     }
 
-    /// A batch has been read. True if the sender should be told of it; false also if the pool had too little for what the channel has earned: see
-    /// [`Window::wants_more`].
-    pub(crate) fn release(&mut self, cost: u64, pool: &Pool) -> bool {
+    /// A batch has been read.
+    pub(crate) fn release(&mut self, cost: u64, pool: &Pool) -> Released {
         self.released += cost;
         self.batches += 1;
-        if self.exhausted && self.under_way() <= self.size / 2 {
-            let more = pool.take(self.size.min(self.bytes.max.saturating_sub(self.size)));
-            self.size += more;
-            self.borrowed += more;
+        let mut is_short = false;
+        if self.used_up_at.is_some_and(|at| at <= self.released) {
+            self.used_up_at = None;
+            if self.under_way() <= self.size / 2 {
+                let wanted = self.size.min(self.bytes.max.saturating_sub(self.size));
+                let more = pool.take(wanted);
+                self.size += more;
+                self.borrowed += more;
+                is_short = more < wanted;
+            }
         }
         if self.batches >= UNUSED_BATCHES {
             if self.peak < self.size / 4 {
@@ -120,12 +139,7 @@ impl Window {
             (self.peak, self.batches) = (self.under_way(), 0);
         }
         self.give_back(pool);
-        self.is_worth_telling()
-    }
-
-    /// True if it would be larger if the pool had more.
-    pub(crate) fn wants_more(&self) -> bool {
-        self.exhausted && self.size < self.bytes.max && self.under_way() <= self.size / 2
+        Released { tell: self.is_worth_telling(), is_short }
     }
 
     fn is_worth_telling(&self) -> bool {
@@ -152,14 +166,14 @@ impl Window {
         if limit == self.limit && self.released == self.told_released {
             return None;
         }
-        self.exhausted &= limit == self.limit;
         (self.limit, self.told_released) = (limit, self.released);
         Some(Grant { released: self.released, limit })
     }
 
-    /// Wants the first window to be enough, if the channel is idle. True if the sender has to be asked for that.
+    /// Wants the first window to be enough, if the channel has been idle since it was last asked. True if the sender has to be asked for that.
     pub(crate) fn reclaim(&mut self) -> bool {
-        let is_idle = self.under_way() == 0 && !self.exhausted;
+        let was_used = std::mem::replace(&mut self.seen, self.received) != self.received;
+        let is_idle = self.under_way() == 0 && !was_used;
         if self.asking != Asking::No || self.borrowed == 0 || !is_idle {
             return false;
         }

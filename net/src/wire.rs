@@ -17,10 +17,11 @@ pub const NOTE_BYTES_LIMIT: usize = 64;
 pub const REASON_BYTES_LIMIT: usize = 1 << 10;
 
 /// What comes before the watermarks of a batch, in bytes.
-const BATCH_BYTES: usize = 22;
+const BATCH_BYTES: usize = 18;
 const WATERMARK_BYTES: usize = 12;
 const TIMED: u8 = 1;
 const HASHED: u8 = 2;
+const USED_UP: u8 = 4;
 
 /// Why a frame of its kind does not make sense.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -86,8 +87,8 @@ pub struct ReceivedBatch {
     pub received: Received,
     /// The watermarks between them, in order.
     pub watermarks: Vec<Marked>,
-    /// What waits at the sender behind it, in bytes.
-    pub backlog: u32,
+    /// With it the sender has used up all the credit that it knew of.
+    pub used_up: bool,
 }
 
 impl ReceivedBatch {
@@ -108,7 +109,7 @@ impl ReceivedBatch {
         if marks.len() > WATERMARKS_LIMIT {
             return Err(WireError::Batch("more watermarks than one may have"));
         }
-        let [r0, r1, r2, r3, d0, d1, d2, d3, s0, s1, s2, s3, s4, s5, s6, s7, b0, b1, b2, b3, columns, port] = *fixed;
+        let [r0, r1, r2, r3, d0, d1, d2, d3, s0, s1, s2, s3, s4, s5, s6, s7, columns, port] = *fixed;
         let header = Header {
             records: u32::from_le_bytes([r0, r1, r2, r3]),
             data_bytes: u32::from_le_bytes([d0, d1, d2, d3]),
@@ -116,7 +117,7 @@ impl ReceivedBatch {
             port,
             schema: u64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]),
         };
-        if columns & !(TIMED | HASHED) != 0 {
+        if columns & !(TIMED | HASHED | USED_UP) != 0 {
             return Err(WireError::Batch("columns that do not exist"));
         }
         if header.records > LIMIT_BUFFER_RECORDS {
@@ -127,19 +128,19 @@ impl ReceivedBatch {
         if !behind.is_sorted() {
             return Err(WireError::Batch("watermarks that are not in order"));
         }
-        let backlog = u32::from_le_bytes([b0, b1, b2, b3]);
-        Ok(Self { received: Received { header, bytes: body }, watermarks, backlog })
+        let used_up = columns & USED_UP != 0;
+        Ok(Self { received: Received { header, bytes: body }, watermarks, used_up })
     }
 }
 
-/// Writes the meta part of a batch behind what is there.
-pub(crate) fn encode_batch(batch: &Batch, backlog: u32, meta: &mut Vec<u8>) {
+/// Writes the meta part of a batch behind what is there. `used_up`: no credit is left behind it.
+pub(crate) fn encode_batch(batch: &Batch, used_up: bool, meta: &mut Vec<u8>) {
     let Header { records, data_bytes, columns, port, schema } = *batch.buffer.header();
     meta.extend(records.to_le_bytes());
     meta.extend(data_bytes.to_le_bytes());
     meta.extend(schema.to_le_bytes());
-    meta.extend(backlog.to_le_bytes());
-    meta.push(if columns.timed { TIMED } else { 0 } | if columns.hashed { HASHED } else { 0 });
+    let flags = [(columns.timed, TIMED), (columns.hashed, HASHED), (used_up, USED_UP)];
+    meta.push(flags.iter().filter(|(is_so, _)| *is_so).fold(0, |all, (_, flag)| all | flag));
     meta.push(port);
     for mark in batch.watermarks() {
         meta.extend((mark.behind as u32).to_le_bytes());

@@ -1,9 +1,9 @@
-//! `Outgoing`: frames on their way to a connection, written with few calls and without copies of their records.
+//! `Pen`: writes frames on a connection, with few calls and without copies of their records.
 
 use std::{
-    future::poll_fn,
     io::{self, IoSlice},
     pin::Pin,
+    task::{Context, Poll, ready},
 };
 
 use futures::io::AsyncWrite;
@@ -12,8 +12,11 @@ use millstream_core::buffer::Buffer;
 use crate::{
     frame::{Header, Kind},
     link::LinkError,
-    outbound::Outbound,
+    outbound::{Outbound, Taken},
 };
+
+/// What goes out over a connection.
+pub(crate) type WriteHalf = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// How many frames go out at once at most.
 pub(crate) const FRAMES_LIMIT: usize = 64;
@@ -27,6 +30,8 @@ pub(crate) struct Outgoing {
     heads: Vec<u8>,
     /// Where a body follows: behind which of these bytes, and what.
     bodies: Vec<(usize, Buffer)>,
+    /// How many bytes of all that have been written.
+    written: usize,
 }
 
 impl Outgoing {
@@ -40,13 +45,14 @@ impl Outgoing {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.heads.is_empty()
     }
 
-    pub(crate) fn clear(&mut self) {
+    fn clear(&mut self) {
         self.heads.clear();
         self.bodies.clear();
+        self.written = 0;
     }
 
     fn slices(&self) -> Vec<IoSlice<'_>> {
@@ -63,29 +69,53 @@ impl Outgoing {
         slices
     }
 
-    /// Writes all of it, unless the connection is given up meanwhile.
-    pub(crate) async fn write_to(
-        &self,
-        connection: &mut (impl AsyncWrite + Unpin),
-        outbound: &Outbound,
-    ) -> Result<(), LinkError> {
+    /// Writes what of it was not written yet.
+    fn poll_write_to(&mut self, connection: &mut WriteHalf, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
         let mut slices = self.slices();
-        let mut left = &mut slices[..];
-        while !left.is_empty() {
-            let write = poll_fn(|cx| {
-                outbound.watch(cx)?;
-                Pin::new(&mut *connection).poll_write_vectored(cx, left).map_err(LinkError::from)
-            });
-            let written = write.await?;
-            if written == 0 {
-                return Err(io::Error::from(io::ErrorKind::WriteZero).into());
+        let (mut left, mut written) = (&mut slices[..], self.written);
+        IoSlice::advance_slices(&mut left, written);
+        let result = loop {
+            if left.is_empty() {
+                break Pin::new(&mut *connection).poll_flush(cx);
             }
-            IoSlice::advance_slices(&mut left, written);
+            match Pin::new(&mut *connection).poll_write_vectored(cx, left) {
+                Poll::Ready(Ok(0)) => break Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(count)) => {
+                    IoSlice::advance_slices(&mut left, count);
+                    written += count;
+                }
+                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
+                Poll::Pending => break Poll::Pending,
+            }
+        };
+        self.written = written;
+        result.map_err(LinkError::from)
+    }
+}
+
+/// The connection, and what is on its way there.
+#[derive(Default)]
+pub(crate) struct Pen {
+    /// None before its task has begun, and when that has ended.
+    pub(crate) connection: Option<WriteHalf>,
+    taken: Taken,
+    outgoing: Outgoing,
+}
+
+impl Pen {
+    /// Writes what is left from before, or else as much of what there is to send as goes out at once. False if there is nothing.
+    pub(crate) fn poll_write(&mut self, outbound: &Outbound, cx: &mut Context<'_>) -> Poll<Result<bool, LinkError>> {
+        let Self { connection, taken, outgoing } = self;
+        let Some(connection) = connection else { return Poll::Pending };
+        if outgoing.is_empty() {
+            outbound.take(taken)?;
+            taken.encode(outgoing);
         }
-        let flush = poll_fn(|cx| {
-            outbound.watch(cx)?;
-            Pin::new(&mut *connection).poll_flush(cx).map_err(LinkError::from)
-        });
-        flush.await
+        if outgoing.is_empty() {
+            return Poll::Ready(Ok(false));
+        }
+        ready!(outgoing.poll_write_to(connection, cx))?;
+        outgoing.clear();
+        Poll::Ready(Ok(true))
     }
 }

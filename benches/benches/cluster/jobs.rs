@@ -172,7 +172,9 @@ impl SplitReader for PacedReader {
                 return Ok(Fetched::Data);
             }
             match self.pace.spin {
-                true => tokio::task::yield_now().await,
+                // For some microseconds: too short to ask the runtime for something else to do, which would wake its other threads over and over. Who else
+                // has something to do on this processor may do it.
+                true => std::thread::yield_now(),
                 false => self.env.sleep(Duration::from_nanos(due - now)).await,
             }
         }

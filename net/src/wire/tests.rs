@@ -16,7 +16,7 @@ fn batch(records: u64, watermarks: &[(usize, i64)]) -> Batch {
 
 fn encoded(batch: &Batch) -> (Vec<u8>, Vec<u8>) {
     let mut meta = Vec::new();
-    encode_batch(batch, 77, &mut meta);
+    encode_batch(batch, true, &mut meta);
     (meta, batch.buffer.bytes().to_vec())
 }
 
@@ -26,7 +26,8 @@ fn batches_are_read_back() {
         let (meta, body) = encoded(&batch);
         let received = ReceivedBatch::decode(&meta, body).expect("it was encoded like this");
         assert_eq!(received.cost(), cost_bytes(batch.buffer.size(), batch.watermarks().len()));
-        assert_eq!((received.backlog, &received.watermarks[..]), (77, batch.watermarks()));
+        assert!(received.used_up);
+        assert_eq!(received.watermarks, batch.watermarks());
         assert_eq!(received.received.header, *batch.buffer.header());
         let read = received.received.validate::<u64>().expect("it is what was sent");
         assert_eq!(read.bytes(), batch.buffer.bytes());
@@ -43,13 +44,13 @@ fn batches_that_make_no_sense_are_refused() {
         decode(&meta)
     };
     assert_eq!(decode(&meta), None);
-    assert!(matches!(decode(&meta[..21]), Some(WireError::Length { kind: "batch", bytes: 21 })));
+    assert!(matches!(decode(&meta[..17]), Some(WireError::Length { kind: "batch", bytes: 17 })));
     assert!(matches!(decode(&meta[..meta.len() - 1]), Some(WireError::Length { .. })));
-    assert!(matches!(with(20, 4), Some(WireError::Batch("columns that do not exist"))));
+    assert!(matches!(with(16, 8), Some(WireError::Batch("columns that do not exist"))));
     assert!(matches!(with(3, 255), Some(WireError::Batch("more records than one may have"))));
-    assert!(matches!(with(22, 3), Some(WireError::Batch("watermarks that are not in order"))), "behind the second");
-    assert!(matches!(with(34, 4), Some(WireError::Batch("watermarks that are not in order"))), "behind all records");
-    let many = [&meta[..22], &[0; 12 * (WATERMARKS_LIMIT + 1)]].concat();
+    assert!(matches!(with(18, 3), Some(WireError::Batch("watermarks that are not in order"))), "behind the second");
+    assert!(matches!(with(30, 4), Some(WireError::Batch("watermarks that are not in order"))), "behind all records");
+    let many = [&meta[..18], &[0; 12 * (WATERMARKS_LIMIT + 1)]].concat();
     assert!(matches!(decode(&many), Some(WireError::Batch("more watermarks than one may have"))));
 }
 

@@ -6,9 +6,6 @@ use std::{
     collections::VecDeque,
     env,
     future::poll_fn,
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
-    process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -18,8 +15,12 @@ use std::{
 };
 
 use futures::{future::join_all, task::AtomicWaker};
-use millstream::prelude::*;
-use millstream_benches::{Machine, wanted};
+use millstream::{prelude::*, settings::CHANNEL_CREDIT_MAX_BYTES};
+use millstream_benches::{
+    Machine,
+    raw_socket::{self, BUFFER_BYTES, start_receiver},
+    wanted,
+};
 use millstream_core::{
     batch::Batch,
     buffer::{BufferBuilder, Columns},
@@ -35,21 +36,17 @@ use millstream_net::{
     wire::ReceivedBatch,
 };
 
-/// As the setting `buffer_bytes` has it.
-const BUFFER_BYTES: usize = 32 << 10;
 /// What goes over in a round, in bytes of records.
 const ROUND_BYTES: usize = 1 << 30;
 /// Of small records there are so many in a round at most.
 const ROUND_RECORDS: usize = 40_000_000;
+/// As TaskManagers have it.
 const OPTIONS: Options = Options {
     body_bytes_limit: 64 << 20,
     channels_limit: 1 << 20,
-    window: WindowBytes { first: 32 << 10, max: 1 << 20 },
+    window: WindowBytes { first: 4 << 10, max: CHANNEL_CREDIT_MAX_BYTES as u64 },
 };
 const POOL_BYTES: u64 = 64 << 20;
-
-/// Says to this program, started anew, what it is to receive.
-const RECEIVER: &str = "MILLSTREAM_BENCH_RECEIVER";
 
 /// A record of 16 bytes.
 type Pair = (u64, u64);
@@ -120,9 +117,9 @@ impl Case {
 }
 
 fn main() {
-    if let Ok(what) = env::var(RECEIVER) {
+    if let Some(what) = raw_socket::receives() {
         return match what.as_str() {
-            "raw" => receive_raw(),
+            "raw" => {}
             "16" => receive::<Pair>(),
             "64" => receive::<Eight>(),
             _ => receive::<ByteString>(),
@@ -137,7 +134,7 @@ fn main() {
             }
             let mut seconds = Vec::new();
             for _ in 0..rounds {
-                let raw = send_raw(case.bytes());
+                let raw = raw_socket::copy(case.bytes());
                 let ours = match record_bytes {
                     16 => send::<Pair>(case),
                     64 => send::<Eight>(case),
@@ -164,41 +161,6 @@ fn main() {
     }
 }
 
-/// Starts the receiving process. Gives it with the address at which it listens.
-fn start(what: &str) -> (Child, String) {
-    let program = env::current_exe().expect("this program is a file");
-    let mut child =
-        Command::new(program).env(RECEIVER, what).stdout(Stdio::piped()).spawn().expect("processes can be started");
-    let mut address = String::new();
-    let output = child.stdout.as_mut().expect("it was asked for");
-    BufReader::new(output).read_line(&mut address).expect("it says its address");
-    (child, address.trim().to_owned())
-}
-
-fn send_raw(bytes: usize) -> Duration {
-    let (mut child, address) = start("raw");
-    let mut stream = TcpStream::connect(address).expect("it listens");
-    let buffer = vec![7; BUFFER_BYTES];
-    let began = Instant::now();
-    for _ in 0..bytes.div_ceil(BUFFER_BYTES) {
-        stream.write_all(&buffer).expect("it reads");
-    }
-    stream.shutdown(std::net::Shutdown::Write).expect("it is open");
-    stream.read_exact(&mut [0]).expect("it answers");
-    let took = began.elapsed();
-    child.wait().expect("it ends");
-    took
-}
-
-fn receive_raw() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there are ports");
-    println!("{}", listener.local_addr().expect("it is bound"));
-    let (mut stream, _) = listener.accept().expect("somebody connects");
-    let mut buffer = vec![0; BUFFER_BYTES];
-    while stream.read(&mut buffer).expect("it is sent") > 0 {}
-    stream.write_all(&[1]).expect("somebody waits");
-}
-
 /// Nobody opens channels to the sender.
 struct Nobody;
 
@@ -209,7 +171,7 @@ impl Acceptor for Nobody {
 }
 
 fn send<T: Moved>(case: Case) -> Duration {
-    let (mut child, address) = start(&case.record_bytes.to_string());
+    let (mut child, address) = start_receiver(&case.record_bytes.to_string());
     let machine = Machine::new(2);
     let env = machine.env();
     let took = machine.wait(async {

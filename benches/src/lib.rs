@@ -1,4 +1,4 @@
-//! What the benches share: a ratio measured in one run, test data, a sink that adds up, and a way to run a job.
+//! What the benches share: a ratio measured in one run, a copy through a socket, test data, a sink that adds up, and a way to run a job.
 #![allow(
     clippy::disallowed_methods,
     reason = "benches stand outside of the engine: they read clocks and files themselves"
@@ -9,6 +9,7 @@ pub mod compare;
 pub mod keyed_count;
 pub mod nexmark;
 mod ratio;
+pub mod raw_socket;
 mod run;
 pub mod seconds;
 mod tally;

@@ -6,7 +6,7 @@ use rkyv::{
     ser::{Serializer, allocator::Arena},
 };
 
-use crate::{buffer::PushError, record::Record};
+use crate::{buffer::PushError, record::Record, scratch::Scratch};
 
 /// The size of a record's root. Roots need no alignment: the format is rkyv's unaligned one.
 pub(crate) const fn root_size<T: Record>() -> usize {
@@ -27,7 +27,7 @@ pub(crate) fn encode<T: Record>(
     limit: usize,
 ) -> Result<usize, PushError> {
     let start = bytes.len();
-    let mut serializer = Serializer::new(&mut *bytes, arena.acquire(), ());
+    let mut serializer = Serializer::new(&mut *bytes, Scratch::new(arena), ());
     let resolver = T::write(view, Strategy::wrap(&mut serializer)).map_err(PushError::Encode)?;
     let root = bytes.len();
     // Before the root is written, since its pointers reach no further than the bound allows.

@@ -18,6 +18,7 @@ pub mod processor;
 pub mod proof;
 pub mod record;
 pub mod schema;
+pub mod scratch;
 pub mod shelf;
 pub mod table;
 pub mod time;

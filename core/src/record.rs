@@ -6,14 +6,14 @@ use rkyv::{
     Archive, Place, Portable, Serialize,
     bytecheck::CheckBytes,
     rancor::{self, Strategy},
-    ser::{Serializer, allocator::ArenaHandle},
+    ser::Serializer,
     validation::{Validator as RkyvValidator, archive::ArchiveValidator},
 };
 
-use crate::schema::Schema;
+use crate::{schema::Schema, scratch::Scratch};
 
 /// What encodes views: rkyv's serializer over a plain byte vector.
-pub type Encoder<'e> = Strategy<Serializer<&'e mut Vec<u8>, ArenaHandle<'e>, ()>, EncodeError>;
+pub type Encoder<'e> = Strategy<Serializer<&'e mut Vec<u8>, Scratch<'e>, ()>, EncodeError>;
 
 /// Why a view could not be encoded. It carries no text in release builds; whoever encodes adds the record type and size.
 pub type EncodeError = rancor::Error;

@@ -27,7 +27,7 @@ pub use self::{
 /// The smallest credit that a channel works with, in bytes.
 pub const CHANNEL_CREDIT_MIN_BYTES: usize = 2 << 10;
 /// The largest credit that a channel gets, however much memory there is: more only adds latency.
-pub const CHANNEL_CREDIT_MAX_BYTES: usize = 256 << 10;
+pub const CHANNEL_CREDIT_MAX_BYTES: usize = 512 << 10;
 
 /// What may be set for a job. Fields are public; [`Settings::check`] is called before a job is deployed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,6 +19,9 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).is_some_and(|first| roles.contains(&first.as_str())) {
         return millstream::runtime::cli::main();
     }
+    if millstream_benches::raw_socket::receives().is_some() {
+        return ExitCode::SUCCESS;
+    }
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str()));
     let measures: [(&str, fn()); 7] = [

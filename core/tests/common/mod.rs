@@ -1,6 +1,9 @@
 //! Encodes a view and reads it back, checked, without the sealed buffers that do so in jobs.
 
-use millstream_core::record::{EncodeError, Record, ViewOf};
+use millstream_core::{
+    record::{EncodeError, Record, ViewOf},
+    scratch::Scratch,
+};
 use rkyv::{
     SerializeUnsized,
     api::access_with_context,
@@ -13,7 +16,7 @@ use rkyv::{
 pub(crate) fn try_encode<T: Record>(view: T::View<'_>) -> Result<Vec<u8>, EncodeError> {
     let mut bytes = Vec::new();
     let mut arena = Arena::new();
-    let mut serializer = Serializer::new(&mut bytes, arena.acquire(), ());
+    let mut serializer = Serializer::new(&mut bytes, Scratch::new(&mut arena), ());
     ViewOf::<T>(view).serialize_unsized(Strategy::wrap(&mut serializer))?;
     Ok(bytes)
 }

@@ -15,7 +15,7 @@ pub const LIMIT_OBJECT_BYTES: u64 = 16 << 20;
 pub struct Objects(Arc<dyn ObjectStore>);
 
 impl Objects {
-    /// Keeps objects in a directory, which is created if it is missing. It blocks, shortly.
+    /// Keeps objects in a directory, which is created if it is missing. It blocks, shortly. A folder goes with the last object in it.
     ///
     /// # Errors
     ///
@@ -29,7 +29,7 @@ impl Objects {
         })?;
         let objects = LocalFileSystem::new_with_prefix(path);
         let objects = objects.map_err(|source| StoreError::objects(format!("open {}", path.display()), source))?;
-        Ok(Self(Arc::new(objects.with_fsync(true))))
+        Ok(Self(Arc::new(objects.with_fsync(true).with_automatic_cleanup(true))))
     }
 
     /// Keeps objects in any store. It must be strongly consistent, and must create objects conditionally (`PutMode::Create`).

@@ -7,7 +7,7 @@ use millstream_net::hello::Secret;
 
 use super::{
     Envs, Identity,
-    jobmanager::{self, Handle, JobRecord, Lead},
+    jobmanager::{self, Handle, JobRecord, Lead, RETAINED_JOBS},
     spec::{JobSpec, Jobs},
     taskmanager,
 };
@@ -68,6 +68,7 @@ impl MiniCluster {
             heartbeats: HeartbeatSettings::default(),
             provision: None,
             slot_timeout: SLOT_TIMEOUT,
+            retained_jobs: RETAINED_JOBS,
             identity,
         };
         let (handle, stop) = (Handle::default(), Flag::default());

@@ -48,7 +48,7 @@ pub(crate) enum Input {
     /// A connection has been closed, by whomever. Nothing more comes over it, neither after this nor after [`Command::Disconnect`].
     Closed { connection: ConnectionId },
     /// There is a job to be run. Whoever submits one keeps its graph first, so that the next leader finds it. A job that is there already is left alone.
-    Submit { request: RequestId, job: JobId, topology: Topology, settings: JobSettings },
+    Submit { job: JobId, topology: Topology, settings: JobSettings },
     /// Something for a job: an answer of the driver, or a request. What comes over connections is not given in this way.
     Job { job: JobId, input: machine::Input },
     /// Another process has claimed the log.
@@ -62,8 +62,8 @@ pub(crate) enum Command {
     Send { connection: ConnectionId, message: ToTaskManager },
     /// Close a connection.
     Disconnect { connection: ConnectionId, reason: String },
-    /// Answer who has submitted a job.
-    Submitted { request: RequestId, result: Result<(), String> },
+    /// There are as many jobs as there may be: this one is not run.
+    Refused { job: JobId, reason: String },
     /// Do something for a job.
     Job { job: JobId, work: Work },
     /// It is not the leader any more: close all connections, and forget what jobs have asked for. Nothing follows.
@@ -198,8 +198,8 @@ impl JobManager {
                     self.lose(taskmanager, "its connection was closed", &mut turn);
                 }
             }
-            Input::Submit { request, job, topology, settings } => {
-                self.submit(request, job, topology, settings, &mut turn);
+            Input::Submit { job, topology, settings } => {
+                self.submit(job, topology, settings, &mut turn);
             }
             Input::Job { job, input } => turn.inputs.push_back((job, input)),
             Input::Deposed => self.stop(&mut turn),
@@ -321,18 +321,17 @@ impl JobManager {
         }
     }
 
-    fn submit(&mut self, request: RequestId, job: JobId, topology: Topology, settings: JobSettings, turn: &mut Turn) {
-        let result = if self.jobs.contains_key(&job) {
-            Ok(())
-        } else if self.jobs.len() >= JOBS_LIMIT {
-            Err(format!("{JOBS_LIMIT} jobs run or wait, and there may be no more: wait until one has ended"))
-        } else {
-            let master = JobMaster::new(job, self.epoch, topology, settings, turn.now);
-            self.jobs.insert(job, master);
-            turn.inputs.push_back((job, machine::Input::Timer));
-            Ok(())
-        };
-        turn.commands.push(Command::Submitted { request, result });
+    fn submit(&mut self, job: JobId, topology: Topology, settings: JobSettings, turn: &mut Turn) {
+        if self.jobs.contains_key(&job) {
+            return;
+        }
+        if self.jobs.len() >= JOBS_LIMIT {
+            let reason = format!("{JOBS_LIMIT} jobs run or wait, and there may be no more: wait until one has ended");
+            return turn.commands.push(Command::Refused { job, reason });
+        }
+        let master = JobMaster::new(job, self.epoch, topology, settings, turn.now);
+        self.jobs.insert(job, master);
+        turn.inputs.push_back((job, machine::Input::Timer));
     }
 
     /// Another process is the leader.

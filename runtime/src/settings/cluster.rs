@@ -14,7 +14,10 @@ pub(crate) use self::{
     key::{CLUSTER_KEYS, ClusterKey, Role, VARIABLE_PREFIX, nearest},
 };
 use super::Settings;
-use crate::control::{heartbeats::HeartbeatSettings, job::machine::SLOT_TIMEOUT, provision::ProvisionSettings};
+use crate::{
+    cluster::jobmanager::RETAINED_JOBS,
+    control::{heartbeats::HeartbeatSettings, job::machine::SLOT_TIMEOUT, provision::ProvisionSettings},
+};
 
 /// What may be set for a process of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +50,8 @@ pub(crate) struct ClusterSettings {
     pub(crate) parallelism: u32,
     /// How long a job waits for slots. Default 5 min.
     pub(crate) slot_timeout: Duration,
+    /// Of how many jobs that have ended it is remembered how. Default 100.
+    pub(crate) retained_jobs: usize,
     /// The file with what the processes of the cluster share.
     pub(crate) secret_file: Option<PathBuf>,
     /// The file with what requests over HTTP have to bear.
@@ -91,6 +96,7 @@ impl Default for ClusterSettings {
             provision: ProvisionSettings { slots, most: PROVIDER_MOST, idle_timeout: PROVIDER_IDLE },
             parallelism: of_jobs.parallelism as u32,
             slot_timeout: SLOT_TIMEOUT,
+            retained_jobs: RETAINED_JOBS,
             secret_file: None,
             token_file: None,
             tls_ca: None,

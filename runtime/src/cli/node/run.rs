@@ -196,6 +196,7 @@ fn jobmanager_of(
             storage: settings.storage.clone(),
             heartbeats: settings.heartbeats,
             slot_timeout: settings.slot_timeout,
+            retained_jobs: settings.retained_jobs,
             provision: settings.is_provider.then_some(settings.provision),
             identity,
         };

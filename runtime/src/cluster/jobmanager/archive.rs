@@ -12,7 +12,10 @@
 //! A leader takes a job over before it looks for a result, and a result counts only if no later leader has taken the job over before: so one that is
 //! deposed and does not know it ends no job. No clock is needed for that.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use millstream_state::{
     log::{Candidate, Leader, OwnerId},
@@ -152,9 +155,16 @@ impl Archive {
         }
     }
 
-    /// Takes back a job that nobody has been told of.
-    pub(super) async fn forget_job(&self, job: JobId) -> Result<(), Failure> {
-        self.objects.delete(&format!("jobs/{job}/job")).await.map_err(|error| self.failure(error))
+    /// Forgets a job that has ended, or that nobody has been told of, with the checkpoints that it has here. What is left if that is interrupted goes when a leader
+    /// takes over.
+    pub(super) async fn forget(&self, job: JobId) -> Result<(), Failure> {
+        // What was submitted goes first: without that nobody takes the rest for a job.
+        let submitted = format!("jobs/{job}/job");
+        self.objects.delete(&submitted).await.map_err(|error| self.failure(error))?;
+        for name in self.objects.list(&format!("jobs/{job}")).await.map_err(|error| self.failure(error))? {
+            self.objects.delete(&name).await.map_err(|error| self.failure(error))?;
+        }
+        Ok(())
     }
 
     /// Remembers a job that is new, or that has changed.
@@ -177,10 +187,15 @@ impl Archive {
     /// Takes over all jobs that have not ended, and gives all that there are, the oldest first. One that cannot be read is left out, with an error in the log.
     pub(super) async fn take_over(&self, epoch: Epoch) -> Result<Vec<Found>, Failure> {
         let mut found = Vec::new();
-        for name in self.objects.list("jobs").await.map_err(|error| self.failure(error))? {
-            let mut parts = name.split('/').skip(1);
-            let (Some(id), Some("job"), None) = (parts.next(), parts.next(), parts.next()) else { continue };
-            let Ok(id) = u128::from_str_radix(id, 16).map(JobId) else { continue };
+        let names = self.objects.list("jobs").await.map_err(|error| self.failure(error))?;
+        let of = |name: &String| u128::from_str_radix(name.split('/').nth(1)?, 16).ok().map(JobId);
+        for id in names.iter().filter_map(of).collect::<BTreeSet<_>>() {
+            if names.binary_search(&format!("jobs/{id}/job")).is_err() {
+                if let Err(failure) = self.forget(id).await {
+                    warn!(job = %id, error = %failure, "what is left of a job that was forgotten stays in the storage");
+                }
+                continue;
+            }
             match self.take_over_one(id, epoch).await {
                 Ok(job) => found.extend(job),
                 Err(failure) => tracing::error!(job = %id, error = %failure, "a job cannot be taken over"),

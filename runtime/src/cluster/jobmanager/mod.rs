@@ -22,7 +22,12 @@ use self::{
     job::Done,
     provider::Provider,
 };
-pub(crate) use self::{archive::JobRecord, dispatch::Handle, front::Front, lead::Lead};
+pub(crate) use self::{
+    archive::JobRecord,
+    dispatch::Handle,
+    front::Front,
+    lead::{Lead, RETAINED_JOBS},
+};
 use super::{
     Envs, Identity,
     connection::ControlConnection,
@@ -59,6 +64,8 @@ pub(crate) struct Options {
     pub(crate) provision: Option<ProvisionSettings>,
     /// How long jobs wait for slots.
     pub(crate) slot_timeout: Duration,
+    /// Of how many jobs that have ended it is remembered how.
+    pub(crate) retained_jobs: usize,
     pub(crate) identity: Identity,
 }
 
@@ -191,6 +198,7 @@ impl Process {
         let lead =
             Lead::new(epoch, self.options.heartbeats, self.envs.clone(), Arc::clone(&self.jobs), happenings.clone());
         let mut lead = lead.with_archive(self.archive.clone()).with_slot_timeout(self.options.slot_timeout);
+        lead = lead.with_retained_jobs(self.options.retained_jobs);
         if let (Some(settings), Some(provider)) = (self.options.provision, self.provider.take()) {
             lead = lead.with_provider(settings, provider, vec![self.address.clone()]);
         }

@@ -63,7 +63,7 @@ impl Driven {
         let topology = Topology::new(vec![vertex], Vec::new()).unwrap();
         let restart = RestartStrategy::FixedDelay { attempts: 3, delay: Duration::from_secs(1) };
         let settings = JobSettings { checkpoints: None, restart, slot_timeout: SLOT_TIMEOUT };
-        self.give(now, Input::Submit { request: RequestId(1), job, topology, settings })
+        self.give(now, Input::Submit { job, topology, settings })
     }
 
     /// Answers the order to recover in these commands.
@@ -199,7 +199,7 @@ fn a_job_that_is_there_is_left_alone_and_there_may_be_so_many() {
     for job in 0..JOBS_LIMIT as u128 {
         assert_eq!(driven.submit(0, JobId(job)).len(), 2);
     }
-    assert!(matches!(driven.submit(0, JobId(0))[..], [Command::Submitted { result: Ok(()), .. }]));
+    assert!(driven.submit(0, JobId(0)).is_empty(), "it is there already");
     let commands = driven.submit(0, JobId(u128::MAX));
-    assert!(matches!(&commands[..], [Command::Submitted { result: Err(reason), .. }] if reason.contains("1024 jobs")));
+    assert!(matches!(&commands[..], [Command::Refused { reason, .. }] if reason.contains("1024 jobs")));
 }

@@ -101,8 +101,7 @@ impl World {
     fn submit(&mut self, node: Node, job: JobId) {
         let kept = &self.log.jobs[&job];
         let (topology, settings) = (kept.topology.clone(), kept.settings.clone());
-        let request = RequestId(0);
-        self.step_manager(node, Input::Submit { request, job, topology, settings });
+        self.step_manager(node, Input::Submit { job, topology, settings });
     }
 
     /// Somebody asks the leader for something.
@@ -172,7 +171,7 @@ impl World {
                 }
                 self.disconnect(connection, node);
             }
-            Command::Submitted { result, .. } => assert_eq!(result, Ok(())),
+            Command::Refused { reason, .. } => panic!("there are few jobs: {reason}"),
             Command::Job { job, work } => self.work(node, job, work),
             Command::Stop => {
                 self.seen.happened.insert(invariants::DEPOSED);

@@ -12,7 +12,7 @@ use crate::{
     checkpoint::SubtaskReport,
     control::{
         heartbeats::HeartbeatSettings,
-        ids::{ConnectionId, Epoch, JobId, RequestId, TaskManagerId, Vertex},
+        ids::{ConnectionId, Epoch, JobId, TaskManagerId, Vertex},
         job::{
             lifecycle::JobState,
             machine::{Input as JobInput, JobSettings, Recovery, Restored, SLOT_TIMEOUT, Work},
@@ -110,8 +110,7 @@ impl Cluster {
                 }
                 Command::Job { work, .. } => self.work(work),
                 Command::WakeAt(at) => self.leader_wake = Some(at),
-                Command::Submitted { result, .. } => assert_eq!(result, Ok(())),
-                Command::Disconnect { .. } | Command::Stop => panic!("nobody is sent away"),
+                Command::Refused { .. } | Command::Disconnect { .. } | Command::Stop => panic!("nobody is sent away"),
             }
         }
     }
@@ -215,7 +214,7 @@ fn what_is_done_for_ten_thousand_subtasks_grows_with_their_number() {
     let checkpoints = CheckpointSettings { interval: Duration::from_secs(1), ..CheckpointSettings::default() };
     let restart = RestartStrategy::FixedDelay { attempts: 3, delay: Duration::from_millis(500) };
     let settings = JobSettings { checkpoints: Some(checkpoints), restart, slot_timeout: SLOT_TIMEOUT };
-    let submit = Input::Submit { request: RequestId(1), job: JOB, topology: topology(), settings };
+    let submit = Input::Submit { job: JOB, topology: topology(), settings };
     cluster.to_leader.push_back(submit);
     cluster.settle();
     assert_eq!(cluster.leader.state(JOB), Some(JobState::Running));

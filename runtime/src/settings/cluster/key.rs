@@ -53,6 +53,8 @@ const ADDRESSES_ALLOWED: &str = "hosts with ports are expected, as in `node-1:61
 const PROVIDERS_ALLOWED: &str = "standalone or local is expected";
 /// The most TaskManagers that are started on demand.
 const PROVIDER_MOST_LIMIT: u64 = 1024;
+/// The most jobs that have ended and are remembered.
+const RETAINED_JOBS_LIMIT: u64 = 10_000;
 /// The most JobManagers that are named.
 const JOBMANAGERS_LIMIT: usize = 64;
 
@@ -241,6 +243,18 @@ pub(crate) static CLUSTER_KEYS: &[ClusterKey] = &[
             to: DAY,
             get: |settings| settings.slot_timeout,
             set: |settings, time| settings.slot_timeout = time,
+        }),
+    },
+    ClusterKey {
+        name: "retained-jobs",
+        doc: "How many jobs that have ended are remembered, each with the checkpoints that it has in the storage",
+        role: Role::JobManager,
+        default: None,
+        value: Value::Count(Field {
+            from: 1,
+            to: RETAINED_JOBS_LIMIT,
+            get: |settings| settings.retained_jobs as u64,
+            set: |settings, n| settings.retained_jobs = n as usize,
         }),
     },
     ClusterKey {

@@ -59,6 +59,7 @@ fn every_key_sets_its_own_field() {
         ("heartbeat-timeout", "9s"),
         ("parallelism", "127"),
         ("slot-timeout", "9s"),
+        ("retained-jobs", "7"),
         ("provider", "local"),
         ("provider-slots", "1000"),
         ("provider-most", "1"),

@@ -66,6 +66,8 @@ pub(crate) struct Cluster {
     started: usize,
     /// How often the processes say that they are there, and who is lost.
     heartbeats: (Duration, Duration),
+    /// What else JobManagers are told.
+    options: Vec<String>,
     /// Each process is a host of its own, if there is this: the JobManagers, and then the TaskManagers.
     pub(crate) namespaces: Option<Namespaces>,
     directory: TempDir,
@@ -74,20 +76,30 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// JobManagers alone, of which one leads. They notice whose connection is closed, and wait long for who is silent.
     pub(crate) fn new(jobmanagers: usize) -> Self {
-        Self::start(jobmanagers, None, (PATIENT_INTERVAL, PATIENT_TIMEOUT))
+        Self::with_options(jobmanagers, &[])
+    }
+
+    /// Such JobManagers, which are told more.
+    pub(crate) fn with_options(jobmanagers: usize, options: &[&str]) -> Self {
+        Self::start(jobmanagers, None, (PATIENT_INTERVAL, PATIENT_TIMEOUT), options)
     }
 
     /// JobManagers that give up soon who is silent.
     pub(crate) fn watchful(jobmanagers: usize) -> Self {
-        Self::start(jobmanagers, None, (HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT))
+        Self::start(jobmanagers, None, (HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT), &[])
     }
 
     /// Such JobManagers, on the first of these hosts.
     pub(crate) fn on_hosts(jobmanagers: usize, namespaces: Namespaces) -> Self {
-        Self::start(jobmanagers, Some(namespaces), (HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT))
+        Self::start(jobmanagers, Some(namespaces), (HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT), &[])
     }
 
-    fn start(jobmanagers: usize, namespaces: Option<Namespaces>, heartbeats: (Duration, Duration)) -> Self {
+    fn start(
+        jobmanagers: usize,
+        namespaces: Option<Namespaces>,
+        heartbeats: (Duration, Duration),
+        options: &[&str],
+    ) -> Self {
         let directory = match Path::new(MEMORY) {
             memory if memory.is_dir() => TempDir::new_in(memory),
             _ => TempDir::new(),
@@ -108,8 +120,9 @@ impl Cluster {
             }
         };
         let jobmanagers = (0..jobmanagers).map(place).collect::<Vec<_>>();
-        let mut cluster =
-            Self { jobmanagers, taskmanagers: BTreeMap::new(), started: 0, heartbeats, namespaces, directory };
+        let options = options.iter().map(|option| option.to_string()).collect();
+        let (taskmanagers, started) = (BTreeMap::new(), 0);
+        let mut cluster = Self { jobmanagers, taskmanagers, started, heartbeats, options, namespaces, directory };
         for number in 0..cluster.jobmanagers.len() {
             cluster.start_jobmanager(number);
         }
@@ -142,6 +155,7 @@ impl Cluster {
         let (interval, timeout) = self.heartbeats;
         command.args(["--heartbeat-interval", &format!("{}ms", interval.as_millis())]);
         command.args(["--heartbeat-timeout", &format!("{}ms", timeout.as_millis()), "--log", "info"]);
+        command.args(&self.options);
         jobmanager.process = Some(Process::start(command, &jobmanager.log));
         jobmanager.is_stopped = false;
     }

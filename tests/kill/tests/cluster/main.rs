@@ -20,6 +20,7 @@ mod ports;
 mod process;
 mod proxy;
 mod rest;
+mod retention;
 mod together;
 mod waiting;
 

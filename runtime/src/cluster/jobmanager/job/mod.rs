@@ -23,7 +23,7 @@ pub(crate) use self::{
     facts::{Built, Facts, build},
     hosted::{Hosted, attend},
 };
-use super::{Happening, archive::JobRecord};
+use super::{Happening, archive::JobRecord, lead::Over};
 use crate::{
     attempt::{
         chain_names,
@@ -88,8 +88,8 @@ pub(crate) struct Job {
     committing: BTreeMap<u64, Vec<OperatorState>>,
     /// The checkpoint that was recovered last cannot be read.
     rejected: Option<String>,
-    /// Nothing more is done for it but to remember its end.
-    pub(crate) ending: bool,
+    /// How it has ended. Nothing more is done for it but to remember that.
+    pub(crate) over: Option<Over>,
 }
 
 impl Job {
@@ -115,7 +115,7 @@ impl Job {
             begun: BTreeMap::new(),
             committing: BTreeMap::new(),
             rejected: None,
-            ending: false,
+            over: None,
         }
     }
 

@@ -29,8 +29,8 @@ use crate::{
     failure::Failure,
 };
 
-/// Of so many jobs that have ended it is shown that they have, and how.
-const ENDED_LIMIT: usize = 256;
+/// Of how many jobs that have ended it is remembered how, unless it is set.
+pub(crate) const RETAINED_JOBS: usize = 100;
 
 /// A job that has ended.
 pub(crate) struct Over {
@@ -62,25 +62,52 @@ impl Lead {
                 None => Ok(()),
             }
         });
-        job.ending = true;
+        let (record, exceptions) = (job.record.clone(), Some(past.exceptions));
+        job.over = Some(Over { id, record, result, exceptions, checkpoints: past.checkpoints });
         job.end(&self.envs.worker, &self.happenings, ended == Ended::Finished, remember);
         self.held.insert(id, Vec::new());
-        let (record, exceptions) = (job.record.clone(), Some(past.exceptions));
-        self.is_over(Over { id, record, result, exceptions, checkpoints: past.checkpoints });
     }
 
-    /// How a job has ended, if it has.
+    /// How a job has ended, if it has, and that is remembered.
     pub(crate) fn ended_with(&self, id: JobId) -> Option<(JobState, Option<JobFailure>)> {
         let over = self.over.iter().find(|over| over.id == id)?;
-        let is_remembered = !self.running.contains_key(&id);
-        is_remembered.then(|| (over.result.state.state(), over.result.failure.clone()))
+        Some((over.result.state.state(), over.result.failure.clone()))
     }
 
+    /// A job has ended, and that is remembered. For that the one that has been over for longest is forgotten, if there are as many as are retained.
     pub(super) fn is_over(&mut self, over: Over) {
-        if self.over.len() == ENDED_LIMIT {
-            self.over.pop_front();
-        }
         self.over.push_back(over);
+        if self.over.len() <= self.retained_jobs {
+            return;
+        }
+        if let Some(Over { id, .. }) = self.over.pop_front() {
+            self.forget(id);
+        }
+    }
+
+    /// Fails if there are as many jobs as there may be.
+    pub(super) fn ensure_room(&self) -> Result<(), Failure> {
+        if self.running.len() < JOBS_LIMIT {
+            return Ok(());
+        }
+        let what = format!("{JOBS_LIMIT} jobs run or wait, and there may be no more");
+        Err(Failure::new(what).with_hint("wait until one has ended"))
+    }
+
+    /// Removes what the storage has of a job.
+    fn forget(&self, id: JobId) {
+        let (Some(archive), epoch) = (self.archive.clone(), self.epoch) else { return };
+        let forgets = async move {
+            let forgotten = async {
+                archive.ensure_leading(epoch).await?; // otherwise that is for another one to decide
+                archive.forget(id).await
+            };
+            match forgotten.await {
+                Ok(()) => info!(job = %id, "a job is forgotten"),
+                Err(failure) => warn!(job = %id, error = %failure, "a job could not be forgotten"),
+            }
+        };
+        self.envs.worker.spawn("forgets a job", Box::pin(forgets));
     }
 
     pub(super) fn answer(&mut self, job: JobId, request: RequestId, result: Result<Option<u64>, String>) {
@@ -96,9 +123,8 @@ impl Lead {
     pub(crate) fn submit(&mut self, record: JobRecord, answer: oneshot::Sender<Result<JobId, Failure>>) {
         let id = JobId(draw(&*self.envs.control));
         let mut record = record;
-        if self.running.len() >= JOBS_LIMIT {
-            let what = format!("{JOBS_LIMIT} jobs run or wait, and there may be no more");
-            let _ = answer.send(Err(Failure::new(what).with_hint("wait until one has ended"))); // nobody may be waiting any more
+        if let Err(failure) = self.ensure_room() {
+            let _ = answer.send(Err(failure)); // nobody may be waiting any more
             return;
         }
         if let Some(archive) = &self.archive {
@@ -117,7 +143,7 @@ impl Lead {
                         archive.put_job(id, epoch, &record).await?;
                         if let Err(failure) = archive.ensure_leading(epoch).await {
                             // The leader that there is may have looked for jobs before this one was there.
-                            let _ = archive.forget_job(id).await;
+                            let _ = archive.forget(id).await;
                             return Err(failure);
                         }
                     }
@@ -128,8 +154,12 @@ impl Lead {
                     Ok(built) => {
                         let call = move |lead: &mut Lead| {
                             info!(job = %id, name = record.name, "a job was submitted");
-                            lead.accept(id, record, built, RequestId(0));
-                            let _ = answer.send(Ok(id)); // nobody may be waiting any more
+                            // Others may have come meanwhile.
+                            let accepted = lead.accept(id, record, built);
+                            if accepted.is_err() {
+                                lead.forget(id);
+                            }
+                            let _ = answer.send(accepted.map(|()| id)); // nobody may be waiting any more
                         };
                         let _ = to.send(Happening::Call(Box::new(call))).await; // the next leader finds it
                     }

@@ -20,6 +20,7 @@ use futures::{
 use tracing::{error, info, warn};
 
 pub(super) use self::jobs::Over;
+pub(crate) use self::jobs::RETAINED_JOBS;
 use self::{
     provide::{PROVIDER_INTERVAL, Provided},
     splits::{Ask, Asked},
@@ -84,6 +85,8 @@ pub(crate) struct Lead {
     deposed: Option<String>,
     provided: Option<Provided>,
     slot_timeout: Duration,
+    /// Of so many jobs that have ended it is remembered how.
+    retained_jobs: usize,
 }
 
 impl Lead {
@@ -116,6 +119,7 @@ impl Lead {
             deposed: None,
             provided: None,
             slot_timeout: SLOT_TIMEOUT,
+            retained_jobs: RETAINED_JOBS,
         }
     }
 
@@ -126,6 +130,11 @@ impl Lead {
     /// How long jobs wait for slots.
     pub(super) fn with_slot_timeout(self, slot_timeout: Duration) -> Self {
         Self { slot_timeout, ..self }
+    }
+
+    /// Of how many jobs that have ended it is remembered how.
+    pub(super) fn with_retained_jobs(self, retained_jobs: usize) -> Self {
+        Self { retained_jobs, ..self }
     }
 
     /// When there is something to do though nothing happens.
@@ -184,17 +193,23 @@ impl Lead {
         let (jobs, of) = (Arc::clone(&self.jobs), record.clone());
         let built = blocking(&*self.envs.worker, move || job::build(&of, &*jobs)).await;
         match built {
-            Ok(built) => self.accept(id, record, built, RequestId(0)),
+            Ok(built) => {
+                if let Err(failure) = self.accept(id, record, built) {
+                    error!(job = %id, error = %failure, "a job waits for the next leader");
+                }
+            }
             // Another binary may have it again: the job stays as it is.
             Err(failure) => error!(job = %id, error = %failure, "a job cannot be built any more, and waits"),
         }
     }
 
-    fn accept(&mut self, id: JobId, record: JobRecord, built: Built, request: RequestId) {
+    fn accept(&mut self, id: JobId, record: JobRecord, built: Built) -> Result<(), Failure> {
+        self.ensure_room()?;
         let Built { graph, topology, mut settings } = built;
         settings.slot_timeout = self.slot_timeout;
         self.running.insert(id, Job::new(id, record, graph, &self.envs.worker));
-        self.step(Input::Submit { request, job: id, topology, settings });
+        self.step(Input::Submit { job: id, topology, settings });
+        Ok(())
     }
 
     fn take(&mut self, happening: Happening) {
@@ -281,10 +296,9 @@ impl Lead {
                 warn!(reason, "the connection of a TaskManager is closed");
                 self.disconnect(connection);
             }
-            Command::Submitted { request, result } => {
-                if let Some(waiting) = self.waiting.remove(&request) {
-                    let _ = waiting.send(result.map(|()| None)); // nobody may be waiting any more
-                }
+            Command::Refused { job, reason } => {
+                error!(%job, reason, "a job is not run");
+                self.running.remove(&job);
             }
             Command::Job { job, work } => self.work(job, work),
             Command::Stop => {
@@ -362,12 +376,15 @@ impl Lead {
                 topology
             })),
             Done::Ended(remembered) => {
-                self.running.remove(&id);
+                let ended = self.running.remove(&id);
                 self.metrics.retain(|(of, _), _| *of != id);
                 self.aligned.retain(|(of, _), _| *of != id);
                 for (request, result) in self.held.remove(&id).unwrap_or_default() {
                     let result = remembered.clone().map_err(|failure| failure.message().to_owned()).and(result);
                     self.answer(id, request, result);
+                }
+                if let Some(over) = ended.and_then(|job| job.over) {
+                    self.is_over(over);
                 }
                 return;
             }

@@ -273,6 +273,20 @@ fn a_cluster_serves_its_own_alone(world: &World) {
     drop(other);
     let refused = world.call(&[&["list"], &tls(client, &["--cluster", &rest])[..]].concat());
     assert!(refused.err.contains("does not bear the token"), "{}", refused.err);
+    // A token is enough to ask, if it is known who is asked.
+    let asked_by_token = |more: &[&str]| world.call(&[&["list", "--cluster", &rest][..], more].concat());
+    let list = asked_by_token(&["--tls-ca", client[0], "--token-file", "token"]);
+    assert!(list.code == Some(0) && list.err.is_empty(), "{}", list.err);
+    let refused = asked_by_token(&["--tls-ca", client[0]]);
+    assert!(refused.err.contains("does not bear the token"), "{}", refused.err);
+    let refused = asked_by_token(&["--tls-ca", stranger[0], "--token-file", "token"]);
+    assert!(refused.err.contains("is not of this cluster's CA"), "{}", refused.err);
+    let wrong =
+        [&["--tls-ca", client[0], "--tls-cert", stranger[1], "--tls-key", stranger[2]][..], &["--token-file", "token"]];
+    let refused = asked_by_token(&wrong.concat());
+    assert!(refused.code != Some(0), "a certificate that is there has to be right");
+    let refused = asked_by_token(&["--tls-ca", client[0], "--tls-cert", client[1]]);
+    assert!(refused.err.contains("is given, but not `--tls-key`"), "{}", refused.err);
     let refused = world.call(&[&["list"], &tls(stranger, &["--cluster", &rest, "--token-file", "token"])[..]].concat());
     assert!(refused.err.contains("is not of this cluster's CA"), "{}", refused.err);
 

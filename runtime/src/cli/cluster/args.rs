@@ -55,7 +55,7 @@ pub(in crate::cli) fn asking(name: &str, matches: &ArgMatches, world: &World) ->
 pub(in crate::cli) fn with(verb: Verb, matches: &ArgMatches, world: &World) -> Result<Asking, String> {
     let given = given::of_cluster(Some(matches), world)?;
     let tls = Box::new(given.settings_in(&world.directory));
-    given.check_tls(&tls)?;
+    given.check_tls(&tls, false)?;
     let has_certificates = tls.tls_ca.is_some();
     // Who has certificates means to use them, unless the address says otherwise.
     let parse = |url: &str| Address::parse(url).map(|address| address.by_tls(has_certificates && !url.contains("://")));
@@ -67,7 +67,7 @@ pub(in crate::cli) fn with(verb: Verb, matches: &ArgMatches, world: &World) -> R
     }?;
     if address.is_tls() && !has_certificates {
         return Err(format!(
-            "{address} is asked by TLS: say by --tls-ca, --tls-cert and --tls-key (or in the table `[cluster]`) who may be trusted, and who asks"
+            "{address} is asked by TLS: say by --tls-ca (or in the table `[cluster]`) who may be trusted, and, unless a token is enough there, by --tls-cert and --tls-key who asks"
         ));
     }
     Ok(Asking { verb, tls, address, token: token(matches, world)?, json: wants_json(matches) })

@@ -10,7 +10,10 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    super::{Console, EXIT_DONE, EXIT_FAILED, signals, tls},
+    super::{
+        Console, EXIT_DONE, EXIT_FAILED, signals,
+        tls::{self, KnownBy},
+    },
     follow, shown,
 };
 use crate::{
@@ -64,7 +67,7 @@ pub(in crate::cli) fn ask(asking: &Asking, console: &mut Console<'_>) -> u8 {
     let asked = runtime.block_on(async {
         let env: Arc<dyn Env> = TokioEnv::current();
         let to_ask_by = match asking.address.is_tls() {
-            true => tls::protected(Arc::clone(&env), &asking.tls)?,
+            true => tls::protected(Arc::clone(&env), &asking.tls, KnownBy::Certificate)?,
             false => Arc::clone(&env),
         };
         let client = Client::new(asking.address.clone(), asking.token.clone(), to_ask_by);

@@ -13,7 +13,10 @@ use super::{
     shown,
 };
 use crate::{
-    cli::{Console, EXIT_DONE, EXIT_FAILED, signals, tls},
+    cli::{
+        Console, EXIT_DONE, EXIT_FAILED, signals,
+        tls::{self, KnownBy},
+    },
     cluster::{Envs, Identity, jobmanager, spec::Jobs, taskmanager},
     control::TaskManagerId,
     env::{BoxFuture, Env, TokioEnv},
@@ -42,15 +45,23 @@ pub(in crate::cli) fn run(jobs: &[&'static JobEntry], options: &NodeOptions, con
         return EXIT_FAILED;
     };
     let Envs { control, data, worker } = envs;
-    let protected = |env| tls::protected(env, &options.settings);
-    let envs = match (protected(control), protected(data), protected(worker)) {
-        (Ok(control), Ok(data), Ok(worker)) => Envs { control, data, worker },
-        (Err(message), ..) | (_, Err(message), _) | (.., Err(message)) => {
+    // Requests over HTTP may be known by a token instead.
+    let by_token = if options.token.is_some() { KnownBy::Other } else { KnownBy::Certificate };
+    let protected = |env, known_by| tls::protected(env, &options.settings, known_by);
+    let all = (|| {
+        let rest = protected(Arc::clone(&control), by_token)?;
+        let [control, data, worker] = [control, data, worker].map(|env| protected(env, KnownBy::Certificate));
+        Ok((Envs { control: control?, data: data?, worker: worker? }, rest))
+    })();
+    let (envs, rest) = match all {
+        Ok(all) => all,
+        Err(message) => {
+            let message: String = message;
             console.error(&message);
             return EXIT_FAILED;
         }
     };
-    let result = futures::executor::block_on(attend(jobs, options, &envs, console));
+    let result = futures::executor::block_on(attend(jobs, options, (&envs, &rest), console));
     match result {
         Ok(()) => EXIT_DONE,
         Err(failure) => {
@@ -78,7 +89,7 @@ fn runtimes() -> Option<([tokio::runtime::Runtime; 3], Envs)> {
 async fn attend(
     jobs: &[&'static JobEntry],
     options: &NodeOptions,
-    envs: &Envs,
+    (envs, rest): (&Envs, &Arc<dyn Env>),
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     if options.id.is_some() {
@@ -92,7 +103,7 @@ async fn attend(
     let mut parts: Vec<BoxFuture<'static, Result<(), Failure>>> = Vec::new();
     let (leads, leader) = oneshot::channel();
     if options.role.has(Role::JobManager) {
-        parts.push(jobmanager_of(jobs, options, identity, &binary, envs, &stop, said.clone(), leads));
+        parts.push(jobmanager_of(jobs, options, identity, &binary, (envs, rest), &stop, said.clone(), leads));
     }
     if options.role.has(Role::TaskManager) {
         let leader = (options.role == Role::Both && options.settings.jobmanagers.is_empty()).then_some(leader);
@@ -153,7 +164,7 @@ fn jobmanager_of(
     options: &NodeOptions,
     identity: Identity,
     binary: &Arc<dyn Jobs>,
-    envs: &Envs,
+    (envs, rest): (&Envs, &Arc<dyn Env>),
     stop: &Flag,
     mut said: Lines,
     leads: oneshot::Sender<String>,
@@ -168,10 +179,10 @@ fn jobmanager_of(
     let provider = options.settings.is_provider.then(|| LocalProcesses::with(options.for_children.clone()));
     let provider = provider.map(|provider| Box::new(provider) as Box<dyn jobmanager::provider::Provider>);
     let (settings, token) = (options.settings.clone(), options.token.clone());
-    let (envs, binary, stop) = (envs.clone(), Arc::clone(binary), stop.clone());
+    let (envs, rest_env, binary, stop) = (envs.clone(), Arc::clone(rest), Arc::clone(binary), stop.clone());
     Box::pin(async move {
         let rest_address = settings.address(settings.rest_port);
-        let listener = envs.control.network().listen(&rest_address).await.map_err(|error| {
+        let listener = rest_env.network().listen(&rest_address).await.map_err(|error| {
             Failure::new(format!("the JobManager cannot answer over HTTP at {rest_address}: {error}"))
                 .with_hint("choose another port by `--rest-port`")
         })?;

@@ -38,7 +38,18 @@ pub(crate) struct TlsFiles {
 #[derive(Clone)]
 pub(crate) struct Tls {
     pub(super) client: Arc<ClientConfig>,
-    pub(super) server: Arc<ServerConfig>,
+    /// For who connects. None where nobody does.
+    pub(super) server: Option<Arc<ServerConfig>>,
+    /// The same, for connections over which who connects says otherwise who it is.
+    open: Option<Arc<ServerConfig>>,
+}
+
+/// Whether who connects has to have a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Always,
+    /// If it has one, that has to be right.
+    IfThere,
 }
 
 impl Tls {
@@ -49,56 +60,87 @@ impl Tls {
     /// Names the file, and what is wrong with it. What is in it is not repeated.
     pub(crate) fn load(files: &TlsFiles, env: &Arc<dyn Env>) -> Result<Self, String> {
         let TlsFiles { ca, cert, key } = files;
-        let mut roots = RootCertStore::empty();
-        for certificate in certificates(&**env, ca)? {
-            roots.add(certificate).map_err(|error| format!("{} has no CA certificate: {error}", ca.display()))?;
-        }
-        let (roots, chain) = (Arc::new(roots), certificates(&**env, cert)?);
+        let (roots, chain) = (roots(&**env, ca)?, certificates(&**env, cert)?);
         let private = private_key(&**env, key)?;
         let provider = Arc::new(ring::default_provider());
         let time: Arc<dyn TimeProvider> = Arc::new(WallClock(Arc::clone(env)));
         let unfit = |error: rustls::Error| {
             format!("the key in {} does not go with the certificate in {}: {error}", key.display(), cert.display())
         };
-        let server = server(&provider, &time, &roots)
-            .map_err(|error| format!("{} cannot be used: {error}", ca.display()))
-            .and_then(|builder| builder.with_single_cert(chain.clone(), private.clone_key()).map_err(unfit))?;
-        let client = ClientConfig::builder_with_details(provider, time)
+        let own = |wanted| -> Result<_, String> {
+            let builder = server(&provider, &time, &roots, wanted)
+                .map_err(|error| format!("{} cannot be used: {error}", ca.display()))?;
+            builder.with_single_cert(chain.clone(), private.clone_key()).map(forgetful).map_err(unfit)
+        };
+        let (mutual, open) = (own(Wanted::Always)?, own(Wanted::IfThere)?);
+        let mut client = ClientConfig::builder_with_details(Arc::clone(&provider), Arc::clone(&time))
             .with_protocol_versions(&[&TLS13])
-            .and_then(|builder| builder.with_root_certificates(roots).with_client_auth_cert(chain, private))
+            .and_then(|builder| {
+                builder
+                    .with_root_certificates(Arc::clone(&roots))
+                    .with_client_auth_cert(chain.clone(), private.clone_key())
+            })
             .map_err(unfit)?;
-        let mut tls = Self { client: Arc::new(client), server: Arc::new(server) };
-        tls.forget();
-        Ok(tls)
+        client.resumption = Resumption::disabled();
+        Ok(Self { client: Arc::new(client), server: Some(mutual), open: Some(open) })
     }
 
-    /// Connections are few and last long: none goes on with what another has agreed upon, and who has lost its right has lost it with the next.
-    fn forget(&mut self) {
-        if let Some(client) = Arc::get_mut(&mut self.client) {
-            client.resumption = Resumption::disabled();
-        }
-        if let Some(server) = Arc::get_mut(&mut self.server) {
-            server.send_tls13_tickets = 0;
-            server.session_storage = Arc::new(NoServerSessionStorage {});
-        }
+    /// Reads the certificate of the CA alone: such a process connects, and nobody to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tls::load`].
+    pub(crate) fn to_ask(ca: &Path, env: &Arc<dyn Env>) -> Result<Self, String> {
+        let time: Arc<dyn TimeProvider> = Arc::new(WallClock(Arc::clone(env)));
+        let mut client = ClientConfig::builder_with_details(Arc::new(ring::default_provider()), time)
+            .with_protocol_versions(&[&TLS13])
+            .map_err(|error| error.to_string())?
+            .with_root_certificates(roots(&**env, ca)?)
+            .with_no_client_auth();
+        client.resumption = Resumption::disabled();
+        Ok(Self { client: Arc::new(client), server: None, open: None })
     }
+
+    /// The same, but who connects need not have a certificate: it says otherwise who it is.
+    pub(crate) fn open(self) -> Self {
+        Self { server: self.open.clone(), ..self }
+    }
+}
+
+/// Connections are few and last long: none goes on with what another has agreed upon, and who has lost its right has lost it with the next.
+fn forgetful(mut server: ServerConfig) -> Arc<ServerConfig> {
+    server.send_tls13_tickets = 0;
+    server.session_storage = Arc::new(NoServerSessionStorage {});
+    Arc::new(server)
 }
 
 type Builder<State> = rustls::ConfigBuilder<ServerConfig, State>;
 
-/// A server that talks to none without a certificate of the CA.
+/// A server that talks to none with a certificate of another CA, nor, if it is wanted, to any without one.
 fn server(
     provider: &Arc<CryptoProvider>,
     time: &Arc<dyn TimeProvider>,
     roots: &Arc<RootCertStore>,
+    wanted: Wanted,
 ) -> Result<Builder<rustls::server::WantsServerCert>, String> {
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), Arc::clone(provider))
-        .build()
-        .map_err(|error| error.to_string())?;
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), Arc::clone(provider));
+    let verifier = match wanted {
+        Wanted::Always => verifier,
+        Wanted::IfThere => verifier.allow_unauthenticated(),
+    };
+    let verifier = verifier.build().map_err(|error| error.to_string())?;
     ServerConfig::builder_with_details(Arc::clone(provider), Arc::clone(time))
         .with_protocol_versions(&[&TLS13])
         .map(|builder| builder.with_client_cert_verifier(verifier))
         .map_err(|error| error.to_string())
+}
+
+fn roots(env: &dyn Env, ca: &Path) -> Result<Arc<RootCertStore>, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(env, ca)? {
+        roots.add(certificate).map_err(|error| format!("{} has no CA certificate: {error}", ca.display()))?;
+    }
+    Ok(Arc::new(roots))
 }
 
 fn certificates(env: &dyn Env, path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {

@@ -104,8 +104,11 @@ impl Network for TlsNetwork {
 
     fn listen(&self, address: &str) -> BoxFuture<'static, io::Result<Box<dyn Listener>>> {
         let listening = self.inner.network().listen(address);
-        let (env, server) = (Arc::clone(&self.inner), Arc::clone(&self.tls.server));
-        Box::pin(async move { Ok(Box::new(TlsListener::new(listening.await?, env, server)) as Box<dyn Listener>) })
+        let (env, server) = (Arc::clone(&self.inner), self.tls.server.clone());
+        Box::pin(async move {
+            let server = server.ok_or_else(|| invalid("who has no certificate takes no connections".to_owned()))?;
+            Ok(Box::new(TlsListener::new(listening.await?, env, server)) as Box<dyn Listener>)
+        })
     }
 }
 

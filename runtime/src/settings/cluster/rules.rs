@@ -20,7 +20,7 @@ impl ClusterGiven {
                 self.subject("heartbeat-interval")
             ));
         }
-        self.check_tls(settings)?;
+        self.check_tls(settings, true)?;
         if host::is_all(&settings.host) && settings.advertised_host.is_none() {
             return Err(format!(
                 "{} stands for all addresses of this machine: say by `--advertise` under which others reach it",
@@ -51,15 +51,17 @@ impl ClusterGiven {
         }
     }
 
-    /// Checks that the three files come together, in a binary that can use them.
+    /// Checks that the three files come together, in a binary that can use them. Who only asks, and says otherwise who it is, needs no certificate `of_its_own`.
     ///
     /// # Errors
     ///
     /// Names what is missing.
-    pub(crate) fn check_tls(&self, settings: &ClusterSettings) -> Result<(), String> {
+    pub(crate) fn check_tls(&self, settings: &ClusterSettings, of_its_own: bool) -> Result<(), String> {
         let files = [("tls-ca", &settings.tls_ca), ("tls-cert", &settings.tls_cert), ("tls-key", &settings.tls_key)];
         let Some((given, _)) = files.iter().find(|(_, file)| file.is_some()) else { return Ok(()) };
-        if let Some((missing, _)) = files.iter().find(|(_, file)| file.is_none()) {
+        let needed =
+            if of_its_own || files[1..].iter().any(|(_, file)| file.is_some()) { &files[..] } else { &files[..1] };
+        if let Some((missing, _)) = needed.iter().find(|(_, file)| file.is_none()) {
             return Err(format!(
                 "{} is given, but not `--{missing}`: TLS needs the certificate of the CA, that of this process, and its key",
                 self.subject(given)

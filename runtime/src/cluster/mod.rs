@@ -3,9 +3,10 @@
 //! ```text
 //!                       control connections (wire.rs, connection.rs)
 //!   jobmanager/  <--------------------------------------------------->  taskmanager/
-//!     mod.rs    the loop around control::JobManager       mod.rs     the loop around control::TaskManager
-//!     job.rs    a job's graph, checkpoints, sinks, splits  attempt.rs the tasks of an attempt that are here
-//!     accept.rs who connects                               peers.rs   data connections to other TaskManagers
+//!     mod.rs    stands by, leads                           mod.rs      the loop around control::TaskManager
+//!     lead/     the loop around control::JobManager        attempt.rs  the tasks of an attempt that are here
+//!     job/      a job's graph, checkpoints, sinks, splits  placed.rs   where the others are
+//!     accept.rs who connects                               peers.rs    data connections to other TaskManagers
 //! ```
 //!
 //! Each process has one loop that owns its control machine: it takes what has happened, one thing after the other, lets the machine decide, and carries out

@@ -155,7 +155,14 @@ impl Process {
                 }
                 Err(failure) => return Err(failure),
             };
-            self.lead(epoch, leader).await?;
+            match self.lead(epoch, leader).await {
+                // Somebody else may do better; and if not, it is tried again.
+                Err(failure) if self.archive.is_some() => {
+                    warn!(error = %failure, "what the leader before has left cannot be taken over");
+                    self.envs.control.sleep(standby::PAUSE).await;
+                }
+                led => led?,
+            }
         }
         Ok(())
     }
@@ -195,19 +202,20 @@ impl Process {
             };
             self.envs.control.spawn("renews the lease", Box::pin(renew.run()));
         }
-        let lead =
-            Lead::new(epoch, self.options.heartbeats, self.envs.clone(), Arc::clone(&self.jobs), happenings.clone());
-        let mut lead = lead.with_archive(self.archive.clone()).with_slot_timeout(self.options.slot_timeout);
-        lead = lead.with_retained_jobs(self.options.retained_jobs);
-        if let (Some(settings), Some(provider)) = (self.options.provision, self.provider.take()) {
-            lead = lead.with_provider(settings, provider, vec![self.address.clone()]);
-        }
         let found = match &self.archive {
             Some(archive) => archive.take_over(epoch).await,
             None => Ok(Vec::new()),
         };
         let result = match found {
             Ok(found) => {
+                let (envs, jobs) = (self.envs.clone(), Arc::clone(&self.jobs));
+                let mut lead = Lead::new(epoch, self.options.heartbeats, envs, jobs, happenings.clone())
+                    .with_archive(self.archive.clone())
+                    .with_slot_timeout(self.options.slot_timeout)
+                    .with_retained_jobs(self.options.retained_jobs);
+                if let (Some(settings), Some(provider)) = (self.options.provision, self.provider.take()) {
+                    lead = lead.with_provider(settings, provider, vec![self.address.clone()]);
+                }
                 self.role.leads(epoch, happenings);
                 self.provider = lead.run(found, happened, self.stop.clone()).await;
                 Ok(())

@@ -21,8 +21,9 @@ use millstream_state::{log::Body, manifest::Manifest};
 use tracing::{Instrument, debug, info};
 
 use super::{
-    Happening,
+    Happening, aligning,
     peers::{BODY_BYTES_LIMIT, Peers},
+    placed::{Placed, id_of, key},
 };
 use crate::{
     alignment::group::Elsewhere,
@@ -32,7 +33,6 @@ use crate::{
         report::{self, encode_output, encode_parts},
         segments::Segments,
         store::{Use, open_dir},
-        wires::{Place, Placement, Subtask},
     },
     checkpoint::{
         Barrier, SubtaskReport,
@@ -45,12 +45,11 @@ use crate::{
         wire::MESSAGE_BYTES_LIMIT,
     },
     control::{
-        AttemptId, JobId, SubtaskId, TaskManagerId, Vertex as VertexNumber,
+        SubtaskId, TaskManagerId, Vertex as VertexNumber,
         job::failure::{FailureClass, JobFailure},
         message::{Deploy, Order, Report, TaskRef},
     },
     env::{BoxFuture, blocking},
-    exchange::arrivals::{Arrivals, AttemptKey},
     failure::Failure,
     graph::JobGraph,
     metrics::Registry,
@@ -95,10 +94,15 @@ struct Reached {
 impl Running {
     /// The members of an alignment group that are in other processes have come so far.
     pub(crate) fn aligned(&self, group: &str, at: Option<i64>) {
-        let of_group = self.elsewhere.get().into_iter().flatten().find(|elsewhere| elsewhere.group == group);
+        let of_group = self.elsewhere().iter().find(|elsewhere| elsewhere.group == group);
         if let Some(elsewhere) = of_group {
             elsewhere.others(at.map(Timestamp::from_millis));
         }
+    }
+
+    /// The alignment groups of its sources that have members in other processes; none before its tasks are there.
+    pub(super) fn elsewhere(&self) -> &[Elsewhere] {
+        self.elsewhere.get().map_or(&[], Vec::as_slice)
     }
 
     /// What its tasks measure.
@@ -337,7 +341,7 @@ impl Attempt {
             self.report(*subtask, Report::Running).await;
         }
         let over = Flag::default();
-        self.align(&over);
+        aligning::tell(&self.running, &self.host, (self.deploy.job, self.deploy.attempt), &over);
         let mut running: FuturesUnordered<_> = self.spawn(deployed.tasks).into_iter().enumerate().map(ended).collect();
         let mut storing = FuturesUnordered::<BoxFuture<'static, Event>>::new();
         while !running.is_empty() {
@@ -384,33 +388,6 @@ impl Attempt {
             }
         }
         over.set();
-    }
-
-    /// Tells, again and again, how far sources have come that others wait for.
-    fn align(&self, over: &Flag) {
-        let (running, over) = (Arc::clone(&self.running), over.clone());
-        let all = running.elsewhere.get().into_iter().flatten();
-        let Some(interval) = all.map(|elsewhere| elsewhere.update_interval).min() else { return };
-        let (env, mut tell) = (Arc::clone(&self.host.envs.worker), self.happenings.clone());
-        let (job, attempt) = (self.deploy.job, self.deploy.attempt);
-        let tells = async move {
-            loop {
-                // At the end once more: those that have ended hold up nobody.
-                let is_last = over.is_set();
-                for elsewhere in running.elsewhere.get().into_iter().flatten() {
-                    let at = elsewhere.here().map(Timestamp::millis);
-                    let (group, members) = (elsewhere.group.clone(), elsewhere.members);
-                    if tell.send(Happening::Aligned { job, attempt, group, members, at }).await.is_err() {
-                        return; // the process is ending
-                    }
-                }
-                if is_last {
-                    return;
-                }
-                select(env.sleep(interval), pin!(over.wait())).await;
-            }
-        };
-        self.host.envs.worker.spawn("aligns sources", Box::pin(tells));
     }
 
     fn spawn(&self, tasks: Vec<Task>) -> Vec<oneshot::Receiver<Result<(), Failure>>> {
@@ -477,50 +454,4 @@ fn left(committables: &BTreeMap<u32, Committables>) -> Bytes {
         .map(|(vertex, left)| (*vertex, std::mem::take(&mut *left.lock().unwrap_or_else(PoisonError::into_inner))));
     let taken: Vec<_> = taken.filter(|(_, parts)| !parts.is_empty()).collect();
     if taken.is_empty() { Bytes::new() } else { encode_output(&taken) }
-}
-
-fn id_of((vertex, subtask): Subtask) -> SubtaskId {
-    SubtaskId { vertex: VertexNumber(vertex.0 as u32), subtask: subtask as u32 }
-}
-
-/// What channels of an attempt are told apart by.
-pub(crate) fn key(job: JobId, attempt: AttemptId) -> AttemptKey {
-    AttemptKey { job: job.0, epoch: attempt.epoch.get(), number: attempt.number }
-}
-
-/// Where the subtasks of a region are.
-struct Placed {
-    attempt: AttemptKey,
-    places: BTreeMap<SubtaskId, Option<TaskManagerId>>,
-    links: BTreeMap<TaskManagerId, Link>,
-    arrivals: Arc<Arrivals>,
-}
-
-impl Placed {
-    fn new(me: TaskManagerId, deploy: &Deploy, links: BTreeMap<TaskManagerId, Link>, arrivals: Arc<Arrivals>) -> Self {
-        let placement = &deploy.placement;
-        let places = placement.tasks.iter().filter_map(|(subtask, position)| {
-            let (taskmanager, _) = placement.taskmanagers.get(*position as usize)?;
-            Some((*subtask, Some(*taskmanager).filter(|at| *at != me)))
-        });
-        Self { attempt: key(deploy.job, deploy.attempt), places: places.collect(), links, arrivals }
-    }
-}
-
-impl Placement for Placed {
-    fn place(&self, subtask: Subtask) -> Place<'_> {
-        match self.places.get(&id_of(subtask)) {
-            Some(None) => Place::Here,
-            Some(Some(at)) => self.links.get(at).map_or(Place::Absent, Place::At),
-            None => Place::Absent,
-        }
-    }
-
-    fn arrivals(&self) -> &Arrivals {
-        &self.arrivals
-    }
-
-    fn attempt(&self) -> AttemptKey {
-        self.attempt
-    }
 }

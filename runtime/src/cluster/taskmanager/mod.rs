@@ -1,9 +1,11 @@
 //! The driver of a TaskManager: its loop, its connection to the leader, and the attempts that have tasks here.
 
+mod aligning;
 mod asks;
 mod attempt;
 mod find;
 mod peers;
+mod placed;
 
 use std::{collections::HashMap, pin::pin, sync::Arc, time::Duration};
 

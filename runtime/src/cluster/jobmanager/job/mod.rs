@@ -156,7 +156,7 @@ impl Job {
         });
     }
 
-    /// Takes the pools that were made for a recovery. Gives what has to be run for each: what finds splits, and what waits for answers.
+    /// Takes the pools that were made for a recovery, and the checkpoint that it goes on from.
     pub(crate) fn recovered(&mut self, attempt: AttemptId, pools: Vec<Hosted>, restored: Option<u64>) {
         self.restored = restored;
         self.pools.extend(pools.into_iter().map(|hosted| (hosted.vertex, (attempt, hosted))));

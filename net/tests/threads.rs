@@ -1,4 +1,5 @@
 //! Many threads send on one TCP connection at once, and write it themselves: nothing is lost, changes places or waits for ever, and when the connection ends all are told.
+#![allow(clippy::disallowed_methods, reason = "threads are what is tested here: nothing is simulated")]
 
 use std::{
     future::poll_fn,

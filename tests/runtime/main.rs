@@ -26,6 +26,7 @@ mod process;
 mod resources;
 mod script;
 mod sessions;
+mod slots;
 mod spread;
 mod spy;
 mod support;

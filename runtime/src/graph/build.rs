@@ -62,6 +62,7 @@ pub struct Draft {
     outputs: usize,
     parallelism: Option<(usize, Location)>,
     max_parallelism: Option<u32>,
+    slot_sharing_group: Option<(String, Location)>,
     source: Option<Box<dyn SourceDriver>>,
     alignment: Option<(Alignment, Location)>,
     /// See [`Draft::branch`].
@@ -81,6 +82,7 @@ impl Draft {
             outputs: 0,
             parallelism: None,
             max_parallelism: None,
+            slot_sharing_group: None,
             source: None,
             alignment: None,
             is_branch: false,
@@ -156,6 +158,19 @@ impl Draft {
         self.max_parallelism = Some(max_parallelism);
     }
 
+    pub(crate) fn slot_sharing_group(&mut self, group: &str, location: Location) {
+        match &self.slot_sharing_group {
+            _ if group.is_empty() => self.graph.borrow_mut().mistake(format!(
+                "{location}: a slot sharing group without a name: give it one, as in `.slot_sharing_group(\"heavy\")`"
+            )),
+            Some((before, at)) if before != group => self.graph.borrow_mut().mistake(format!(
+                "{location}: slot sharing group `{group}` for a chain that is in `{before}` (set at {at}): the operators of a chain run in the same \
+                 subtasks. Put `.rebalance()` or `.rescale()` between the two"
+            )),
+            _ => self.slot_sharing_group = Some((group.to_owned(), location)),
+        }
+    }
+
     /// A new chain that reads an output of this one.
     pub(crate) fn reader<T: Record>(&self, output: OutputId, kind: EdgeKind) -> Draft {
         let reader = Draft::new(&self.graph);
@@ -185,12 +200,22 @@ impl Draft {
 
     /// Ends the chain.
     pub(crate) fn end(self, make: MakeHead, sink: Option<Box<dyn SinkDriver>>) {
-        let Self { graph, id, operators, outputs, parallelism, max_parallelism, source, alignment, is_branch } = self;
-        let parallelism = parallelism.map(|(parallelism, _)| parallelism);
-        let alignment = alignment.map(|(alignment, _)| alignment);
-        let chained = Vec::new();
-        let vertex =
-            Vertex { operators, parallelism, max_parallelism, alignment, outputs, make, chained, source, sink };
+        let Self { graph, id, operators, outputs, max_parallelism, source, is_branch, .. } = self;
+        let parallelism = self.parallelism.map(|(parallelism, _)| parallelism);
+        let slot_sharing_group = self.slot_sharing_group.map(|(group, _)| group);
+        let alignment = self.alignment.map(|(alignment, _)| alignment);
+        let vertex = Vertex {
+            operators,
+            parallelism,
+            max_parallelism,
+            slot_sharing_group,
+            alignment,
+            outputs,
+            make,
+            chained: Vec::new(),
+            source,
+            sink,
+        };
         graph.borrow_mut().vertices[id.0] = Ok(Ended { vertex, is_branch });
     }
 }

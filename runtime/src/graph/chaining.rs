@@ -79,13 +79,14 @@ fn only_input(edges: &[Edge], to: VertexId) -> Option<usize> {
     inputs.next().filter(|_| inputs.next().is_none())
 }
 
-/// True if a branch may run in the tasks of the vertex in front: as many, and without a sink, which would wait there for what it writes.
+/// True if a branch may run in the tasks of the vertex in front: as many, in the same slots, and without a sink, which would wait there for what it writes.
 fn fits(branch: &Vertex, edge: &Edge, front: &Vertex, settings: &Settings) -> bool {
     let parallelism = |vertex: &Vertex| {
         let max_parallelism = vertex.max_parallelism.unwrap_or(settings.max_parallelism);
         (vertex.parallelism.unwrap_or(settings.parallelism), max_parallelism)
     };
-    edge.kind == EdgeKind::Forward && branch.sink.is_none() && parallelism(branch) == parallelism(front)
+    let in_its_slots = branch.slot_sharing_group.is_none() || branch.slot_sharing_group == front.slot_sharing_group;
+    edge.kind == EdgeKind::Forward && branch.sink.is_none() && in_its_slots && parallelism(branch) == parallelism(front)
 }
 
 /// The operators of a vertex that belong to one of its branches, or to none.

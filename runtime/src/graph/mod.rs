@@ -8,6 +8,7 @@ mod state;
 
 use std::{
     any::Any,
+    collections::BTreeSet,
     fmt,
     sync::Arc,
     task::{Context, Poll},
@@ -33,6 +34,9 @@ use crate::{
     source::{Boundedness, ConnectorContext},
     task::{context::ChainContext, flag::Flag, head::Head},
 };
+
+/// The slot sharing group of chains that are in no other.
+pub const DEFAULT_SLOT_SHARING_GROUP: &str = "default";
 
 /// The kind of sinks.
 pub(crate) const SINK: &str = "sink";
@@ -173,6 +177,8 @@ pub struct Vertex {
     pub parallelism: Option<usize>,
     /// How many key groups it has, if it says so itself.
     pub max_parallelism: Option<u32>,
+    /// Which slots it may be in, if it says so itself; see [`JobGraph::slot_sharing_groups`].
+    pub slot_sharing_group: Option<String>,
     /// How it keeps together with other sources, if it is a source that does.
     pub(crate) alignment: Option<Alignment>,
     pub(crate) outputs: usize,
@@ -242,6 +248,34 @@ impl JobGraph {
     /// How many key groups a chain has.
     pub fn max_parallelism(&self, vertex: VertexId) -> u32 {
         self.vertices[vertex.0].max_parallelism.unwrap_or(self.settings.max_parallelism)
+    }
+
+    /// The slot sharing group of each chain: subtasks of one number, of chains of one group, are put into one slot. A chain that does not say in which it is goes with those
+    /// that it reads, if they are all in one, and otherwise into [`DEFAULT_SLOT_SHARING_GROUP`].
+    ///
+    /// Semantics: Apache Flink, DataStream API, "Operators", "Set slot sharing group".
+    pub fn slot_sharing_groups(&self) -> Vec<&str> {
+        let mut groups: Vec<_> = self.vertices.iter().map(|vertex| vertex.slot_sharing_group.as_deref()).collect();
+        // A chain may stand in front of one that it reads; none reads itself by whatever way.
+        for _ in 0..self.vertices.len() {
+            let mut is_done = true;
+            for id in 0..groups.len() {
+                if groups[id].is_some() {
+                    continue;
+                }
+                let read = self.edges.iter().filter(|edge| edge.to.0 == id).map(|edge| groups[edge.from.0]);
+                let read: Option<BTreeSet<_>> = read.collect();
+                match read.as_ref().map(|read| (read.len(), read.first())) {
+                    Some((1, Some(group))) => groups[id] = Some(group),
+                    Some(_) => groups[id] = Some(DEFAULT_SLOT_SHARING_GROUP),
+                    None => is_done = false,
+                }
+            }
+            if is_done {
+                break;
+            }
+        }
+        groups.into_iter().map(|group| group.unwrap_or(DEFAULT_SLOT_SHARING_GROUP)).collect()
     }
 
     /// True if the job makes checkpoints.

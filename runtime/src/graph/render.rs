@@ -32,7 +32,12 @@ fn branch(
     let how = by.map_or(String::new(), |edge| format!("[{}: {}] ", edge.kind, edge.record));
     let again = if std::mem::replace(&mut shown[id.0], true) { " (shown above)" } else { "" };
     let name = graph.vertices[id.0].title();
-    writeln!(out, "{indent}{branch_mark}{how}{name} x{}{again}", graph.parallelism(id)).expect("a string takes all");
+    let slots = match &graph.vertices[id.0].slot_sharing_group {
+        Some(group) => format!(" in slots `{group}`"),
+        None => String::new(),
+    };
+    writeln!(out, "{indent}{branch_mark}{how}{name} x{}{slots}{again}", graph.parallelism(id))
+        .expect("a string takes all");
     if !again.is_empty() {
         return;
     }

@@ -636,6 +636,25 @@ pub trait Stream: Sized {
         let location = Location::caller();
         adjust(self, |draft| draft.parallelism(parallelism, location))
     }
+
+    /// Puts this chain into a slot sharing group. In a cluster a slot has at most one subtask of each chain, and only of chains of one group: what is heavy is kept apart by
+    /// a group of its own, and the job takes as many slots as the widest chains of its groups have subtasks, in sum.
+    ///
+    /// A chain that says nothing goes with those that it reads, if they are all in one group, and otherwise into the group `default`. A run in one process has no slots.
+    ///
+    /// Semantics: Apache Flink, DataStream API, "Operators", "Set slot sharing group".
+    ///
+    /// ```
+    /// # use millstream_runtime::stream::Stream;
+    /// # fn job(numbers: impl Stream<Out = u64>) -> impl Stream<Out = u64> {
+    /// numbers.rebalance().map(|n| (0..n).fold(0, u64::wrapping_add)).slot_sharing_group("heavy")
+    /// # }
+    /// ```
+    #[track_caller]
+    fn slot_sharing_group(self, group: &str) -> Planned<Self, Self::Plan> {
+        let location = Location::caller();
+        adjust(self, |draft| draft.slot_sharing_group(group, location))
+    }
 }
 
 /// Puts an operator on single records behind a stream.

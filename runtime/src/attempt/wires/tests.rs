@@ -27,6 +27,7 @@ fn graph(parallelism: [usize; 3]) -> JobGraph {
         operators: Vec::new(),
         parallelism: Some(parallelism),
         max_parallelism: None,
+        slot_sharing_group: None,
         alignment: None,
         outputs: 1,
         make: Box::new(|_| Err(Failure::new("nothing runs here"))),

@@ -1,6 +1,6 @@
 //! [`Facts`]: what has to be known of a job's graph, for control and for those who look; and how a graph is built.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::archive::JobRecord;
 use crate::{
@@ -64,11 +64,13 @@ pub(crate) fn build(record: &JobRecord, jobs: &dyn Jobs) -> Result<Built, Failur
 
 /// What control knows of a graph.
 fn topology(graph: &JobGraph) -> Result<Topology, String> {
-    let names = chain_names(graph);
+    let (names, groups) = (chain_names(graph), graph.slot_sharing_groups());
+    let numbers: BTreeSet<_> = groups.iter().copied().collect();
+    let numbers: BTreeMap<_, _> = numbers.into_iter().zip(0..).collect();
     let vertices = names.into_iter().enumerate().map(|(id, name)| VertexInfo {
         name,
         parallelism: graph.parallelism(VertexId(id)) as u32,
-        group: 0,
+        group: numbers[groups[id]],
         connected: connected(graph, VertexId(id)) as u32,
     });
     let edges = graph.edges.iter().map(|edge| (Vertex(edge.from.0 as u32), Vertex(edge.to.0 as u32)));

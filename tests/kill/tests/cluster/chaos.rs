@@ -122,6 +122,18 @@ fn chaos(input: &Input, rng: &mut Rng, has_orders: bool, happened: &mut BTreeMap
         }
         run.look(false).unwrap_or_else(|why| panic!("behind {fault:?}, {other:?}: {why}"));
     }
+    if has_orders {
+        // With fewer subtasks, each of which rests, the end would be far away.
+        cluster.wait("the job has all its subtasks again, or has ended", |cluster| {
+            let job = cluster.job(&run.id).ok()?;
+            if job["state"] == "finished" || job["state"] == "running" && job["parallelism"] == PARALLELISM {
+                return Some(());
+            }
+            let path = format!("/v1/jobs/{}/rescale", run.id);
+            let _ = cluster.order(&path, &json!({ "parallelism": PARALLELISM })); // it may be refused: the job is not always in a state for it
+            None
+        });
+    }
     run.finish(&mut cluster);
     // Otherwise what was struck had no work behind it.
     assert!(with_output * 3 > FAULTS, "only {with_output} of {FAULTS} faults came when something had been committed");

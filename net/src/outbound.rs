@@ -26,7 +26,7 @@ use crate::{
 /// busy machine as long as others let it wait. The connection's own task writes what the system does not take at once, and what comes meanwhile.
 pub(crate) struct Outbound {
     state: Mutex<State>,
-    /// Locked by who has it according to [`State::turn`] only, so nobody ever waits for it.
+    /// Locked by who has it according to [`State::turn`], so no writer waits for another; and by the connection's task to put the connection in and to take it out.
     pen: Mutex<Pen>,
     writer: AtomicWaker,
     /// Woken when the connection is given up.

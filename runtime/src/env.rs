@@ -1,6 +1,7 @@
 //! [`Env`]: the one door to the outside. Spawning, time, randomness, blocking work, files and connections go through it, so that the same engine
 //! runs on tokio, or on one thread from one seed.
 
+mod forward;
 mod net;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
@@ -18,9 +19,9 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use millstream_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use millstream_core::time::Timestamp;
 pub use net::{Connection, Listener, Network, ReadHalf, WriteHalf};
 
 use crate::task::contain::contain;

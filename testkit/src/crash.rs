@@ -35,8 +35,10 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use millstream_core::time::Timestamp;
-use millstream_runtime::env::{BoxFuture, Env, Files, Instant, Network};
+use millstream_runtime::{
+    env::{BoxFuture, Env, Files, Instant},
+    forward_env,
+};
 
 use self::files::WorldFiles;
 use crate::sim::SimEnv;
@@ -229,43 +231,21 @@ impl Env for CrashEnv {
         self.sim.spawn(name, Box::pin(mortal));
     }
 
-    fn now(&self) -> Instant {
-        self.sim.now()
-    }
-
-    fn wall(&self) -> Timestamp {
-        self.sim.wall()
-    }
-
-    fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()> {
-        self.sim.sleep_until(at)
-    }
-
-    fn random(&self) -> u64 {
-        self.sim.random()
-    }
-
     fn blocking(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
         let world = Arc::clone(&self.world);
         // If the world is over, whoever waits is not polled again.
         self.sim.blocking(Box::new(move || world.run(work).unwrap_or_default()))
     }
 
-    fn wait_in_place(&self, future: BoxFuture<'_, ()>) -> bool {
-        self.sim.wait_in_place(future)
-    }
-
     fn files(&self) -> &dyn Files {
         &self.files
-    }
-
-    fn network(&self) -> &dyn Network {
-        self.sim.network()
     }
 
     fn step(&self, name: &'static str) {
         self.world.step(name);
     }
+
+    forward_env!(sim: now, wall, sleep_until, random, wait_in_place, network);
 }
 
 impl fmt::Debug for CrashEnv {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::{StreamExt, stream::FuturesUnordered};
 use millstream::{
     connectors::collect::Collect, env::Env, failure::Failure, graph::JobGraph, prelude::*,
     runtime::cluster::MiniCluster,
@@ -103,4 +104,18 @@ fn groups_take_slots_of_their_own() {
         let failure = ran.expect_err("a slot is missing").to_string();
         assert!(failure.contains("slots") && results == 0, "seed {seed}: {failure}");
     }
+}
+
+#[test]
+fn a_job_that_finds_no_room_once_it_is_built_is_refused() {
+    let world = SimEnv::new(7);
+    let (env, build) = (Arc::clone(&world) as Arc<dyn Env>, heavy(&collect()));
+    let failure = world.block_on(async {
+        // All are taken at once, none of which can run; so the first to hear something is the one too many.
+        let cluster = MiniCluster::start(env, 0, 1, build).await.expect("there is a network");
+        let mut jobs: FuturesUnordered<_> = (0..1025).map(|_| cluster.run()).collect();
+        jobs.next().await.expect("there are some").expect_err("there are no slots")
+    });
+    world.drop_tasks();
+    assert!(failure.to_string().contains("1024 jobs run or wait, and there may be no more"), "{failure}");
 }

@@ -129,7 +129,7 @@ impl<'a> Deployment<'a> {
         mut given: impl FnMut(VertexId, &'a Vertex) -> Result<Given<'a>, Failure>,
     ) -> Result<Deployed, Failure> {
         let Self { graph, .. } = *self;
-        let mut wires = Wires::new(graph, self.placement)?;
+        let wires = Wires::new(graph, self.placement)?;
         let is_here = |subtask| self.placement.is_none_or(|placement| placement.is_here(subtask));
         let all = (0..graph.vertices.len()).map(VertexId);
         let here = all.flat_map(|id| (0..graph.parallelism(id)).map(move |subtask| (id, subtask)));
@@ -138,8 +138,7 @@ impl<'a> Deployment<'a> {
             preaggregation_bytes: (graph.settings.preaggregation_bytes() / here.max(1)).max(PREAGGREGATION_MIN_BYTES),
             state: Arc::new(StateMemory::new(graph.settings.state_bytes())),
         };
-        let mut groups = Groups::of(graph, is_here);
-        let mut deployed = Deployed::default();
+        let mut making = Making { wires, groups: Groups::of(graph, is_here), shares, deployed: Deployed::default() };
         for (id, vertex) in graph.vertices.iter().enumerate() {
             let id = VertexId(id);
             let subtasks: Vec<_> = (0..graph.parallelism(id)).filter(|subtask| is_here((id, *subtask))).collect();
@@ -148,25 +147,23 @@ impl<'a> Deployment<'a> {
             }
             let given = given(id, vertex)?;
             for subtask in subtasks {
-                self.subtask((id, subtask), vertex, &given, &mut wires, &mut groups, &shares, &mut deployed)?;
+                self.subtask((id, subtask), vertex, &given, &mut making)?;
             }
         }
+        let Making { groups, mut deployed, .. } = making;
         deployed.elsewhere = groups.elsewhere();
         Ok(deployed)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "what one subtask is made of, used here alone")]
     fn subtask(
         &self,
         (id, subtask): Subtask,
         vertex: &Vertex,
         given: &Given<'_>,
-        wires: &mut Wires,
-        groups: &mut Groups,
-        shares: &Shares,
-        deployed: &mut Deployed,
+        making: &mut Making,
     ) -> Result<(), Failure> {
         let Self { graph, connectors, .. } = *self;
+        let Making { wires, groups, shares, deployed } = making;
         let (name, parallelism) = (&self.names[id.0], graph.parallelism(id));
         let info = TaskInfo {
             job: graph.name.clone(),
@@ -238,6 +235,14 @@ impl<'a> Deployment<'a> {
         });
         Ok(())
     }
+}
+
+/// What the subtasks of an attempt are made from, one after the other, and what has been made.
+struct Making {
+    wires: Wires,
+    groups: Groups,
+    shares: Shares,
+    deployed: Deployed,
 }
 
 /// What the subtasks of a process share of its memory.

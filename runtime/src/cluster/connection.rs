@@ -22,7 +22,7 @@ use crate::{
     task::flag::Flag,
 };
 
-/// So many bytes may wait to be written. Whoever does not read so much is given up.
+/// So many bytes may be on their way to the connection. Whoever does not read so much is given up.
 const OUTGOING_BYTES_LIMIT: usize = 2 * MESSAGE_BYTES_LIMIT;
 
 /// An end of a connection. Dropping it closes the connection behind what was sent.
@@ -50,6 +50,7 @@ struct Outgoing {
 #[derive(Default)]
 struct Queue {
     messages: VecDeque<Vec<u8>>,
+    /// Of the messages, and of those that are being written.
     bytes: usize,
     closed: bool,
 }
@@ -94,6 +95,7 @@ impl ControlConnection {
                     while let Some(batch) = queue.take().await {
                         for message in batch {
                             wire::write(&mut writing, &message).await?;
+                            queue.is_written(message.len());
                         }
                     }
                     std::io::Result::Ok(())
@@ -143,14 +145,18 @@ impl Outgoing {
             self.writer.register(cx.waker());
             let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
             match (queue.messages.is_empty(), queue.closed) {
-                (false, _) => {
-                    queue.bytes = 0;
-                    Poll::Ready(Some(std::mem::take(&mut queue.messages)))
-                }
+                (false, _) => Poll::Ready(Some(std::mem::take(&mut queue.messages))),
                 (true, true) => Poll::Ready(None),
                 (true, false) => Poll::Pending,
             }
         })
         .await
     }
+
+    fn is_written(&self, bytes: usize) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).bytes -= bytes;
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,10 +8,7 @@ use std::{
     thread,
 };
 
-use millstream::{
-    Timestamp,
-    env::{BoxFuture, Env, Files, Instant, Network},
-};
+use millstream::{env::Env, runtime::forward_env};
 use rustix::process::{Signal, getpid, kill_process};
 
 /// Names the file that the steps are written to, with how often each was reached, when the job has ended.
@@ -72,31 +69,5 @@ impl Env for DoomedEnv {
         }
     }
 
-    fn spawn(&self, name: &str, future: BoxFuture<'static, ()>) {
-        self.inner.spawn(name, future);
-    }
-    fn now(&self) -> Instant {
-        self.inner.now()
-    }
-    fn wall(&self) -> Timestamp {
-        self.inner.wall()
-    }
-    fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()> {
-        self.inner.sleep_until(at)
-    }
-    fn random(&self) -> u64 {
-        self.inner.random()
-    }
-    fn blocking(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
-        self.inner.blocking(work)
-    }
-    fn wait_in_place(&self, future: BoxFuture<'_, ()>) -> bool {
-        self.inner.wait_in_place(future)
-    }
-    fn files(&self) -> &dyn Files {
-        self.inner.files()
-    }
-    fn network(&self) -> &dyn Network {
-        self.inner.network()
-    }
+    forward_env!(inner: spawn, now, wall, sleep_until, random, blocking, wait_in_place, files, network);
 }

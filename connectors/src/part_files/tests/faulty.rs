@@ -9,8 +9,10 @@ use std::{
     },
 };
 
-use millstream_core::time::Timestamp;
-use millstream_runtime::env::{BoxFuture, Disk, Env, Files, Instant, Network, ReadFile, WriteFile};
+use millstream_runtime::{
+    env::{Disk, Env, Files, ReadFile, WriteFile},
+    forward_env,
+};
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,33 +47,11 @@ impl FaultyEnv {
 }
 
 impl Env for FaultyEnv {
-    fn spawn(&self, name: &str, future: BoxFuture<'static, ()>) {
-        self.inner.spawn(name, future);
-    }
-    fn now(&self) -> Instant {
-        self.inner.now()
-    }
-    fn wall(&self) -> Timestamp {
-        self.inner.wall()
-    }
-    fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()> {
-        self.inner.sleep_until(at)
-    }
-    fn random(&self) -> u64 {
-        self.inner.random()
-    }
-    fn blocking(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
-        self.inner.blocking(work)
-    }
-    fn wait_in_place(&self, future: BoxFuture<'_, ()>) -> bool {
-        self.inner.wait_in_place(future)
-    }
     fn files(&self) -> &dyn Files {
         &self.files
     }
-    fn network(&self) -> &dyn Network {
-        self.inner.network()
-    }
+
+    forward_env!(inner: spawn, now, wall, sleep_until, random, blocking, wait_in_place, network, step);
 }
 
 impl Files for FaultyFiles {

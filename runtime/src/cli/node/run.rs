@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt, channel::oneshot, future::join_all};
+use futures::{
+    StreamExt,
+    channel::{mpsc, oneshot},
+    future::join_all,
+};
 use millstream_net::hello::Secret;
 use tracing::dispatcher::set_global_default;
 
@@ -29,10 +33,26 @@ use crate::{
 
 /// So many lines may wait to be written.
 const LINES_LIMIT: usize = 16;
+type Lines = mpsc::Sender<String>;
 /// What the processes of a cluster share that is told nothing else.
 const NO_SECRET: Secret = Secret([0; 32]);
 /// Where a process that is both listens, as the one half tells it the other.
 type Leader = oneshot::Receiver<String>;
+
+/// A process of a cluster.
+struct Node<'a> {
+    jobs: &'a [&'static JobEntry],
+    options: &'a NodeOptions,
+    identity: Identity,
+    binary: Arc<dyn Jobs>,
+    envs: Envs,
+    /// Where it answers over HTTP.
+    rest: Arc<dyn Env>,
+    /// Ends the process.
+    stop: Flag,
+    /// What is to be written.
+    said: Lines,
+}
 
 /// Runs the process.
 pub(in crate::cli) fn run(jobs: &[&'static JobEntry], options: &NodeOptions, console: &mut Console<'_>) -> u8 {
@@ -44,28 +64,14 @@ pub(in crate::cli) fn run(jobs: &[&'static JobEntry], options: &NodeOptions, con
         console.error("no threads to run on");
         return EXIT_FAILED;
     };
-    let Envs { control, data, worker } = envs;
-    // Requests over HTTP may be known by a token instead.
-    let by_token = if options.token.is_some() { KnownBy::Other } else { KnownBy::Certificate };
-    let protected = |env, known_by| tls::protected(env, &options.settings, known_by);
-    let all = (|| {
-        let rest = protected(Arc::clone(&control), by_token)?;
-        let [control, data, worker] = [control, data, worker].map(|env| protected(env, KnownBy::Certificate));
-        Ok((Envs { control: control?, data: data?, worker: worker? }, rest))
-    })();
-    let (envs, rest) = match all {
-        Ok(all) => all,
-        Err(message) => {
-            let message: String = message;
-            console.error(&message);
-            return EXIT_FAILED;
-        }
-    };
-    let result = futures::executor::block_on(attend(jobs, options, (&envs, &rest), console));
-    match result {
+    let (said, lines) = mpsc::channel(LINES_LIMIT);
+    let ended = Node::new(jobs, options, envs, said).and_then(|node| {
+        futures::executor::block_on(node.attend(lines, console)).map_err(|failure| failure.to_string())
+    });
+    match ended {
         Ok(()) => EXIT_DONE,
-        Err(failure) => {
-            console.error(&failure.to_string());
+        Err(message) => {
+            console.error(&message);
             EXIT_FAILED
         }
     }
@@ -86,35 +92,130 @@ fn runtimes() -> Option<([tokio::runtime::Runtime; 3], Envs)> {
     Some((runtimes, Envs { control, data, worker }))
 }
 
-async fn attend(
-    jobs: &[&'static JobEntry],
-    options: &NodeOptions,
-    (envs, rest): (&Envs, &Arc<dyn Env>),
-    console: &mut Console<'_>,
-) -> Result<(), Failure> {
-    if options.id.is_some() {
-        end_with_parent();
+impl<'a> Node<'a> {
+    /// A process whose connections are as protected as its options say.
+    fn new(jobs: &'a [&'static JobEntry], options: &'a NodeOptions, envs: Envs, said: Lines) -> Result<Self, String> {
+        let protected = |env: &Arc<dyn Env>, known_by| tls::protected(Arc::clone(env), &options.settings, known_by);
+        // Requests over HTTP may be known by a token instead.
+        let by_token = if options.token.is_some() { KnownBy::Other } else { KnownBy::Certificate };
+        let rest = protected(&envs.control, by_token)?;
+        let envs = Envs {
+            control: protected(&envs.control, KnownBy::Certificate)?,
+            data: protected(&envs.data, KnownBy::Certificate)?,
+            worker: protected(&envs.worker, KnownBy::Certificate)?,
+        };
+        let build = build_of_this().map_err(|failure| failure.to_string())?;
+        let identity = Identity { build, secret: options.secret.unwrap_or(NO_SECRET) };
+        let binary = Arc::new(BinaryJobs(jobs.to_vec()));
+        Ok(Self { jobs, options, identity, binary, envs, rest, stop: Flag::default(), said })
     }
-    let stop = Flag::default();
-    listen_to_signals(envs, &stop).await?;
-    let identity = Identity { build: build_of_this()?, secret: options.secret.unwrap_or(NO_SECRET) };
-    let binary: Arc<dyn Jobs> = Arc::new(BinaryJobs(jobs.to_vec()));
-    let (said, mut lines) = futures::channel::mpsc::channel(LINES_LIMIT);
-    let mut parts: Vec<BoxFuture<'static, Result<(), Failure>>> = Vec::new();
-    let (leads, leader) = oneshot::channel();
-    if options.role.has(Role::JobManager) {
-        parts.push(jobmanager_of(jobs, options, identity, &binary, (envs, rest), &stop, said.clone(), leads));
+
+    /// Runs it to its end, and writes what it says.
+    async fn attend(self, mut lines: mpsc::Receiver<String>, console: &mut Console<'_>) -> Result<(), Failure> {
+        let Self { options, .. } = self;
+        if options.id.is_some() {
+            end_with_parent();
+        }
+        listen_to_signals(&self.envs, &self.stop).await?;
+        let mut parts: Vec<BoxFuture<'static, Result<(), Failure>>> = Vec::new();
+        let (leads, leader) = oneshot::channel();
+        if options.role.has(Role::JobManager) {
+            parts.push(self.jobmanager(leads));
+        }
+        if options.role.has(Role::TaskManager) {
+            let leader = (options.role == Role::Both && options.settings.jobmanagers.is_empty()).then_some(leader);
+            parts.push(self.taskmanager(leader));
+        }
+        let Self { envs, stop, said, .. } = self;
+        drop(said); // what the parts have is closed when they end
+        let ended: Vec<_> = parts.into_iter().map(|part| on(&envs.control, &stop, part)).collect();
+        while let Some(line) = lines.next().await {
+            console.say(&format!("{line}\n"));
+        }
+        join_all(ended).await.into_iter().collect()
     }
-    if options.role.has(Role::TaskManager) {
-        let leader = (options.role == Role::Both && options.settings.jobmanagers.is_empty()).then_some(leader);
-        parts.push(taskmanager_of(options, identity, &binary, envs, &stop, said.clone(), leader));
+
+    /// `leads` is told where it listens.
+    fn jobmanager(&self, leads: oneshot::Sender<String>) -> BoxFuture<'static, Result<(), Failure>> {
+        let Self { options, identity, .. } = *self;
+        let handle = jobmanager::Handle::default();
+        let front = jobmanager::Front {
+            handle: handle.clone(),
+            binary: shown::binary_jobs(self.jobs),
+            config: shown::config(options),
+            defaults: options.jobs.of_jobs(&options.settings),
+        };
+        let provider = options.settings.is_provider.then(|| LocalProcesses::with(options.for_children.clone()));
+        let provider = provider.map(|provider| Box::new(provider) as Box<dyn jobmanager::provider::Provider>);
+        let (settings, token) = (options.settings.clone(), options.token.clone());
+        let (envs, rest_env, binary) = (self.envs.clone(), Arc::clone(&self.rest), Arc::clone(&self.binary));
+        let (stop, mut said) = (self.stop.clone(), self.said.clone());
+        Box::pin(async move {
+            let rest_address = settings.address(settings.rest_port);
+            let listener = rest_env.network().listen(&rest_address).await.map_err(|error| {
+                Failure::new(format!("the JobManager cannot answer over HTTP at {rest_address}: {error}"))
+                    .with_hint("choose another port by `--rest-port`")
+            })?;
+            let scheme = if settings.tls_ca.is_some() { "https" } else { "http" };
+            let reached = |listens: &str| match settings.reached_at() {
+                Some(host) => format!("{host}:{}", listens.rsplit(':').next().unwrap_or_default()),
+                None => listens.to_owned(),
+            };
+            let url = format!("{scheme}://{}", reached(listener.address()));
+            let serves = rest::server::serve(
+                listener,
+                Arc::new(front),
+                rest::server::Options { token, ..Default::default() },
+                Arc::clone(&envs.control),
+                stop.clone(),
+            );
+            envs.control.spawn("rest", serves);
+            let options = jobmanager::Options {
+                control_address: settings.address(settings.port),
+                advertised_host: settings.reached_at(),
+                rest: Some(url.clone()),
+                storage: settings.storage.clone(),
+                heartbeats: settings.heartbeats,
+                slot_timeout: settings.slot_timeout,
+                retained_jobs: settings.retained_jobs,
+                provision: settings.is_provider.then_some(settings.provision),
+                identity,
+            };
+            let ready = |address: &str| {
+                let address = reached(address);
+                let _ = said.try_send(format!("JobManager: {url} (TaskManagers: {address})")); // it is told, or the process ends
+                let _ = leads.send(address); // the other half may know another
+            };
+            jobmanager::run(options, envs, binary, handle, provider, stop, ready).await
+        })
     }
-    drop(said);
-    let ended: Vec<_> = parts.into_iter().map(|part| on(&envs.control, &stop, part)).collect();
-    while let Some(line) = lines.next().await {
-        console.say(&format!("{line}\n"));
+
+    /// `leader` tells where to connect, if the settings do not.
+    fn taskmanager(&self, leader: Option<Leader>) -> BoxFuture<'static, Result<(), Failure>> {
+        let Self { options, identity, .. } = *self;
+        let settings = &options.settings;
+        let mut options = taskmanager::Options {
+            id: options.id.map(TaskManagerId),
+            slots: settings.slots,
+            jobmanagers: settings.jobmanagers.clone(),
+            data_address: settings.address(settings.data_port),
+            advertised_host: settings.reached_at(),
+            network_bytes: settings.network_bytes(),
+            identity,
+        };
+        let (envs, binary) = (self.envs.clone(), Arc::clone(&self.binary));
+        let (stop, mut said) = (self.stop.clone(), self.said.clone());
+        Box::pin(async move {
+            if let Some(leader) = leader {
+                let Ok(leader) = leader.await else { return Ok(()) }; // the JobManager says why
+                options.jobmanagers.push(leader);
+            }
+            let ready = |address: &str| {
+                let _ = said.try_send(format!("TaskManager: data connections at {address}")); // it is told, or the process ends
+            };
+            taskmanager::run(options, envs, binary, stop, ready).await
+        })
     }
-    join_all(ended).await.into_iter().collect()
 }
 
 /// Runs a part of the process. When one ends, all do.
@@ -154,103 +255,6 @@ async fn listen_to_signals(envs: &Envs, stop: &Flag) -> Result<(), Failure> {
     );
     let listens = listening.await.unwrap_or_else(|_| Err(std::io::Error::other("the environment has ended")));
     listens.map_err(|error| Failure::new(format!("Ctrl-C and SIGTERM cannot be listened to: {error}")))
-}
-
-type Lines = futures::channel::mpsc::Sender<String>;
-
-#[allow(clippy::too_many_arguments, reason = "what a JobManager is made of, used here alone")]
-fn jobmanager_of(
-    jobs: &[&'static JobEntry],
-    options: &NodeOptions,
-    identity: Identity,
-    binary: &Arc<dyn Jobs>,
-    (envs, rest): (&Envs, &Arc<dyn Env>),
-    stop: &Flag,
-    mut said: Lines,
-    leads: oneshot::Sender<String>,
-) -> BoxFuture<'static, Result<(), Failure>> {
-    let handle = jobmanager::Handle::default();
-    let front = jobmanager::Front {
-        handle: handle.clone(),
-        binary: shown::binary_jobs(jobs),
-        config: shown::config(options),
-        defaults: options.jobs.of_jobs(&options.settings),
-    };
-    let provider = options.settings.is_provider.then(|| LocalProcesses::with(options.for_children.clone()));
-    let provider = provider.map(|provider| Box::new(provider) as Box<dyn jobmanager::provider::Provider>);
-    let (settings, token) = (options.settings.clone(), options.token.clone());
-    let (envs, rest_env, binary, stop) = (envs.clone(), Arc::clone(rest), Arc::clone(binary), stop.clone());
-    Box::pin(async move {
-        let rest_address = settings.address(settings.rest_port);
-        let listener = rest_env.network().listen(&rest_address).await.map_err(|error| {
-            Failure::new(format!("the JobManager cannot answer over HTTP at {rest_address}: {error}"))
-                .with_hint("choose another port by `--rest-port`")
-        })?;
-        let scheme = if settings.tls_ca.is_some() { "https" } else { "http" };
-        let reached = |listens: &str| match settings.reached_at() {
-            Some(host) => format!("{host}:{}", listens.rsplit(':').next().unwrap_or_default()),
-            None => listens.to_owned(),
-        };
-        let url = format!("{scheme}://{}", reached(listener.address()));
-        let serves = rest::server::serve(
-            listener,
-            Arc::new(front),
-            rest::server::Options { token, ..Default::default() },
-            Arc::clone(&envs.control),
-            stop.clone(),
-        );
-        envs.control.spawn("rest", serves);
-        let options = jobmanager::Options {
-            control_address: settings.address(settings.port),
-            advertised_host: settings.reached_at(),
-            rest: Some(url.clone()),
-            storage: settings.storage.clone(),
-            heartbeats: settings.heartbeats,
-            slot_timeout: settings.slot_timeout,
-            retained_jobs: settings.retained_jobs,
-            provision: settings.is_provider.then_some(settings.provision),
-            identity,
-        };
-        let ready = |address: &str| {
-            let address = reached(address);
-            let _ = said.try_send(format!("JobManager: {url} (TaskManagers: {address})")); // it is told, or the process ends
-            let _ = leads.send(address); // the other half may know another
-        };
-        jobmanager::run(options, envs, binary, handle, provider, stop, ready).await
-    })
-}
-
-/// `leader` tells where to connect, if the settings do not.
-fn taskmanager_of(
-    options: &NodeOptions,
-    identity: Identity,
-    binary: &Arc<dyn Jobs>,
-    envs: &Envs,
-    stop: &Flag,
-    mut said: Lines,
-    leader: Option<Leader>,
-) -> BoxFuture<'static, Result<(), Failure>> {
-    let settings = &options.settings;
-    let mut options = taskmanager::Options {
-        id: options.id.map(TaskManagerId),
-        slots: settings.slots,
-        jobmanagers: settings.jobmanagers.clone(),
-        data_address: settings.address(settings.data_port),
-        advertised_host: settings.reached_at(),
-        network_bytes: settings.network_bytes(),
-        identity,
-    };
-    let (envs, binary, stop) = (envs.clone(), Arc::clone(binary), stop.clone());
-    Box::pin(async move {
-        if let Some(leader) = leader {
-            let Ok(leader) = leader.await else { return Ok(()) }; // the JobManager says why
-            options.jobmanagers.push(leader);
-        }
-        let ready = |address: &str| {
-            let _ = said.try_send(format!("TaskManager: data connections at {address}")); // it is told, or the process ends
-        };
-        taskmanager::run(options, envs, binary, stop, ready).await
-    })
 }
 
 /// What this binary is made of: another build has another number.

@@ -12,12 +12,12 @@ mod tests;
 use std::{io, path::Path, pin::pin, sync::Arc, time::Duration};
 
 use futures::future::{Either, select};
-use millstream_core::time::Timestamp;
 use rustls::{ClientConnection, Connection as Session, pki_types::ServerName};
 
 pub(crate) use self::config::{Tls, TlsFiles};
 use self::{listener::TlsListener, stream::TlsStream};
-use super::{BoxFuture, Connection, Env, Files, Instant, Listener, Network};
+use super::{BoxFuture, Connection, Env, Files, Listener, Network};
+use crate::forward_env;
 
 /// How long an end may take for its part of a handshake.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
@@ -36,45 +36,11 @@ impl TlsEnv {
 }
 
 impl Env for TlsEnv {
-    fn spawn(&self, name: &str, future: BoxFuture<'static, ()>) {
-        self.inner.spawn(name, future);
-    }
-
-    fn now(&self) -> Instant {
-        self.inner.now()
-    }
-
-    fn wall(&self) -> Timestamp {
-        self.inner.wall()
-    }
-
-    fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()> {
-        self.inner.sleep_until(at)
-    }
-
-    fn random(&self) -> u64 {
-        self.inner.random()
-    }
-
-    fn blocking(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
-        self.inner.blocking(work)
-    }
-
-    fn wait_in_place(&self, future: BoxFuture<'_, ()>) -> bool {
-        self.inner.wait_in_place(future)
-    }
-
-    fn files(&self) -> &dyn Files {
-        self.inner.files()
-    }
-
     fn network(&self) -> &dyn Network {
         &self.network
     }
 
-    fn step(&self, name: &'static str) {
-        self.inner.step(name);
-    }
+    forward_env!(inner: spawn, now, wall, sleep_until, random, blocking, wait_in_place, files, step);
 }
 
 /// The connections of an environment, with TLS.

@@ -21,6 +21,7 @@ mod process;
 mod proxy;
 mod rest;
 mod retention;
+mod takeover;
 mod together;
 mod waiting;
 

@@ -2,6 +2,7 @@
 //! runs on tokio, or on one thread from one seed.
 
 mod forward;
+pub(crate) mod memory;
 mod net;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;

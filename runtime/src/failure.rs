@@ -112,7 +112,13 @@ impl Failure {
     /// Says that whoever runs the cluster can do something about it, and nobody else.
     #[must_use]
     pub(crate) fn of_environment(self) -> Self {
-        Self { class: FailureClass::Environment, ..self }
+        self.with_class(FailureClass::Environment)
+    }
+
+    /// Says who can do something about it.
+    #[must_use]
+    pub(crate) fn with_class(self, class: FailureClass) -> Self {
+        Self { class, ..self }
     }
 
     /// Who can do something about it.

@@ -1,12 +1,20 @@
 //! What happens when something goes wrong, and when a job is told to stop: who is named, that everything stops, what is committed and what is aborted.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
 use millstream::{
     connectors::generate::generate_unbounded,
     failure::Location,
     operator::{Failure, OpenContext, Operator},
     prelude::*,
+    runtime::restart::RestartStrategy,
+    settings::Settings,
 };
 use millstream_testkit::SimEnv;
 
@@ -332,5 +340,37 @@ fn a_pinned_split_is_waited_for_without_spinning() {
         assert_eq!(sorted(results.take()), [0, 1, 2, 3, 4, 6], "seed {seed}");
         let asked = asked.load(std::sync::atomic::Ordering::SeqCst);
         assert!(asked < 40, "asked {asked} times for seven splits (seed {seed})");
+    }
+}
+
+#[test]
+fn what_no_channel_connects_with_the_part_that_has_failed_goes_on() {
+    for seed in seeds() {
+        let restart = Some(RestartStrategy::FixedDelay { attempts: 1, delay: Duration::from_millis(10) });
+        let (fails, seen) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicU64::new(0)));
+        let (here, there) = (collect(), collect());
+        let job = run(seed, Settings { restart, ..parallel(2) }, |job| {
+            let fails = Arc::clone(&fails);
+            let numbers = job.source(generate(1_000, 1, |_, index| index).rate(20_000.0));
+            let failing = numbers.map(move |n| match n == 500 && fails.swap(false, SeqCst) {
+                true => Err("once".to_owned()),
+                false => Ok(n),
+            });
+            failing.sink(here.sink());
+            let seen = Arc::clone(&seen);
+            let others = job.source(generate(1_000, 1, |_, index| index).rate(20_000.0));
+            let others = others.inspect(move |_| {
+                seen.fetch_add(1, SeqCst);
+            });
+            others.sink(there.sink());
+        });
+        let status = job.job.status();
+        assert_eq!((status.restarts(), status.failures.len()), (1, 1), "seed {seed}");
+        assert_eq!(status.failures[0].operator(), Some("map"), "seed {seed}: {:?}", status.failures);
+        let (mut all, once) = (sorted(here.take()), sorted(there.take()));
+        assert!(all.len() > 1_000, "seed {seed}: what is collected stays, and comes again");
+        all.dedup();
+        assert!(all == once && once == (0..1_000).collect::<Vec<u64>>(), "seed {seed}");
+        assert_eq!(seen.load(SeqCst), 1_000, "seed {seed}: they were read once");
     }
 }

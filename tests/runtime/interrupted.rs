@@ -97,7 +97,7 @@ pub(crate) fn received(job: &JobHandle) -> u64 {
     counted(job, "records_in", |operator| operator == "sink collect")
 }
 
-/// Runs a job to its end, but stops it twice when results have come, so that it goes on from a checkpoint at another parallelism. Gives what each life put out.
+/// Runs a job to its end, but stops it twice when the first results have come, so that it goes on from a checkpoint at another parallelism. Gives what each life put out.
 pub(crate) fn lives<R: Record + Send>(
     seed: u64,
     results: &collect::Collect<R>,
@@ -108,7 +108,7 @@ pub(crate) fn lives<R: Record + Send>(
         simulate(seed * 10 + life, graph(dir.path(), parallelism, results), async |sim, job| {
             if life < 2 {
                 for _ in 0..20_000 {
-                    if received(job) >= 500 {
+                    if received(job) >= 1 {
                         break;
                     }
                     sim.sleep(Duration::from_micros(50)).await;

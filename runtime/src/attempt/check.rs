@@ -1,9 +1,12 @@
 //! What is looked at before anything is started: whether sources and sinks find their arguments sound, and whether all state of a checkpoint has an owner.
 
+use std::sync::Arc;
+
 use millstream_state::manifest::Manifest;
 
 use super::deploy::Connectors;
 use crate::{
+    cluster::spec::{SharedGraph, locked},
     env::blocking,
     failure::Failure,
     graph::{JobGraph, OperatorInfo, VertexId},
@@ -15,36 +18,35 @@ use crate::{
 /// # Errors
 ///
 /// The first mistake, with its operator.
-pub(crate) async fn connectors(graph: &mut JobGraph, connectors: &Connectors<'_>) -> Result<(), Failure> {
-    let contexts: Vec<_> = (0..graph.vertices.len())
-        .map(|id| {
+pub(crate) async fn connectors(graph: &SharedGraph, connectors: &Connectors<'_>) -> Result<(), Failure> {
+    let contexts: Vec<_> = {
+        let graph = locked(graph);
+        let of_vertex = |id: usize| {
             let vertex = &graph.vertices[id];
-            let connector = |operator| connectors.context(graph, VertexId(id), operator);
+            let connector = |operator| connectors.context(&graph, VertexId(id), operator);
             (connector(vertex.operators.first()), connector(vertex.last_operator()))
-        })
-        .collect();
-    let vertices = std::mem::take(&mut graph.vertices);
-    let (vertices, checked) = blocking(&**connectors.env, move || {
-        let mut checked = Ok(());
-        for (vertex, (source_cx, sink_cx)) in vertices.iter().zip(&contexts) {
+        };
+        (0..graph.vertices.len()).map(of_vertex).collect()
+    };
+    let graph = Arc::clone(graph);
+    blocking(&**connectors.env, move || {
+        for (vertex, (source_cx, sink_cx)) in locked(&graph).vertices.iter().zip(&contexts) {
             let blame = |failure: Failure, operator: Option<&OperatorInfo>| match operator {
                 Some(operator) => failure.at_operator(&operator.to_string(), Some(operator.location)),
                 None => failure,
             };
-            if let (Ok(()), Some(source)) = (&checked, &vertex.source) {
+            if let Some(source) = &vertex.source {
                 let result = contain(|| source.check(source_cx)).and_then(|result| result);
-                checked = result.map_err(|failure| blame(failure, vertex.operators.first()));
+                result.map_err(|failure| blame(failure, vertex.operators.first()))?;
             }
-            if let (Ok(()), Some(sink)) = (&checked, &vertex.sink) {
+            if let Some(sink) = &vertex.sink {
                 let result = contain(|| sink.check(sink_cx)).and_then(|result| result);
-                checked = result.map_err(|failure| blame(failure, vertex.last_operator()));
+                result.map_err(|failure| blame(failure, vertex.last_operator()))?;
             }
         }
-        (vertices, checked)
+        Ok(())
     })
-    .await;
-    graph.vertices = vertices;
-    checked
+    .await
 }
 
 /// Refuses a checkpoint with state that nobody would take: it would be lost without a word.

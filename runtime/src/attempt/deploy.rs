@@ -108,8 +108,10 @@ pub(crate) struct Deployment<'a> {
     /// The names of its chains.
     pub(crate) names: &'a [String],
     pub(crate) connectors: Connectors<'a>,
-    /// Where the subtasks are; all of them here, if nothing else is said.
-    pub(crate) placement: Option<&'a dyn Placement>,
+    /// Where the subtasks are.
+    pub(crate) placement: &'a dyn Placement,
+    /// What the keyed state of the job takes in this process.
+    pub(crate) state: &'a Arc<StateMemory>,
     /// Stops the tasks.
     pub(crate) stop: &'a Flag,
     /// Lets sources come to an end.
@@ -130,13 +132,13 @@ impl<'a> Deployment<'a> {
     ) -> Result<Deployed, Failure> {
         let Self { graph, .. } = *self;
         let wires = Wires::new(graph, self.placement)?;
-        let is_here = |subtask| self.placement.is_none_or(|placement| placement.is_here(subtask));
+        let is_here = |subtask| self.placement.is_here(subtask);
         let all = (0..graph.vertices.len()).map(VertexId);
         let here = all.flat_map(|id| (0..graph.parallelism(id)).map(move |subtask| (id, subtask)));
-        let here = here.filter(|subtask| is_here(*subtask)).count();
+        let here = here.filter(|subtask| self.placement.is_whole() || is_here(*subtask)).count();
         let shares = Shares {
             preaggregation_bytes: (graph.settings.preaggregation_bytes() / here.max(1)).max(PREAGGREGATION_MIN_BYTES),
-            state: Arc::new(StateMemory::new(graph.settings.state_bytes())),
+            state: Arc::clone(self.state),
         };
         let mut making = Making { wires, groups: Groups::of(graph, is_here), shares, deployed: Deployed::default() };
         for (id, vertex) in graph.vertices.iter().enumerate() {

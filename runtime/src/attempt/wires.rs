@@ -34,6 +34,11 @@ pub(crate) trait Placement {
     /// Tells the attempt from all others.
     fn attempt(&self) -> AttemptKey;
 
+    /// True if all subtasks of the job are in this process, those of other attempts, too: all of them share its memory.
+    fn is_whole(&self) -> bool {
+        false
+    }
+
     /// True if a subtask is in this process.
     fn is_here(&self, subtask: Subtask) -> bool {
         matches!(self.place(subtask), Place::Here)
@@ -51,13 +56,13 @@ pub(crate) enum Place<'a> {
 }
 
 impl Wires {
-    /// The channels of those subtasks that are in this process: all of them, if nothing else is said.
+    /// The channels of those subtasks that are in this process.
     ///
     /// # Errors
     ///
     /// Fails if there is too little memory for so many channels, or if a connection that leads to others has ended.
-    pub(crate) fn new(graph: &JobGraph, placement: Option<&dyn Placement>) -> Result<Self, Failure> {
-        let place = |subtask| placement.map_or(Place::Here, |placement| placement.place(subtask));
+    pub(crate) fn new(graph: &JobGraph, placement: &dyn Placement) -> Result<Self, Failure> {
+        let (place, is_whole) = (|subtask| placement.place(subtask), placement.is_whole());
         // First see which channels each receiver has, then make them with their share of the memory.
         let mut ports = HashMap::<(VertexId, usize), Vec<Port>>::new();
         let (mut channels, mut in_process) = (Vec::new(), 0);
@@ -69,7 +74,7 @@ impl Wires {
                     channels.push((number, sender, (edge.to, receiver), ports.len()));
                     ports.push(Port { number: edge.port, validate: edge.validate, beside: edge.beside });
                     let ends = [place((edge.from, sender)), place((edge.to, receiver))];
-                    in_process += usize::from(ends.iter().any(|end| matches!(end, Place::Here)));
+                    in_process += usize::from(is_whole || ends.iter().any(|end| matches!(end, Place::Here)));
                 }
             }
         }
@@ -92,22 +97,20 @@ impl Wires {
         let mut senders = HashMap::<_, Vec<_>>::new();
         for (edge, sender, receiver, channel) in channels {
             let shared = || Arc::clone(&receivers[&receiver].0);
-            let address = |placement: &dyn Placement| Address {
+            let address = || Address {
                 attempt: placement.attempt(),
                 edge: edge as u32,
                 sender: sender as u32,
                 receiver: receiver.1 as u32,
             };
             let from = (graph.edges[edge].from, sender);
-            let sender = match (placement, place(from), place(receiver)) {
-                (None, ..) | (_, Place::Here, Place::Here) => Sender::new(shared(), channel),
-                (Some(placement), Place::At(_), Place::Here) => {
-                    placement.arrivals().expect(address(placement), shared(), channel);
+            let sender = match (place(from), place(receiver)) {
+                (Place::Here, Place::Here) => Sender::new(shared(), channel),
+                (Place::At(_), Place::Here) => {
+                    placement.arrivals().expect(address(), shared(), channel);
                     continue;
                 }
-                (Some(placement), Place::Here, Place::At(link)) => {
-                    Sender::remote(link.open(&address(placement).encode()).map_err(lost)?)
-                }
+                (Place::Here, Place::At(link)) => Sender::remote(link.open(&address().encode()).map_err(lost)?),
                 _ => continue, // of no concern here
             };
             senders.entry((edge, from.1)).or_default().push(sender);

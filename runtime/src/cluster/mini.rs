@@ -1,38 +1,44 @@
-//! [`MiniCluster`]: a JobManager and TaskManagers within one process, for tests: what a cluster of processes runs, over the network of an environment.
+//! [`MiniCluster`]: a JobManager and TaskManagers within one process, over the network of an environment: for a job that runs in this process, and for tests of
+//! what runs in many.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
 
 use futures::{channel::oneshot, future::join_all};
 use millstream_net::hello::Secret;
 
 use super::{
     Envs, Identity,
-    jobmanager::{self, Handle, JobRecord, Lead, RETAINED_JOBS},
-    spec::{JobSpec, Jobs},
+    jobmanager::{self, End, Handle, JobRecord, Lead, RETAINED_JOBS},
+    spec::{JobSpec, Jobs, SharedGraph},
     taskmanager,
 };
 use crate::{
     control::{
-        JobId,
+        JobId, RequestId,
         heartbeats::HeartbeatSettings,
-        job::{lifecycle::JobState, machine::SLOT_TIMEOUT},
+        job::{
+            lifecycle::JobState,
+            machine::{self, SLOT_TIMEOUT},
+        },
+        jobmanager::Input,
     },
-    env::Env,
+    env::{BoxFuture, Env},
     failure::Failure,
     graph::{BuildError, JobGraph},
     settings::Settings,
     task::flag::Flag,
 };
 
-/// How often it is looked whether a job has ended.
-const LOOK_INTERVAL: Duration = Duration::from_millis(5);
-
 /// A cluster within this process, which runs one kind of job.
 ///
 /// Its TaskManagers share nothing but the environment: records go from one to the other as they do between machines, encoded, and are looked at before they are
 /// read. So a test of a job finds what a run in one process does not.
 pub struct MiniCluster {
-    env: Arc<dyn Env>,
+    envs: Envs,
     handle: Handle,
     leader: (Flag, oneshot::Receiver<Result<(), Failure>>),
     taskmanagers: Vec<(Flag, oneshot::Receiver<Result<(), Failure>>)>,
@@ -42,8 +48,8 @@ pub struct MiniCluster {
 struct OneJob<B>(B);
 
 impl<B: Fn() -> Result<JobGraph, BuildError> + Send + Sync> Jobs for OneJob<B> {
-    fn build(&self, _: &JobSpec) -> Result<JobGraph, String> {
-        (self.0)().map_err(|error| error.to_string())
+    fn build(&self, _: &JobSpec) -> Result<SharedGraph, String> {
+        (self.0)().map(|graph| Arc::new(Mutex::new(graph))).map_err(|error| error.to_string())
     }
 }
 
@@ -58,14 +64,24 @@ impl MiniCluster {
         B: Fn() -> Result<JobGraph, BuildError> + Send + Sync + 'static,
     {
         let envs = Envs { control: Arc::clone(&env), data: Arc::clone(&env), worker: Arc::clone(&env) };
-        let jobs: Arc<dyn Jobs> = Arc::new(OneJob(build));
+        Self::with(envs, Arc::new(OneJob(build)), taskmanagers, slots, HeartbeatSettings::default()).await
+    }
+
+    /// Starts a cluster for such jobs.
+    pub(crate) async fn with(
+        envs: Envs,
+        jobs: Arc<dyn Jobs>,
+        taskmanagers: usize,
+        slots: u32,
+        heartbeats: HeartbeatSettings,
+    ) -> Result<Self, Failure> {
         let identity = Identity { build: 0, secret: Secret([0; 32]) };
         let options = jobmanager::Options {
             control_address: "127.0.0.1:0".to_owned(),
             advertised_host: None,
             rest: None,
             storage: None,
-            heartbeats: HeartbeatSettings::default(),
+            heartbeats,
             provision: None,
             slot_timeout: SLOT_TIMEOUT,
             retained_jobs: RETAINED_JOBS,
@@ -78,10 +94,12 @@ impl MiniCluster {
             let (envs, jobs, handle, stop) = (envs.clone(), Arc::clone(&jobs), handle.clone(), stop.clone());
             async move { jobmanager::run(options, envs, jobs, handle, None, stop, ready).await }
         };
-        let leader = (stop, spawn(&env, "JobManager", leads));
-        let gone = |_| Failure::new("the environment has ended");
-        let address = address.await.map_err(gone)?;
-        let mut started = Vec::new();
+        let leader = (stop, spawn(&envs.control, "JobManager", leads));
+        let Ok(address) = address.await else {
+            return Err(leader.1.await.map_or_else(|_| gone(), |ended| ended.err().unwrap_or_else(gone)));
+        };
+        handle.leading().await;
+        let (mut started, control) = (Vec::new(), Arc::clone(&envs.control));
         for _ in 0..taskmanagers {
             let options = taskmanager::Options {
                 id: None,
@@ -97,9 +115,9 @@ impl MiniCluster {
                 let stop = stop.clone();
                 async move { taskmanager::run(options, envs, jobs, stop, |_| {}).await }
             };
-            started.push((stop, spawn(&env, "TaskManager", runs)));
+            started.push((stop, spawn(&control, "TaskManager", runs)));
         }
-        Ok(Self { env, handle, leader, taskmanagers: started })
+        Ok(Self { envs, handle, leader, taskmanagers: started })
     }
 
     /// Runs the job to its end.
@@ -108,24 +126,72 @@ impl MiniCluster {
     ///
     /// Why it failed.
     pub async fn run(&self) -> Result<(), Failure> {
-        while !self.handle.is_leading() {
-            self.env.sleep(LOOK_INTERVAL).await;
+        let job = self.submit("job".to_owned()).await?;
+        match self.end_of(job).await? {
+            (JobState::Finished, _) => Ok(()),
+            (_, Some(failure)) => Err(Failure::new(failure.to_string())),
+            (state, None) => Err(Failure::new(format!("the job is {state}"))),
         }
-        let gone = || Failure::new("the cluster has ended");
-        let submitted_at = self.env.wall().millis();
-        let record = JobRecord { name: "job".to_owned(), spec: JobSpec::default(), submitted_at };
+    }
+
+    /// Takes a job.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not taken.
+    pub(crate) async fn submit(&self, name: String) -> Result<JobId, Failure> {
+        let submitted_at = self.envs.control.wall().millis();
+        let record = JobRecord { name, spec: JobSpec::default(), submitted_at };
         let taken = self.handle.call(move |lead: &mut Lead, answer| lead.submit(record, answer)).await;
-        let id: JobId = taken.map_err(|_| gone())??;
-        loop {
-            self.env.sleep(LOOK_INTERVAL).await;
-            let look = move |lead: &mut Lead, answer: oneshot::Sender<_>| drop(answer.send(lead.ended_with(id)));
-            let Some((state, failure)) = self.handle.call(look).await.map_err(|_| gone())? else { continue };
-            return match (state, failure) {
-                (JobState::Finished, _) => Ok(()),
-                (_, Some(failure)) => Err(Failure::new(failure.to_string())),
-                (state, None) => Err(Failure::new(format!("the job is {state}"))),
+        taken.map_err(|_| gone())?
+    }
+
+    /// Waits for the end of a job.
+    ///
+    /// # Errors
+    ///
+    /// The cluster has ended before.
+    pub(crate) fn end_of(&self, job: JobId) -> BoxFuture<'static, Result<End, Failure>> {
+        let handle = self.handle.clone();
+        Box::pin(async move {
+            let end = handle.call(move |lead: &mut Lead, answer| lead.tell_end(job, answer)).await;
+            end.map_err(|_| gone())
+        })
+    }
+
+    /// Orders something for a job, and waits for the answer.
+    pub(crate) fn order(
+        &self,
+        job: JobId,
+        order: impl FnOnce(RequestId) -> machine::Input + Send + 'static,
+    ) -> BoxFuture<'static, Result<Option<u64>, String>> {
+        let handle = self.handle.clone();
+        Box::pin(async move {
+            let call = move |lead: &mut Lead, answer| {
+                let request = lead.request(answer);
+                lead.step(Input::Job { job, input: order(request) });
             };
+            handle.call(call).await.unwrap_or_else(|_| Err("the job has ended".to_owned()))
+        })
+    }
+
+    /// Tells a job something.
+    pub(crate) async fn tell(&self, job: JobId, input: machine::Input) {
+        let call = move |lead: &mut Lead, answer: oneshot::Sender<()>| {
+            lead.step(Input::Job { job, input });
+            let _ = answer.send(()); // it is not waited for
+        };
+        let _ = self.handle.call(call).await; // whoever has ended needs to know nothing
+    }
+
+    /// Ready when a process of it has ended before it was told to, with why.
+    pub(crate) fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
+        for (_, ended) in self.taskmanagers.iter_mut().chain([&mut self.leader]) {
+            if let Poll::Ready(ended) = Pin::new(ended).poll(cx) {
+                return Poll::Ready(ended.map_or_else(|_| gone(), |ended| ended.err().unwrap_or_else(gone)));
+            }
         }
+        Poll::Pending
     }
 
     /// Ends a TaskManager, as when its process is told to: what it runs is started elsewhere, if there are slots.
@@ -151,6 +217,10 @@ impl MiniCluster {
         let ended = join_all(ends.collect::<Vec<_>>()).await;
         ended.into_iter().try_for_each(|ended| ended.unwrap_or(Ok(())))
     }
+}
+
+fn gone() -> Failure {
+    Failure::new("the environment stopped before the job ended")
 }
 
 fn spawn(

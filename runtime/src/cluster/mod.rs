@@ -12,9 +12,11 @@
 //! Each process has one loop that owns its control machine: it takes what has happened, one thing after the other, lets the machine decide, and carries out
 //! its commands before it takes the next. What takes time is done beside it, and comes back as a happening.
 
+pub(crate) mod attendance;
 pub(crate) mod connection;
 pub(crate) mod jobmanager;
 mod mini;
+pub(crate) mod progress;
 pub(crate) mod spec;
 pub(crate) mod taskmanager;
 pub(crate) mod wire;

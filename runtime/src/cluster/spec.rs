@@ -1,9 +1,14 @@
 //! [`JobSpec`]: what a job is, as data: enough for every process of the cluster to build the same graph, since all of them run the same binary.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use serde::{Deserialize, Serialize};
 
+use super::attendance::Attendance;
 use crate::{
     failure::Failure,
     graph::{JobGraph, VertexId},
@@ -55,7 +60,21 @@ pub(crate) trait Jobs: Send + Sync {
     /// # Errors
     ///
     /// What is wrong with the job, its arguments or its settings.
-    fn build(&self, spec: &JobSpec) -> Result<JobGraph, String>;
+    fn build(&self, spec: &JobSpec) -> Result<SharedGraph, String>;
+
+    /// What the jobs share with whoever has started them, if that is in this process.
+    fn attendance(&self) -> Option<&Attendance> {
+        None
+    }
+}
+
+/// A job's graph, for all that is made of it in this process. It is locked while nothing is waited for.
+pub(crate) type SharedGraph = Arc<Mutex<JobGraph>>;
+
+/// A graph, for the moment.
+pub(crate) fn locked(graph: &SharedGraph) -> MutexGuard<'_, JobGraph> {
+    // What a graph is made of does not change, whatever panics when something is made of it.
+    graph.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl JobSpec {
@@ -64,8 +83,9 @@ impl JobSpec {
     /// # Errors
     ///
     /// What is wrong with the job, its arguments or its settings.
-    pub(crate) fn build(&self, jobs: &dyn Jobs) -> Result<JobGraph, Failure> {
-        let mut graph = jobs.build(self).map_err(Failure::new)?;
+    pub(crate) fn build(&self, jobs: &dyn Jobs) -> Result<SharedGraph, Failure> {
+        let shared = jobs.build(self).map_err(Failure::new)?;
+        let mut graph = locked(&shared);
         for (operator, parallelism) in &self.parallelism {
             let id = self.vertex(&graph, operator)?;
             let most = graph.max_parallelism(id);
@@ -77,7 +97,8 @@ impl JobSpec {
             }
             graph.vertices[id.0].parallelism = Some(*parallelism as usize);
         }
-        Ok(graph)
+        drop(graph);
+        Ok(shared)
     }
 
     /// True if the number of subtasks of a chain is said here.

@@ -245,6 +245,13 @@ impl JobGraph {
         self.vertices[vertex.0].parallelism.unwrap_or(self.settings.parallelism)
     }
 
+    /// The files of the user's source that its operators stand in.
+    pub(crate) fn files(&self) -> Vec<&'static str> {
+        let operators = self.vertices.iter().flat_map(|vertex| &vertex.operators);
+        let files: BTreeSet<_> = operators.map(|operator| operator.location.file).collect();
+        files.into_iter().collect()
+    }
+
     /// How many key groups a chain has.
     pub fn max_parallelism(&self, vertex: VertexId) -> u32 {
         self.vertices[vertex.0].max_parallelism.unwrap_or(self.settings.max_parallelism)

@@ -1,9 +1,7 @@
-//! Running a job in this process: wires its chains together, runs every subtask as a task, makes checkpoints, starts it again when it fails, and commits or
-//! aborts at the end.
+//! Running a job in this process: in a cluster of its own, whose JobManager and one TaskManager talk through memory. So a job is run by one code, wherever
+//! it runs: started again when it fails, with its checkpoints, and committed or aborted at the end.
 
-mod coordination;
-mod driver;
-mod progress;
+mod attend;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -13,10 +11,11 @@ use futures::{
     future::Shared,
 };
 
-pub use self::progress::JobStatus;
-use self::{driver::Driver, progress::Progress};
+use self::attend::Attendant;
+pub use crate::cluster::progress::JobStatus;
 use crate::{
     attempt::chain_names,
+    cluster::attendance::Attendance,
     env::Env,
     failure::Failure,
     graph::{JobGraph, VertexId},
@@ -35,11 +34,9 @@ pub(crate) const RECORDS_SKIPPED: &str = "records_skipped";
 pub struct JobHandle {
     name: Arc<str>,
     cancel: Flag,
-    drain: Flag,
-    registry: Registry,
+    attendance: Attendance,
     chains: Arc<[ChainSummary]>,
     requests: mpsc::Sender<Request>,
-    progress: Progress,
     done: Shared<oneshot::Receiver<Result<JobReport, Failure>>>,
 }
 
@@ -72,16 +69,6 @@ enum Request {
     Set { key: String, value: String, answer: oneshot::Sender<Result<(), String>> },
 }
 
-impl Request {
-    fn refuse(self, why: &str) {
-        // Nobody may be waiting any more.
-        let _ = match self {
-            Self::Checkpoint(answer) | Self::Stop(answer) => answer.send(Err(why.to_owned())).is_ok(),
-            Self::Set { answer, .. } => answer.send(Err(why.to_owned())).is_ok(),
-        };
-    }
-}
-
 impl fmt::Debug for JobHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JobHandle").field("name", &self.name).finish_non_exhaustive()
@@ -110,7 +97,7 @@ impl JobHandle {
 
     /// Lets the sources come to an end where they are; what they read so far flows through and is committed.
     pub fn drain(&self) {
-        self.drain.set();
+        self.attendance.drain.set();
     }
 
     /// Makes a checkpoint now, or after the one that is being made. Gives its number once all of its output is committed.
@@ -143,7 +130,7 @@ impl JobHandle {
 
     /// How the job is doing.
     pub fn status(&self) -> JobStatus {
-        self.progress.status()
+        self.attendance.progress.status()
     }
 
     async fn request<T>(
@@ -162,7 +149,7 @@ impl JobHandle {
 
     /// The job's metrics.
     pub fn metrics(&self) -> &Registry {
-        &self.registry
+        &self.attendance.registry
     }
 
     /// Its chains.
@@ -185,29 +172,23 @@ pub fn start(graph: JobGraph, env: Arc<dyn Env>) -> JobHandle {
     let handle = JobHandle {
         name: graph.name.as_str().into(),
         cancel: Flag::default(),
-        drain: Flag::default(),
-        registry: Registry::default(),
+        attendance: Attendance::default(),
         chains: names.iter().enumerate().map(summary).collect(),
         requests: sender_of_requests,
-        progress: Progress::default(),
         done: done.shared(),
     };
-    let driver = Driver {
-        run: env.random(),
+    let attendant = Attendant {
+        name: graph.name.clone(),
         env: Arc::clone(&env),
         cancel: handle.cancel.clone(),
-        drain: handle.drain.clone(),
-        registry: handle.registry.clone(),
-        names,
-        store: None,
+        attendance: handle.attendance.clone(),
         requests,
-        progress: handle.progress.clone(),
     };
     let name = format!("job {}", graph.name);
     env.spawn(
         &name,
         Box::pin(async move {
-            let _ = sender.send(driver.run(graph).await); // nobody may be waiting
+            let _ = sender.send(attendant.run(graph).await); // nobody may be waiting
         }),
     );
     handle

@@ -109,14 +109,13 @@ fn record(number: u64) -> Batch {
 type Came = BTreeMap<(usize, usize), Vec<(usize, u64)>>;
 
 /// Sends a record on every channel, which says where it is from and to which of the receivers, and takes what has come.
-fn exchange(graph: &JobGraph, pool: &mut LocalPool, wires: &mut [(Option<Process>, Wires)]) -> Came {
-    let is_here = |process: &Option<Process>, subtask| process.as_ref().is_none_or(|at| at.is_here(subtask));
+fn exchange(graph: &JobGraph, pool: &mut LocalPool, wires: &mut [(Process, Wires)]) -> Came {
     let subtasks: Vec<Subtask> = (0..graph.vertices.len())
         .flat_map(|id| (0..graph.parallelism(VertexId(id))).map(move |subtask| (VertexId(id), subtask)))
         .collect();
     let mut senders = Vec::new();
     for (process, wires) in &mut *wires {
-        for subtask in subtasks.iter().filter(|subtask| is_here(process, **subtask)) {
+        for subtask in subtasks.iter().filter(|subtask| process.is_here(**subtask)) {
             let outputs = wires.outputs(graph, subtask.0, subtask.1, 1);
             for (edge, EdgeSenders { senders: of_edge, .. }) in outputs.into_iter().flatten().flatten().enumerate() {
                 for (target, sender) in of_edge.into_iter().enumerate() {
@@ -130,7 +129,7 @@ fn exchange(graph: &JobGraph, pool: &mut LocalPool, wires: &mut [(Option<Process
     pool.run_until_stalled();
     let mut received = Came::new();
     for (process, wires) in &*wires {
-        for subtask in subtasks.iter().filter(|subtask| is_here(process, **subtask)) {
+        for subtask in subtasks.iter().filter(|subtask| process.is_here(**subtask)) {
             let gate = wires.gate(graph, subtask.0, subtask.1);
             let came = received.entry((subtask.0.0, subtask.1)).or_default();
             while let Some((channel, event)) = gate.try_next().expect("nothing is damaged") {
@@ -147,17 +146,18 @@ fn exchange(graph: &JobGraph, pool: &mut LocalPool, wires: &mut [(Option<Process
 fn channels_lead_to_the_same_subtasks_wherever_these_run() {
     for parallelism in [[1, 1, 1], [2, 2, 2], [2, 3, 1], [3, 2, 4], [4, 1, 3]] {
         let (graph, mut pool) = (graph(parallelism), LocalPool::new());
-        let wires = Wires::new(&graph, None).expect("there is memory");
-        let in_one = exchange(&graph, &mut pool, &mut [(None, wires)]);
+        let alone = processes(&pool, 1).remove(0);
+        let wires = Wires::new(&graph, &alone).expect("there is memory");
+        let in_one = exchange(&graph, &mut pool, &mut [(alone, wires)]);
         let channels: usize = in_one.values().map(Vec::len).sum();
         assert!(channels >= 5, "{parallelism:?}: each edge has channels");
         for count in 2..=4 {
             let mut wires: Vec<_> = processes(&pool, count)
                 .into_iter()
                 .map(|process| {
-                    let wires = Wires::new(&graph, Some(&process)).expect("there is memory");
+                    let wires = Wires::new(&graph, &process).expect("there is memory");
                     pool.run_until_stalled(); // so that some are there before the others
-                    (Some(process), wires)
+                    (process, wires)
                 })
                 .collect();
             assert_eq!(exchange(&graph, &mut pool, &mut wires), in_one, "{parallelism:?} in {count} processes");
@@ -169,7 +169,7 @@ fn channels_lead_to_the_same_subtasks_wherever_these_run() {
 fn channels_of_an_attempt_that_has_ended_are_refused() {
     let (graph, mut pool) = (graph([2, 2, 2]), LocalPool::new());
     let [first, second] = processes(&pool, 2).try_into().ok().expect("two");
-    let mut wires = Wires::new(&graph, Some(&first)).expect("there is memory");
+    let mut wires = Wires::new(&graph, &first).expect("there is memory");
     pool.run_until_stalled();
     // Its tasks never come to the other process.
     second.arrivals.end(AttemptKey { number: 8, ..ATTEMPT });

@@ -1,8 +1,9 @@
 //! [`BinaryJobs`]: the jobs of this binary, as the cluster builds them.
 
+use std::sync::{Arc, Mutex};
+
 use crate::{
-    cluster::spec::{JobSpec, Jobs},
-    graph::JobGraph,
+    cluster::spec::{JobSpec, Jobs, SharedGraph},
     registry::{BuildOptions, JobEntry},
     rest::submission::{Chosen, Submission},
     settings::Settings,
@@ -12,7 +13,7 @@ use crate::{
 pub(crate) struct BinaryJobs(pub(crate) Vec<&'static JobEntry>);
 
 impl Jobs for BinaryJobs {
-    fn build(&self, spec: &JobSpec) -> Result<JobGraph, String> {
+    fn build(&self, spec: &JobSpec) -> Result<SharedGraph, String> {
         let JobSpec { job, args, settings, defaults, .. } = spec.clone();
         let submission = Submission { job: Some(job), args, settings, name: None };
         let Chosen { job, matches, outside } = submission.choose(&self.0).map_err(|refused| match refused.hint {
@@ -24,6 +25,7 @@ impl Jobs for BinaryJobs {
         for (key, value) in &defaults {
             settings.set(key, value)?;
         }
-        (job.build)(&matches, BuildOptions { settings, outside }).map_err(|error| error.to_string())
+        let graph = (job.build)(&matches, BuildOptions { settings, outside }).map_err(|error| error.to_string())?;
+        Ok(Arc::new(Mutex::new(graph)))
     }
 }

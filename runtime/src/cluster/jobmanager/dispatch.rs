@@ -1,6 +1,6 @@
 //! [`Handle`]: how the leader is asked from outside of its loop. Its process may lead, or not, or lead again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::{
     SinkExt,
@@ -18,6 +18,8 @@ struct Whom {
     leader: Option<mpsc::Sender<Happening>>,
     /// Where another process answers over HTTP, if that leads.
     elsewhere: Option<String>,
+    /// Whoever waits until this process leads.
+    waiting: Vec<oneshot::Sender<()>>,
 }
 
 /// This process does not lead.
@@ -29,16 +31,41 @@ pub(crate) struct NotLeader {
 
 impl Handle {
     pub(super) fn leads(&self, leader: mpsc::Sender<Happening>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Whom { leader: Some(leader), elsewhere: None };
+        let mut whom = self.lock();
+        (whom.leader, whom.elsewhere) = (Some(leader), None);
+        let waiting = std::mem::take(&mut whom.waiting);
+        drop(whom);
+        for waiting in waiting {
+            let _ = waiting.send(()); // it may have gone away
+        }
     }
 
     pub(super) fn stands_by(&self, elsewhere: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Whom { leader: None, elsewhere };
+        let mut whom = self.lock();
+        (whom.leader, whom.elsewhere) = (None, elsewhere);
     }
 
     /// True if this process leads.
     pub(crate) fn is_leading(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).leader.is_some()
+        self.lock().leader.is_some()
+    }
+
+    /// Waits until this process leads.
+    pub(crate) async fn leading(&self) {
+        let leads = {
+            let mut whom = self.lock();
+            if whom.leader.is_some() {
+                return;
+            }
+            let (sender, leads) = oneshot::channel();
+            whom.waiting.push(sender);
+            leads
+        };
+        let _ = leads.await; // it is kept as long as this handle
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Whom> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has something done by the leader's loop, and waits until it has answered. What was begun goes on if nobody waits any more.
@@ -47,7 +74,7 @@ impl Handle {
         call: impl FnOnce(&mut Lead, oneshot::Sender<T>) + Send + 'static,
     ) -> Result<T, NotLeader> {
         let (leader, rest) = {
-            let whom = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let whom = self.lock();
             (whom.leader.clone(), whom.elsewhere.clone())
         };
         let Some(mut leader) = leader else { return Err(NotLeader { rest }) };

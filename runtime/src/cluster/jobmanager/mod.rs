@@ -26,7 +26,7 @@ pub(crate) use self::{
     archive::JobRecord,
     dispatch::Handle,
     front::Front,
-    lead::{Lead, RETAINED_JOBS},
+    lead::{End, Lead, RETAINED_JOBS},
 };
 use super::{
     Envs, Identity,

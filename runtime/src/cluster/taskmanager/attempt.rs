@@ -29,7 +29,7 @@ use crate::{
     alignment::group::Elsewhere,
     attempt::{
         chain_names,
-        deploy::{Connectors, Deployed, Deployment, Given, Task},
+        deploy::{Connectors, Deployed, Deployment, Given, SplitsHandle, Task},
         report::{self, encode_output, encode_parts},
         segments::Segments,
         store::{Use, open_dir},
@@ -41,7 +41,7 @@ use crate::{
     },
     cluster::{
         Envs,
-        spec::{Jobs, StartInfo, StoreInfo},
+        spec::{Jobs, StartInfo, StoreInfo, locked},
         wire::MESSAGE_BYTES_LIMIT,
     },
     control::{
@@ -57,6 +57,7 @@ use crate::{
     task::{
         contain::{Contained, contain},
         flag::Flag,
+        state_memory::StateMemory,
     },
 };
 
@@ -142,9 +143,10 @@ impl Running {
 
 /// Starts the tasks of an attempt.
 pub(crate) fn start(host: &Arc<Host>, deploy: Arc<Deploy>) -> Arc<Running> {
+    let attendance = host.jobs.attendance();
     let running = Arc::new(Running {
         stop: Flag::default(),
-        registry: Registry::default(),
+        registry: attendance.map(|attendance| attendance.registry.clone()).unwrap_or_default(),
         elsewhere: OnceLock::new(),
         reached: OnceLock::new(),
     });
@@ -237,8 +239,8 @@ impl Attempt {
             .map_err(|error| Failure::new(format!("what a job is to be started from cannot be read: {error}")))?;
         let (jobs, spec) = (Arc::clone(jobs), info.spec.clone());
         let graph = blocking(&*envs.worker, move || contain(|| spec.build(&*jobs)).and_then(|graph| graph)).await?;
-        let record_bytes = graph.settings.max_record_size;
-        if record_bytes > BODY_BYTES_LIMIT / 2 {
+        let record_bytes = locked(&graph).settings.max_record_size;
+        if record_bytes > BODY_BYTES_LIMIT / 2 && self.deploy.placement.taskmanagers.len() > 1 {
             let most = BODY_BYTES_LIMIT / 2;
             let what =
                 format!("'max-record-size' is {record_bytes} bytes, and at most {most} go from process to process");
@@ -252,8 +254,11 @@ impl Attempt {
         let links = self.deploy.placement.taskmanagers.iter().filter(|(id, _)| id != me);
         let links = links.map(|(id, address)| async move { Ok((*id, peers.link(*id, address).await?)) });
         let links: BTreeMap<TaskManagerId, Link> = try_join_all(links).await?.into_iter().collect();
-        let placement = Placed::new(*me, &self.deploy, links, Arc::clone(peers.arrivals()));
-        let deployed = contain(|| self.deploy(&graph, &info, &placement, segments.as_ref(), manifest.as_ref()));
+        // Whoever sits in front of a job has all of it in this process.
+        let is_whole = self.host.jobs.attendance().is_some();
+        let placement = Placed::new(*me, &self.deploy, links, Arc::clone(peers.arrivals()), is_whole);
+        let deployed =
+            contain(|| self.deploy(&locked(&graph), &info, &placement, segments.as_ref(), manifest.as_ref()));
         deployed.and_then(|deployed| deployed)
     }
 
@@ -287,14 +292,19 @@ impl Attempt {
         manifest: Option<&Arc<Manifest>>,
     ) -> Result<Started, Failure> {
         let (sender, events) = mpsc::channel(EVENTS_LIMIT);
-        let (names, drain) = (chain_names(graph), Flag::default());
+        let attendance = self.host.jobs.attendance();
+        let drain = attendance.map(|attendance| attendance.drain.clone()).unwrap_or_default();
+        let names = chain_names(graph);
+        let new = || Arc::new(StateMemory::new(graph.settings.state_bytes()));
+        let state = attendance.map_or_else(new, |attendance| Arc::clone(attendance.state.get_or_init(new)));
         let env = &self.host.envs.worker;
         let connectors = Connectors { env, registry: &self.running.registry, run: info.run, attempt: info.attempt };
         let deployment = Deployment {
             graph,
             names: &names,
             connectors,
-            placement: Some(placement),
+            placement,
+            state: &state,
             stop: &self.running.stop,
             drain: &drain,
             restored: manifest,
@@ -308,7 +318,10 @@ impl Attempt {
             if vertex.sink.is_some() {
                 committables.insert(id.0 as u32, Arc::clone(&given.committables));
             }
-            if let Some(source) = &vertex.source {
+            if let Some(attendance) = attendance {
+                let handle = attendance.splits.lock().unwrap_or_else(PoisonError::into_inner).remove(&id.0);
+                given.splits = handle.map(|handle| Box::new(move |_: usize, _: &Inbox| handle()) as SplitsHandle<'_>);
+            } else if let Some(source) = &vertex.source {
                 let (clients, host) = (Arc::clone(&clients), Arc::clone(&self.host));
                 let (job, attempt) = (self.deploy.job, self.deploy.attempt);
                 given.splits = Some(Box::new(move |subtask, inbox| {

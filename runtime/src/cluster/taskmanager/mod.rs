@@ -147,7 +147,9 @@ pub(crate) async fn run(
             select(env.sleep(MEASURE_INTERVAL), pin!(over.wait())).await;
         }
     };
-    driver.envs.control.spawn("measures", Box::pin(ticks));
+    if driver.host.jobs.attendance().is_none() {
+        driver.envs.control.spawn("measures", Box::pin(ticks));
+    }
     driver.step(Input::Timer);
     while driver.exit.is_none() && !stop.is_set() {
         driver.turn(&mut happened, &asks, &stop).await;

@@ -21,6 +21,7 @@ pub(super) struct Placed {
     places: BTreeMap<SubtaskId, Option<TaskManagerId>>,
     links: BTreeMap<TaskManagerId, Link>,
     arrivals: Arc<Arrivals>,
+    is_whole: bool,
 }
 
 impl Placed {
@@ -29,13 +30,14 @@ impl Placed {
         deploy: &Deploy,
         links: BTreeMap<TaskManagerId, Link>,
         arrivals: Arc<Arrivals>,
+        is_whole: bool,
     ) -> Self {
         let placement = &deploy.placement;
         let places = placement.tasks.iter().filter_map(|(subtask, position)| {
             let (taskmanager, _) = placement.taskmanagers.get(*position as usize)?;
             Some((*subtask, Some(*taskmanager).filter(|at| *at != me)))
         });
-        Self { attempt: key(deploy.job, deploy.attempt), places: places.collect(), links, arrivals }
+        Self { attempt: key(deploy.job, deploy.attempt), places: places.collect(), links, arrivals, is_whole }
     }
 }
 
@@ -54,6 +56,10 @@ impl Placement for Placed {
 
     fn attempt(&self) -> AttemptKey {
         self.attempt
+    }
+
+    fn is_whole(&self) -> bool {
+        self.is_whole
     }
 }
 

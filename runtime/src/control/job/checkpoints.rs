@@ -20,6 +20,7 @@ use crate::{
         coordinator::{Command as Decided, Coordinator, Input as Event},
     },
     env::Instant,
+    settings::CheckpointSettings,
 };
 
 impl JobMaster {
@@ -33,6 +34,13 @@ impl JobMaster {
         self.coordinator = Some(Coordinator::new(settings, tasks, reading, self.next_checkpoint, history, now));
         self.coordinator_wake = None;
         self.give(now, random, Event::Timer, out);
+    }
+
+    pub(super) fn changed(&mut self, now: Instant, random: u64, settings: CheckpointSettings, out: &mut Vec<Command>) {
+        if self.settings.checkpoints.is_some() {
+            self.settings.checkpoints = Some(settings.clone());
+            self.give(now, random, Event::Changed(settings), out);
+        }
     }
 
     pub(super) fn coordinator_timer(&mut self, now: Instant, random: u64, out: &mut Vec<Command>) {

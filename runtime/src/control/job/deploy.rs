@@ -51,7 +51,7 @@ impl JobMaster {
             }
             Ok(Recovery { restored, next_checkpoint, payload }) => {
                 self.payload = payload;
-                self.has_run |= restored.is_some();
+                self.has_run |= restored.is_some() && !self.settings.is_attended;
                 self.next_checkpoint = self.next_checkpoint.max(next_checkpoint);
                 self.comeback = Some(Comeback::Slots { restore: restored.map(|restored| restored.checkpoint) });
                 self.enter(JobState::Waiting);
@@ -197,6 +197,7 @@ impl JobMaster {
         }
         state.unanswered.clear(); // an answer that was lost, but tasks that run
         state.phase = if counts.ended == counts.tasks { Phase::Ended } else { Phase::Running };
+        state.has_run = true;
         let all_run = self.regions.iter().all(|region| matches!(region.phase, Phase::Running | Phase::Ended));
         if all_run && self.ending.is_none() {
             self.has_run = true;

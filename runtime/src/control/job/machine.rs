@@ -66,6 +66,8 @@ pub(crate) struct JobSettings {
     pub(crate) restart: RestartStrategy,
     /// How long it waits for slots. Default [`SLOT_TIMEOUT`].
     pub(crate) slot_timeout: Duration,
+    /// Somebody sits in front of it: what fails before it has run is told at once, whoever can do something about it.
+    pub(crate) is_attended: bool,
 }
 
 /// The newest complete checkpoint of a job.
@@ -124,6 +126,8 @@ pub(crate) enum Input {
     OutputCommitted(Result<(), JobFailure>),
     /// The answer to [`Work::Rebuild`].
     Rebuilt(Result<Topology, String>),
+    /// Checkpoints are to be made by other settings from now on. Nothing happens to a job that makes none.
+    Changed(CheckpointSettings),
     /// Somebody wants a checkpoint.
     Checkpoint { request: RequestId },
     /// Somebody wants the job to stop with a checkpoint.
@@ -194,6 +198,8 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) struct Region {
     pub(super) phase: Phase,
+    /// All its tasks have run at some time.
+    pub(super) has_run: bool,
     pub(super) attempt: Option<AttemptId>,
     pub(super) restore: Option<u64>,
     pub(super) payload: Bytes,
@@ -259,7 +265,7 @@ pub(crate) struct JobMaster {
     pub(super) last_attempt: u32,
     pub(super) restarts: Restarts,
     pub(super) exceptions: Exceptions,
-    /// All its tasks have run at some time.
+    /// All its tasks have run at some time, or it has gone on from a checkpoint that tells as much.
     pub(super) has_run: bool,
     /// While all regions run, if the job makes checkpoints.
     pub(super) coordinator: Option<Coordinator>,
@@ -393,6 +399,7 @@ impl JobMaster {
             Input::Committed { checkpoint, result } => self.committed(now, random, checkpoint, result, out),
             Input::OutputCommitted(result) => self.output_committed(now, result, out),
             Input::Rebuilt(result) => self.rebuilt(now, result, out),
+            Input::Changed(settings) => self.changed(now, random, settings, out),
             Input::Checkpoint { request } => self.checkpoint_requested(now, random, request, out),
             Input::Stop { request } => self.stop_requested(now, random, request, out),
             Input::Cancel { request } => self.cancel_requested(now, request, out),
@@ -603,6 +610,7 @@ impl JobMaster {
 pub(super) fn down(topology: &Topology) -> Vec<Region> {
     let region = || Region {
         phase: Phase::Down,
+        has_run: false,
         attempt: None,
         restore: None,
         payload: Bytes::new(),

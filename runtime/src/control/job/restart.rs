@@ -1,6 +1,6 @@
 //! What is done about a failure: the regions that it hits are cancelled and come back, or the job fails.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{
     super::{
@@ -44,14 +44,20 @@ impl JobMaster {
         if self.ending.is_some() || hit.is_empty() {
             return self.exceptions.followed();
         }
-        let decision = match failure.class {
+        let has_run = self.has_run || hit.iter().all(|region| self.regions[region.0].has_run);
+        let is_mistake = failure.class == FailureClass::User || self.settings.is_attended;
+        let decision = match () {
+            // Not for the restart strategy to decide: each checkpoint that is kept is tried once at most.
+            () if failure.rejects => Decision::RestartAfter(Duration::ZERO),
             // What cannot even be begun is a mistake to be told at once.
-            FailureClass::User if !self.has_run => Decision::GiveUp(String::new()),
-            _ => self.restarts.on_failure(now, random),
+            () if is_mistake && !has_run => Decision::GiveUp(String::new()),
+            () => self.restarts.on_failure(now, random),
         };
         match decision {
             Decision::GiveUp(why) => {
-                let more = if why.is_empty() { why } else { format!(" ({why})") };
+                // Whoever sits in front of it knows how often it was started again.
+                let more =
+                    if why.is_empty() || self.settings.is_attended { String::new() } else { format!(" ({why})") };
                 let message = format!("{}{more}", failure.message);
                 self.fail_for_good(now, JobFailure { message, ..failure }, task, out);
             }

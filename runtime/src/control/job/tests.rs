@@ -45,6 +45,7 @@ fn settings(checkpoints: bool) -> JobSettings {
         checkpoints: checkpoints.then(CheckpointSettings::default),
         restart: RestartStrategy::FixedDelay { attempts: 2, delay: Duration::from_secs(1) },
         slot_timeout: SLOT_TIMEOUT,
+        is_attended: false,
     }
 }
 
@@ -300,6 +301,92 @@ fn what_cannot_even_be_begun_is_final_if_the_user_can_repair_it() {
     driven.grant();
     driven.give(Input::TaskManagerLost { taskmanager: B, reason: "gone".to_owned() });
     assert_eq!(driven.master.state(), JobState::Restarting, "the cluster's failures are left to the strategy");
+}
+
+#[test]
+fn a_region_that_has_run_comes_back_though_others_have_not_come_up() {
+    let mut driven = Driven::new(settings(true));
+    driven.recover(None);
+    driven.grant();
+    driven.report(A, subtask(2, 0), Report::Running);
+    driven.report(A, subtask(2, 0), user());
+    assert_eq!(driven.master.state(), JobState::Restarting, "it may have been a record, and that may be gone");
+}
+
+#[test]
+fn whoever_sits_in_front_of_a_job_is_told_at_once_what_fails_before_it_runs() {
+    let environment = JobFailure::new(FailureClass::Environment, "the directory is locked");
+    let attended = || JobSettings { is_attended: true, ..settings(true) };
+    let mut driven = Driven::new(attended());
+    let works = driven.works();
+    let [Work::Recover { attempt, .. }] = works[..] else { panic!("{works:?}") };
+    driven.give(Input::Recovered { attempt, result: Err(environment.clone()) });
+    assert_eq!(driven.master.state(), JobState::Failed);
+
+    let mut driven = Driven::new(attended());
+    driven.recover(None);
+    driven.grant();
+    driven.come_up();
+    for restarts in 1..=2 {
+        driven.report(A, subtask(2, 0), Report::Failed(environment.clone()));
+        assert_eq!((driven.master.state(), driven.master.exceptions().restarts), (JobState::Restarting, restarts));
+        driven.wait(1);
+        driven.recover(None);
+        driven.come_up();
+    }
+    driven.works();
+    driven.report(A, subtask(2, 0), Report::Failed(environment.clone()));
+    driven.confirm_cancelled();
+    let works = driven.works();
+    let [Work::Ended { failure: Some(failure), .. }] = &works[..] else { panic!("{works:?}") };
+    assert_eq!(*failure, environment, "and nothing is said of the strategy");
+    assert_eq!(driven.master.exceptions().restarts, 2, "the last failure was the end");
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_read_is_not_for_the_restart_strategy() {
+    let mut driven = Driven::new(JobSettings { restart: RestartStrategy::None, ..settings(true) });
+    driven.recover(Some(7));
+    driven.grant();
+    let rejects = JobFailure { rejects: true, ..JobFailure::new(FailureClass::Environment, "it is damaged") };
+    driven.report(A, subtask(2, 0), Report::Failed(rejects));
+    assert_eq!(driven.master.state(), JobState::Restarting, "the one before may be read");
+    driven.wait(0);
+    driven.recover(Some(6));
+}
+
+#[test]
+fn checkpoints_are_made_as_the_newest_settings_say() {
+    let mut driven = Driven::running(true);
+    let interval = |seconds| CheckpointSettings { interval: Duration::from_secs(seconds), ..Default::default() };
+    let triggers = |driven: &mut Driven, checkpoint| {
+        !driven.orders(Order::Trigger { checkpoint, kind: CheckpointKind::Periodic }).is_empty()
+    };
+    driven.give(Input::Changed(interval(100)));
+    driven.wait(50);
+    assert!(!triggers(&mut driven, 1));
+    driven.wait(50);
+    assert!(triggers(&mut driven, 1));
+    driven.complete(1);
+    driven.works();
+    // Also when tasks were started again.
+    driven.report(A, subtask(2, 0), user());
+    driven.wait(1);
+    driven.recover(Some(1));
+    driven.come_up();
+    driven.wait(50);
+    assert!(!triggers(&mut driven, 2));
+    driven.wait(50);
+    assert!(triggers(&mut driven, 2));
+
+    let mut driven = Driven::running(false);
+    driven.give(Input::Changed(interval(1)));
+    driven.wait(10);
+    driven.give(Input::Checkpoint { request: RequestId(1) });
+    assert!(
+        matches!(&driven.works()[..], [Work::Answer { result: Err(_), .. }]),
+        "a job without checkpoints makes none"
+    );
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl Driven {
         let vertex = VertexInfo { name: "v".to_owned(), parallelism: 2, group: 0, connected: 0 };
         let topology = Topology::new(vec![vertex], Vec::new()).unwrap();
         let restart = RestartStrategy::FixedDelay { attempts: 3, delay: Duration::from_secs(1) };
-        let settings = JobSettings { checkpoints: None, restart, slot_timeout: SLOT_TIMEOUT };
+        let settings = JobSettings { checkpoints: None, restart, slot_timeout: SLOT_TIMEOUT, is_attended: false };
         self.give(now, Input::Submit { job, topology, settings })
     }
 

@@ -213,7 +213,8 @@ fn what_is_done_for_ten_thousand_subtasks_grows_with_their_number() {
 
     let checkpoints = CheckpointSettings { interval: Duration::from_secs(1), ..CheckpointSettings::default() };
     let restart = RestartStrategy::FixedDelay { attempts: 3, delay: Duration::from_millis(500) };
-    let settings = JobSettings { checkpoints: Some(checkpoints), restart, slot_timeout: SLOT_TIMEOUT };
+    let settings =
+        JobSettings { checkpoints: Some(checkpoints), restart, slot_timeout: SLOT_TIMEOUT, is_attended: false };
     let submit = Input::Submit { job: JOB, topology: topology(), settings };
     cluster.to_leader.push_back(submit);
     cluster.settle();

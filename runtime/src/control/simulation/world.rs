@@ -180,7 +180,12 @@ impl World {
             },
         };
         let slot_timeout = Duration::from_secs(20);
-        Kept { topology, settings: JobSettings { checkpoints, restart, slot_timeout }, offered: false, result: None }
+        Kept {
+            topology,
+            settings: JobSettings { checkpoints, restart, slot_timeout, is_attended: false },
+            offered: false,
+            result: None,
+        }
     }
 
     pub(super) fn next_taskmanager(&mut self) -> u128 {

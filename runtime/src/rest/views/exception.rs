@@ -61,7 +61,7 @@ pub(crate) struct Exception {
 }
 
 impl Exception {
-    /// A failure, as it is shown. Operator and TaskManager are not known here.
+    /// A failure, as it is shown. The TaskManager is not known here.
     pub(crate) fn of(exception: &failure::Exception, now: Now) -> Self {
         let failure = &exception.failure;
         Self {
@@ -71,9 +71,9 @@ impl Exception {
                 failure::FailureClass::Environment => FailureClass::Environment,
                 failure::FailureClass::Engine => FailureClass::Engine,
             },
-            message: failure.message.clone(),
+            message: failure.what().to_string(),
             hint: failure.hint.clone(),
-            operator: None,
+            operator: failure.operator.as_ref().map(|(operator, _)| operator.clone()),
             vertex: exception.task.as_ref().map(|(_, vertex)| vertex.clone()),
             subtask: exception.task.as_ref().map(|(subtask, _)| subtask.subtask),
             taskmanager: None,

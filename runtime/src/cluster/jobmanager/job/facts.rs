@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::archive::JobRecord;
 use crate::{
     attempt::{chain_names, report::parallelism, wires::connected},
-    cluster::spec::{JobSpec, Jobs, vertex_key},
+    cluster::spec::{JobSpec, Jobs, SharedGraph, locked, vertex_key},
     control::{
         Vertex,
         job::machine::{JobSettings, SLOT_TIMEOUT},
@@ -24,13 +24,15 @@ pub(crate) struct Facts {
     pub(crate) shown: Vec<Shown>,
     /// How many members each alignment group has.
     pub(crate) groups: BTreeMap<String, u32>,
+    /// The files of the user's source that its operators stand in.
+    pub(super) files: Vec<&'static str>,
     /// How many subtasks every operator has, by its id.
     pub(super) parallelism: BTreeMap<String, u32>,
 }
 
 impl Facts {
     pub(super) fn of(graph: &JobGraph, spec: &JobSpec) -> Self {
-        Self { shown: shown(graph, spec), groups: groups(graph), parallelism: parallelism(graph) }
+        Self { shown: shown(graph, spec), groups: groups(graph), files: graph.files(), parallelism: parallelism(graph) }
     }
 }
 
@@ -47,19 +49,23 @@ pub(crate) struct Shown {
 
 /// A graph that was built, and what control has to know of it.
 pub(crate) struct Built {
-    pub(crate) graph: JobGraph,
+    pub(crate) graph: SharedGraph,
     pub(crate) topology: Topology,
     pub(crate) settings: JobSettings,
 }
 
 /// Builds a job. It may block.
 pub(crate) fn build(record: &JobRecord, jobs: &dyn Jobs) -> Result<Built, Failure> {
-    let graph = contain(|| record.spec.build(jobs)).and_then(|graph| graph)?;
+    let shared = contain(|| record.spec.build(jobs)).and_then(|graph| graph)?;
+    let graph = locked(&shared);
     let topology = topology(&graph).map_err(Failure::new)?;
     let checkpoints = graph.has_checkpoints().then(|| graph.settings.checkpoints.clone());
     let default = if checkpoints.is_some() { RestartStrategy::EXPONENTIAL_DELAY } else { RestartStrategy::None };
     let restart = graph.settings.restart.clone().unwrap_or(default);
-    Ok(Built { graph, topology, settings: JobSettings { checkpoints, restart, slot_timeout: SLOT_TIMEOUT } })
+    drop(graph);
+    let is_attended = jobs.attendance().is_some();
+    let settings = JobSettings { checkpoints, restart, slot_timeout: SLOT_TIMEOUT, is_attended };
+    Ok(Built { graph: shared, topology, settings })
 }
 
 /// What control knows of a graph.

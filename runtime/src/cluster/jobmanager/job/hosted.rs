@@ -1,17 +1,18 @@
-//! [`Hosted`]: the pools of splits that subtasks in other processes draw from.
+//! [`Hosted`]: the pools of splits of a job's sources, which its subtasks draw from.
 
 use std::{future::poll_fn, pin::pin, sync::Arc};
 
 use futures::{
     SinkExt,
-    channel::mpsc,
+    channel::{mpsc, oneshot},
     future::{Either, select},
 };
 
 use super::super::Happening;
 use crate::{
+    cluster::Envs,
     control::{AttemptId, JobId, Vertex, job::failure::JobFailure},
-    env::{BoxFuture, Env},
+    env::BoxFuture,
     failure::{Failure, Location},
     graph::SplitPool,
     task::{contain::Contained, flag::Flag},
@@ -20,11 +21,33 @@ use crate::{
 /// A pool of splits, and what fills it.
 pub(crate) struct Hosted {
     pub(crate) vertex: Vertex,
-    pub(crate) pool: Arc<dyn SplitPool>,
+    /// Where subtasks ask for splits by messages, unless they draw from it directly.
+    pub(crate) pool: Option<Arc<dyn SplitPool>>,
     /// Ends what fills it.
     pub(crate) stop: Flag,
     /// What fills it, until that is run; and what its failures are blamed on.
-    pub(super) discovery: Option<(BoxFuture<'static, Result<(), Failure>>, (String, Location))>,
+    discovery: Option<(BoxFuture<'static, Result<(), Failure>>, (String, Location))>,
+    /// When that has ended.
+    discovered: Option<oneshot::Receiver<()>>,
+}
+
+impl Hosted {
+    pub(super) fn new(
+        vertex: Vertex,
+        pool: Option<Arc<dyn SplitPool>>,
+        discovery: BoxFuture<'static, Result<(), Failure>>,
+        blame: (String, Location),
+    ) -> Self {
+        Self { vertex, pool, stop: Flag::default(), discovery: Some((discovery, blame)), discovered: None }
+    }
+
+    /// Ends what fills it.
+    pub(super) async fn end(mut self) {
+        self.stop.set();
+        if let Some(discovered) = self.discovered.take() {
+            let _ = discovered.await; // it ends in any case
+        }
+    }
 }
 
 impl Drop for Hosted {
@@ -34,10 +57,12 @@ impl Drop for Hosted {
 }
 
 /// Fills a pool of splits, and tells when it has answers to requests that it kept.
-pub(crate) fn attend(env: &Arc<dyn Env>, to: &mpsc::Sender<Happening>, job: JobId, of: AttemptId, hosted: &mut Hosted) {
+pub(crate) fn attend(envs: &Envs, to: &mpsc::Sender<Happening>, job: JobId, of: AttemptId, hosted: &mut Hosted) {
     let (vertex, stop, mut tell) = (hosted.vertex, hosted.stop.clone(), to.clone());
     if let Some((discovery, (operator, location))) = hosted.discovery.take() {
-        env.spawn(
+        let (sender, discovered) = oneshot::channel::<()>();
+        hosted.discovered = Some(discovered);
+        envs.worker.spawn(
             "discovery of splits",
             Box::pin(async move {
                 let discovery = Contained::new(discovery);
@@ -45,11 +70,13 @@ pub(crate) fn attend(env: &Arc<dyn Env>, to: &mpsc::Sender<Happening>, job: JobI
                     let failure = JobFailure::of(&failure.at_operator(&operator, Some(location)));
                     let _ = tell.send(Happening::SourceFailed { job, vertex, of, failure }).await; // the leader may be gone
                 }
+                drop(sender);
             }),
         );
     }
-    let (pool, stop, mut tell) = (Arc::clone(&hosted.pool), hosted.stop.clone(), to.clone());
-    env.spawn(
+    let Some(pool) = hosted.pool.clone() else { return };
+    let (stop, mut tell) = (hosted.stop.clone(), to.clone());
+    envs.control.spawn(
         "splits",
         Box::pin(async move {
             loop {

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use futures::{
     SinkExt,
     channel::mpsc,
+    future::join_all,
     lock::{Mutex, OwnedMutexGuard},
 };
 use millstream_state::manifest::{CheckpointKind, Manifest, OperatorState};
@@ -26,15 +27,20 @@ pub(crate) use self::{
 use super::{Happening, archive::JobRecord, lead::Over};
 use crate::{
     attempt::{
-        chain_names,
         report::{Gathered, Part, decode_parts},
         sinks::{abort_all, commit_checkpoint},
     },
-    cluster::spec::Jobs,
+    checkpoint::CheckpointHistory,
+    cluster::{
+        attendance::Attendance,
+        progress::Look,
+        spec::{Jobs, SharedGraph, locked},
+    },
     control::{
         AttemptId, JobId, Vertex,
         job::{
-            failure::JobFailure,
+            failure::{Exceptions, JobFailure},
+            lifecycle::JobState,
             machine::{Parallelism, Recovery},
         },
         message::TaskRef,
@@ -42,8 +48,7 @@ use crate::{
     },
     env::{BoxFuture, Env, blocking},
     failure::Failure,
-    graph::{JobGraph, SplitPool},
-    metrics::Registry,
+    graph::SplitPool,
     task::contain::{Contained, contain},
 };
 
@@ -93,13 +98,21 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    pub(crate) fn new(id: JobId, record: JobRecord, graph: JobGraph, env: &Arc<dyn Env>) -> Self {
-        let facts = Facts::of(&graph, &record.spec);
+    pub(crate) fn new(
+        id: JobId,
+        record: JobRecord,
+        graph: SharedGraph,
+        attendance: Option<Attendance>,
+        env: &Arc<dyn Env>,
+    ) -> Self {
+        let facts = Facts::of(&locked(&graph), &record.spec);
+        let name = locked(&graph).name.clone();
         let core = Core {
             env: Arc::clone(env),
-            names: chain_names(&graph),
             graph,
-            registry: Registry::default(),
+            name,
+            registry: attendance.as_ref().map(|attendance| attendance.registry.clone()).unwrap_or_default(),
+            attendance,
             store: None,
             run: env.random(),
             attempt: 0,
@@ -117,6 +130,17 @@ impl Job {
             rejected: None,
             over: None,
         }
+    }
+
+    /// How it is doing, for whoever sits in front of it.
+    pub(crate) fn look<'a>(
+        &'a self,
+        state: JobState,
+        exceptions: &'a Exceptions,
+        checkpoints: &'a CheckpointHistory,
+    ) -> Look<'a> {
+        let (job, files) = (&self.record.name, &self.facts.files);
+        Look { job, state, restored: self.restored, exceptions, checkpoints, files }
     }
 
     /// Runs work on the job beside the loop.
@@ -185,14 +209,15 @@ impl Job {
         subtask: usize,
     ) -> Option<Result<(u64, Bytes), JobFailure>> {
         let (_, hosted) = self.pools.get(&vertex).filter(|(attempt, _)| *attempt == of)?;
-        let answer = contain(|| hosted.pool.answer(subtask)).and_then(|answer| answer);
+        let pool = hosted.pool.as_ref()?;
+        let answer = contain(|| pool.answer(subtask)).and_then(|answer| answer);
         answer.map_err(|failure| JobFailure::of(&failure)).transpose()
     }
 
     /// The pool that a task draws from: none if the task is of an attempt before.
     fn pool(&self, task: TaskRef) -> Option<&Arc<dyn SplitPool>> {
         let (attempt, hosted) = self.pools.get(&task.subtask.vertex)?;
-        (task.attempt > *attempt).then_some(&hosted.pool)
+        hosted.pool.as_ref().filter(|_| task.attempt > *attempt)
     }
 
     /// True if this is the attempt that the pool of a vertex was made for.
@@ -201,12 +226,15 @@ impl Job {
     }
 
     /// A checkpoint begins: keeps what the pools have.
-    pub(crate) fn begin(&mut self, checkpoint: u64) {
-        let snapshots = self.pools.values().map(|(_, hosted)| {
-            let (operator, values) = contain(|| hosted.pool.snapshot()).and_then(|snapshot| snapshot)?;
+    pub(crate) fn begin(&mut self, env: &dyn Env, checkpoint: u64) {
+        // Subtasks that draw from a pool directly tell of it themselves.
+        let pools = self.pools.values().filter_map(|(_, hosted)| hosted.pool.as_ref());
+        let snapshots = pools.map(|pool| {
+            let (operator, values) = contain(|| pool.snapshot()).and_then(|snapshot| snapshot)?;
             Ok(Part { operator, keyed: Vec::new(), values })
         });
-        let snapshots = snapshots.collect();
+        let began = contain(|| env.step("checkpoint begins"));
+        let snapshots = began.and_then(|()| snapshots.collect());
         self.begun.retain(|before, _| *before >= checkpoint); // what was given up
         self.begun.insert(checkpoint, snapshots);
     }
@@ -226,7 +254,7 @@ impl Job {
         }
         self.work(env, to, move |core| {
             Box::pin(async move {
-                let (log, job) = (core.store.clone(), core.graph.name.clone());
+                let (log, job) = (core.store.clone(), core.name.clone());
                 let at = core.env.wall().millis();
                 drop(core); // sinks may commit what was stored before
                 let stored = async {
@@ -314,8 +342,8 @@ impl Job {
                 let rebuilt = Contained::new(async {
                     let built = blocking(&*of, move || self::build(&build, &*jobs)).await?;
                     keep(record.clone()).await?;
-                    let facts = Facts::of(&built.graph, &record.spec).into();
-                    (core.names, core.graph) = (chain_names(&built.graph), built.graph);
+                    let facts = Facts::of(&locked(&built.graph), &record.spec).into();
+                    core.graph = built.graph;
                     Ok((built.topology, facts))
                 });
                 let result = rebuilt.await.map_err(|failure| failure.to_string());
@@ -337,10 +365,11 @@ impl Job {
         finished: bool,
         remember: BoxFuture<'static, Result<(), Failure>>,
     ) {
-        self.pools.clear();
+        let pools = std::mem::take(&mut self.pools);
         let job = self.id;
         self.work(env, to, move |mut core| {
             Box::pin(async move {
+                join_all(pools.into_values().map(|(_, hosted)| hosted.end())).await;
                 if !finished && core.store.is_none() {
                     abort_all(&mut core.sinks).await;
                 }

@@ -19,7 +19,10 @@ use crate::{
         store::{JobStore, Use},
     },
     checkpoint::restored::Restored,
-    cluster::spec::{JobSpec, StartInfo, StoreInfo},
+    cluster::{
+        attendance::Attendance,
+        spec::{JobSpec, SharedGraph, StartInfo, StoreInfo, locked},
+    },
     control::{
         Vertex,
         job::machine::{Recovery, Restored as Found},
@@ -27,16 +30,18 @@ use crate::{
     },
     env::Env,
     failure::Failure,
-    graph::{JobGraph, VertexId},
+    graph::VertexId,
     metrics::Registry,
-    task::{contain::contain, flag::Flag},
+    task::contain::contain,
 };
 
 /// What work on a job needs, one piece of work after the other.
 pub(super) struct Core {
     pub(super) env: Arc<dyn Env>,
-    pub(super) graph: JobGraph,
-    pub(super) names: Vec<String>,
+    pub(super) graph: SharedGraph,
+    /// Its name.
+    pub(super) name: String,
+    pub(super) attendance: Option<Attendance>,
     pub(super) registry: Registry,
     /// Opened when it is first needed: that claims it.
     pub(super) store: Option<Arc<JobStore>>,
@@ -60,8 +65,13 @@ impl Core {
         spec: JobSpec,
         vertices: &BTreeSet<Vertex>,
     ) -> Result<(Recovery, Vec<Hosted>), Failure> {
-        if self.store.is_none() && self.graph.has_checkpoints() {
-            let opened = JobStore::open(&self.graph.name, &self.graph.settings.checkpoints, Use::Shared, &self.env);
+        let checkpoints = {
+            let graph = locked(&self.graph);
+            graph.has_checkpoints().then(|| graph.settings.checkpoints.clone())
+        };
+        if let (None, Some(settings)) = (&self.store, &checkpoints) {
+            let used = if self.attendance.is_some() { Use::Alone } else { Use::Shared };
+            let opened = JobStore::open(&self.name, settings, used, &self.env);
             self.store = Some(Arc::new(opened.await.map_err(Failure::of_environment)?));
         }
         let restored = match &self.store {
@@ -75,8 +85,8 @@ impl Core {
         };
         let is_final = restored.as_ref().is_some_and(|manifest| manifest.kind == CheckpointKind::Final);
         if let Some(manifest) = restored.as_ref().filter(|manifest| manifest.kind != CheckpointKind::Final) {
-            check::known_operators(&self.graph, manifest)?;
-            info!(job = self.graph.name, checkpoint = manifest.checkpoint, "the job goes on from a checkpoint");
+            check::known_operators(&locked(&self.graph), manifest)?;
+            info!(job = self.name, checkpoint = manifest.checkpoint, "the job goes on from a checkpoint");
         }
         self.attempt = self.env.random();
         self.begin_sinks(restored.as_ref(), is_final, vertices).await?;
@@ -87,7 +97,7 @@ impl Core {
             run: self.connectors().run,
             attempt: self.attempt,
             checkpoints: store.map(|store| StoreInfo {
-                dir: self.graph.settings.checkpoints.dir.clone().unwrap_or_default(),
+                dir: checkpoints.and_then(|settings| settings.dir).unwrap_or_default(),
                 claim: store.segments().claim(),
                 entry: store.entry(),
                 wants_full: store.segments().wants_full(),
@@ -116,15 +126,18 @@ impl Core {
             let (env, registry) = (Arc::clone(&self.env), self.registry.clone());
             let Connectors { run, attempt, .. } = self.connectors();
             let connectors = Connectors { env: &env, registry: &registry, run, attempt };
-            check::connectors(&mut self.graph, &connectors).await?;
+            check::connectors(&self.graph, &connectors).await?;
         }
-        let mut made: Vec<_> = job_sinks(&self.graph, &self.connectors())?;
+        let (mut made, exactly_once) = {
+            let graph = locked(&self.graph);
+            (job_sinks(&graph, &self.connectors())?, graph.exactly_once)
+        };
         made.retain(is_one);
         if let Some(store) = &self.store {
             let of = |id: &str| Restored::of(restored, id);
             let to = restored.map_or(0, |manifest| manifest.checkpoint);
             let gone_back = store.segments().wants_full();
-            let gone_back = gone_back.then_some(GoneBack { to, may_repeat: !self.graph.exactly_once });
+            let gone_back = gone_back.then_some(GoneBack { to, may_repeat: !exactly_once });
             recover_all(&mut made, of, From { last: is_final, gone_back }, &*self.env).await?;
         }
         self.sinks.append(&mut made);
@@ -137,24 +150,29 @@ impl Core {
         restored: Option<&Arc<Manifest>>,
         vertices: &BTreeSet<Vertex>,
     ) -> Result<Vec<Hosted>, Failure> {
-        let mut pools = Vec::new();
+        let (mut pools, graph) = (Vec::new(), locked(&self.graph));
         for vertex in vertices {
             let id = VertexId(vertex.0 as usize);
-            let of = &self.graph.vertices[id.0];
+            let of = &graph.vertices[id.0];
             let (Some(source), Some(info)) = (&of.source, of.operators.first()) else { continue };
-            let cx = self.connectors().context(&self.graph, id, Some(info));
+            let cx = self.connectors().context(&graph, id, Some(info));
             let restored = Restored::of(restored, &info.id_or_name());
-            let record_bytes = self.graph.settings.max_record_size;
-            let hosted = contain(|| source.host(&cx, info, record_bytes, &restored))
-                .and_then(|hosted| hosted)
+            let record_bytes = graph.settings.max_record_size;
+            let start = || match &self.attendance {
+                Some(Attendance { drain, splits, .. }) => {
+                    let started = source.start(&cx, drain.clone(), &restored)?;
+                    splits.lock().unwrap_or_else(PoisonError::into_inner).insert(id.0, started.handle);
+                    Ok((None, started.discovery))
+                }
+                None => {
+                    let hosted = source.host(&cx, info, record_bytes, &restored)?;
+                    Ok((Some(hosted.pool), hosted.discovery))
+                }
+            };
+            let (pool, discovery) = contain(start)
+                .and_then(|started| started)
                 .map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
-            let blame = (info.to_string(), info.location);
-            pools.push(Hosted {
-                vertex: *vertex,
-                pool: hosted.pool,
-                stop: Flag::default(),
-                discovery: Some((hosted.discovery, blame)),
-            });
+            pools.push(Hosted::new(*vertex, pool, discovery, (info.to_string(), info.location)));
         }
         Ok(pools)
     }
@@ -167,6 +185,6 @@ impl Core {
                 }
             }
         }
-        commit_all(&self.graph.name, &mut self.sinks).await
+        commit_all(&self.name, &mut self.sinks).await
     }
 }

@@ -43,13 +43,23 @@ pub(crate) struct Over {
     pub(crate) checkpoints: CheckpointHistory,
 }
 
+/// How a job has ended, and why if that was not well.
+pub(crate) type End = (JobState, Option<JobFailure>);
+
+impl Over {
+    fn end(&self) -> End {
+        (self.result.state.state(), self.result.failure.clone())
+    }
+}
+
 impl Lead {
     /// A job has ended: that is remembered, before those are told who wait for it.
     pub(super) fn ended(&mut self, id: JobId, state: JobState, failure: Option<JobFailure>, past: Past) {
         let (Some(job), Some(ended)) = (self.running.get_mut(&id), Ended::of(state)) else { return };
-        match &failure {
-            Some(failure) => warn!(job = %id, name = job.record.name, error = %failure, "the job has failed"),
-            None => info!(job = %id, name = job.record.name, "the job is {state}"),
+        match (&failure, self.jobs.attendance()) {
+            (_, Some(attendance)) => attendance.progress.look(&job.look(state, &past.exceptions, &past.checkpoints)),
+            (Some(failure), None) => warn!(job = %id, name = job.record.name, error = %failure, "the job has failed"),
+            (None, None) => info!(job = %id, name = job.record.name, "the job is {state}"),
         }
         let result = JobResult { state: ended, failure, ended_at: self.envs.control.wall().millis() };
         let (archive, epoch, of) = (self.archive.clone(), self.epoch, result.clone());
@@ -68,14 +78,19 @@ impl Lead {
         self.held.insert(id, Vec::new());
     }
 
-    /// How a job has ended, if it has, and that is remembered.
-    pub(crate) fn ended_with(&self, id: JobId) -> Option<(JobState, Option<JobFailure>)> {
-        let over = self.over.iter().find(|over| over.id == id)?;
-        Some((over.result.state.state(), over.result.failure.clone()))
+    /// Tells how a job ends, when it has, and that is remembered.
+    pub(crate) fn tell_end(&mut self, id: JobId, to: oneshot::Sender<End>) {
+        match self.over.iter().find(|over| over.id == id) {
+            Some(over) => drop(to.send(over.end())), // it may have gone away
+            None => self.at_end.entry(id).or_default().push(to),
+        }
     }
 
     /// A job has ended, and that is remembered. For that the one that has been over for longest is forgotten, if there are as many as are retained.
     pub(super) fn is_over(&mut self, over: Over) {
+        for waiting in self.at_end.remove(&over.id).unwrap_or_default() {
+            let _ = waiting.send(over.end()); // it may have gone away
+        }
         self.over.push_back(over);
         if self.over.len() <= self.retained_jobs {
             return;

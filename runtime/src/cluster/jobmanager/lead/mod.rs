@@ -20,7 +20,7 @@ use futures::{
 use tracing::{error, info, warn};
 
 pub(super) use self::jobs::Over;
-pub(crate) use self::jobs::RETAINED_JOBS;
+pub(crate) use self::jobs::{End, RETAINED_JOBS};
 use self::{
     provide::{PROVIDER_INTERVAL, Provided},
     splits::{Ask, Asked},
@@ -80,6 +80,8 @@ pub(crate) struct Lead {
     waiting: HashMap<RequestId, Waiting>,
     /// Answers that wait until the end of their job is remembered.
     held: HashMap<JobId, Vec<(RequestId, Result<Option<u64>, String>)>>,
+    /// Those who wait for the end of a job in this process.
+    at_end: HashMap<JobId, Vec<oneshot::Sender<End>>>,
     last_request: u64,
     wake_at: Option<Instant>,
     deposed: Option<String>,
@@ -114,6 +116,7 @@ impl Lead {
             asks: VecDeque::new(),
             waiting: HashMap::new(),
             held: HashMap::new(),
+            at_end: HashMap::new(),
             last_request: 0,
             wake_at: None,
             deposed: None,
@@ -207,7 +210,7 @@ impl Lead {
         self.ensure_room()?;
         let Built { graph, topology, mut settings } = built;
         settings.slot_timeout = self.slot_timeout;
-        self.running.insert(id, Job::new(id, record, graph, &self.envs.worker));
+        self.running.insert(id, Job::new(id, record, graph, self.jobs.attendance().cloned(), &self.envs.worker));
         self.step(Input::Submit { job: id, topology, settings });
         Ok(())
     }
@@ -271,7 +274,7 @@ impl Lead {
     }
 
     /// Lets the control logic decide, and does what it says, until nothing follows from that.
-    pub(super) fn step(&mut self, input: Input) {
+    pub(crate) fn step(&mut self, input: Input) {
         self.inputs.push_back(input);
         while let Some(input) = self.inputs.pop_front() {
             let (now, random) = (self.envs.control.now(), self.envs.control.random());
@@ -280,6 +283,13 @@ impl Lead {
             }
         }
         self.answer_asks();
+        if let Some(attendance) = self.jobs.attendance() {
+            for (id, master) in self.machine.jobs() {
+                if let Some(job) = self.running.get(id) {
+                    attendance.progress.look(&job.look(master.state(), master.exceptions(), master.history()));
+                }
+            }
+        }
     }
 
     fn obey(&mut self, command: Command) {
@@ -324,7 +334,7 @@ impl Lead {
         let Some(job) = self.running.get_mut(&id) else { return };
         match work {
             Work::Recover { attempt, vertices } => job.recover(&env, &to, attempt, vertices),
-            Work::Begin { checkpoint, .. } => job.begin(checkpoint),
+            Work::Begin { checkpoint, .. } => job.begin(&*env, checkpoint),
             Work::Store { checkpoint, kind, states } => job.store(&env, &to, checkpoint, kind, states),
             Work::Commit { checkpoint, kind } => job.commit(&env, &to, checkpoint, kind),
             Work::CommitOutput { outputs } => job.commit_output(&env, &to, outputs),
@@ -354,7 +364,7 @@ impl Lead {
             Done::Recovered { attempt, result } => {
                 let result = (*result).map(|(recovery, mut pools)| {
                     for hosted in &mut pools {
-                        job::attend(&self.envs.worker, &self.happenings, id, attempt, hosted);
+                        job::attend(&self.envs, &self.happenings, id, attempt, hosted);
                     }
                     job.recovered(attempt, pools, recovery.restored.map(|restored| restored.checkpoint));
                     recovery
@@ -362,7 +372,8 @@ impl Lead {
                 machine::Input::Recovered { attempt, result }
             }
             Done::Stored { checkpoint, result, deposed } => {
-                if deposed {
+                // Who sits in front of a job is told why it fails; there is nobody to stand by for.
+                if deposed && self.jobs.attendance().is_none() {
                     let reason = format!("another process has taken over job {id}");
                     self.deposed = Some(reason);
                     return self.step(Input::Deposed);
@@ -393,7 +404,7 @@ impl Lead {
     }
 
     /// Somebody who waits for the answer to a request.
-    pub(super) fn request(&mut self, waiting: Waiting) -> RequestId {
+    pub(crate) fn request(&mut self, waiting: Waiting) -> RequestId {
         self.last_request += 1;
         let request = RequestId(self.last_request);
         self.waiting.insert(request, waiting);

@@ -371,9 +371,10 @@ fn logs_in_json_have_job_operator_and_subtask() {
         let event = events.iter().find(|event| event["message"] == message);
         event.unwrap_or_else(|| panic!("`{message}` is missing:\n{}", called.err))
     };
-    for message in ["job starts", "job is deployed", "job has ended"] {
+    for message in ["job starts", "job has ended"] {
         assert_eq!((&find(message)["job"], &find(message)["level"]), (&"even".into(), &"INFO".into()));
     }
+    assert_eq!(find("tasks are deployed")["tasks"], 1);
     let skipped = find("records were skipped");
     assert_eq!([&skipped["level"], &skipped["operator"]], ["WARN", "even"]);
     assert_eq!(skipped["records"], 5);

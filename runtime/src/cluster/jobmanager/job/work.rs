@@ -122,26 +122,29 @@ impl Core {
             abort_all(&mut over).await;
         }
         drop(over);
-        if !is_final {
-            let (env, registry) = (Arc::clone(&self.env), self.registry.clone());
-            let Connectors { run, attempt, .. } = self.connectors();
-            let connectors = Connectors { env: &env, registry: &registry, run, attempt };
-            check::connectors(&self.graph, &connectors).await?;
-        }
         let (mut made, exactly_once) = {
             let graph = locked(&self.graph);
             (job_sinks(&graph, &self.connectors())?, graph.exactly_once)
         };
         made.retain(is_one);
-        if let Some(store) = &self.store {
+        let (graph, env, registry) = (Arc::clone(&self.graph), Arc::clone(&self.env), self.registry.clone());
+        let (store, Connectors { run, attempt, .. }) = (self.store.clone(), self.connectors());
+        let begin = async {
+            if !is_final {
+                let connectors = Connectors { env: &env, registry: &registry, run, attempt };
+                check::connectors(&graph, &connectors).await?;
+            }
+            let Some(store) = store else { return Ok(()) };
             let of = |id: &str| Restored::of(restored, id);
             let to = restored.map_or(0, |manifest| manifest.checkpoint);
             let gone_back = store.segments().wants_full();
             let gone_back = gone_back.then_some(GoneBack { to, may_repeat: !exactly_once });
-            recover_all(&mut made, of, From { last: is_final, gone_back }, &*self.env).await?;
-        }
+            recover_all(&mut made, of, From { last: is_final, gone_back }, &*env).await
+        };
+        let begun = begin.await;
+        // Also if that has failed: what a check has made is taken back when the job ends.
         self.sinks.append(&mut made);
-        Ok(())
+        begun
     }
 
     /// Makes the pools of the sources among these vertices.

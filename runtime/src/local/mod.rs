@@ -104,7 +104,8 @@ impl JobHandle {
     ///
     /// # Errors
     ///
-    /// Why there is none: the job makes no checkpoints, it was given up, or the job has ended.
+    /// Why there is none: the job makes no checkpoints, it was given up, or the job has failed and is about to be started again, or has ended. While the job is being started
+    /// the request waits.
     pub async fn checkpoint(&self) -> Result<u64, String> {
         self.request(Request::Checkpoint).await
     }

@@ -209,12 +209,12 @@ impl MiniCluster {
     ///
     /// Why one of its processes has ended otherwise.
     pub async fn stop(self) -> Result<(), Failure> {
-        let all = std::iter::once(self.leader).chain(self.taskmanagers);
-        let ends = all.map(|(stop, ended)| {
-            stop.set();
-            ended
-        });
-        let ended = join_all(ends.collect::<Vec<_>>()).await;
+        // The leader is the last, so that nobody is left without one.
+        let mut ended = Vec::new();
+        for parts in [self.taskmanagers, vec![self.leader]] {
+            parts.iter().for_each(|(stop, _)| stop.set());
+            ended.extend(join_all(parts.into_iter().map(|(_, ended)| ended)).await);
+        }
         ended.into_iter().try_for_each(|ended| ended.unwrap_or(Ok(())))
     }
 }

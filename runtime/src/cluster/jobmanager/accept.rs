@@ -61,8 +61,9 @@ impl Role {
 
     /// It leads from now on.
     pub(super) fn leads(&self, epoch: Epoch, happenings: mpsc::Sender<Happening>) {
-        self.handle.leads(happenings.clone());
-        self.set(State::Leads(epoch, happenings));
+        self.set(State::Leads(epoch, happenings.clone()));
+        // Whoever waits for that may connect at once.
+        self.handle.leads(happenings);
     }
 
     /// Another process leads, here, as far as is known; and answers over HTTP there.

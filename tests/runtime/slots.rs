@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use millstream::{
-    connectors::collect::Collect, env::Env, failure::Failure, graph::JobGraph, prelude::*,
-    runtime::cluster::MiniCluster,
+    connectors::collect::Collect, env::Env, failure::Failure, graph::JobGraph, local, prelude::*,
+    runtime::cluster::MiniCluster, settings::Settings,
 };
 use millstream_testkit::SimEnv;
 
@@ -118,4 +118,26 @@ fn a_job_that_finds_no_room_once_it_is_built_is_refused() {
     });
     world.drop_tasks();
     assert!(failure.to_string().contains("1024 jobs run or wait, and there may be no more"), "{failure}");
+}
+
+#[test]
+fn a_process_has_as_many_slots_as_its_job_takes() {
+    let wide = |parallelism: usize, group: &str| {
+        let (world, results) = (SimEnv::new(7), collect());
+        let settings = Settings { parallelism, max_parallelism: 1 << 15, ..Settings::default() };
+        let graph = graph(settings, |job| {
+            let numbers = job.source(records(vec![1_u64, 2, 3])).parallelism(1);
+            numbers.rebalance().map(|n| n).slot_sharing_group(group).sink(results.sink());
+        });
+        let ran = world.block_on(local::run(graph, Arc::clone(&world) as Arc<dyn Env>));
+        world.drop_tasks();
+        (ran, results.take().len())
+    };
+    assert!(matches!(wide(1_100, "default"), (Ok(_), 3)));
+    let (ran, results) = wide(1 << 15, "another");
+    let failure = ran.expect_err("it takes one slot too many").to_string();
+    assert!(
+        failure.starts_with("the job takes 32769 slots, and one process has at most 32768") && results == 0,
+        "{failure}"
+    );
 }

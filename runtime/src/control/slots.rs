@@ -22,7 +22,7 @@ use super::{
 use crate::{env::Instant, settings::show_duration};
 
 /// A TaskManager that offers more slots is refused.
-pub(crate) const SLOTS_PER_TASKMANAGER_LIMIT: u32 = 1024;
+pub(crate) const SLOTS_PER_TASKMANAGER_LIMIT: u32 = 1 << 15;
 
 /// A slot that a job wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

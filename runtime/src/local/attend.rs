@@ -25,6 +25,7 @@ use crate::{
         JobId,
         heartbeats::HeartbeatSettings,
         job::{lifecycle::JobState, machine::Input},
+        slots::SLOTS_PER_TASKMANAGER_LIMIT,
     },
     env::{BoxFuture, Env, memory::MemoryEnv},
     failure::Failure,
@@ -95,6 +96,11 @@ impl Attendant {
     /// Gives the checkpoint that the job was stopped with, if it was.
     async fn run_to_end(&mut self, graph: JobGraph) -> Result<Option<u64>, Failure> {
         let (slots, settings) = (slots(&graph), graph.settings.clone());
+        if slots > SLOTS_PER_TASKMANAGER_LIMIT {
+            let most = SLOTS_PER_TASKMANAGER_LIMIT;
+            let what = format!("the job takes {slots} slots, and one process has at most {most}");
+            return Err(Failure::new(what).with_hint("lower its parallelism, or run it in a cluster"));
+        }
         let files = graph.files();
         let apart = MemoryEnv::wrap(Arc::clone(&self.env));
         let envs = Envs { control: apart.clone(), data: apart.clone(), worker: Arc::clone(&self.env) };

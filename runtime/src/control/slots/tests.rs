@@ -105,7 +105,7 @@ fn an_offer_that_makes_no_sense_is_refused() {
     let mut table = Slots::default();
     for slots in [0, SLOTS_PER_TASKMANAGER_LIMIT + 1] {
         let message = table.add(TaskManagerId(1), slots, "here".into()).unwrap_err();
-        assert!(message.contains("from 1 to 1024 slots"), "{message}");
+        assert!(message.contains(&format!("from 1 to {SLOTS_PER_TASKMANAGER_LIMIT} slots")), "{message}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! [`Manifest`]: what a checkpoint consists of.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::groups::GroupRange;
@@ -17,8 +19,32 @@ pub struct Manifest {
     pub kind: CheckpointKind,
     /// When it was complete, in milliseconds since 1970.
     pub at: i64,
+    /// The savepoint that the run began with, if it began with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// The state of every stateful operator.
     pub operators: Vec<OperatorState>,
+}
+
+/// A savepoint that a run began with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Where it was, as it was given.
+    pub location: String,
+    /// The number of the run that it was made by.
+    pub run: u64,
+    /// The number of the checkpoint that it is a copy of.
+    pub checkpoint: u64,
+}
+
+impl Manifest {
+    /// All segments that it names, each once, in the order of their names.
+    pub fn segments(&self) -> impl Iterator<Item = &SegmentRef> {
+        let parts = self.operators.iter().flat_map(|operator| &operator.keyed);
+        let by_name: BTreeMap<&str, &SegmentRef> =
+            parts.flat_map(|part| &part.segments).map(|segment| (segment.name.as_str(), segment)).collect();
+        by_name.into_values()
+    }
 }
 
 /// What a checkpoint is made for.
@@ -26,6 +52,8 @@ pub struct Manifest {
 pub enum CheckpointKind {
     /// To go on from after a failure.
     Periodic,
+    /// To be kept in a place of its own, by whoever asked for it.
+    Savepoint,
     /// The job is being stopped, and will go on from here.
     Stop,
     /// All input has been read and everything has fired: nothing is left to do but to commit.

@@ -291,6 +291,7 @@ fn manifest(line: &[Id], segments: &[SegmentRef]) -> Manifest {
         checkpoint: line.last().expect("it has a place in the line itself").1,
         kind: CheckpointKind::Periodic,
         at: 0,
+        origin: None,
         operators: vec![OperatorState {
             id: "count".to_owned(),
             parallelism: 1,

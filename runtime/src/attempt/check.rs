@@ -49,8 +49,9 @@ pub(crate) async fn connectors(graph: &SharedGraph, connectors: &Connectors<'_>)
     .await
 }
 
-/// Refuses a checkpoint with state that nobody would take: it would be lost without a word.
-pub(crate) fn known_operators(graph: &JobGraph, manifest: &Manifest) -> Result<(), Failure> {
+/// Refuses a checkpoint with state that nobody would take, unless it may be dropped: it would be lost without a word. Gives the operators whose state is.
+pub(crate) fn known_operators(graph: &JobGraph, manifest: &Manifest) -> Result<Vec<String>, Failure> {
+    let mut dropped = Vec::new();
     let operators =
         || {
             graph.vertices.iter().enumerate().flat_map(|(id, vertex)| {
@@ -59,12 +60,16 @@ pub(crate) fn known_operators(graph: &JobGraph, manifest: &Manifest) -> Result<(
         };
     for state in &manifest.operators {
         let Some((vertex, _)) = operators().find(|(_, id)| *id == state.id) else {
+            if graph.settings.checkpoints.allow_dropped_state {
+                dropped.push(state.id.clone());
+                continue;
+            }
             return Err(Failure::new(format!(
                 "checkpoint {} has state of operator `{}`, which the job does not have",
                 manifest.checkpoint, state.id
             ))
             .with_hint(format!(
-                "give the operator that is to have it `.uid(\"{}\")`, or begin anew with `--fresh`",
+                "give the operator that is to have it `.uid(\"{}\")`, drop the state with `--allow-dropped-state`, or begin anew with `--fresh`",
                 state.id
             )));
         };
@@ -77,5 +82,5 @@ pub(crate) fn known_operators(graph: &JobGraph, manifest: &Manifest) -> Result<(
             .with_hint(format!("set its max_parallelism to {} again: it cannot change", part.groups.of)));
         }
     }
-    Ok(())
+    Ok(dropped)
 }

@@ -4,6 +4,7 @@
 pub(crate) mod check;
 pub(crate) mod deploy;
 pub(crate) mod report;
+pub(crate) mod savepoint;
 pub(crate) mod segments;
 pub(crate) mod sinks;
 pub(crate) mod store;

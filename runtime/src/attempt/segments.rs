@@ -23,6 +23,8 @@ pub(crate) struct Segments {
     /// Numbers segments, so that no two of this process have one name.
     written: AtomicU64,
     wants_full: AtomicBool,
+    /// Where the checkpoint is that the attempt goes on from, if it is a savepoint.
+    origin: Mutex<Option<CheckpointStore>>,
     /// Why the checkpoint that the attempt goes on from cannot be read after all.
     rejected: Mutex<Option<String>>,
 }
@@ -36,6 +38,7 @@ impl Segments {
             writer,
             written: AtomicU64::new(0),
             wants_full: AtomicBool::new(false),
+            origin: Mutex::default(),
             rejected: Mutex::default(),
         }
     }
@@ -62,6 +65,17 @@ impl Segments {
 
     pub(crate) fn set_wants_full(&self, wants_full: bool) {
         self.wants_full.store(wants_full, Ordering::Relaxed);
+    }
+
+    /// Where the segments are of the checkpoint that the attempt goes on from.
+    pub(crate) fn restored_from(&self) -> CheckpointStore {
+        let origin = self.origin.lock().unwrap_or_else(PoisonError::into_inner);
+        origin.as_ref().unwrap_or(&self.checkpoints).clone()
+    }
+
+    /// The attempt goes on from a savepoint in this place, or, without one, from a checkpoint of the job.
+    pub(crate) fn set_origin(&self, origin: Option<CheckpointStore>) {
+        *self.origin.lock().unwrap_or_else(PoisonError::into_inner) = origin;
     }
 
     /// The checkpoint that the attempt goes on from is damaged where nobody had looked: the next goes on from the one before.

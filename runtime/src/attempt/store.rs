@@ -1,22 +1,25 @@
 //! The store of a job's checkpoints, as whoever drives the job uses it.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex as Sync, MutexGuard as SyncGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use futures::lock::Mutex;
 use millstream_state::{
-    log::{Candidate, CommitError, Leader, OwnerId},
-    manifest::Manifest,
+    log::{Body, Candidate, CommitError, Leader, OwnerId, Pin},
+    manifest::{CheckpointKind, Manifest, Origin},
     store::CheckpointStore,
 };
 use tracing::warn;
 
-use super::segments::{Segments, in_dir};
+use super::{
+    savepoint,
+    segments::{Segments, in_dir},
+};
 use crate::{env::Env, failure::Failure, settings::CheckpointSettings};
 
 /// The checkpoints of a running job. This process is the one that enters them in the log, until another claims it.
@@ -29,6 +32,18 @@ pub(crate) struct JobStore {
     entry: AtomicU64,
     /// What is there already is not gone on from, until there is a checkpoint of this process.
     fresh: AtomicBool,
+    /// The savepoint that the job begins with, until it has a checkpoint of its own.
+    from: Option<PathBuf>,
+    /// The attempt goes on from that.
+    from_savepoint: AtomicBool,
+    /// The attempt goes on from an older checkpoint than there has been.
+    gone_back: AtomicBool,
+    /// The savepoint that the run began with.
+    origin: Sync<Option<Origin>>,
+    /// Why the savepoint that the job begins with cannot be read after all.
+    damaged: Sync<Option<String>>,
+    /// What was entered last.
+    last: Sync<Option<Arc<Manifest>>>,
 }
 
 /// Who else uses the directory of a job's checkpoints.
@@ -53,6 +68,27 @@ pub(crate) fn open_dir(dir: &Path, used: Use, env: &Arc<dyn Env>) -> Result<Chec
         .with_hook(Arc::new(move |step| hook.step(step))))
 }
 
+/// True if a job that is to begin with a savepoint has not done so already, as far as its checkpoints tell. What cannot be read does not say so: then whoever goes on from
+/// the checkpoints finds that out.
+async fn begins_anew(checkpoints: &CheckpointStore, from: Option<&Path>) -> bool {
+    let Some(from) = from else { return false };
+    let Ok(listing) = checkpoints.list_log().await else { return false };
+    for number in listing.run().iter().rev() {
+        match checkpoints.entry(*number).await.map(|entry| entry.body) {
+            Ok(Body::Checkpoint { manifest, .. }) => {
+                return manifest.origin.is_none_or(|origin| Path::new(&origin.location) != from);
+            }
+            Ok(Body::Claim { .. }) => {}
+            Err(_) => return false,
+        }
+    }
+    true
+}
+
+fn lock<T>(shared: &Sync<T>) -> SyncGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl JobStore {
     /// Claims the checkpoints of a job.
     pub(crate) async fn open(
@@ -63,13 +99,14 @@ impl JobStore {
     ) -> Result<Self, Failure> {
         let dir = settings.dir.clone().unwrap_or_default();
         let checkpoints = open_dir(&dir, used, env)?;
+        let fresh = settings.fresh || begins_anew(&checkpoints, settings.from.as_deref()).await;
         let candidate = Candidate {
             job: job.to_owned(),
             owner: OwnerId(u128::from(env.random()) << 64 | u128::from(env.random())),
             at: env.wall().millis(),
             keep: settings.retained as usize,
             run: env.random(),
-            fresh: settings.fresh,
+            fresh,
         };
         let leader = checkpoints.claim(candidate).await.map_err(|error| in_dir(&dir, error))?;
         let (claim, run) = (leader.claim_number(), leader.run());
@@ -79,7 +116,13 @@ impl JobStore {
             next_checkpoint: AtomicU64::new(1),
             run,
             entry: AtomicU64::new(0),
-            fresh: AtomicBool::new(settings.fresh),
+            fresh: AtomicBool::new(fresh),
+            from: settings.from.clone(),
+            from_savepoint: AtomicBool::new(false),
+            gone_back: AtomicBool::new(false),
+            origin: Sync::default(),
+            damaged: Sync::default(),
+            last: Sync::default(),
         })
     }
 
@@ -97,11 +140,63 @@ impl JobStore {
         Some(self.entry.load(Ordering::Relaxed)).filter(|entry| *entry > 0)
     }
 
+    /// The savepoint that the attempt goes on from, if it does.
+    pub(crate) fn restored_savepoint(&self) -> Option<PathBuf> {
+        self.from.clone().filter(|_| self.from_savepoint.load(Ordering::Relaxed))
+    }
+
+    /// True if the attempt goes on from an older checkpoint than there has been.
+    pub(crate) fn has_gone_back(&self) -> bool {
+        self.gone_back.load(Ordering::Relaxed)
+    }
+
+    /// The savepoint that the run began with.
+    pub(crate) fn origin(&self) -> Option<Origin> {
+        lock(&self.origin).clone()
+    }
+
+    /// The checkpoint of this number, if it is the one that was entered last, to be copied elsewhere: it stays until the pin is dropped.
+    pub(crate) async fn pin(&self, checkpoint: u64) -> Option<(Arc<Manifest>, Arc<Pin>)> {
+        let manifest = lock(&self.last).clone().filter(|manifest| manifest.checkpoint == checkpoint)?;
+        let pin = self.leader.lock().await.pin(&manifest);
+        Some((manifest, pin))
+    }
+
     /// Finds the checkpoint to go on from, and clears up what attempts that failed have left.
-    pub(crate) async fn recover(&self, env: &dyn Env) -> Result<Option<Arc<Manifest>>, Failure> {
+    pub(crate) async fn recover(&self, env: &Arc<dyn Env>) -> Result<Option<Arc<Manifest>>, Failure> {
+        let found = self.find(&**env).await?;
+        self.from_savepoint.store(false, Ordering::Relaxed);
+        self.segments.set_origin(None);
+        let Some(from) = self.from.as_ref().filter(|_| found.is_none()) else {
+            *lock(&self.origin) = found.as_ref().and_then(|manifest| manifest.origin.clone());
+            return Ok(found);
+        };
+        if let Some(reason) = &*lock(&self.damaged) {
+            let what = format!("the savepoint in {} cannot be read: {reason}", from.display());
+            return Err(Failure::new(what).with_hint("restore it from a backup, or begin with another one"));
+        }
+        let (origin, manifest) = savepoint::open(from, env).await?;
+        if manifest.kind == CheckpointKind::Final {
+            let what = format!("the job had come to its end in the savepoint in {}", from.display());
+            return Err(Failure::new(what).with_hint("nothing is left to go on with: begin without it"));
+        }
+        self.next_checkpoint.fetch_max(manifest.checkpoint + 1, Ordering::Relaxed);
+        self.segments.set_origin(Some(origin));
+        // What is written from now on depends on nothing in the savepoint, which is its owner's.
+        self.segments.set_wants_full(true);
+        self.from_savepoint.store(true, Ordering::Relaxed);
+        let (location, Manifest { run, checkpoint, .. }) = (from.display().to_string(), &manifest);
+        *lock(&self.origin) = Some(Origin { location, run: *run, checkpoint: *checkpoint });
+        Ok(Some(Arc::new(manifest)))
+    }
+
+    /// Finds the newest checkpoint of the job itself.
+    async fn find(&self, env: &dyn Env) -> Result<Option<Arc<Manifest>>, Failure> {
         env.step("checkpoints are read");
         let mut leader = self.leader.lock().await;
         self.entry.store(0, Ordering::Relaxed);
+        self.gone_back.store(false, Ordering::Relaxed);
+        self.segments.set_wants_full(false);
         if self.fresh.load(Ordering::Relaxed) {
             // What is there need not be readable.
             let last = leader.recover().await.map_or(0, |recovery| recovery.last_checkpoint);
@@ -112,6 +207,7 @@ impl JobStore {
             self.segments.failure(error).with_hint("`--fresh` begins anew, without what is in the checkpoints")
         })?;
         self.next_checkpoint.store(recovery.last_checkpoint + 1, Ordering::Relaxed);
+        self.gone_back.store(!recovery.skipped.is_empty(), Ordering::Relaxed);
         self.segments.set_wants_full(!recovery.skipped.is_empty());
         if let Err(error) = leader.sweep().await {
             warn!(%error, "what earlier attempts have left could not be removed");
@@ -125,6 +221,10 @@ impl JobStore {
 
     /// The checkpoint that was found last turned out to be damaged: from now on another one is found.
     pub(crate) async fn reject(&self, reason: &str) {
+        if self.from_savepoint.load(Ordering::Relaxed) {
+            lock(&self.damaged).get_or_insert_with(|| reason.to_owned());
+            return;
+        }
         self.leader.lock().await.reject(self.entry.load(Ordering::Relaxed), reason);
     }
 
@@ -134,6 +234,7 @@ impl JobStore {
         match committed {
             Ok(_) => {
                 self.fresh.store(false, Ordering::Relaxed);
+                *lock(&self.last) = Some(Arc::new(manifest));
                 (Ok(()), false)
             }
             Err(error) => {

@@ -12,6 +12,7 @@
 //!   leave that open.
 //! - When all sources are drained, a final checkpoint is made, and a stop asked for meanwhile is content with that. A final checkpoint or one to stop that
 //!   fails is made again soon, as long as failures are tolerated.
+//! - A savepoint is a checkpoint that is asked for as one: whoever wants just any checkpoint is content with it, but not the other way round.
 //! - Failures count in a row, whatever the checkpoint was for; one that is stored begins a new row.
 
 #[cfg(test)]
@@ -53,6 +54,8 @@ pub(crate) enum Input {
     Committed { checkpoint: u64 },
     /// Somebody wants a checkpoint, and waits for the answer.
     Request { id: u64 },
+    /// Somebody wants a checkpoint to keep in a place of its own, and waits for the answer.
+    Savepoint { id: u64 },
     /// Somebody wants the job to stop with a checkpoint, and waits for the answer.
     Stop { id: u64 },
     /// Other settings hold from now on.
@@ -102,8 +105,9 @@ pub(crate) struct Coordinator {
     retry_at: Option<Instant>,
     /// Checkpoints that have failed in a row.
     failures: u32,
-    /// Who waits for the next checkpoint, for the present one, and for the end.
+    /// Who waits for the next checkpoint, for the next savepoint, for the present one, and for the end.
     requests: Vec<u64>,
+    savepoints: Vec<u64>,
     served: Vec<u64>,
     stops: Vec<u64>,
     armed: Option<Instant>,
@@ -150,6 +154,7 @@ impl Coordinator {
             retry_at: None,
             failures: 0,
             requests: Vec::new(),
+            savepoints: Vec::new(),
             served: Vec::new(),
             stops: Vec::new(),
             armed: None,
@@ -166,7 +171,7 @@ impl Coordinator {
     pub(crate) fn handle(&mut self, now: Instant, input: Input) -> Vec<Command> {
         let mut commands = Vec::new();
         match (input, self.phase) {
-            (Input::Request { id } | Input::Stop { id }, Phase::Ended) => {
+            (Input::Request { id } | Input::Savepoint { id } | Input::Stop { id }, Phase::Ended) => {
                 commands.push(Command::Answer { id, result: Err("the job is ending".to_owned()) });
             }
             (_, Phase::Ended) => return commands,
@@ -201,6 +206,7 @@ impl Coordinator {
                 self.reading.remove(&task);
             }
             (Input::Request { id }, _) => queue(&mut self.requests, id, &mut commands),
+            (Input::Savepoint { id }, _) => queue(&mut self.savepoints, id, &mut commands),
             (Input::Stop { id }, _) => queue(&mut self.stops, id, &mut commands),
             (Input::Changed(settings), _) => self.settings = settings,
             (Input::Closed { reason }, phase) => {
@@ -255,6 +261,8 @@ impl Coordinator {
             (CheckpointKind::Final, soon)
         } else if !self.stops.is_empty() {
             (CheckpointKind::Stop, soon)
+        } else if !self.savepoints.is_empty() {
+            (CheckpointKind::Savepoint, now)
         } else if !self.requests.is_empty() {
             (CheckpointKind::Periodic, now)
         } else {
@@ -269,6 +277,9 @@ impl Coordinator {
         self.last_start = now;
         self.missing = self.tasks;
         self.served.append(&mut self.requests);
+        if kind != CheckpointKind::Periodic {
+            self.served.append(&mut self.savepoints);
+        }
         self.phase = Phase::Running(Present { checkpoint, kind, started: now });
         self.history.present = Some(CheckpointStats::new(checkpoint, kind, now, self.tasks));
         commands.push(Command::Trigger { checkpoint, kind });
@@ -315,7 +326,7 @@ impl Coordinator {
     fn fail(&mut self, now: Instant, present: Present, reason: String, commands: &mut Vec<Command>) {
         self.abort(now, present, &reason, commands);
         self.failures = self.failures.saturating_add(1);
-        if present.kind != CheckpointKind::Periodic {
+        if matches!(present.kind, CheckpointKind::Stop | CheckpointKind::Final) {
             self.retry_at = Some(present.started + self.settings.interval.min(RETRY_PAUSE_LIMIT));
         }
         let (failures, tolerated) = (self.failures, self.settings.tolerated_failures);
@@ -353,7 +364,7 @@ impl Coordinator {
         self.retry_at = None;
         self.history.end(now, None);
         let end = match present.kind {
-            CheckpointKind::Periodic => None,
+            CheckpointKind::Periodic | CheckpointKind::Savepoint => None,
             CheckpointKind::Stop => Some(Command::Stopped),
             CheckpointKind::Final => Some(Command::Finish),
         };
@@ -368,7 +379,10 @@ impl Coordinator {
 
     /// Everybody who waits, no longer.
     fn waiting(&mut self) -> Vec<u64> {
-        [&mut self.served, &mut self.requests, &mut self.stops].into_iter().flat_map(std::mem::take).collect()
+        [&mut self.served, &mut self.requests, &mut self.savepoints, &mut self.stops]
+            .into_iter()
+            .flat_map(std::mem::take)
+            .collect()
     }
 }
 

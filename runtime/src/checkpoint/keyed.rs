@@ -328,8 +328,9 @@ impl<R: RowKey, V: Record> Snapshots<R, V> {
         let parts = self.access.restored().keyed(&self.state, self.groups);
         let Some(store) = &self.store else { return Ok(()) };
         self.env.step("state is read back");
+        let from = store.restored_from();
         for part in &parts {
-            let loaded = store.checkpoints().load::<R, V>(part, self.groups, |_, block| each(block)).await;
+            let loaded = from.load::<R, V>(part, self.groups, |_, block| each(block)).await;
             if let Err(error) = loaded {
                 return Err(if error.is_damage() { store.reject(error) } else { store.failure(error) });
             }

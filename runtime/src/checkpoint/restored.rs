@@ -91,6 +91,7 @@ mod tests {
             checkpoint: 1,
             kind: CheckpointKind::Periodic,
             at: 0,
+            origin: None,
             operators: vec![operator],
         };
         let restored = Restored::of(Some(&Arc::new(manifest)), "window w");

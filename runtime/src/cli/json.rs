@@ -133,6 +133,7 @@ fn checkpoint(stats: &CheckpointStats, sample: &Sample, now: Instant, in_full: b
     };
     let kind = match stats.kind {
         CheckpointKind::Periodic => "periodic",
+        CheckpointKind::Savepoint => "savepoint",
         CheckpointKind::Stop => "stop",
         CheckpointKind::Final => "final",
     };

@@ -49,6 +49,8 @@ pub(crate) struct StoreInfo {
     pub(crate) claim: u64,
     /// The entry of the checkpoint to go on from.
     pub(crate) entry: Option<u64>,
+    /// The savepoint to go on from, instead of an entry.
+    pub(crate) from: Option<PathBuf>,
     /// Segments that are there already are not to be built upon.
     pub(crate) wants_full: bool,
 }

@@ -424,6 +424,7 @@ impl JobManager {
 fn requester(input: &machine::Input) -> Option<RequestId> {
     match input {
         machine::Input::Checkpoint { request }
+        | machine::Input::Savepoint { request, .. }
         | machine::Input::Stop { request }
         | machine::Input::Cancel { request }
         | machine::Input::Rescale { request, .. } => Some(*request),

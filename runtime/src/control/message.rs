@@ -152,6 +152,8 @@ pub(crate) enum Order {
     Complete { checkpoint: u64 },
     /// A checkpoint has come to nothing.
     Abort { checkpoint: u64 },
+    /// Sources: come to an end where you are.
+    Drain,
     /// Sources: the final checkpoint is committed, so send the end.
     Finish,
 }

@@ -21,6 +21,7 @@ pub(super) fn encode(event: &Event) -> Vec<u8> {
                 CheckpointKind::Periodic => 0,
                 CheckpointKind::Stop => 1,
                 CheckpointKind::Final => 2,
+                CheckpointKind::Savepoint => 3,
             };
             [&[BARRIER, kind], &checkpoint.to_le_bytes()[..]].concat()
         }
@@ -39,6 +40,7 @@ pub(super) fn decode(note: &[u8]) -> Option<Event> {
                 0 => CheckpointKind::Periodic,
                 1 => CheckpointKind::Stop,
                 2 => CheckpointKind::Final,
+                3 => CheckpointKind::Savepoint,
                 _ => return None,
             };
             Some(Event::Barrier(Barrier { checkpoint: u64::from_le_bytes(checkpoint.try_into().ok()?), kind }))
@@ -54,7 +56,9 @@ mod tests {
     #[test]
     fn events_are_read_back() {
         let barrier = |kind| Event::Barrier(Barrier { checkpoint: u64::MAX - 1, kind });
-        let barriers = [CheckpointKind::Periodic, CheckpointKind::Stop, CheckpointKind::Final].map(barrier);
+        let barriers =
+            [CheckpointKind::Periodic, CheckpointKind::Stop, CheckpointKind::Final, CheckpointKind::Savepoint]
+                .map(barrier);
         for event in barriers.into_iter().chain([Event::Idle, Event::Active, Event::End]) {
             let read = decode(&encode(&event)).expect("it is an event");
             assert_eq!(format!("{read:?}"), format!("{event:?}"));
@@ -65,7 +69,7 @@ mod tests {
     fn other_bytes_are_no_events() {
         let barrier = encode(&Event::Barrier(Barrier { checkpoint: 5, kind: CheckpointKind::Final }));
         let mut other_kind = barrier.clone();
-        other_kind[1] = 3;
+        other_kind[1] = 4;
         for bytes in [&[][..], &[4], &[IDLE, 0], &barrier[..9], &[&barrier[..], &[0]].concat(), &other_kind] {
             assert!(decode(bytes).is_none(), "{bytes:?}");
         }

@@ -13,8 +13,9 @@ use futures::{StreamExt, channel::mpsc, stream::FuturesUnordered};
 use millstream_state::manifest::CheckpointKind;
 use tracing::{info, warn};
 
-use super::{JobReport, RECORDS_SKIPPED, REQUESTS_LIMIT, Request};
+use super::{JobReport, RECORDS_SKIPPED, REQUESTS_LIMIT, Request, Savepoint};
 use crate::{
+    attempt::savepoint,
     cluster::{
         Envs, MiniCluster,
         attendance::Attendance,
@@ -162,6 +163,25 @@ impl Attendant {
                 Happening::Request(Request::Stop(answer)) => {
                     let stopped = cluster.order(job, |request| Input::Stop { request });
                     answers.push(Box::pin(async { drop(answer.send(stopped.await.map(Option::unwrap_or_default))) }));
+                }
+                Happening::Request(Request::Savepoint { to, then, answer }) => {
+                    let (set, env) = (settings.checkpoints.savepoints.as_deref(), Arc::clone(&self.env));
+                    match savepoint::place(to.as_deref(), set, &self.name, &*env) {
+                        Ok(place) => {
+                            let to: Arc<str> = place.display().to_string().into();
+                            let made = cluster.order(job, move |request| Input::Savepoint { request, to, then });
+                            answers.push(Box::pin(async move {
+                                let written = async {
+                                    // Before anything is stopped for it.
+                                    savepoint::create(&place, &env).await.map_err(|failure| failure.to_string())?;
+                                    let checkpoint = made.await?.unwrap_or_default();
+                                    Ok(Savepoint { checkpoint, place: place.clone() })
+                                };
+                                drop(answer.send(written.await));
+                            }));
+                        }
+                        Err(why) => drop(answer.send(Err(why))),
+                    }
                 }
                 Happening::Request(Request::Set { key, value, answer }) => {
                     let set = changed(&settings, &key, &value);

@@ -3,7 +3,12 @@
 
 mod attend;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{
     FutureExt,
@@ -16,6 +21,7 @@ pub use crate::cluster::progress::JobStatus;
 use crate::{
     attempt::chain_names,
     cluster::attendance::Attendance,
+    control::job::machine::Then,
     env::Env,
     failure::Failure,
     graph::{JobGraph, VertexId},
@@ -62,10 +68,20 @@ pub struct JobReport {
     pub stopped: Option<u64>,
 }
 
+/// A savepoint that is complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Savepoint {
+    /// The number of the checkpoint that it is a copy of.
+    pub checkpoint: u64,
+    /// Where it is.
+    pub place: PathBuf,
+}
+
 /// What is asked of a running job.
 enum Request {
     Checkpoint(oneshot::Sender<Result<u64, String>>),
     Stop(oneshot::Sender<Result<u64, String>>),
+    Savepoint { to: Option<PathBuf>, then: Then, answer: oneshot::Sender<Result<Savepoint, String>> },
     Set { key: String, value: String, answer: oneshot::Sender<Result<(), String>> },
 }
 
@@ -117,6 +133,33 @@ impl JobHandle {
     /// Why there is none: then the job goes on.
     pub async fn stop(&self) -> Result<u64, String> {
         self.request(Request::Stop).await
+    }
+
+    /// Makes a savepoint: a checkpoint with all that it names, in a new directory within `to`, or within that of the setting `savepoint.dir`. A job begins with it by `--from`.
+    /// The job goes on; checkpoints are made while the savepoint is being written.
+    ///
+    /// Semantics: Apache Flink, "Savepoints".
+    ///
+    /// # Errors
+    ///
+    /// Why there is none, as for [`checkpoint`](Self::checkpoint); or nothing can be written there.
+    pub async fn savepoint(&self, to: Option<&Path>) -> Result<Savepoint, String> {
+        self.savepoint_then(to, Then::GoOn).await
+    }
+
+    /// Stops the job with a savepoint. With `drain` its sources come to an end where they are and all windows and timers fire: then nothing is left to go on with, and the
+    /// savepoint is for looking at.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none. If the message says that the job has ended, its last checkpoint has what the savepoint should have had; otherwise the job goes on.
+    pub async fn stop_with_savepoint(&self, to: Option<&Path>, drain: bool) -> Result<Savepoint, String> {
+        self.savepoint_then(to, if drain { Then::Drain } else { Then::Stop }).await
+    }
+
+    async fn savepoint_then(&self, to: Option<&Path>, then: Then) -> Result<Savepoint, String> {
+        let to = to.map(Path::to_owned);
+        self.request(|answer| Request::Savepoint { to, then, answer }).await
     }
 
     /// Changes a setting of the running job: those of [`KEYS`](crate::settings::KEYS) that say so can be changed.

@@ -16,7 +16,7 @@ use super::{
     io::Io,
     problem::Problem,
     service::COMMAND_PATIENCE,
-    submission::{CheckpointMade, Ordered, Rescale, Submission, Submitted},
+    submission::{CheckpointMade, Ordered, Rescale, SavepointMade, SavepointWanted, Submission, Submitted},
     token::Token,
     views::{Checkpoints, ClusterOverview, Exceptions, JobDetail, Jobs, TaskManagers},
 };
@@ -193,6 +193,10 @@ impl Client {
 
     pub(crate) async fn checkpoint(&self, job: &str) -> Answered<CheckpointMade> {
         self.post(&of_job(job, "/checkpoints"), None::<&()>).await
+    }
+
+    pub(crate) async fn savepoint(&self, job: &str, wanted: &SavepointWanted) -> Answered<SavepointMade> {
+        self.post(&of_job(job, "/savepoints"), Some(wanted)).await
     }
 
     pub(crate) async fn rescale(&self, job: &str, rescale: &Rescale) -> Answered<Ordered> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{
     prometheus::Sample,
-    submission::{Rescale, Submission},
+    submission::{Rescale, SavepointWanted, Submission},
     views::{BinaryJobs, Checkpoints, ClusterConfig, ClusterOverview, Exceptions, JobDetail, Jobs, TaskManagers},
 };
 use crate::{control::JobId, env::BoxFuture};
@@ -42,6 +42,8 @@ pub(crate) trait Dispatcher: Send + Sync {
     fn stop(&self, job: JobId) -> Answer<'_, u64>;
     /// Makes a checkpoint, and answers with its number when it is complete.
     fn checkpoint(&self, job: JobId) -> Answer<'_, u64>;
+    /// Makes a savepoint, and answers with the number of its checkpoint and where it is, when it is complete, and the job has done what is to follow.
+    fn savepoint(&self, job: JobId, wanted: SavepointWanted) -> Answer<'_, (u64, String)>;
     /// Gives a job, or some of its operators, another parallelism. Answers when it runs so.
     fn rescale(&self, job: JobId, rescale: Rescale) -> Answer<'_, ()>;
     /// All metrics: those of the cluster, and of jobs by operator and subtask.

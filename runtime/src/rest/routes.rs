@@ -8,7 +8,7 @@ use super::{
     openapi::{self, Described, described},
     prometheus,
     resolve::resolve,
-    submission::{CheckpointMade, Ordered, Rescale, Submission, Submitted},
+    submission::{CheckpointMade, Ordered, Rescale, SavepointMade, SavepointWanted, Submission, Submitted},
     views::{BinaryJobs, Checkpoints, ClusterConfig, ClusterOverview, Exceptions, JobDetail, Jobs, TaskManagers},
 };
 use crate::{control::JobId, env::BoxFuture};
@@ -144,6 +144,23 @@ pub(super) static ROUTES: &[Route] = &[
             })
         },
     ),
+    command(
+        "/v1/jobs/{job}/savepoints",
+        "make_savepoint",
+        "Make a savepoint, and wait until it is written",
+        described::<SavepointMade>,
+        StatusCode::CREATED,
+        |call| {
+            Box::pin(async move {
+                let wanted: SavepointWanted = call.sent()?;
+                wanted.check()?;
+                let job = call.job().await?;
+                let (checkpoint, savepoint) = call.dispatcher.savepoint(job, wanted).await?;
+                Reply::json(&SavepointMade { job: job.to_string(), checkpoint, savepoint })
+            })
+        },
+    )
+    .taking(described::<SavepointWanted>),
     command(
         "/v1/jobs/{job}/stop",
         "stop_job",

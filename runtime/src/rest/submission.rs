@@ -1,6 +1,6 @@
 //! What is sent with commands: [`Submission`], a job that is to be run, and [`Rescale`], how parallel it is to be.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use clap::{ArgMatches, Command};
 use millstream_core::key::LIMIT_MAX_PARALLELISM;
@@ -147,6 +147,59 @@ pub(crate) struct Submitted {
 pub(crate) struct Ordered {
     /// The job's id.
     pub(crate) job: String,
+}
+
+/// A savepoint that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SavepointWanted {
+    /// In which directory, as the JobManager sees it; it gets one of its own in there. By default where the job's setting `savepoint.dir` says.
+    #[serde(default)]
+    pub(crate) to: Option<String>,
+    /// What becomes of the job.
+    #[serde(default)]
+    pub(crate) then: AfterSavepoint,
+}
+
+/// What becomes of a job of which a savepoint is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AfterSavepoint {
+    /// It goes on.
+    #[default]
+    GoOn,
+    /// It stops there.
+    Stop,
+    /// Its sources end where they are and everything fires; then it has come to its end.
+    Drain,
+}
+
+impl SavepointWanted {
+    /// Checks what can be checked anywhere.
+    ///
+    /// # Errors
+    ///
+    /// Says which field is wrong, and what is allowed.
+    pub(crate) fn check(&self) -> Result<(), Refused> {
+        match &self.to {
+            Some(to) if !Path::new(to).is_absolute() => {
+                let what = format!("`to`: an absolute path is expected, not `{to}`: another process writes there");
+                Err(Refused::new(Refusal::Invalid, what))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A savepoint that is complete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct SavepointMade {
+    /// The job's id.
+    pub(crate) job: String,
+    /// The number of the checkpoint that it is a copy of.
+    pub(crate) checkpoint: u64,
+    /// Where it is.
+    pub(crate) savepoint: String,
 }
 
 /// A checkpoint that is complete.

@@ -20,6 +20,13 @@ pub struct CheckpointSettings {
     pub retained: u32,
     /// Start anew though there is a checkpoint. What is there already is left until it falls out of those that are kept.
     pub fresh: bool,
+    /// The savepoint that the job begins with, unless it has made checkpoints since it began with this one: it goes on from those then. Also a directory of checkpoints that no
+    /// job uses any more.
+    pub from: Option<PathBuf>,
+    /// The job may begin with a savepoint that has state of operators that it does not have: that state is dropped.
+    pub allow_dropped_state: bool,
+    /// Where savepoints go unless whoever asks for one says so: each gets a directory of its own in there.
+    pub savepoints: Option<PathBuf>,
 }
 
 impl Default for CheckpointSettings {
@@ -32,6 +39,9 @@ impl Default for CheckpointSettings {
             tolerated_failures: 3,
             retained: 3,
             fresh: false,
+            from: None,
+            allow_dropped_state: false,
+            savepoints: None,
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use millstream_core::{buffer::LIMIT_MAX_RECORD_SIZE, key::LIMIT_MAX_PARALLELISM};
 
-use self::kinds::{Field, Text, Value};
+use self::kinds::{Field, Switch, Text, Value};
 use super::Settings;
 
 /// What environment variables that set a key begin with.
@@ -199,6 +199,33 @@ pub static KEYS: &[Setting] = &[
             to: RETAINED_LIMIT,
             get: |settings| settings.checkpoints.retained.into(),
             set: |settings, n| settings.checkpoints.retained = n as u32,
+        }),
+    },
+    Setting {
+        name: "savepoint.dir",
+        doc: "Where savepoints go unless the command says so, each into a directory of its own",
+        shorthand: false,
+        live: false,
+        default: None,
+        value: Value::Text(Text::SAVEPOINT_DIR),
+    },
+    Setting {
+        name: "savepoint.from",
+        doc: "The savepoint that the job begins with (`--from`), unless it has made checkpoints since it did",
+        shorthand: false,
+        live: false,
+        default: None,
+        value: Value::Text(Text::SAVEPOINT_FROM),
+    },
+    Setting {
+        name: "savepoint.allow-dropped-state",
+        doc: "Whether state in the savepoint that the job has no operator for may be dropped (`--allow-dropped-state`)",
+        shorthand: false,
+        live: false,
+        default: None,
+        value: Value::Switch(Switch {
+            get: |settings| settings.checkpoints.allow_dropped_state,
+            set: |settings, allowed| settings.checkpoints.allow_dropped_state = allowed,
         }),
     },
     Setting {

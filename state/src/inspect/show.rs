@@ -98,6 +98,7 @@ fn show_states(checkpoint: &CheckpointSeen, f: &mut fmt::Formatter<'_>) -> fmt::
 fn kind(kind: CheckpointKind) -> &'static str {
     match kind {
         CheckpointKind::Periodic => "periodic",
+        CheckpointKind::Savepoint => "savepoint",
         CheckpointKind::Stop => "stop",
         CheckpointKind::Final => "final",
     }

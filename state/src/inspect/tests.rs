@@ -55,6 +55,7 @@ fn manifest(checkpoint: u64, kind: CheckpointKind, segments: &[SegmentRef]) -> M
         checkpoint,
         kind,
         at,
+        origin: None,
         operators: vec![
             OperatorState { id: "read".to_owned(), parallelism: 1, keyed: vec![], values: vec![position] },
             OperatorState {

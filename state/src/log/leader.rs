@@ -1,6 +1,9 @@
 //! [`Leader`]: the one process that writes a job's checkpoints, until another one claims the log.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::{Arc, Weak},
+};
 
 use object_store::{PutMode, PutOptions, PutPayload};
 
@@ -67,14 +70,14 @@ pub(super) struct Kept {
 
 impl Kept {
     pub(super) fn new(entry: LiveEntry, manifest: &Manifest) -> Self {
-        let parts = manifest.operators.iter().flat_map(|operator| &operator.keyed);
-        let segments = parts.flat_map(|part| &part.segments).map(|segment| segment.name.clone());
-        let mut segments: Vec<String> = segments.collect();
-        segments.sort_unstable();
-        segments.dedup();
+        let segments = manifest.segments().map(|segment| segment.name.clone()).collect();
         Self { entry, run: manifest.run, segments, damage: None }
     }
 }
+
+/// While it lives, its leader deletes none of the segments of a checkpoint, whether that is kept or not.
+#[derive(Debug)]
+pub struct Pin(pub(super) Vec<String>);
 
 /// The one process that writes a job's checkpoints, until another one claims the log.
 #[derive(Debug)]
@@ -103,6 +106,8 @@ pub struct Leader {
     pub(super) last_checkpoint: u64,
     /// Segments that no kept checkpoint names any more.
     pub(super) garbage: BTreeSet<String>,
+    /// Segments that somebody is reading.
+    pub(super) pins: Vec<Weak<Pin>>,
     /// The entry that says that someone else leads.
     deposed: Option<u64>,
 }
@@ -134,6 +139,7 @@ impl CheckpointStore {
             damaged: Vec::new(),
             last_checkpoint: 0,
             garbage: BTreeSet::new(),
+            pins: Vec::new(),
             deposed: None,
         };
         let body = Body::Claim { job, at, run };
@@ -188,6 +194,14 @@ impl Leader {
                 return Ok(self.last_number());
             }
         }
+    }
+
+    /// Keeps the segments of a checkpoint until the pin is dropped: somebody reads them.
+    pub fn pin(&mut self, manifest: &Manifest) -> Arc<Pin> {
+        self.pins.retain(|pin| pin.strong_count() > 0);
+        let pin = Arc::new(Pin(manifest.segments().map(|segment| segment.name.clone()).collect()));
+        self.pins.push(Arc::downgrade(&pin));
+        pin
     }
 
     /// Finds out what became of the last entry if that is not known, and sees to it that nothing becomes of it later: whoever goes on from what is in the log

@@ -14,8 +14,9 @@ mod retain;
 mod tests;
 
 pub use entry::{Body, Entry, EntryError, EntryId, LIMIT_ENTRY_BYTES, LiveEntry, MAGIC, OwnerId, VERSION};
-pub use leader::{Candidate, CommitError, Leader};
+pub use leader::{Candidate, CommitError, Leader, Pin};
 pub use read::Listing;
+pub(crate) use read::path as entry_path;
 pub use recover::Recovery;
 
 /// Below which the entries lie.

@@ -42,7 +42,7 @@ impl Listing {
     }
 }
 
-pub(super) fn path(number: u64) -> Path {
+pub(crate) fn path(number: u64) -> Path {
     Path::from_iter([LOG, &format!("{number:0DIGITS$}")])
 }
 

@@ -1,6 +1,6 @@
 //! Finds the checkpoint to go on from.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::cmp::Reverse;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
@@ -53,18 +53,21 @@ impl CheckpointStore {
         let Body::Checkpoint { manifest, .. } = found.body else {
             return Err(StoreError::NoEntry { number: entry.number });
         };
-        let parts = manifest.operators.iter().flat_map(|operator| &operator.keyed);
-        let segments: BTreeMap<&str, &SegmentRef> =
-            parts.flat_map(|part| &part.segments).map(|segment| (segment.name.as_str(), segment)).collect();
-        let segments: Vec<SegmentRef> = segments.into_values().cloned().collect();
+        self.look_at_segments(&manifest, thoroughly).await?;
+        Ok(manifest)
+    }
+
+    /// Looks at every segment that a manifest names: whether it is there, has the size it should have, and whether its footer is whole; thoroughly, also
+    /// whether all of its blocks are.
+    pub(crate) async fn look_at_segments(&self, manifest: &Manifest, thoroughly: bool) -> Result<(), StoreError> {
+        let segments: Vec<SegmentRef> = manifest.segments().cloned().collect();
         let looks = stream::iter(segments).map(|segment| async move {
             match thoroughly {
                 true => self.verify(&segment).await,
                 false => self.footer(&segment).await.map(drop),
             }
         });
-        looks.buffer_unordered(SEGMENTS_AT_A_TIME).try_collect::<()>().await?;
-        Ok(manifest)
+        looks.buffer_unordered(SEGMENTS_AT_A_TIME).try_collect::<()>().await
     }
 }
 

@@ -1,6 +1,6 @@
 //! Deletes what is no longer needed.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Weak};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectStoreExt, path::Path};
@@ -45,9 +45,11 @@ impl Leader {
         self.damaged.retain(|(number, _)| *number >= oldest);
         let live = self.live_segments();
         self.garbage.retain(|name| !live.contains(name));
-        let garbage: Vec<Path> = self.garbage.iter().filter_map(|name| segment_path(name).ok()).collect();
-        self.delete_segments(garbage).await?;
-        self.garbage.clear();
+        let pinned = self.pinned_segments();
+        let unused = self.garbage.iter().filter(|name| !pinned.contains(*name));
+        let unused: Vec<Path> = unused.filter_map(|name| segment_path(name).ok()).collect();
+        self.delete_segments(unused).await?;
+        self.garbage.retain(|name| pinned.contains(name));
         Ok(())
     }
 
@@ -62,7 +64,8 @@ impl Leader {
     pub async fn sweep(&mut self) -> Result<(), StoreError> {
         self.store.step(steps::SWEEP);
         if self.damaged.is_empty() {
-            let live = self.live_segments();
+            let mut live = self.live_segments();
+            live.extend(self.pinned_segments());
             let objects = self.store.objects().list(Some(&Path::from(SEGMENTS)));
             let orphans = objects.map_ok(|object| object.location).try_filter(|path| {
                 let earlier = claim_of(path).is_some_and(|claim| claim < self.claim);
@@ -85,6 +88,10 @@ impl Leader {
 
     fn live_segments(&self) -> BTreeSet<String> {
         self.kept.iter().flat_map(|kept| &kept.segments).cloned().collect()
+    }
+
+    fn pinned_segments(&self) -> BTreeSet<String> {
+        self.pins.iter().filter_map(Weak::upgrade).flat_map(|pin| pin.0.clone()).collect()
     }
 
     async fn delete_segments(&self, segments: Vec<Path>) -> Result<(), StoreError> {

@@ -15,6 +15,7 @@ use crate::{
     groups::GroupRange,
     manifest::{CheckpointKind, KeyedPart, Manifest, OperatorState, SegmentRef, Spread, ValuePart},
     row::{ByKey, RowKey},
+    savepoint,
     segment::SegmentWriter,
     snapshot::{Frozen, Namespace, SnapshotKind},
     store::{CheckpointStore, StoreError},
@@ -37,6 +38,7 @@ fn manifest(checkpoint: u64, segments: &[SegmentRef]) -> Manifest {
         checkpoint,
         kind: CheckpointKind::Periodic,
         at: 1_700_000_000_000 + checkpoint as i64,
+        origin: None,
         operators: vec![
             OperatorState {
                 id: "read".to_owned(),
@@ -533,5 +535,76 @@ fn futures_can_be_sent() {
         send(leader.sweep()).await.expect("the store works");
         send(leader.commit(&manifest(1, &[]))).await.expect("nobody else leads");
         send(leader.retain()).await.expect("the store works");
+    });
+}
+
+#[test]
+fn a_savepoint_is_a_checkpoint_with_all_that_it_names() {
+    block_on(async {
+        let ((_, store), (there, place)) = (memory(), memory());
+        let mut leader = store.claim(candidate(1, 1)).await.expect("the store is empty");
+        let (_, first) = checkpoint(&store, &mut leader, 1, &[]).await;
+        let (_, second) = checkpoint(&store, &mut leader, 2, std::slice::from_ref(&first)).await;
+        let of_second = manifest(2, &[first.clone(), second.clone()]);
+
+        let empty = savepoint::read(&place).await.expect_err("nothing was written");
+        assert!(matches!(empty, StoreError::NoSavepoint { .. }), "{empty}");
+        savepoint::prepare(&place).await.expect("it is empty");
+        savepoint::write(&store, &of_second, &place).await.expect("both stores work");
+        assert_eq!(savepoint::read(&place).await.expect("it is whole"), of_second);
+        assert_eq!(names(&there).await, [entry_name(1), first.name.clone(), second.name.clone()]);
+        let rows =
+            KeyedPart { state: "counts".to_owned(), groups: GroupRange::all(128), segments: vec![first.clone()] };
+        let mut found = Vec::new();
+        let each = |_, block: &crate::segment::Block<ByKey<u64>, u64>| {
+            found.extend(block.rows().map(|(_, key, value)| (key, value)))
+        };
+        place.load(&rows, GroupRange::all(128), each).await.expect("the segment was copied");
+        assert_eq!(found, [(1, 2)]);
+
+        let occupied = savepoint::write(&store, &of_second, &place).await.expect_err("there is one");
+        assert!(matches!(occupied, StoreError::Occupied), "{occupied}");
+        assert!(matches!(savepoint::prepare(&place).await, Err(StoreError::Occupied)));
+        let own = savepoint::dispose(&store).await.expect_err("a job writes there");
+        assert!(own.to_string().contains("the checkpoints of a job"), "{own}");
+        savepoint::dispose(&place).await.expect("it is a savepoint");
+        assert!(names(&there).await.is_empty());
+        savepoint::dispose(&place).await.expect_err("nothing is left");
+    });
+}
+
+#[test]
+fn a_savepoint_that_lacks_something_is_none() {
+    block_on(async {
+        let ((_, store), (there, place)) = (memory(), memory());
+        let mut leader = store.claim(candidate(1, 3)).await.expect("the store is empty");
+        let (_, first) = checkpoint(&store, &mut leader, 1, &[]).await;
+        savepoint::write(&store, &manifest(1, std::slice::from_ref(&first)), &place).await.expect("both stores work");
+        overwrite(&there, &first.name, |bytes| bytes.truncate(20)).await;
+        let damaged = savepoint::read(&place).await.expect_err("a segment was cut off");
+        assert!(damaged.is_damage(), "{damaged}");
+        // The manifest comes last: without it nothing counts, and all of it can be removed.
+        there.delete(&object_store::path::Path::from(entry_name(1))).await.expect("it is there");
+        let incomplete = savepoint::read(&place).await.expect_err("it has no manifest");
+        assert!(incomplete.to_string().contains("not written to its end"), "{incomplete}");
+        savepoint::dispose(&place).await.expect("it is what is left of one");
+        assert!(names(&there).await.is_empty());
+    });
+}
+
+#[test]
+fn what_is_being_copied_stays() {
+    block_on(async {
+        let (memory, store) = memory();
+        let mut leader = store.claim(candidate(1, 1)).await.expect("the store is empty");
+        let (_, first) = checkpoint(&store, &mut leader, 1, &[]).await;
+        let pin = leader.pin(&manifest(1, std::slice::from_ref(&first)));
+        let (_, second) = checkpoint(&store, &mut leader, 2, &[]).await;
+        leader.sweep().await.expect("the store works");
+        assert!(names(&memory).await.contains(&first.name), "somebody reads it");
+        drop(pin);
+        let (_, third) = checkpoint(&store, &mut leader, 3, &[]).await;
+        let left = names(&memory).await;
+        assert!(left.contains(&third.name) && !left.contains(&second.name) && !left.contains(&first.name), "{left:?}");
     });
 }

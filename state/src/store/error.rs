@@ -119,6 +119,15 @@ pub enum StoreError {
         /// What is missing.
         what: String,
     },
+    /// There is something where a savepoint is to be written.
+    #[error("there is something already where the savepoint is to be written: name a place that is empty")]
+    Occupied,
+    /// There is no savepoint where one should be.
+    #[error("there is no complete savepoint: {what}")]
+    NoSavepoint {
+        /// What is there instead.
+        what: &'static str,
+    },
     /// Someone else writes checkpoints here now.
     #[error("another process has taken over this job's checkpoints: entry {number} of the log is not this process's")]
     Deposed {
@@ -144,7 +153,9 @@ impl StoreError {
             | Self::Files { .. }
             | Self::InUse { .. }
             | Self::Row { .. }
-            | Self::OtherJob { .. } => false,
+            | Self::OtherJob { .. }
+            | Self::Occupied
+            | Self::NoSavepoint { .. } => false,
             Self::NoneUsable { .. } | Self::Incomplete { .. } | Self::Deposed { .. } => false,
         }
     }

@@ -58,7 +58,7 @@ impl CheckpointStore {
     }
 
     /// Reads some bytes of a segment.
-    pub(super) async fn range(&self, segment: &SegmentRef, range: Range<u64>) -> Result<Bytes, StoreError> {
+    pub(crate) async fn range(&self, segment: &SegmentRef, range: Range<u64>) -> Result<Bytes, StoreError> {
         let path = segment_path(&segment.name)?;
         let length = range.end - range.start;
         let bytes = self.objects().get_range(&path, range).await.map_err(|source| unreadable(segment, source))?;

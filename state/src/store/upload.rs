@@ -31,10 +31,14 @@ impl CheckpointStore {
     /// Begins to upload a segment. Its name is made of the number of the [claim](crate::log::Leader::claim_number) that it is written under and of `unique`, which
     /// must be used only once under this claim: two segments of one name would overwrite each other.
     pub fn upload(&self, claim: u64, unique: &str) -> SegmentUpload {
-        let file = format!("{claim:020}-{unique}");
+        self.upload_as(Path::from_iter([SEGMENTS, &format!("{claim:020}-{unique}")]))
+    }
+
+    /// Begins to upload a segment of this name, of which there must be none.
+    pub(crate) fn upload_as(&self, path: Path) -> SegmentUpload {
         SegmentUpload {
             store: self.clone(),
-            path: Path::from_iter([SEGMENTS, &file]),
+            path,
             pieces: Vec::new(),
             gathered: 0,
             bytes: 0,

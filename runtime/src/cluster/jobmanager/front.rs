@@ -1,6 +1,6 @@
 //! [`Front`]: the leader, as it is asked over HTTP.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use futures::channel::oneshot;
 
@@ -10,10 +10,11 @@ use super::{
     lead::Lead,
 };
 use crate::{
+    attempt::savepoint,
     cluster::spec::JobSpec,
     control::{
         JobId, RequestId, Vertex,
-        job::machine::{self, Parallelism},
+        job::machine::{self, Parallelism, Then},
         jobmanager::Input,
     },
     env::BoxFuture,
@@ -21,7 +22,7 @@ use crate::{
     rest::{
         dispatcher::{Answer, Dispatcher, Refusal, Refused},
         prometheus::Sample,
-        submission::{Rescale, Submission},
+        submission::{AfterSavepoint, Rescale, SavepointWanted, Submission},
         views::{BinaryJobs, Checkpoints, ClusterConfig, ClusterOverview, Exceptions, JobDetail, Jobs, TaskManagers},
     },
 };
@@ -223,6 +224,31 @@ impl Dispatcher for Front {
     fn stop(&self, job: JobId) -> Answer<'_, u64> {
         let stopped = self.order(job, |_, request| Ok(machine::Input::Stop { request }));
         Box::pin(async { stopped.await.map(Option::unwrap_or_default) })
+    }
+
+    fn savepoint(&self, job: JobId, wanted: SavepointWanted) -> Answer<'_, (u64, String)> {
+        let then = match wanted.then {
+            AfterSavepoint::GoOn => Then::GoOn,
+            AfterSavepoint::Stop => Then::Stop,
+            AfterSavepoint::Drain => Then::Drain,
+        };
+        Box::pin(async move {
+            let look = move |lead: &Lead| {
+                lead.job(job)?;
+                let over = || Refused::new(Refusal::Conflict, "the job has ended");
+                let (of, env) = (lead.running.get(&job).ok_or_else(over)?, Arc::clone(&lead.envs.control));
+                let (to, set) = (wanted.to.as_deref().map(Path::new), of.facts.savepoints.as_deref());
+                let place = savepoint::place(to, set, &of.record.name, &*env);
+                Ok((place.map_err(|why| Refused::new(Refusal::Invalid, why))?, env))
+            };
+            let (place, env) = self.look(look).await?;
+            // Before anything is stopped for it.
+            savepoint::create(&place, &env).await.map_err(|failure| refused(&failure))?;
+            let place = place.display().to_string();
+            let to: Arc<str> = place.as_str().into();
+            let made = self.order(job, move |_, request| Ok(machine::Input::Savepoint { request, to, then })).await?;
+            Ok((made.unwrap_or_default(), place))
+        })
     }
 
     fn checkpoint(&self, job: JobId) -> Answer<'_, u64> {

@@ -31,6 +31,7 @@ use crate::{
         chain_names,
         deploy::{Connectors, Deployed, Deployment, Given, SplitsHandle, Task},
         report::{self, encode_output, encode_parts},
+        savepoint,
         segments::Segments,
         store::{Use, open_dir},
     },
@@ -81,6 +82,8 @@ pub(crate) struct Host {
 /// An attempt that has tasks here, as orders reach it.
 pub(crate) struct Running {
     stop: Flag,
+    /// Lets its sources come to an end.
+    drain: Flag,
     registry: Registry,
     elsewhere: OnceLock<Vec<Elsewhere>>,
     reached: OnceLock<BTreeMap<SubtaskId, Reached>>,
@@ -124,6 +127,7 @@ impl Running {
             Order::Trigger { checkpoint, kind } => Notice::Trigger(Barrier { checkpoint, kind }),
             Order::Complete { checkpoint } => Notice::Complete(checkpoint),
             Order::Abort { checkpoint } => Notice::Abort(checkpoint),
+            Order::Drain => return self.drain.set(),
             Order::Finish => Notice::Finish,
         };
         let Some(reached) = self.reached.get() else { return };
@@ -146,6 +150,7 @@ pub(crate) fn start(host: &Arc<Host>, deploy: Arc<Deploy>) -> Arc<Running> {
     let attendance = host.jobs.attendance();
     let running = Arc::new(Running {
         stop: Flag::default(),
+        drain: attendance.map(|attendance| attendance.drain.clone()).unwrap_or_default(),
         registry: attendance.map(|attendance| attendance.registry.clone()).unwrap_or_default(),
         elsewhere: OnceLock::new(),
         reached: OnceLock::new(),
@@ -270,6 +275,15 @@ impl Attempt {
         let writer = format!("{}-{}-", self.host.me, self.deploy.attempt.number);
         let segments = Segments::new(checkpoints, store.dir.clone(), store.claim, writer);
         segments.set_wants_full(store.wants_full);
+        if let Some(from) = &store.from {
+            let (origin, manifest) = savepoint::open(from, &env).await?;
+            if Some(manifest.checkpoint) != self.deploy.restore {
+                let what = format!("the savepoint in {} is not the one that is to be gone on from", from.display());
+                return Err(Failure::new(what));
+            }
+            segments.set_origin(Some(origin));
+            return Ok((Arc::new(segments), Some(Arc::new(manifest))));
+        }
         let Some(number) = store.entry else { return Ok((Arc::new(segments), None)) };
         let entry = segments.checkpoints().entry(number).await;
         let entry = entry.map_err(|error| segments.failure(error).of_environment())?;
@@ -293,7 +307,6 @@ impl Attempt {
     ) -> Result<Started, Failure> {
         let (sender, events) = mpsc::channel(EVENTS_LIMIT);
         let attendance = self.host.jobs.attendance();
-        let drain = attendance.map(|attendance| attendance.drain.clone()).unwrap_or_default();
         let names = chain_names(graph);
         let new = || Arc::new(StateMemory::new(graph.settings.state_bytes()));
         let state = attendance.map_or_else(new, |attendance| Arc::clone(attendance.state.get_or_init(new)));
@@ -306,7 +319,7 @@ impl Attempt {
             placement,
             state: &state,
             stop: &self.running.stop,
-            drain: &drain,
+            drain: &self.running.drain,
             restored: manifest,
             events: segments.map(|_| &sender),
             segments,

@@ -34,6 +34,7 @@ impl JobMaster {
         self.coordinator = Some(Coordinator::new(settings, tasks, reading, self.next_checkpoint, history, now));
         self.coordinator_wake = None;
         self.give(now, random, Event::Timer, out);
+        self.order_drain(out);
     }
 
     pub(super) fn changed(&mut self, now: Instant, random: u64, settings: CheckpointSettings, out: &mut Vec<Command>) {
@@ -62,9 +63,10 @@ impl JobMaster {
                 self.next_checkpoint = checkpoint + 1;
                 self.present = Some(Present { checkpoint, kind, step: Step::Running });
                 self.gathered.clear();
-                if kind != CheckpointKind::Periodic {
+                if matches!(kind, CheckpointKind::Stop | CheckpointKind::Final) {
                     self.enter(JobState::Stopping);
                 }
+                self.savepoints.triggered(checkpoint, kind);
                 self.resend = Some((now + RESEND_PAUSE, RESEND_PAUSE));
                 // Splits that are assigned from now on arrive behind the barrier, so they are still the pool's.
                 out.push(Command::Work(Work::Begin { checkpoint, kind }));
@@ -106,7 +108,8 @@ impl JobMaster {
         let Some(present) = &mut self.present else { return };
         present.step = Step::Committing;
         let Present { checkpoint, kind, .. } = *present;
-        out.push(Command::Work(Work::Commit { checkpoint, kind }));
+        let savepoints = self.savepoints.stored(checkpoint);
+        out.push(Command::Work(Work::Commit { checkpoint, kind, savepoints }));
         self.order(Order::Complete { checkpoint }, self.all_tasks(), out);
     }
 

@@ -210,6 +210,7 @@ impl JobMaster {
     /// True if something was ordered that has not been answered.
     pub(super) fn has_unanswered(&self) -> bool {
         self.executions.cancelling() > 0
+            || self.draining && self.coordinator.is_some()
             || self.ending == Some(Ending::Finished) && self.executions.alive() > 0
             || self.present.is_some_and(|present| present.step == Step::Running)
             || self.regions.iter().any(|region| !region.unanswered.is_empty())
@@ -225,6 +226,7 @@ impl JobMaster {
         let cancelling = |task: &TaskIndex| self.executions.get(*task).state == ExecutionState::Cancelling;
         let cancelled: Vec<_> = self.all_tasks().filter(cancelling).collect();
         self.order(Order::Cancel, cancelled, out);
+        self.order_drain(out);
         if self.ending == Some(Ending::Finished) {
             self.order(Order::Finish, self.source_tasks(), out);
         }

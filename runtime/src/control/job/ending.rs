@@ -82,9 +82,15 @@ impl JobMaster {
         out.push(Command::Work(Work::Ended { state, failure, past: past.into() }));
         self.refuse_rescale("the job has ended", out);
         for Waiter { request, wanted, checkpoint } in std::mem::take(&mut self.at_end) {
-            let result = if state == wanted { Ok(checkpoint) } else { Err(format!("the job is {state}")) };
+            let result = match self.savepoints.take(request) {
+                _ if state != wanted => Err(format!("the job is {state}")),
+                Some(Ok(checkpoint)) => Ok(Some(checkpoint)),
+                Some(Err(reason)) => Err(format!("the job has ended, but the savepoint was not written: {reason}")),
+                None => Ok(checkpoint),
+            };
             out.push(Command::Work(Work::Answer { request, result }));
         }
+        self.refuse_savepoints(&format!("the job is {state}"), out);
     }
 
     /// All tasks of a job without checkpoints have ended well.
@@ -162,6 +168,11 @@ impl JobMaster {
         }
     }
 
+    /// The job is to end by itself, and somebody waits for that.
+    pub(super) fn wait_for_stop(&mut self, request: RequestId) {
+        self.at_end.push(Waiter { request, wanted: JobState::Finished, checkpoint: None });
+    }
+
     pub(super) fn stop_requested(&mut self, now: Instant, random: u64, request: RequestId, out: &mut Vec<Command>) {
         if let Some(reason) = self.refusal() {
             return refuse(request, reason, out);
@@ -169,7 +180,7 @@ impl JobMaster {
         if self.at_end.len() >= REQUESTS_LIMIT {
             return refuse(request, too_many(), out);
         }
-        self.at_end.push(Waiter { request, wanted: JobState::Finished, checkpoint: None });
+        self.wait_for_stop(request);
         self.give(now, random, Event::Stop { id: request.0 }, out);
     }
 
@@ -203,7 +214,7 @@ impl JobMaster {
     }
 
     /// Why no checkpoint can be made now, if none can.
-    fn refusal(&self) -> Option<String> {
+    pub(super) fn refusal(&self) -> Option<String> {
         match (&self.settings.checkpoints, &self.coordinator) {
             (None, _) => Some(NO_CHECKPOINTS.to_owned()),
             (_, Some(_)) => None,
@@ -219,6 +230,9 @@ impl JobMaster {
         result: Result<u64, String>,
         out: &mut Vec<Command>,
     ) {
+        if self.answer_savepoint(request, &result, out) {
+            return;
+        }
         let is_rescale = self.rescale.as_ref().is_some_and(|(rescale, _)| *rescale == request);
         let stops = self.at_end.iter().position(|waiter| waiter.request == request);
         match (stops, result) {
@@ -252,6 +266,7 @@ impl JobMaster {
     pub(super) fn after_the_end(&self, input: Input, out: &mut Vec<Command>) {
         match input {
             Input::Checkpoint { request }
+            | Input::Savepoint { request, .. }
             | Input::Stop { request }
             | Input::Cancel { request }
             | Input::Rescale { request, .. } => refuse(request, format!("the job is {}", self.state), out),
@@ -272,10 +287,10 @@ fn release(slots: BTreeMap<SharedSlot, Held>, out: &mut Vec<Command>) {
     }
 }
 
-fn refuse(request: RequestId, reason: String, out: &mut Vec<Command>) {
+pub(super) fn refuse(request: RequestId, reason: String, out: &mut Vec<Command>) {
     out.push(Command::Work(Work::Answer { request, result: Err(reason) }));
 }
 
-fn too_many() -> String {
+pub(super) fn too_many() -> String {
     format!("{REQUESTS_LIMIT} others wait for the end of the job already: ask again later")
 }

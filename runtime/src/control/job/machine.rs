@@ -40,6 +40,7 @@ use super::{
     ending::{Ending, Waiter},
     failure::{Exceptions, FailureClass, JobFailure},
     lifecycle::JobState,
+    savepoints::Savepoints,
 };
 use crate::{
     checkpoint::{CheckpointHistory, coordinator::Coordinator},
@@ -130,12 +131,27 @@ pub(crate) enum Input {
     Changed(CheckpointSettings),
     /// Somebody wants a checkpoint.
     Checkpoint { request: RequestId },
+    /// Somebody wants a checkpoint to be copied to a place of its own.
+    Savepoint { request: RequestId, to: Arc<str>, then: Then },
+    /// What has become of a copy that [`Work::Commit`] has ordered.
+    SavepointWritten { request: RequestId, result: Result<(), String> },
     /// Somebody wants the job to stop with a checkpoint.
     Stop { request: RequestId },
     /// Somebody wants the job to end at once.
     Cancel { request: RequestId },
     /// Somebody wants other numbers of subtasks.
     Rescale { request: RequestId, parallelism: Parallelism },
+}
+
+/// What becomes of a job of which a savepoint is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// It goes on.
+    GoOn,
+    /// It stops there.
+    Stop,
+    /// Its sources end where they are and everything fires; then it has come to its end.
+    Drain,
 }
 
 /// What has been of a job that has ended, under this leader.
@@ -170,8 +186,8 @@ pub(crate) enum Work {
     Begin { checkpoint: u64, kind: CheckpointKind },
     /// Enter the manifest in the log, made of what every subtask has acknowledged, and of what the pools of splits held when the checkpoint began.
     Store { checkpoint: u64, kind: CheckpointKind, states: Vec<(TaskRef, Bytes)> },
-    /// The entry exists: let all sinks commit what it holds.
-    Commit { checkpoint: u64, kind: CheckpointKind },
+    /// The entry exists: let all sinks commit what it holds. Copy it then to these places; each of these requests is answered by [`Input::SavepointWritten`].
+    Commit { checkpoint: u64, kind: CheckpointKind, savepoints: Vec<(RequestId, Arc<str>)> },
     /// All tasks of a job without checkpoints have ended well: let its sinks commit what they left.
     CommitOutput { outputs: Vec<(TaskRef, Bytes)> },
     /// Make the job's graph for other numbers of subtasks.
@@ -280,6 +296,9 @@ pub(crate) struct JobMaster {
     pub(super) ending: Option<Ending>,
     pub(super) rescale: Option<(RequestId, Parallelism)>,
     pub(super) at_end: Vec<Waiter>,
+    pub(super) savepoints: Savepoints,
+    /// Its sources are to come to an end where they are.
+    pub(super) draining: bool,
     /// When orders that were not answered are given again, and the pause before the next time.
     pub(super) resend: Option<(Instant, Duration)>,
 }
@@ -315,6 +334,8 @@ impl JobMaster {
             ending: None,
             rescale: None,
             at_end: Vec::new(),
+            savepoints: Savepoints::default(),
+            draining: false,
             resend: None,
         }
     }
@@ -401,6 +422,8 @@ impl JobMaster {
             Input::Rebuilt(result) => self.rebuilt(now, result, out),
             Input::Changed(settings) => self.changed(now, random, settings, out),
             Input::Checkpoint { request } => self.checkpoint_requested(now, random, request, out),
+            Input::Savepoint { request, to, then } => self.savepoint_requested(now, random, (request, to, then), out),
+            Input::SavepointWritten { request, result } => self.savepoint_written(request, result, out),
             Input::Stop { request } => self.stop_requested(now, random, request, out),
             Input::Cancel { request } => self.cancel_requested(now, request, out),
             Input::Rescale { request, parallelism } => self.rescale_requested(now, random, request, parallelism, out),
@@ -450,6 +473,7 @@ impl JobMaster {
             return;
         }
         match (&self.ending, self.comeback) {
+            (Some(Ending::Finished), _) if self.savepoints.are_copied() => {}
             (Some(_), _) if self.executions.alive() == 0 => self.end(now, out),
             (Some(_), _) => {}
             (None, Some(Comeback::Delayed { due })) if now >= due && self.executions.cancelling() == 0 => {

@@ -14,7 +14,7 @@ use crate::control::{
     ids::{ConnectionId, JobId, RequestId, Vertex},
     job::{
         failure::{FailureClass, JobFailure},
-        machine::{Input as JobInput, Parallelism, Recovery, Restored, Work},
+        machine::{Input as JobInput, Parallelism, Recovery, Restored, Then, Work},
     },
     jobmanager::{Command, Input, JobManager},
     message::{self, ToJobManager},
@@ -111,8 +111,12 @@ impl World {
         let job = jobs[self.random.below(jobs.len() as u64) as usize];
         self.last_request += 1;
         let request = RequestId(self.last_request);
-        let input = match self.random.below(10) {
+        let input = match self.random.below(12) {
             0..4 => JobInput::Checkpoint { request },
+            10.. => {
+                let then = [Then::GoOn, Then::GoOn, Then::Stop, Then::Drain][self.random.below(4) as usize];
+                JobInput::Savepoint { request, to: "elsewhere".into(), then }
+            }
             4 => JobInput::Stop { request },
             5 => JobInput::Cancel { request },
             _ => {
@@ -205,8 +209,14 @@ impl World {
                 let tasks = states.into_iter().map(|(task, _)| task).collect();
                 Done::Create { job, checkpoint, kind, tasks, topology, fails: self.goes_wrong(12) }
             }
-            Work::Commit { checkpoint, .. } => {
+            Work::Commit { checkpoint, savepoints, .. } => {
                 invariants::commits::commanded(self, job, checkpoint);
+                for (request, _) in savepoints {
+                    let result = if self.goes_wrong(6) { Err("there is no room".to_owned()) } else { Ok(()) };
+                    let done = Done::Answer { job, input: JobInput::SavepointWritten { request, result } };
+                    let after = self.random.millis(1, 4_000);
+                    self.later(after, Event::Driver { manager, done });
+                }
                 Done::Commit { job, checkpoint, fails: self.goes_wrong(40) }
             }
             Work::CommitOutput { .. } => Done::Answer { job, input: JobInput::OutputCommitted(Ok(())) },

@@ -200,6 +200,7 @@ impl World {
                 }
                 self.task_later(worker, place, (1, most), Step::Pass { checkpoint, kind });
             }
+            Order::Drain => self.task_later(worker, place, (1, 500), Step::Drain),
             Order::Finish => {
                 if !std::mem::replace(&mut task.finishing, true) {
                     self.task_later(worker, place, (1, 50), Step::End);

@@ -80,7 +80,7 @@ pub(crate) enum Command {
     Disconnect { connection: ConnectionId, reason: String },
     /// Start all tasks of this.
     Start(Arc<Deploy>),
-    /// Pass an order on to tasks. [`Order::Finish`] may come again.
+    /// Pass an order on to tasks. [`Order::Drain`] and [`Order::Finish`] may come again.
     Order { job: JobId, order: Order, tasks: Vec<TaskRef> },
     /// Give a task the answer to its request for a split.
     AssignSplit { job: JobId, task: TaskRef, request: u64, payload: Bytes },
@@ -335,7 +335,7 @@ impl TaskManager {
                 }
             }),
             Order::Trigger { checkpoint, .. } => tasks.retain(|task| self.tasks.trigger(job, *task, checkpoint)),
-            Order::Complete { .. } | Order::Abort { .. } | Order::Finish => {
+            Order::Complete { .. } | Order::Abort { .. } | Order::Drain | Order::Finish => {
                 tasks.retain(|task| self.tasks.is_active(job, *task));
             }
         }

@@ -15,7 +15,7 @@ use crate::{
     rest::{
         dispatcher::{Answer, Dispatcher, Refusal, Refused},
         prometheus::{Sample, Value},
-        submission::{Rescale, Submission},
+        submission::{Rescale, SavepointWanted, Submission},
         views::{
             BinaryJob, BinaryJobs, Checkpoint, CheckpointKind, CheckpointState, Checkpoints, ClusterConfig,
             ClusterOverview, ConfigEntry, Exception, Exceptions, FailureClass, JobDetail, JobState, JobSummary, Jobs,
@@ -290,6 +290,15 @@ impl Dispatcher for Fake {
             find(job)?;
             self.note(format!("stop {job}"));
             Ok(9)
+        })
+    }
+
+    fn savepoint(&self, job: JobId, wanted: SavepointWanted) -> Answer<'_, (u64, String)> {
+        self.answer(move || {
+            find(job)?;
+            let to = wanted.to.unwrap_or_default();
+            self.note(format!("savepoint {job} {to} {:?}", wanted.then));
+            Ok((9, format!("{to}/savepoint-flights-1")))
         })
     }
 

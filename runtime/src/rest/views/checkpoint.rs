@@ -47,6 +47,8 @@ impl Checkpoints {
 pub(crate) enum CheckpointKind {
     /// To go on from after a failure.
     Periodic,
+    /// To be kept in a place of its own.
+    Savepoint,
     /// To stop the job with.
     Stop,
     /// The end of a job whose input has ended.
@@ -114,6 +116,7 @@ impl Checkpoint {
             id: stats.checkpoint,
             kind: match stats.kind {
                 manifest::CheckpointKind::Periodic => CheckpointKind::Periodic,
+                manifest::CheckpointKind::Savepoint => CheckpointKind::Savepoint,
                 manifest::CheckpointKind::Stop => CheckpointKind::Stop,
                 manifest::CheckpointKind::Final => CheckpointKind::Final,
             },

@@ -49,25 +49,43 @@ pub(in crate::settings) struct Text<S> {
 
 const DIR_ALLOWED: &str = "a directory of this machine is expected, or `none` (`./none` is a directory of this name)";
 
+fn shown_dir(dir: Option<&PathBuf>) -> String {
+    dir.map_or_else(|| NO_DIR.to_owned(), |dir| dir.display().to_string())
+}
+
+fn read_dir(text: &str) -> Result<Option<PathBuf>, String> {
+    match text {
+        NO_DIR => Ok(None),
+        // An address would otherwise become a directory of a strange name.
+        "" => Err(DIR_ALLOWED.to_owned()),
+        _ if text.contains("://") => Err(DIR_ALLOWED.to_owned()),
+        _ => Ok(Some(PathBuf::from(text))),
+    }
+}
+
 impl Text<Settings> {
     pub(super) const CHECKPOINT_DIR: Self = Self {
         kind: "path",
         name: "DIR",
         allowed: DIR_ALLOWED,
-        get: |settings| {
-            let dir = settings.checkpoints.dir.as_ref();
-            dir.map_or_else(|| NO_DIR.to_owned(), |dir| dir.display().to_string())
-        },
-        set: |settings, text| {
-            settings.checkpoints.dir = match text {
-                NO_DIR => None,
-                // An address would otherwise become a directory of a strange name.
-                "" => return Err(DIR_ALLOWED.to_owned()),
-                _ if text.contains("://") => return Err(DIR_ALLOWED.to_owned()),
-                _ => Some(PathBuf::from(text)),
-            };
-            Ok(())
-        },
+        get: |settings| shown_dir(settings.checkpoints.dir.as_ref()),
+        set: |settings, text| read_dir(text).map(|dir| settings.checkpoints.dir = dir),
+    };
+
+    pub(super) const SAVEPOINT_DIR: Self = Self {
+        kind: "path",
+        name: "DIR",
+        allowed: DIR_ALLOWED,
+        get: |settings| shown_dir(settings.checkpoints.savepoints.as_ref()),
+        set: |settings, text| read_dir(text).map(|dir| settings.checkpoints.savepoints = dir),
+    };
+
+    pub(super) const SAVEPOINT_FROM: Self = Self {
+        kind: "path",
+        name: "DIR",
+        allowed: DIR_ALLOWED,
+        get: |settings| shown_dir(settings.checkpoints.from.as_ref()),
+        set: |settings, text| read_dir(text).map(|dir| settings.checkpoints.from = dir),
     };
 
     pub(super) const RESTART: Self = Self {

@@ -1,6 +1,9 @@
 //! [`Facts`]: what has to be known of a job's graph, for control and for those who look; and how a graph is built.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use super::super::archive::JobRecord;
 use crate::{
@@ -24,6 +27,8 @@ pub(crate) struct Facts {
     pub(crate) shown: Vec<Shown>,
     /// How many members each alignment group has.
     pub(crate) groups: BTreeMap<String, u32>,
+    /// Where its savepoints go unless it is said.
+    pub(crate) savepoints: Option<PathBuf>,
     /// The files of the user's source that its operators stand in.
     pub(super) files: Vec<&'static str>,
     /// How many subtasks every operator has, by its id.
@@ -32,7 +37,13 @@ pub(crate) struct Facts {
 
 impl Facts {
     pub(super) fn of(graph: &JobGraph, spec: &JobSpec) -> Self {
-        Self { shown: shown(graph, spec), groups: groups(graph), files: graph.files(), parallelism: parallelism(graph) }
+        Self {
+            shown: shown(graph, spec),
+            groups: groups(graph),
+            savepoints: graph.settings.checkpoints.savepoints.clone(),
+            files: graph.files(),
+            parallelism: parallelism(graph),
+        }
     }
 }
 

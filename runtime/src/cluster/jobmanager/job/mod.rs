@@ -1,5 +1,6 @@
 //! [`Job`]: what a leader has of a job that has not ended: its graph, its checkpoints, its sinks' committers, and the pools of its sources' splits.
 
+mod copying;
 mod facts;
 mod hosted;
 mod work;
@@ -19,7 +20,7 @@ use futures::{
 use millstream_state::manifest::{CheckpointKind, Manifest, OperatorState};
 use tracing::warn;
 
-use self::work::Core;
+use self::{copying::Copying, work::Core};
 pub(crate) use self::{
     facts::{Built, Facts, build},
     hosted::{Hosted, attend},
@@ -37,7 +38,7 @@ use crate::{
         spec::{Jobs, SharedGraph, locked},
     },
     control::{
-        AttemptId, JobId, Vertex,
+        AttemptId, JobId, RequestId, Vertex,
         job::{
             failure::{Exceptions, JobFailure},
             lifecycle::JobState,
@@ -71,6 +72,11 @@ pub(crate) enum Done {
     Rebuilt {
         record: Box<JobRecord>,
         result: Result<(Topology, Box<Facts>), String>,
+    },
+    /// A savepoint has been written, or cannot be.
+    SavepointWritten {
+        request: RequestId,
+        result: Result<(), String>,
     },
     /// What is to be remembered of its end is remembered, or cannot be.
     Ended(Result<(), Failure>),
@@ -259,7 +265,8 @@ impl Job {
                 drop(core); // sinks may commit what was stored before
                 let stored = async {
                     let log = log.ok_or_else(|| Failure::new("there is no store for checkpoints"))?;
-                    Ok(log.commit(Manifest { job, run: log.run(), checkpoint, kind, at, operators: operators? }).await)
+                    let (run, origin, operators) = (log.run(), log.origin(), operators?);
+                    Ok(log.commit(Manifest { job, run, checkpoint, kind, at, origin, operators }).await)
                 };
                 let stored = Contained::new(stored).await;
                 let (result, deposed) = stored.unwrap_or_else(|failure| (Err(failure), false));
@@ -284,11 +291,12 @@ impl Job {
         &mut self,
         env: &Arc<dyn Env>,
         to: &mpsc::Sender<Happening>,
-        checkpoint: u64,
-        kind: CheckpointKind,
+        (checkpoint, kind): (u64, CheckpointKind),
+        savepoints: Vec<(RequestId, Arc<str>)>,
     ) {
         let operators = self.committing.remove(&checkpoint).unwrap_or_default();
         self.committing.retain(|of, _| *of > checkpoint);
+        let (job, told) = (self.id, to.clone());
         self.work(env, to, move |mut core| {
             Box::pin(async move {
                 let Core { env, sinks, store, .. } = &mut *core;
@@ -296,6 +304,10 @@ impl Job {
                 let committed = Contained::new(async {
                     commit_checkpoint(sinks, &operators, last, &**env).await?;
                     if let Some(store) = store {
+                        // What is to be copied must stay until it is.
+                        for (request, place) in savepoints {
+                            Copying { job, request, place, checkpoint }.start(store, env, &told).await;
+                        }
                         store.retain().await;
                     }
                     Ok(())

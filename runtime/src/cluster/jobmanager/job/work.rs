@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use millstream_state::manifest::{CheckpointKind, Manifest};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::Hosted;
 use crate::{
@@ -79,14 +79,24 @@ impl Core {
                 if let Some(reason) = rejected {
                     store.reject(&reason).await;
                 }
-                store.recover(&*self.env).await.map_err(Failure::of_environment)?
+                store.recover(&self.env).await.map_err(Failure::of_environment)?
             }
             None => None,
         };
         let is_final = restored.as_ref().is_some_and(|manifest| manifest.kind == CheckpointKind::Final);
         if let Some(manifest) = restored.as_ref().filter(|manifest| manifest.kind != CheckpointKind::Final) {
-            check::known_operators(&locked(&self.graph), manifest)?;
-            info!(job = self.name, checkpoint = manifest.checkpoint, "the job goes on from a checkpoint");
+            let dropped = check::known_operators(&locked(&self.graph), manifest)?;
+            let savepoint = self.store.as_ref().and_then(|store| store.restored_savepoint());
+            match savepoint {
+                Some(savepoint) => {
+                    let (job, savepoint) = (&self.name, savepoint.display());
+                    info!(job, %savepoint, checkpoint = manifest.checkpoint, "the job begins with a savepoint");
+                }
+                None => info!(job = self.name, checkpoint = manifest.checkpoint, "the job goes on from a checkpoint"),
+            }
+            if !dropped.is_empty() {
+                warn!(job = self.name, operators = ?dropped, "state is dropped of operators that the job does not have");
+            }
         }
         self.attempt = self.env.random();
         self.begin_sinks(restored.as_ref(), is_final, vertices).await?;
@@ -100,6 +110,7 @@ impl Core {
                 dir: checkpoints.and_then(|settings| settings.dir).unwrap_or_default(),
                 claim: store.segments().claim(),
                 entry: store.entry(),
+                from: store.restored_savepoint(),
                 wants_full: store.segments().wants_full(),
             }),
         };
@@ -137,8 +148,7 @@ impl Core {
             let Some(store) = store else { return Ok(()) };
             let of = |id: &str| Restored::of(restored, id);
             let to = restored.map_or(0, |manifest| manifest.checkpoint);
-            let gone_back = store.segments().wants_full();
-            let gone_back = gone_back.then_some(GoneBack { to, may_repeat: !exactly_once });
+            let gone_back = store.has_gone_back().then_some(GoneBack { to, may_repeat: !exactly_once });
             recover_all(&mut made, of, From { last: is_final, gone_back }, &*env).await
         };
         let begun = begin.await;

@@ -336,7 +336,7 @@ impl Lead {
             Work::Recover { attempt, vertices } => job.recover(&env, &to, attempt, vertices),
             Work::Begin { checkpoint, .. } => job.begin(&*env, checkpoint),
             Work::Store { checkpoint, kind, states } => job.store(&env, &to, checkpoint, kind, states),
-            Work::Commit { checkpoint, kind } => job.commit(&env, &to, checkpoint, kind),
+            Work::Commit { checkpoint, kind, savepoints } => job.commit(&env, &to, (checkpoint, kind), savepoints),
             Work::CommitOutput { outputs } => job.commit_output(&env, &to, outputs),
             Work::Rebuild { parallelism } => {
                 let (archive, epoch) = (self.archive.clone(), self.epoch);
@@ -381,6 +381,7 @@ impl Lead {
                 machine::Input::Stored { checkpoint, result }
             }
             Done::Committed { checkpoint, result } => machine::Input::Committed { checkpoint, result },
+            Done::SavepointWritten { request, result } => machine::Input::SavepointWritten { request, result },
             Done::OutputCommitted(result) => machine::Input::OutputCommitted(result),
             Done::Rebuilt { record, result } => machine::Input::Rebuilt(result.map(|(topology, facts)| {
                 job.rebuilt(*record, *facts);

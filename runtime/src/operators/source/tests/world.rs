@@ -409,6 +409,7 @@ fn restored(info: &OperatorInfo, checkpoint: &Checkpoint) -> Restored {
         checkpoint: checkpoint.number,
         kind: CheckpointKind::Periodic,
         at: 0,
+        origin: None,
         operators: vec![operator],
     };
     Restored::of(Some(&Arc::new(manifest)), &info.id_or_name())

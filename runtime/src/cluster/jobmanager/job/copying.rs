@@ -1,0 +1,51 @@
+//! [`Copying`]: a checkpoint is copied to where somebody wants a savepoint, beside everything else that is done for its job.
+
+use std::{path::Path, sync::Arc};
+
+use futures::{SinkExt, channel::mpsc};
+use millstream_state::savepoint;
+use tracing::info;
+
+use super::{super::Happening, Done};
+use crate::{
+    attempt::{
+        savepoint::{create, in_place},
+        store::JobStore,
+    },
+    control::{JobId, RequestId},
+    env::Env,
+    failure::Failure,
+    task::contain::Contained,
+};
+
+/// A savepoint that somebody waits for.
+pub(super) struct Copying {
+    pub(super) job: JobId,
+    pub(super) request: RequestId,
+    pub(super) place: Arc<str>,
+    pub(super) checkpoint: u64,
+}
+
+impl Copying {
+    /// Keeps the checkpoint, which was entered last, and begins to copy it.
+    pub(super) async fn start(self, store: &Arc<JobStore>, env: &Arc<dyn Env>, to: &mpsc::Sender<Happening>) {
+        let Self { job, request, place, checkpoint } = self;
+        let (pinned, from) = (store.pin(checkpoint).await, store.segments().checkpoints().clone());
+        let (spawner, env, mut to) = (Arc::clone(env), Arc::clone(env), to.clone());
+        let copy = async move {
+            let copied = Contained::new(async {
+                let gone = || Failure::new(format!("checkpoint {checkpoint} is not there any more"));
+                let (manifest, _pin) = pinned.ok_or_else(gone)?;
+                let place = Path::new(&*place);
+                let target = create(place, &env).await?;
+                savepoint::write(&from, &manifest, &target).await.map_err(|error| in_place(place, error))?;
+                info!(job = manifest.job, checkpoint, place = %place.display(), "a savepoint was written");
+                Ok(())
+            });
+            let result = copied.await.map_err(|failure| failure.to_string());
+            // The leader may be gone.
+            let _ = to.send(Happening::Done { job, done: Done::SavepointWritten { request, result } }).await;
+        };
+        spawner.spawn("savepoint", Box::pin(copy));
+    }
+}

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use millstream_state::manifest::Manifest;
 
-use super::deploy::Connectors;
+use super::{
+    deploy::Connectors,
+    outlook::{Fate, Outlook, Prospect, RowTypes},
+};
 use crate::{
     cluster::spec::{SharedGraph, locked},
     env::blocking,
@@ -49,37 +52,24 @@ pub(crate) async fn connectors(graph: &SharedGraph, connectors: &Connectors<'_>)
     .await
 }
 
-/// Refuses a checkpoint with state that nobody would take, unless it may be dropped: it would be lost without a word. Gives the operators whose state is.
+/// Refuses a checkpoint with state that nobody would take, unless it may be dropped: it would be lost without a word. Gives the states that are.
 pub(crate) fn known_operators(graph: &JobGraph, manifest: &Manifest) -> Result<Vec<String>, Failure> {
+    let outlook = Outlook::of(graph, manifest, &RowTypes::new());
+    let checkpoint = manifest.checkpoint;
     let mut dropped = Vec::new();
-    let operators =
-        || {
-            graph.vertices.iter().enumerate().flat_map(|(id, vertex)| {
-                vertex.operators.iter().map(move |operator| (VertexId(id), operator.id_or_name()))
-            })
-        };
-    for state in &manifest.operators {
-        let Some((vertex, _)) = operators().find(|(_, id)| *id == state.id) else {
-            if graph.settings.checkpoints.allow_dropped_state {
-                dropped.push(state.id.clone());
-                continue;
+    for Prospect { operator, state, fate, detail, repair } in outlook.prospects {
+        let (state, repair) = (state.unwrap_or_default(), repair.unwrap_or_default());
+        let what = format!("checkpoint {checkpoint} has state `{state}` of operator `{operator}`: {detail}");
+        match fate {
+            Fate::Restored | Fate::Empty => {}
+            Fate::Dropped if graph.settings.checkpoints.allow_dropped_state => {
+                dropped.push(format!("{operator}: {state}"))
             }
-            return Err(Failure::new(format!(
-                "checkpoint {} has state of operator `{}`, which the job does not have",
-                manifest.checkpoint, state.id
-            ))
-            .with_hint(format!(
-                "give the operator that is to have it `.uid(\"{}\")`, drop the state with `--allow-dropped-state`, or begin anew with `--fresh`",
-                state.id
-            )));
-        };
-        let groups = graph.max_parallelism(vertex);
-        if let Some(part) = state.keyed.iter().find(|part| part.groups.of != groups) {
-            return Err(Failure::new(format!(
-                "checkpoint {} has the keys of operator `{}` in {} key groups, and the job now has {groups}",
-                manifest.checkpoint, state.id, part.groups.of
-            ))
-            .with_hint(format!("set its max_parallelism to {} again: it cannot change", part.groups.of)));
+            Fate::Dropped => {
+                let hint = format!("{repair}, drop it with `--allow-dropped-state`, or begin anew with `--fresh`");
+                return Err(Failure::new(what).with_hint(hint));
+            }
+            Fate::Refused => return Err(Failure::new(what).with_hint(repair)),
         }
     }
     Ok(dropped)

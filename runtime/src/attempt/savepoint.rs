@@ -12,6 +12,7 @@ use millstream_state::{
 };
 
 use super::{
+    outlook::{RowType, RowTypes},
     segments::in_dir,
     store::{Use, open_dir},
 };
@@ -65,6 +66,23 @@ pub(crate) async fn open(place: &Path, env: &Arc<dyn Env>) -> Result<(Checkpoint
     let store = store.with_blocking(Arc::new(move |work| spawner.blocking(work)));
     let manifest = read(&store).await.map_err(|error| in_place(place, error))?;
     Ok((store, manifest))
+}
+
+/// The types of the rows in a savepoint, as far as segments can be read.
+pub(crate) async fn row_types(store: &CheckpointStore, manifest: &Manifest) -> RowTypes {
+    let mut types = RowTypes::new();
+    for operator in &manifest.operators {
+        for part in &operator.keyed {
+            let key = (operator.id.clone(), part.state.clone());
+            if let (false, Some(segment)) = (types.contains_key(&key), part.segments.last())
+                && let Ok(footer) = store.footer(segment).await
+            {
+                let text = format!("{} -> {}", footer.key.text, footer.value.text);
+                types.insert(key, RowType { text, value: footer.value.hash });
+            }
+        }
+    }
+    types
 }
 
 /// A failure that says which savepoint it is about.

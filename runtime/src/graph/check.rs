@@ -21,6 +21,17 @@ pub(crate) fn graph(graph: &JobGraph, mistakes: &mut Vec<String>) {
     if let Err(mistake) = graph.settings.check() {
         mistakes.push(mistake);
     }
+    if let (Some(from), false) = (&graph.settings.checkpoints.from, graph.has_checkpoints()) {
+        let from = from.display();
+        mistakes.push(match graph.keeps_state {
+            true => format!(
+                "the job begins with the savepoint in {from}, and makes no checkpoints to go on from: say where they are kept, by `--checkpoint-dir`"
+            ),
+            false => format!(
+                "the job is to begin with the savepoint in {from}, but promises best effort, so it restores no state: let its function take a `Job<ExactlyOnce>`"
+            ),
+        });
+    }
     if graph.vertices.is_empty() {
         mistakes.push(format!("job `{}` is empty: begin with `job.source(..)` and end with `.sink(..)`", graph.name));
     }

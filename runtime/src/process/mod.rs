@@ -40,5 +40,5 @@ pub use state::{Hashed, State, StateField, StateOf, StateRef, StateTable, StateT
 pub use tables::Opening;
 pub(crate) use tables::Stored;
 pub use timers::{Timer, TimerDomain};
-pub(crate) use turns::{HeldBack, TakesTurns, Turns};
+pub(crate) use turns::{HeldBack, TakesTurns, Turns, UNDECLARED_STATES};
 pub use unkeyed::Unkeyed;

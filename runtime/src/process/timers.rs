@@ -37,7 +37,7 @@ impl Timer {
 }
 
 /// The name of the state in which timers are kept; no field can be called so.
-const TIMERS_STATE: &str = "pending-timers";
+pub(super) const TIMERS_STATE: &str = "pending-timers";
 
 /// The timers of a subtask's keys.
 pub(crate) struct KeyTimers<K: Key> {

@@ -13,7 +13,9 @@ use millstream_state::{
     table::Table,
 };
 
-use super::{Hashed, Opening, StateAccess, StateTable, TimerDomain, inputs::Port, tables::Stored};
+use super::{
+    Hashed, Opening, StateAccess, StateTable, TimerDomain, inputs::Port, tables::Stored, timers::TIMERS_STATE,
+};
 use crate::{
     checkpoint::subtask::{OperatorReport, Upload},
     failure::Failure,
@@ -34,6 +36,9 @@ const WATERMARK_STATE: &str = "watermark";
 const FIRING_STATE: &str = "firing";
 /// The state that has the records that are held back; no field can be called so.
 const HELD_STATE: &str = "held-back";
+
+/// What process functions keep besides the states that they name.
+pub(crate) const UNDECLARED_STATES: [&str; 4] = [TIMERS_STATE, WATERMARK_STATE, FIRING_STATE, HELD_STATE];
 
 /// The records of each key by the order in which they came: the last watermark before one, its time, and the record.
 type HeldRows<K, T> = Table<ByEntry<K, u64>, (Timestamp, Timestamp, T)>;

@@ -4,6 +4,7 @@ use std::{fmt, io, path::PathBuf};
 
 use millstream_core::buffer::PushError;
 
+use super::refusal::Refusal;
 use crate::{log::EntryError, segment::SegmentError};
 
 /// What goes wrong with stored checkpoints.
@@ -15,7 +16,26 @@ pub enum StoreError {
         /// What was to be done, and with which object.
         doing: String,
         /// What the store says.
-        source: object_store::Error,
+        source: Refusal,
+    },
+    /// The program cannot use this kind of store.
+    #[error(
+        "{location} cannot be used, since the program was built without it: add the feature `{feature}` to the dependency `millstream`, or choose a \
+         directory"
+    )]
+    Feature {
+        /// The location.
+        location: String,
+        /// The feature that it needs.
+        feature: &'static str,
+    },
+    /// A location cannot be used as it is.
+    #[error("{location} cannot be used: {problem}")]
+    Location {
+        /// The location.
+        location: String,
+        /// Why.
+        problem: String,
     },
     /// The file system refuses.
     #[error("cannot {doing} {}: {source}", .path.display())]
@@ -138,7 +158,7 @@ pub enum StoreError {
 
 impl StoreError {
     pub(crate) fn objects(doing: impl Into<String>, source: object_store::Error) -> Self {
-        Self::Objects { doing: doing.into(), source }
+        Self::Objects { doing: doing.into(), source: Refusal(source) }
     }
 
     /// True if something stored is missing or damaged for good; false if trying again may help, or if the job has to be changed.
@@ -150,6 +170,8 @@ impl StoreError {
             }
             Self::Entry { source, .. } => !matches!(source, EntryError::Version { .. }),
             Self::Objects { .. }
+            | Self::Feature { .. }
+            | Self::Location { .. }
             | Self::Files { .. }
             | Self::InUse { .. }
             | Self::Row { .. }

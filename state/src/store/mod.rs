@@ -5,12 +5,17 @@
 //! segments/00000000000000000012-<unique>      keyed state: see `crate::segment`
 //! lock                                        in a directory: held by the process that writes
 //! ```
+//!
+//! An object store has no lock: whoever claims the log last leads, and who led before finds out with its next entry. It leaves no temporary files either: what
+//! an interrupted upload has sent so far is a rule of the store's to remove.
 
 mod compact;
 mod directory;
 mod error;
 mod load;
+mod open;
 mod read;
+mod refusal;
 pub mod steps;
 mod upload;
 
@@ -24,6 +29,8 @@ use object_store::{ObjectStore, local::LocalFileSystem, path::Path};
 
 use directory::Directory;
 pub use error::StoreError;
+pub use open::Access;
+pub use refusal::Refusal;
 pub use upload::SegmentUpload;
 
 /// Runs blocking work, as `Env::blocking` does: on a thread made for it. The future is ready when the work is done.

@@ -1,21 +1,16 @@
 //! Savepoints of jobs: where they are put, and how one is opened to begin with.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{error::Error, sync::Arc};
 
 use millstream_state::{
+    location::Location,
     manifest::Manifest,
+    remote::ObjectStoreSettings,
     savepoint::{prepare, read},
-    store::CheckpointStore,
+    store::{Access, CheckpointStore},
 };
 
-use super::{
-    outlook::{RowType, RowTypes},
-    segments::in_dir,
-    store::{Use, open_dir},
-};
+use super::outlook::{RowType, RowTypes};
 use crate::{
     env::{Env, blocking},
     failure::Failure,
@@ -24,23 +19,23 @@ use crate::{
 /// How many characters of a job's name are part of its savepoints' names.
 const NAME_LIMIT: usize = 40;
 
-/// The place of a new savepoint, in a directory of them.
-fn place_in(dir: &Path, job: &str, env: &dyn Env) -> PathBuf {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    let name: String = job.chars().take(NAME_LIMIT).map(|c| if is_plain(c) { c } else { '-' }).collect();
-    dir.join(format!("savepoint-{name}-{:012x}", env.random() >> 16))
-}
-
-/// Where a savepoint goes: into `to`, or where the job's settings say.
+/// Where a new savepoint goes: into a place of its own within `to`, or within what the job's settings say.
 ///
 /// # Errors
 ///
 /// Neither says so.
-pub(crate) fn place(to: Option<&Path>, set: Option<&Path>, job: &str, env: &dyn Env) -> Result<PathBuf, String> {
-    let dir = to.or(set).ok_or_else(|| {
-        "nobody has said where the savepoint is to go: say `--to DIR`, or set `savepoint.dir` for the job".to_owned()
+pub(crate) fn place(
+    to: Option<&Location>,
+    set: Option<&Location>,
+    job: &str,
+    env: &dyn Env,
+) -> Result<Location, String> {
+    let within = to.or(set).ok_or_else(|| {
+        "nobody has said where the savepoint is to go: say `--to LOCATION`, or set `savepoint.dir` for the job".to_owned()
     })?;
-    Ok(place_in(dir, job, env))
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let name: String = job.chars().take(NAME_LIMIT).map(|c| if is_plain(c) { c } else { '-' }).collect();
+    Ok(within.join(&format!("savepoint-{name}-{:012x}", env.random() >> 16)))
 }
 
 /// Opens a place for a new savepoint, and checks that one can be written there.
@@ -48,9 +43,8 @@ pub(crate) fn place(to: Option<&Path>, set: Option<&Path>, job: &str, env: &dyn 
 /// # Errors
 ///
 /// There is something, or nobody may write there.
-pub(crate) async fn create(place: &Path, env: &Arc<dyn Env>) -> Result<CheckpointStore, Failure> {
-    let (dir, opening) = (place.to_owned(), Arc::clone(env));
-    let store = blocking(&**env, move || open_dir(&dir, Use::Shared, &opening)).await?;
+pub(crate) async fn create(place: &Location, env: &Arc<dyn Env>) -> Result<CheckpointStore, Failure> {
+    let store = reach(place, Access::Shared, env).await?;
     prepare(&store).await.map_err(|error| in_place(place, error))?;
     Ok(store)
 }
@@ -60,12 +54,17 @@ pub(crate) async fn create(place: &Path, env: &Arc<dyn Env>) -> Result<Checkpoin
 /// # Errors
 ///
 /// There is none, it is damaged, or it cannot be reached.
-pub(crate) async fn open(place: &Path, env: &Arc<dyn Env>) -> Result<(CheckpointStore, Manifest), Failure> {
-    let (dir, spawner) = (place.to_owned(), Arc::clone(env));
-    let store = blocking(&**env, move || CheckpointStore::look_at(&dir).map_err(Failure::from_error)).await?;
-    let store = store.with_blocking(Arc::new(move |work| spawner.blocking(work)));
+pub(crate) async fn open(place: &Location, env: &Arc<dyn Env>) -> Result<(CheckpointStore, Manifest), Failure> {
+    let store = reach(place, Access::Read, env).await?;
     let manifest = read(&store).await.map_err(|error| in_place(place, error))?;
     Ok((store, manifest))
+}
+
+async fn reach(place: &Location, access: Access, env: &Arc<dyn Env>) -> Result<CheckpointStore, Failure> {
+    let (at, spawner) = (place.clone(), Arc::clone(env));
+    let opened = blocking(&**env, move || CheckpointStore::open(&at, access, &ObjectStoreSettings::default())).await;
+    let store = opened.map_err(|error| in_place(place, error))?;
+    Ok(store.with_blocking(Arc::new(move |work| spawner.blocking(work))))
 }
 
 /// The types of the rows in a savepoint, as far as segments can be read.
@@ -86,7 +85,6 @@ pub(crate) async fn row_types(store: &CheckpointStore, manifest: &Manifest) -> R
 }
 
 /// A failure that says which savepoint it is about.
-pub(crate) fn in_place(place: &Path, error: impl std::error::Error) -> Failure {
-    let failure = in_dir(place, error);
-    Failure::new(failure.message().replace("in the checkpoints in", "in the savepoint in")).of_environment()
+pub(crate) fn in_place(place: &Location, error: impl Error) -> Failure {
+    Failure::new(format!("{} (in the savepoint in {place})", Failure::from_error(error).message())).of_environment()
 }

@@ -1,7 +1,7 @@
 //! The store of a job's checkpoints, as whoever drives the job uses it.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, Mutex as Sync, MutexGuard as SyncGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -10,6 +10,7 @@ use std::{
 
 use futures::lock::Mutex;
 use millstream_state::{
+    location::Location,
     log::{Body, Candidate, CommitError, Leader, OwnerId, Pin},
     manifest::{CheckpointKind, Manifest, Origin},
     store::CheckpointStore,
@@ -33,7 +34,7 @@ pub(crate) struct JobStore {
     /// What is there already is not gone on from, until there is a checkpoint of this process.
     fresh: AtomicBool,
     /// The savepoint that the job begins with, until it has a checkpoint of its own.
-    from: Option<PathBuf>,
+    from: Option<Location>,
     /// The attempt goes on from that.
     from_savepoint: AtomicBool,
     /// The attempt goes on from an older checkpoint than there has been.
@@ -70,13 +71,13 @@ pub(crate) fn open_dir(dir: &Path, used: Use, env: &Arc<dyn Env>) -> Result<Chec
 
 /// True if a job that is to begin with a savepoint has not done so already, as far as its checkpoints tell. What cannot be read does not say so: then whoever goes on from
 /// the checkpoints finds that out.
-async fn begins_anew(checkpoints: &CheckpointStore, from: Option<&Path>) -> bool {
+async fn begins_anew(checkpoints: &CheckpointStore, from: Option<&Location>) -> bool {
     let Some(from) = from else { return false };
     let Ok(listing) = checkpoints.list_log().await else { return false };
     for number in listing.run().iter().rev() {
         match checkpoints.entry(*number).await.map(|entry| entry.body) {
             Ok(Body::Checkpoint { manifest, .. }) => {
-                return manifest.origin.is_none_or(|origin| Path::new(&origin.location) != from);
+                return manifest.origin.is_none_or(|origin| origin.location != from.to_string());
             }
             Ok(Body::Claim { .. }) => {}
             Err(_) => return false,
@@ -99,7 +100,7 @@ impl JobStore {
     ) -> Result<Self, Failure> {
         let dir = settings.dir.clone().unwrap_or_default();
         let checkpoints = open_dir(&dir, used, env)?;
-        let fresh = settings.fresh || begins_anew(&checkpoints, settings.from.as_deref()).await;
+        let fresh = settings.fresh || begins_anew(&checkpoints, settings.from.as_ref()).await;
         let candidate = Candidate {
             job: job.to_owned(),
             owner: OwnerId(u128::from(env.random()) << 64 | u128::from(env.random())),
@@ -141,7 +142,7 @@ impl JobStore {
     }
 
     /// The savepoint that the attempt goes on from, if it does.
-    pub(crate) fn restored_savepoint(&self) -> Option<PathBuf> {
+    pub(crate) fn restored_savepoint(&self) -> Option<Location> {
         self.from.clone().filter(|_| self.from_savepoint.load(Ordering::Relaxed))
     }
 
@@ -172,12 +173,12 @@ impl JobStore {
             return Ok(found);
         };
         if let Some(reason) = &*lock(&self.damaged) {
-            let what = format!("the savepoint in {} cannot be read: {reason}", from.display());
+            let what = format!("the savepoint in {from} cannot be read: {reason}");
             return Err(Failure::new(what).with_hint("restore it from a backup, or begin with another one"));
         }
         let (origin, manifest) = savepoint::open(from, env).await?;
         if manifest.kind == CheckpointKind::Final {
-            let what = format!("the job had come to its end in the savepoint in {}", from.display());
+            let what = format!("the job had come to its end in the savepoint in {from}");
             return Err(Failure::new(what).with_hint("nothing is left to go on with: begin without it"));
         }
         self.next_checkpoint.fetch_max(manifest.checkpoint + 1, Ordering::Relaxed);
@@ -185,7 +186,7 @@ impl JobStore {
         // What is written from now on depends on nothing in the savepoint, which is its owner's.
         self.segments.set_wants_full(true);
         self.from_savepoint.store(true, Ordering::Relaxed);
-        let (location, Manifest { run, checkpoint, .. }) = (from.display().to_string(), &manifest);
+        let (location, Manifest { run, checkpoint, .. }) = (from.to_string(), &manifest);
         *lock(&self.origin) = Some(Origin { location, run: *run, checkpoint: *checkpoint });
         Ok(Some(Arc::new(manifest)))
     }

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use millstream_state::location::Location;
 use serde::{Deserialize, Serialize};
 
 use super::attendance::Attendance;
@@ -50,7 +51,7 @@ pub(crate) struct StoreInfo {
     /// The entry of the checkpoint to go on from.
     pub(crate) entry: Option<u64>,
     /// The savepoint to go on from, instead of an entry.
-    pub(crate) from: Option<PathBuf>,
+    pub(crate) from: Option<Location>,
     /// Segments that are there already are not to be built upon.
     pub(crate) wants_full: bool,
 }

@@ -22,7 +22,6 @@ pub(crate) fn graph(graph: &JobGraph, mistakes: &mut Vec<String>) {
         mistakes.push(mistake);
     }
     if let (Some(from), false) = (&graph.settings.checkpoints.from, graph.has_checkpoints()) {
-        let from = from.display();
         mistakes.push(match graph.keeps_state {
             true => format!(
                 "the job begins with the savepoint in {from}, and makes no checkpoints to go on from: say where they are kept, by `--checkpoint-dir`"

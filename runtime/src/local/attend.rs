@@ -165,10 +165,10 @@ impl Attendant {
                     answers.push(Box::pin(async { drop(answer.send(stopped.await.map(Option::unwrap_or_default))) }));
                 }
                 Happening::Request(Request::Savepoint { to, then, answer }) => {
-                    let (set, env) = (settings.checkpoints.savepoints.as_deref(), Arc::clone(&self.env));
-                    match savepoint::place(to.as_deref(), set, &self.name, &*env) {
+                    let (set, env) = (settings.checkpoints.savepoints.as_ref(), Arc::clone(&self.env));
+                    match savepoint::place(to.as_ref(), set, &self.name, &*env) {
                         Ok(place) => {
-                            let to: Arc<str> = place.display().to_string().into();
+                            let to = Arc::new(place.clone());
                             let made = cluster.order(job, move |request| Input::Savepoint { request, to, then });
                             answers.push(Box::pin(async move {
                                 let written = async {

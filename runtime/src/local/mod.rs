@@ -3,12 +3,7 @@
 
 mod attend;
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use futures::{
     FutureExt,
@@ -17,6 +12,7 @@ use futures::{
 };
 
 use self::attend::Attendant;
+pub use millstream_state::location::Location;
 pub use crate::cluster::progress::JobStatus;
 use crate::{
     attempt::chain_names,
@@ -74,14 +70,14 @@ pub struct Savepoint {
     /// The number of the checkpoint that it is a copy of.
     pub checkpoint: u64,
     /// Where it is.
-    pub place: PathBuf,
+    pub place: Location,
 }
 
 /// What is asked of a running job.
 enum Request {
     Checkpoint(oneshot::Sender<Result<u64, String>>),
     Stop(oneshot::Sender<Result<u64, String>>),
-    Savepoint { to: Option<PathBuf>, then: Then, answer: oneshot::Sender<Result<Savepoint, String>> },
+    Savepoint { to: Option<Location>, then: Then, answer: oneshot::Sender<Result<Savepoint, String>> },
     Set { key: String, value: String, answer: oneshot::Sender<Result<(), String>> },
 }
 
@@ -143,7 +139,7 @@ impl JobHandle {
     /// # Errors
     ///
     /// Why there is none, as for [`checkpoint`](Self::checkpoint); or nothing can be written there.
-    pub async fn savepoint(&self, to: Option<&Path>) -> Result<Savepoint, String> {
+    pub async fn savepoint(&self, to: Option<&Location>) -> Result<Savepoint, String> {
         self.savepoint_then(to, Then::GoOn).await
     }
 
@@ -153,12 +149,12 @@ impl JobHandle {
     /// # Errors
     ///
     /// Why there is none. If the message says that the job has ended, its last checkpoint has what the savepoint should have had; otherwise the job goes on.
-    pub async fn stop_with_savepoint(&self, to: Option<&Path>, drain: bool) -> Result<Savepoint, String> {
+    pub async fn stop_with_savepoint(&self, to: Option<&Location>, drain: bool) -> Result<Savepoint, String> {
         self.savepoint_then(to, if drain { Then::Drain } else { Then::Stop }).await
     }
 
-    async fn savepoint_then(&self, to: Option<&Path>, then: Then) -> Result<Savepoint, String> {
-        let to = to.map(Path::to_owned);
+    async fn savepoint_then(&self, to: Option<&Location>, then: Then) -> Result<Savepoint, String> {
+        let to = to.cloned();
         self.request(|answer| Request::Savepoint { to, then, answer }).await
     }
 

@@ -1,9 +1,10 @@
 //! What is sent with commands: [`Submission`], a job that is to be run, and [`Rescale`], how parallel it is to be.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 use clap::{ArgMatches, Command};
 use millstream_core::key::LIMIT_MAX_PARALLELISM;
+use millstream_state::location::{Location, LocationError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -182,12 +183,29 @@ impl SavepointWanted {
     /// Says which field is wrong, and what is allowed.
     pub(crate) fn check(&self) -> Result<(), Refused> {
         match &self.to {
-            Some(to) if !Path::new(to).is_absolute() => {
-                let what = format!("`to`: an absolute path is expected, not `{to}`: another process writes there");
-                Err(Refused::new(Refusal::Invalid, what))
-            }
-            _ => Ok(()),
+            Some(to) => self::place(to).map(drop),
+            None => Ok(()),
         }
+    }
+
+    /// Where it is to go, if that is said.
+    ///
+    /// # Errors
+    ///
+    /// It is no place that is the same for another process.
+    pub(crate) fn place(&self) -> Result<Option<Location>, Refused> {
+        self.to.as_deref().map(place).transpose()
+    }
+}
+
+fn place(to: &str) -> Result<Location, Refused> {
+    let invalid = |what: String| Refused::new(Refusal::Invalid, format!("`to`: {what}"));
+    let place: Location = to.parse().map_err(|error: LocationError| invalid(error.to_string()))?;
+    match place.as_directory() {
+        Some(path) if !path.is_absolute() => {
+            Err(invalid(format!("a path from the root is expected, not `{to}`: another process writes there")))
+        }
+        _ => Ok(place),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use millstream_state::location::Location;
+
 /// Whether, where and how often checkpoints are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckpointSettings {
@@ -22,11 +24,11 @@ pub struct CheckpointSettings {
     pub fresh: bool,
     /// The savepoint that the job begins with, unless it has made checkpoints since it began with this one: it goes on from those then. Also a directory of checkpoints that no
     /// job uses any more.
-    pub from: Option<PathBuf>,
+    pub from: Option<Location>,
     /// The job may begin with a savepoint that has state of operators that it does not have: that state is dropped.
     pub allow_dropped_state: bool,
     /// Where savepoints go unless whoever asks for one says so: each gets a directory of its own in there.
-    pub savepoints: Option<PathBuf>,
+    pub savepoints: Option<Location>,
 }
 
 impl Default for CheckpointSettings {

@@ -1,6 +1,6 @@
 //! [`Front`]: the leader, as it is asked over HTTP.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures::channel::oneshot;
 
@@ -237,17 +237,16 @@ impl Dispatcher for Front {
                 lead.job(job)?;
                 let over = || Refused::new(Refusal::Conflict, "the job has ended");
                 let (of, env) = (lead.running.get(&job).ok_or_else(over)?, Arc::clone(&lead.envs.control));
-                let (to, set) = (wanted.to.as_deref().map(Path::new), of.facts.savepoints.as_deref());
-                let place = savepoint::place(to, set, &of.record.name, &*env);
+                let (to, set) = (wanted.place()?, of.facts.savepoints.as_ref());
+                let place = savepoint::place(to.as_ref(), set, &of.record.name, &*env);
                 Ok((place.map_err(|why| Refused::new(Refusal::Invalid, why))?, env))
             };
             let (place, env) = self.look(look).await?;
             // Before anything is stopped for it.
             savepoint::create(&place, &env).await.map_err(|failure| refused(&failure))?;
-            let place = place.display().to_string();
-            let to: Arc<str> = place.as_str().into();
+            let to = Arc::new(place.clone());
             let made = self.order(job, move |_, request| Ok(machine::Input::Savepoint { request, to, then })).await?;
-            Ok((made.unwrap_or_default(), place))
+            Ok((made.unwrap_or_default(), place.to_string()))
         })
     }
 

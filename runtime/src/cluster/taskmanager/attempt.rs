@@ -278,7 +278,7 @@ impl Attempt {
         if let Some(from) = &store.from {
             let (origin, manifest) = savepoint::open(from, &env).await?;
             if Some(manifest.checkpoint) != self.deploy.restore {
-                let what = format!("the savepoint in {} is not the one that is to be gone on from", from.display());
+                let what = format!("the savepoint in {from} is not the one that is to be gone on from");
                 return Err(Failure::new(what));
             }
             segments.set_origin(Some(origin));

@@ -27,7 +27,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use millstream_state::manifest::CheckpointKind;
+use millstream_state::{location::Location, manifest::CheckpointKind};
 
 use super::{
     super::{
@@ -132,7 +132,7 @@ pub(crate) enum Input {
     /// Somebody wants a checkpoint.
     Checkpoint { request: RequestId },
     /// Somebody wants a checkpoint to be copied to a place of its own.
-    Savepoint { request: RequestId, to: Arc<str>, then: Then },
+    Savepoint { request: RequestId, to: Arc<Location>, then: Then },
     /// What has become of a copy that [`Work::Commit`] has ordered.
     SavepointWritten { request: RequestId, result: Result<(), String> },
     /// Somebody wants the job to stop with a checkpoint.
@@ -187,7 +187,7 @@ pub(crate) enum Work {
     /// Enter the manifest in the log, made of what every subtask has acknowledged, and of what the pools of splits held when the checkpoint began.
     Store { checkpoint: u64, kind: CheckpointKind, states: Vec<(TaskRef, Bytes)> },
     /// The entry exists: let all sinks commit what it holds. Copy it then to these places; each of these requests is answered by [`Input::SavepointWritten`].
-    Commit { checkpoint: u64, kind: CheckpointKind, savepoints: Vec<(RequestId, Arc<str>)> },
+    Commit { checkpoint: u64, kind: CheckpointKind, savepoints: Vec<(RequestId, Arc<Location>)> },
     /// All tasks of a job without checkpoints have ended well: let its sinks commit what they left.
     CommitOutput { outputs: Vec<(TaskRef, Bytes)> },
     /// Make the job's graph for other numbers of subtasks.

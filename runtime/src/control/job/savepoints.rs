@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millstream_state::manifest::CheckpointKind;
+use millstream_state::{location::Location, manifest::CheckpointKind};
 
 use super::{
     super::{
@@ -24,7 +24,7 @@ pub(super) struct Savepoints(Vec<Wanted>);
 #[derive(Debug)]
 struct Wanted {
     request: RequestId,
-    to: Arc<str>,
+    to: Arc<Location>,
     /// If the job does not go on, who asked is answered at the end.
     then: Then,
     stage: Stage,
@@ -54,7 +54,7 @@ impl Savepoints {
     }
 
     /// A checkpoint is in the log: gives where it is to be copied to.
-    pub(super) fn stored(&mut self, checkpoint: u64) -> Vec<(RequestId, Arc<str>)> {
+    pub(super) fn stored(&mut self, checkpoint: u64) -> Vec<(RequestId, Arc<Location>)> {
         let of_it = self.0.iter_mut().filter(|wanted| matches!(wanted.stage, Stage::Triggered(of) if of == checkpoint));
         of_it
             .map(|wanted| {
@@ -89,7 +89,7 @@ impl JobMaster {
         &mut self,
         now: Instant,
         random: u64,
-        (request, to, then): (RequestId, Arc<str>, Then),
+        (request, to, then): (RequestId, Arc<Location>, Then),
         out: &mut Vec<Command>,
     ) {
         if let Some(reason) = self.refusal() {

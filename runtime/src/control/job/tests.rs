@@ -1,9 +1,9 @@
 //! The JobMaster, case by case.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use millstream_state::manifest::CheckpointKind;
+use millstream_state::{location::Location, manifest::CheckpointKind};
 
 use super::{
     super::{
@@ -611,8 +611,12 @@ fn a_request_for_a_split_is_answered_once_and_the_answer_repeated() {
     assert_eq!(driven.out, [answer.clone(), answer]);
 }
 
+fn there() -> Arc<Location> {
+    Arc::new(Location::Directory("there".into()))
+}
+
 fn savepoint(driven: &mut Driven, request: u64, then: Then) {
-    driven.give(Input::Savepoint { request: RequestId(request), to: "there".into(), then });
+    driven.give(Input::Savepoint { request: RequestId(request), to: there(), then });
 }
 
 fn written(driven: &mut Driven, request: u64, result: Result<(), &str>) {
@@ -635,7 +639,7 @@ fn a_savepoint_is_copied_while_the_job_goes_on() {
     savepoint(&mut driven, 8, Then::GoOn);
     driven.works();
     stores(&mut driven, 1);
-    let savepoints = vec![(RequestId(7), "there".into())];
+    let savepoints = vec![(RequestId(7), there())];
     assert!(
         matches!(&driven.works()[..], [Work::Store { .. }, Work::Commit { checkpoint: 1, savepoints: to, .. }] if *to == savepoints)
     );
@@ -693,7 +697,7 @@ fn a_drain_ends_with_the_savepoint_of_the_final_checkpoint() {
     driven.report(ALL[3].0, ALL[3].1, Report::Drained);
     assert_eq!(driven.orders(Order::Trigger { checkpoint: 1, kind: CheckpointKind::Final }), sources.into());
     stores(&mut driven, 1);
-    let savepoints = vec![(RequestId(7), "there".into())];
+    let savepoints = vec![(RequestId(7), there())];
     assert!(
         matches!(&driven.works()[..], [Work::Store { .. }, Work::Commit { savepoints: to, .. }] if *to == savepoints)
     );

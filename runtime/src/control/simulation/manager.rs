@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use millstream_state::location::Location;
+
 use super::{
     events::{Done, Event},
     invariants::{self, Seen},
@@ -115,7 +117,7 @@ impl World {
             0..4 => JobInput::Checkpoint { request },
             10.. => {
                 let then = [Then::GoOn, Then::GoOn, Then::Stop, Then::Drain][self.random.below(4) as usize];
-                JobInput::Savepoint { request, to: "elsewhere".into(), then }
+                JobInput::Savepoint { request, to: Arc::new(Location::Directory("elsewhere".into())), then }
             }
             4 => JobInput::Stop { request },
             5 => JobInput::Cancel { request },

@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use millstream_state::location::{self, Location, LocationError};
+
 use crate::{
     restart,
     settings::{
@@ -63,6 +65,17 @@ fn read_dir(text: &str) -> Result<Option<PathBuf>, String> {
     }
 }
 
+fn shown_location(location: Option<&Location>) -> String {
+    location.map_or_else(|| NO_DIR.to_owned(), Location::to_string)
+}
+
+fn read_location(text: &str) -> Result<Option<Location>, String> {
+    match text {
+        NO_DIR => Ok(None),
+        _ => text.parse().map(Some).map_err(|error: LocationError| error.to_string()),
+    }
+}
+
 impl Text<Settings> {
     pub(super) const CHECKPOINT_DIR: Self = Self {
         kind: "path",
@@ -74,18 +87,18 @@ impl Text<Settings> {
 
     pub(super) const SAVEPOINT_DIR: Self = Self {
         kind: "path",
-        name: "DIR",
-        allowed: DIR_ALLOWED,
-        get: |settings| shown_dir(settings.checkpoints.savepoints.as_ref()),
-        set: |settings, text| read_dir(text).map(|dir| settings.checkpoints.savepoints = dir),
+        name: "LOCATION",
+        allowed: location::ALLOWED,
+        get: |settings| shown_location(settings.checkpoints.savepoints.as_ref()),
+        set: |settings, text| read_location(text).map(|location| settings.checkpoints.savepoints = location),
     };
 
     pub(super) const SAVEPOINT_FROM: Self = Self {
         kind: "path",
-        name: "DIR",
-        allowed: DIR_ALLOWED,
-        get: |settings| shown_dir(settings.checkpoints.from.as_ref()),
-        set: |settings, text| read_dir(text).map(|dir| settings.checkpoints.from = dir),
+        name: "LOCATION",
+        allowed: location::ALLOWED,
+        get: |settings| shown_location(settings.checkpoints.from.as_ref()),
+        set: |settings, text| read_location(text).map(|location| settings.checkpoints.from = location),
     };
 
     pub(super) const RESTART: Self = Self {

@@ -1,9 +1,9 @@
 //! [`Copying`]: a checkpoint is copied to where somebody wants a savepoint, beside everything else that is done for its job.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use futures::{SinkExt, channel::mpsc};
-use millstream_state::savepoint;
+use millstream_state::{location::Location, savepoint};
 use tracing::info;
 
 use super::{super::Happening, Done};
@@ -22,7 +22,7 @@ use crate::{
 pub(super) struct Copying {
     pub(super) job: JobId,
     pub(super) request: RequestId,
-    pub(super) place: Arc<str>,
+    pub(super) place: Arc<Location>,
     pub(super) checkpoint: u64,
 }
 
@@ -36,10 +36,9 @@ impl Copying {
             let copied = Contained::new(async {
                 let gone = || Failure::new(format!("checkpoint {checkpoint} is not there any more"));
                 let (manifest, _pin) = pinned.ok_or_else(gone)?;
-                let place = Path::new(&*place);
-                let target = create(place, &env).await?;
-                savepoint::write(&from, &manifest, &target).await.map_err(|error| in_place(place, error))?;
-                info!(job = manifest.job, checkpoint, place = %place.display(), "a savepoint was written");
+                let target = create(&place, &env).await?;
+                savepoint::write(&from, &manifest, &target).await.map_err(|error| in_place(&place, error))?;
+                info!(job = manifest.job, checkpoint, %place, "a savepoint was written");
                 Ok(())
             });
             let result = copied.await.map_err(|failure| failure.to_string());

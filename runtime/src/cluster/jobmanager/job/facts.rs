@@ -1,9 +1,8 @@
 //! [`Facts`]: what has to be known of a job's graph, for control and for those who look; and how a graph is built.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-};
+use std::collections::{BTreeMap, BTreeSet};
+
+use millstream_state::location::Location;
 
 use super::super::archive::JobRecord;
 use crate::{
@@ -28,7 +27,7 @@ pub(crate) struct Facts {
     /// How many members each alignment group has.
     pub(crate) groups: BTreeMap<String, u32>,
     /// Where its savepoints go unless it is said.
-    pub(crate) savepoints: Option<PathBuf>,
+    pub(crate) savepoints: Option<Location>,
     /// The files of the user's source that its operators stand in.
     pub(super) files: Vec<&'static str>,
     /// How many subtasks every operator has, by its id.

@@ -17,7 +17,10 @@ use futures::{
     future::join_all,
     lock::{Mutex, OwnedMutexGuard},
 };
-use millstream_state::manifest::{CheckpointKind, Manifest, OperatorState};
+use millstream_state::{
+    location::Location,
+    manifest::{CheckpointKind, Manifest, OperatorState},
+};
 use tracing::warn;
 
 use self::{copying::Copying, work::Core};
@@ -292,7 +295,7 @@ impl Job {
         env: &Arc<dyn Env>,
         to: &mpsc::Sender<Happening>,
         (checkpoint, kind): (u64, CheckpointKind),
-        savepoints: Vec<(RequestId, Arc<str>)>,
+        savepoints: Vec<(RequestId, Arc<Location>)>,
     ) {
         let operators = self.committing.remove(&checkpoint).unwrap_or_default();
         self.committing.retain(|of, _| *of > checkpoint);

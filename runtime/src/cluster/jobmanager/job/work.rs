@@ -89,7 +89,7 @@ impl Core {
             let savepoint = self.store.as_ref().and_then(|store| store.restored_savepoint());
             match savepoint {
                 Some(savepoint) => {
-                    let (job, savepoint) = (&self.name, savepoint.display());
+                    let job = &self.name;
                     info!(job, %savepoint, checkpoint = manifest.checkpoint, "the job begins with a savepoint");
                 }
                 None => info!(job = self.name, checkpoint = manifest.checkpoint, "the job goes on from a checkpoint"),

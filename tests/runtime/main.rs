@@ -24,6 +24,7 @@ mod overlapping;
 mod panes;
 mod process;
 mod resources;
+mod savepoints;
 mod script;
 mod sessions;
 mod slots;

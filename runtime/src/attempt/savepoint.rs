@@ -31,7 +31,8 @@ pub(crate) fn place(
     env: &dyn Env,
 ) -> Result<Location, String> {
     let within = to.or(set).ok_or_else(|| {
-        "nobody has said where the savepoint is to go: say `--to LOCATION`, or set `savepoint.dir` for the job".to_owned()
+        "nobody has said where the savepoint is to go: say `--to LOCATION`, or set `savepoint.dir` for the job"
+            .to_owned()
     })?;
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let name: String = job.chars().take(NAME_LIMIT).map(|c| if is_plain(c) { c } else { '-' }).collect();
@@ -60,7 +61,12 @@ pub(crate) async fn open(place: &Location, env: &Arc<dyn Env>) -> Result<(Checkp
     Ok((store, manifest))
 }
 
-async fn reach(place: &Location, access: Access, env: &Arc<dyn Env>) -> Result<CheckpointStore, Failure> {
+/// Opens a place.
+///
+/// # Errors
+///
+/// It cannot be reached.
+pub(crate) async fn reach(place: &Location, access: Access, env: &Arc<dyn Env>) -> Result<CheckpointStore, Failure> {
     let (at, spawner) = (place.clone(), Arc::clone(env));
     let opened = blocking(&**env, move || CheckpointStore::open(&at, access, &ObjectStoreSettings::default())).await;
     let store = opened.map_err(|error| in_place(place, error))?;

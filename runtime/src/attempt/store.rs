@@ -71,7 +71,7 @@ pub(crate) fn open_dir(dir: &Path, used: Use, env: &Arc<dyn Env>) -> Result<Chec
 
 /// True if a job that is to begin with a savepoint has not done so already, as far as its checkpoints tell. What cannot be read does not say so: then whoever goes on from
 /// the checkpoints finds that out.
-async fn begins_anew(checkpoints: &CheckpointStore, from: Option<&Location>) -> bool {
+pub(crate) async fn begins_anew(checkpoints: &CheckpointStore, from: Option<&Location>) -> bool {
     let Some(from) = from else { return false };
     let Ok(listing) = checkpoints.list_log().await else { return false };
     for number in listing.run().iter().rev() {

@@ -7,21 +7,24 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 use clap_complete::Shell;
+use millstream_state::location::Location;
 
 use super::{
     certs,
     cluster::{self, verbs::Asking},
-    command::{self, DIR, DOT, MERMAID, QUIET, SHELL, VALUES, wants_json},
+    command::{self, AGAINST, DIR, DOT, DRAIN, MERMAID, QUIET, SHELL, TO, VALUES, WITH_SAVEPOINT, wants_json},
     control::verbs::{Steering, Verb},
     given,
     logs::LogOptions,
     node,
     plan::{self, Format},
+    savepoint,
     world::World,
 };
 use crate::{
     env::{Disk, Files},
     registry::JobEntry,
+    rest::submission::{AfterSavepoint, SavepointWanted},
     settings::{
         Outside,
         cluster::{ClusterGiven, Role},
@@ -38,6 +41,8 @@ pub(super) enum Invocation {
     Certs(certs::Wanted),
     /// Show the plan of a job.
     Plan(Chosen, Format),
+    /// Show what would become of the state in a savepoint.
+    Outlook(Chosen, Location),
     /// Show settings: those of a job with what its code sets, or (without arguments) what is given from outside.
     Config(Configured, bool),
     /// List the jobs, as JSON if the flag says so.
@@ -54,6 +59,8 @@ pub(super) enum Remote {
     Local(Steering),
     /// A cluster.
     Cluster(Asking),
+    /// Nobody: a savepoint is looked at.
+    Savepoint(savepoint::Asked),
 }
 
 /// How a job is run.
@@ -129,7 +136,14 @@ pub(super) fn parse(jobs: &[&'static JobEntry], mut args: Vec<OsString>, world: 
                 matches if wants_json(matches) => Format::Json,
                 _ => Format::Tree,
             };
-            Ok(Invocation::Plan(chosen, format))
+            let against = chosen.matches.get_one::<String>(AGAINST).map(|text| {
+                given::absolute(text, world).map_err(|error| format!("invalid value '{text}' for '--against': {error}"))
+            });
+            let against = against.transpose().map_err(|message| wrong(&mut root, "plan", message))?;
+            Ok(match against {
+                Some(savepoint) => Invocation::Outlook(chosen, savepoint),
+                None => Invocation::Plan(chosen, format),
+            })
         }
         Some(("config", matches)) if matches.subcommand().is_none() => {
             // The tables of an only job count though it is not named; which of several is meant cannot be known.
@@ -192,8 +206,20 @@ fn remote(name: &str, matches: &ArgMatches, root: &mut Command, world: &World) -
     let asking = match (name, job_of_cluster(matches)) {
         ("list" | "info" | "cancel" | "rescale", _) => cluster::args::asking(name, matches, world),
         ("checkpoint", Some(job)) => cluster::args::with(cluster::verbs::Verb::Checkpoint(job), matches, world),
-        ("stop", Some(job)) => cluster::args::with(cluster::verbs::Verb::Stop(job), matches, world),
-        _ => return steering(name, matches, root).map(Remote::Local),
+        ("savepoint", _) if matches.subcommand().is_some() => {
+            return savepoint::read(matches, world)
+                .map(Remote::Savepoint)
+                .map_err(|message| wrong(root, name, message));
+        }
+        ("stop", Some(job)) if !matches.get_flag(WITH_SAVEPOINT) => {
+            cluster::args::with(cluster::verbs::Verb::Stop(job), matches, world)
+        }
+        ("savepoint" | "stop", Some(job)) => to(matches, world).and_then(|to| {
+            let wanted = SavepointWanted { to: to.map(|to| to.to_string()), then: then(name, matches) };
+            wanted.check().map_err(|refused| refused.message)?;
+            cluster::args::with(cluster::verbs::Verb::Savepoint(job, wanted), matches, world)
+        }),
+        _ => return steering(name, matches, root, world).map(Remote::Local),
     };
     asking.map(Remote::Cluster).map_err(|message| wrong(root, name, message))
 }
@@ -206,13 +232,32 @@ fn job_of_cluster(matches: &ArgMatches) -> Option<String> {
     (!is_path && !Disk.is_dir(given)).then(|| given.to_string_lossy().into_owned())
 }
 
+/// Where a savepoint is to go, if that is said.
+fn to(matches: &ArgMatches, world: &World) -> Result<Option<Location>, String> {
+    let Some(to) = matches.get_one::<String>(TO) else { return Ok(None) };
+    given::absolute(to, world).map(Some).map_err(|error| format!("invalid value '{to}' for '--to': {error}"))
+}
+
+/// What becomes of the job of which a savepoint is made.
+fn then(name: &str, matches: &ArgMatches) -> AfterSavepoint {
+    match name {
+        "stop" if matches.get_flag(DRAIN) => AfterSavepoint::Drain,
+        "stop" => AfterSavepoint::Stop,
+        _ => AfterSavepoint::GoOn,
+    }
+}
+
 /// A command on a job that runs on this machine.
-fn steering(name: &str, matches: &ArgMatches, root: &mut Command) -> Result<Steering, Refusal> {
+fn steering(name: &str, matches: &ArgMatches, root: &mut Command, world: &World) -> Result<Steering, Refusal> {
     let (verb, matches) = match (name, matches.subcommand()) {
         ("checkpoint", Some((_, matches))) => (Verb::Inspect, matches),
         ("checkpoint", None) => (Verb::Checkpoint, matches),
         ("status", _) => (Verb::Status, matches),
-        ("stop", _) => (Verb::Stop, matches),
+        ("stop", _) if !matches.get_flag(WITH_SAVEPOINT) => (Verb::Stop, matches),
+        ("savepoint" | "stop", _) => {
+            let to = to(matches, world).map_err(|message| wrong(root, name, message))?;
+            (Verb::Savepoint { to, then: then(name, matches) }, matches)
+        }
         _ => (Verb::Set(values(matches).map_err(|message| wrong(root, name, message))?), matches),
     };
     let dir = matches.get_one::<PathBuf>(DIR).expect("clap requires the directory").clone();

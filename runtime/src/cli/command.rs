@@ -11,6 +11,7 @@ use super::{
     cluster::command::{SUBMIT, cluster_options, commands, submit_options, submit_unknown},
     node,
     plan::first_paragraph,
+    savepoint,
     table::{Align, aligned},
 };
 use crate::{
@@ -22,6 +23,12 @@ use crate::{
 pub(super) const DEFINE: &str = "millstream:define";
 pub(super) const CONFIG: &str = "millstream:config";
 pub(super) const FRESH: &str = "millstream:fresh";
+pub(super) const FROM: &str = "millstream:from";
+pub(super) const ALLOW_DROPPED: &str = "millstream:allow-dropped-state";
+pub(super) const AGAINST: &str = "millstream:against";
+pub(super) const WITH_SAVEPOINT: &str = "millstream:savepoint";
+pub(super) const TO: &str = "millstream:to";
+pub(super) const DRAIN: &str = "millstream:drain";
 pub(super) const DIR: &str = "millstream:dir";
 pub(super) const VALUES: &str = "millstream:values";
 pub(super) const QUIET: &str = "millstream:quiet";
@@ -81,7 +88,7 @@ pub(super) fn root(jobs: &[&'static JobEntry], bin: &str) -> Command {
 }
 
 /// The commands on a job that runs in another process.
-pub(super) fn steering(bin: &str) -> [Command; 4] {
+pub(super) fn steering(bin: &str) -> [Command; 5] {
     let command = |name: &'static str, about: &'static str| {
         let dir = Arg::new(DIR).required(true).value_parser(value_parser!(PathBuf)).value_name("DIR");
         let dir = dir.help("The directory of the job's checkpoints: its --checkpoint-dir");
@@ -107,13 +114,56 @@ pub(super) fn steering(bin: &str) -> [Command; 4] {
             .args_conflicts_with_subcommands(true)
             .subcommand_negates_reqs(true)
             .subcommand(inspect);
-    let stop = command("stop", "Stop a running job with a checkpoint; started again, it goes on from there");
+    let stop = command("stop", "Stop a running job with a checkpoint; started again, it goes on from there")
+        .arg(flag(WITH_SAVEPOINT, "savepoint", "With a savepoint instead, which a job begins with by --from"))
+        .arg(to().requires(WITH_SAVEPOINT))
+        .arg(
+            flag(
+                DRAIN,
+                "drain",
+                "Let the sources end where they are, and all windows and timers fire: the job has come to its end then",
+            )
+            .requires(WITH_SAVEPOINT),
+        );
+    let savepoint = command("savepoint", "Let a running job make a savepoint, which a job begins with by --from; or look at one, or remove it")
+        .arg(to())
+        .args_conflicts_with_subcommands(true)
+        .subcommand_negates_reqs(true)
+        .subcommands(savepoint::commands(bin))
+        .after_help(format!(
+            "Examples:\n  {bin} savepoint checkpoints --to savepoints\n  {bin} savepoint inspect savepoints/savepoint-flights-0123456789ab"
+        ));
     [
         command("status", "Show how a running job is: its restarts and checkpoints"),
         either(checkpoint),
+        either(savepoint),
         either(stop),
         set,
     ]
+}
+
+fn flag(id: &'static str, long: &'static str, help: &'static str) -> Arg {
+    Arg::new(id).long(long).action(ArgAction::SetTrue).help(help)
+}
+
+/// Where a savepoint goes.
+fn to() -> Arg {
+    let help = "In which directory, or place of an object store, the savepoint gets one of its own [default: the job's setting savepoint.dir]";
+    Arg::new(TO).long("to").value_name("LOCATION").help(help)
+}
+
+/// With which state a job begins.
+pub(super) fn state_options() -> [Arg; 2] {
+    let from = Arg::new(FROM)
+        .long("from")
+        .value_name("SAVEPOINT")
+        .help("Begin with a savepoint, or with checkpoints that no job uses any more; once the job has made checkpoints of its own it goes on from those");
+    let dropped = flag(
+        ALLOW_DROPPED,
+        "allow-dropped-state",
+        "Begin though the savepoint has state that the job has no place for",
+    );
+    [from, dropped].map(|option| option.help_heading(SETTINGS_HEADING))
 }
 
 /// The command line of a binary without jobs.
@@ -230,7 +280,8 @@ fn run_options(command: Command) -> Command {
     let fresh = Arg::new(FRESH).long("fresh").action(ArgAction::SetTrue);
     let fresh = fresh.help("Start anew, though there is a checkpoint to go on from");
     settings_options(command)
-        .arg(fresh.help_heading(SETTINGS_HEADING))
+        .arg(fresh.help_heading(SETTINGS_HEADING).conflicts_with(FROM))
+        .args(state_options())
         .arg(quiet.help_heading(OUTPUT_HEADING))
         .arg(json("Report the end as one line of JSON, the last on standard output"))
         .args(log_options())
@@ -254,6 +305,14 @@ fn plan_options(command: Command) -> Command {
     let flag =
         |id, long, help| Arg::new(id).long(long).action(ArgAction::SetTrue).help(help).help_heading(OUTPUT_HEADING);
     settings_options(command)
+        .arg(
+            Arg::new(AGAINST)
+                .long("against")
+                .value_name("SAVEPOINT")
+                .conflicts_with_all([MERMAID, DOT])
+                .help("Show instead what would become of the state in a savepoint")
+                .help_heading(OUTPUT_HEADING),
+        )
         .arg(flag(MERMAID, "mermaid", "As a Mermaid flowchart").conflicts_with_all([DOT, JSON]))
         .arg(flag(DOT, "dot", "As a graph for Graphviz").conflicts_with(JSON))
         .arg(json("As JSON"))

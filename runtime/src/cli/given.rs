@@ -6,9 +6,10 @@ use std::{
 };
 
 use clap::ArgMatches;
+use millstream_state::location::{Location, LocationError};
 
 use super::{
-    command::{self, CONFIG, DEFINE},
+    command::{self, ALLOW_DROPPED, CONFIG, DEFINE, FROM},
     file,
     world::World,
 };
@@ -36,6 +37,7 @@ const FILE_BYTES_LIMIT: u64 = 1 << 20;
 pub(super) fn gather(matches: &ArgMatches, job: Option<&str>, world: &World) -> Result<Outside, String> {
     let mut outside = defaults(named(matches), job, world)?;
     options(matches, &mut outside)?;
+    state(matches, world, &mut outside)?;
     Ok(outside)
 }
 
@@ -144,6 +146,30 @@ fn variables(world: &World, outside: &mut Outside) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// With which state a job begins, by options of their own. A directory is named from here, wherever the job runs.
+fn state(matches: &ArgMatches, world: &World, outside: &mut Outside) -> Result<(), String> {
+    if let Some(from) = matches.try_get_one::<String>(FROM).ok().flatten() {
+        let from = absolute(from, world).map_err(|error| format!("invalid value '{from}' for '--from': {error}"))?;
+        outside.put("savepoint.from", &from.to_string(), Origin::Flag)?;
+    }
+    if matches.try_get_one(ALLOW_DROPPED).is_ok_and(|allowed| allowed == Some(&true)) {
+        outside.put("savepoint.allow-dropped-state", "true", Origin::Flag)?;
+    }
+    Ok(())
+}
+
+/// A location that is the same one for other processes of this machine.
+///
+/// # Errors
+///
+/// It is none; says what is expected.
+pub(super) fn absolute(text: &str, world: &World) -> Result<Location, LocationError> {
+    let location: Location = text.parse()?;
+    let Some(path) = location.as_directory() else { return Ok(location) };
+    let here = std::path::absolute(world.directory.join(path));
+    Ok(here.map_or_else(|_| location.clone(), Location::Directory))
 }
 
 /// Settings by options: the last of those for the same key counts.

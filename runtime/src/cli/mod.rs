@@ -1,5 +1,5 @@
 //! The command line of a binary with jobs: `run`, `plan`, `jobs`, `config` and `completions`, and `status`, `checkpoint`, `stop` and `set` for a job that runs in
-//! another process; `submit`, `list`, `info`, `cancel` and `rescale`, and again `checkpoint` and `stop`, for jobs of a cluster. `millstream::main!()` is all that a binary says to have it.
+//! another process, with `savepoint`; `submit`, `list`, `info`, `cancel` and `rescale`, and again `checkpoint` and `stop`, for jobs of a cluster. `millstream::main!()` is all that a binary says to have it.
 //!
 //! What was asked for goes to standard output: plans, lists, help, and with `--json` the report of a run, on one line behind whatever the job printed
 //! there. Progress, logs, summaries and errors go to standard error.
@@ -26,6 +26,7 @@ mod progress;
 mod run;
 mod sample;
 mod samples;
+mod savepoint;
 mod screen;
 mod signals;
 mod summary;
@@ -135,10 +136,12 @@ fn carry_out(jobs: &[&'static JobEntry], bin: &str, what: Invocation, console: &
     match what {
         Invocation::Run(what, options) => return run::run(&what, &options, console),
         Invocation::Plan(what, format) => return plan::show(&what, format, console),
+        Invocation::Outlook(what, place) => return savepoint::against(&what, &place, console),
         Invocation::Node(options) => return node::run(jobs, &options, console),
         Invocation::Certs(wanted) => return certs::make(&wanted, console),
         Invocation::Config(what, json) => return config::show(&what, json, console),
         Invocation::Remote(Remote::Local(steering)) => return control::verbs::steer(&steering, console),
+        Invocation::Remote(Remote::Savepoint(asked)) => return savepoint::carry_out(&asked, console),
         Invocation::Remote(Remote::Cluster(asking)) => return cluster::verbs::ask(&asking, console),
         Invocation::Jobs(true) => console.say_json(&json::jobs(jobs)),
         Invocation::Jobs(false) => console.say(&plan::list(jobs)),

@@ -15,7 +15,7 @@ use super::{
     json, plan,
     progress::Progress,
     sample::Sample,
-    signals,
+    savepoint, signals,
     summary::{self, Ending},
 };
 use crate::{
@@ -63,8 +63,16 @@ pub(super) fn run(what: &Chosen, options: &RunOptions, console: &mut Console<'_>
         }
     };
     let code = runtime.block_on(async {
+        let env: Arc<dyn Env> = TokioEnv::current();
+        if let Err(message) = savepoint::announce(&graph, &env, options.quiet, console).await {
+            console.error(&message);
+            if options.json {
+                console.say(&format!("{}\n", json::not_started(&graph.name, &[message])));
+            }
+            return EXIT_FAILED;
+        }
         match signals::interrupts() {
-            Ok(interrupts) => attend(graph, TokioEnv::current(), interrupts, options, console).await,
+            Ok(interrupts) => attend(graph, env, interrupts, options, console).await,
             Err(error) => {
                 console.error(&format!("Ctrl-C and SIGTERM cannot be listened to: {error}"));
                 EXIT_FAILED

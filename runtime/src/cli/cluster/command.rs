@@ -3,7 +3,7 @@
 use clap::{Arg, ArgAction, ArgGroup, Command, value_parser};
 
 use super::super::{
-    command::{json, settings_options, with_output},
+    command::{json, settings_options, state_options, with_output},
     node,
 };
 use crate::{rest::client::Address, settings::cluster::ClusterKey};
@@ -71,7 +71,7 @@ pub(in crate::cli) fn submit_options(command: Command) -> Command {
         .arg(name.help("What the job is called there [default: its name]").help_heading(CLUSTER_HEADING))
         .arg(detach.help("Do not follow the job: its id is all that is put out").help_heading(CLUSTER_HEADING))
         .arg(json("Report the end, or with --detach the id, as one line of JSON"));
-    settings_options(cluster_options(command))
+    settings_options(cluster_options(command)).args(state_options())
 }
 
 /// `submit` in a binary that does not know the job: what stands behind its name is passed on as it is.

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{
     super::{
-        Console, EXIT_DONE, EXIT_FAILED, signals,
+        Console, EXIT_DONE, EXIT_FAILED, savepoint, signals,
         tls::{self, KnownBy},
     },
     follow, shown,
@@ -20,7 +20,7 @@ use crate::{
     env::{Env, TokioEnv},
     rest::{
         client::{Address, Client, ClientError},
-        submission::{Rescale, Submission},
+        submission::{Rescale, SavepointWanted, Submission},
         token::Token,
     },
     settings::cluster::ClusterSettings,
@@ -38,6 +38,7 @@ pub(in crate::cli) enum Verb {
     Cancel(String),
     Checkpoint(String),
     Stop(String),
+    Savepoint(String, SavepointWanted),
     Rescale(String, Rescale),
     Submit {
         submission: Submission,
@@ -87,7 +88,7 @@ async fn carry_out(
     console: &mut Console<'_>,
 ) -> Result<u8, String> {
     let told = |error: ClientError| match (&error, verb) {
-        (ClientError::Unreachable(_), Verb::Checkpoint(name) | Verb::Stop(name)) => {
+        (ClientError::Unreachable(_), Verb::Checkpoint(name) | Verb::Stop(name) | Verb::Savepoint(name, _)) => {
             format!("{error}\nhint: `{name}` is no directory here, so a cluster was asked; {WHERE}")
         }
         (ClientError::Unreachable(_), _) => format!("{error}\nhint: {WHERE}"),
@@ -134,6 +135,11 @@ async fn carry_out(
         Verb::Stop(job) => {
             let made = client.stop(job).await.map_err(told)?;
             let text = format!("job {} has stopped with checkpoint {}\n", made.job, made.checkpoint);
+            put(&made, &text, json, console);
+        }
+        Verb::Savepoint(job, wanted) => {
+            let made = client.savepoint(job, wanted).await.map_err(told)?;
+            let text = savepoint::made(made.checkpoint, &made.savepoint, wanted.then);
             put(&made, &text, json, console);
         }
         Verb::Rescale(job, rescale) => {

@@ -56,7 +56,7 @@ fn exchange(mut stream: &UnixStream, request: &Request) -> io::Result<String> {
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.set_read_timeout(match request {
         Request::Status | Request::Set { .. } => Some(PATIENCE),
-        Request::Checkpoint | Request::Stop => None,
+        Request::Checkpoint | Request::Stop | Request::Savepoint { .. } => None,
     })?;
     // Whoever sends it away at once has answered already.
     let sent = stream.write_all(format!("{}\n", request.line()).as_bytes());

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::rest::submission::AfterSavepoint;
+
 /// The version of the protocol. It stands in every line.
 pub(super) const VERSION: u64 = 1;
 /// The longest request, in bytes.
@@ -15,6 +17,7 @@ pub(in crate::cli) enum Request {
     Status,
     Checkpoint,
     Stop,
+    Savepoint { to: Option<String>, then: AfterSavepoint },
     Set { key: String, value: String },
 }
 
@@ -24,6 +27,9 @@ impl Request {
         let mut line = json!({ "version": VERSION, "request": self.name() });
         if let Self::Set { key, value } = self {
             (line["key"], line["value"]) = (key.as_str().into(), value.as_str().into());
+        }
+        if let Self::Savepoint { to, then } = self {
+            (line["to"], line["then"]) = (json!(to), json!(then));
         }
         line.to_string()
     }
@@ -39,8 +45,17 @@ impl Request {
             "status" => Ok(Self::Status),
             "checkpoint" => Ok(Self::Checkpoint),
             "stop" => Ok(Self::Stop),
+            "savepoint" => {
+                let mut request = request;
+                let to = request["to"].as_str().map(str::to_owned);
+                let then = serde_json::from_value(request["then"].take());
+                let then = then.map_err(|_| "the request has no `then` that is go_on, stop or drain".to_owned())?;
+                Ok(Self::Savepoint { to, then })
+            }
             "set" => Ok(Self::Set { key: text("key")?, value: text("value")? }),
-            other => Err(format!("there is no request `{other}`; there are status, checkpoint, stop and set")),
+            other => {
+                Err(format!("there is no request `{other}`; there are status, checkpoint, savepoint, stop and set"))
+            }
         }
     }
 
@@ -49,6 +64,7 @@ impl Request {
             Self::Status => "status",
             Self::Checkpoint => "checkpoint",
             Self::Stop => "stop",
+            Self::Savepoint { .. } => "savepoint",
             Self::Set { .. } => "set",
         }
     }
@@ -94,7 +110,9 @@ mod tests {
     #[test]
     fn requests_read_as_they_are_written() {
         let set = Request::Set { key: "checkpoint.interval".into(), value: "2s\n\"".into() };
-        for request in [Request::Status, Request::Checkpoint, Request::Stop, set] {
+        let savepoint = Request::Savepoint { to: Some("s3://bucket/a".into()), then: AfterSavepoint::Stop };
+        let by_setting = Request::Savepoint { to: None, then: AfterSavepoint::GoOn };
+        for request in [Request::Status, Request::Checkpoint, Request::Stop, savepoint, by_setting, set] {
             let line = request.line();
             assert!(!line.contains('\n') && line.len() < REQUEST_BYTES_LIMIT, "{line}");
             assert_eq!(Request::parse(&line), Ok(request));

@@ -14,6 +14,7 @@ use futures::{
     channel::mpsc,
     future::{Either, select},
 };
+use millstream_state::location::LocationError;
 use serde_json::{Value, json};
 use tokio::net::{UnixListener, UnixStream};
 use tracing::{debug, warn};
@@ -23,7 +24,7 @@ use super::{
     protocol::{self, REQUEST_BYTES_LIMIT, Request},
     socket::{self, Unbound},
 };
-use crate::{env::Env, task::flag::Flag};
+use crate::{env::Env, rest::submission::AfterSavepoint, task::flag::Flag};
 
 /// So many processes may be connected at a time; others are told so, and sent away.
 pub(super) const CONNECTIONS_LIMIT: usize = 16;
@@ -176,10 +177,17 @@ async fn respond<J: JobControl>(job: &J, status: &(impl Fn() -> Value + Sync), l
         Ok(Request::Status) => Ok(status()),
         Ok(Request::Checkpoint) => job.checkpoint().await.map(|checkpoint| json!({ "checkpoint": checkpoint })),
         Ok(Request::Stop) => job.stop().await.map(|checkpoint| json!({ "checkpoint": checkpoint })),
+        Ok(Request::Savepoint { to, then }) => savepoint(job, to, then).await,
         Ok(Request::Set { key, value }) => job.set(&key, &value).await.map(|()| json!({ "key": key, "value": value })),
         Err(error) => Err(error),
     };
     protocol::answer(result)
+}
+
+async fn savepoint<J: JobControl>(job: &J, to: Option<String>, then: AfterSavepoint) -> Result<Value, String> {
+    let to = to.map(|to| to.parse()).transpose().map_err(|error: LocationError| format!("`to`: {error}"))?;
+    let made = job.savepoint(to, then).await?;
+    Ok(json!({ "checkpoint": made.checkpoint, "savepoint": made.place.to_string() }))
 }
 
 struct Connection {

@@ -13,6 +13,7 @@ use std::{
 };
 
 use futures::channel::oneshot;
+use millstream_state::location::Location;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -26,6 +27,8 @@ use super::{
 };
 use crate::{
     env::{Env, TokioEnv},
+    local::Savepoint,
+    rest::submission::AfterSavepoint,
     settings::Settings,
 };
 
@@ -47,6 +50,11 @@ impl JobControl for Told {
     async fn stop(&self) -> Result<u64, String> {
         let gate = self.stopping.lock().expect("nobody panics").take().ok_or("it is stopping already")?;
         gate.await.map(|()| 8).map_err(|_| "out of luck".to_owned())
+    }
+
+    async fn savepoint(&self, to: Option<Location>, then: AfterSavepoint) -> Result<Savepoint, String> {
+        let place = to.ok_or("nobody has said where")?.join(&format!("{then:?}"));
+        Ok(Savepoint { checkpoint: 9, place })
     }
 
     async fn set(&self, key: &str, value: &str) -> Result<(), String> {
@@ -122,6 +130,13 @@ fn a_job_answers_what_it_is_asked() {
     let running = running(dir.path());
     assert_eq!(ask(dir.path(), &Request::Status), Ok(json!({ "job": "told" })));
     assert_eq!(ask(dir.path(), &Request::Checkpoint), Ok(json!({ "checkpoint": 7 })));
+    let savepoint = |to: Option<&str>| Request::Savepoint { to: to.map(str::to_owned), then: AfterSavepoint::Drain };
+    let answer = ask(dir.path(), &savepoint(Some("s3://bucket")));
+    assert_eq!(answer, Ok(json!({ "checkpoint": 9, "savepoint": "s3://bucket/Drain" })));
+    assert_eq!(ask(dir.path(), &savepoint(None)), Err("nobody has said where".to_owned()));
+    assert!(
+        ask(dir.path(), &savepoint(Some("ftp://host"))).is_err_and(|error| error.contains("`to`: this kind of URL"))
+    );
     let answer = ask(dir.path(), &set("checkpoint.interval", "2s"));
     assert_eq!(answer, Ok(json!({ "key": "checkpoint.interval", "value": "2s" })));
     assert!(ask(dir.path(), &set("checkpoint.interval", "2")).is_err_and(|error| error.contains("a duration")));

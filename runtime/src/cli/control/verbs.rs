@@ -1,11 +1,15 @@
-//! `status`, `checkpoint`, `stop` and `set`: commands on a job that runs in another process; and `checkpoint inspect`, which needs none.
+//! `status`, `checkpoint`, `savepoint`, `stop` and `set`: commands on a job that runs in another process; and `checkpoint inspect`, which needs none.
 
 use std::path::{Path, PathBuf};
 
+use millstream_state::location::Location;
 use serde_json::Value;
 
 use super::{ask, protocol::Request, shown};
-use crate::cli::{Console, EXIT_DONE, EXIT_FAILED, inspect};
+use crate::{
+    cli::{Console, EXIT_DONE, EXIT_FAILED, inspect, savepoint},
+    rest::submission::AfterSavepoint,
+};
 
 /// What is to be done with a running job, or with what it has left.
 pub(in crate::cli) enum Verb {
@@ -13,6 +17,11 @@ pub(in crate::cli) enum Verb {
     Checkpoint,
     Inspect,
     Stop,
+    /// Make a savepoint.
+    Savepoint {
+        to: Option<Location>,
+        then: AfterSavepoint,
+    },
     /// Keys and their values.
     Set(Vec<(String, String)>),
 }
@@ -42,6 +51,14 @@ pub(in crate::cli) fn steer(steering: &Steering, console: &mut Console<'_>) -> u
                 )
             };
             tell(dir, &Request::Stop, *json, text, console)
+        }
+        Verb::Savepoint { to, then } => {
+            let text = |answer: &Value| {
+                let place = answer["savepoint"].as_str().unwrap_or_default();
+                savepoint::made(answer["checkpoint"].as_u64().unwrap_or_default(), place, *then)
+            };
+            let request = Request::Savepoint { to: to.as_ref().map(Location::to_string), then: *then };
+            tell(dir, &request, *json, text, console)
         }
         Verb::Set(settings) => settings.iter().try_for_each(|(key, value)| {
             let request = Request::Set { key: key.clone(), value: value.clone() };

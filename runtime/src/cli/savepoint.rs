@@ -1,0 +1,208 @@
+//! `savepoint inspect`, `diff` and `dispose`, and `plan --against`: what is done with savepoints without a job that runs.
+
+mod difference;
+mod outlook;
+
+use std::sync::Arc;
+
+use clap::{Arg, ArgMatches, Command};
+use millstream_state::{
+    inspect::{Inspection, inspect},
+    location::Location,
+    savepoint,
+    store::{Access, CheckpointStore},
+};
+use serde_json::json;
+
+use self::difference::Difference;
+use super::{
+    Console, EXIT_DONE, EXIT_FAILED, EXIT_USAGE,
+    args::Chosen,
+    command::{json as json_option, wants_json, with_output},
+    given, plan,
+    world::World,
+};
+use crate::{
+    attempt::{
+        outlook::Outlook,
+        savepoint::{in_place, open, reach, row_types},
+        store::begins_anew,
+    },
+    env::{Env, TokioEnv},
+    failure::Failure,
+    graph::JobGraph,
+    rest::submission::AfterSavepoint,
+    settings::CheckpointSettings,
+};
+
+const PLACE: &str = "millstream:place";
+const OTHER: &str = "millstream:other";
+
+/// What is asked about savepoints.
+pub(super) struct Asked {
+    what: What,
+    json: bool,
+}
+
+enum What {
+    Inspect(Location),
+    Diff(Location, Location),
+    Dispose(Location),
+}
+
+/// The commands below `savepoint`.
+pub(super) fn commands(bin: &str) -> [Command; 3] {
+    let command = |name: &'static str, about: &'static str| {
+        with_output(Command::new(name).about(about).disable_help_subcommand(true).arg(json_option("As JSON")))
+    };
+    let place = |id: &'static str, name: &'static str, help: &'static str| {
+        Arg::new(id).value_name(name).required(true).help(help)
+    };
+    let savepoint = || place(PLACE, "SAVEPOINT", "Where it is: a directory, or a place in an object store");
+    [
+        command("inspect", "Show what is in a savepoint: operators, states, types and sizes").arg(savepoint()),
+        command("diff", "Show in which states two savepoints differ")
+            .arg(place(PLACE, "BEFORE", "The one"))
+            .arg(place(OTHER, "AFTER", "The other"))
+            .after_help(format!("Example:\n  {bin} savepoint diff savepoints/monday savepoints/tuesday")),
+        command("dispose", "Remove a savepoint; checkpoints that a job has made for itself are left alone")
+            .arg(savepoint()),
+    ]
+}
+
+/// Reads the arguments of a command below `savepoint`.
+///
+/// # Errors
+///
+/// Names the argument and what is allowed.
+pub(super) fn read(matches: &ArgMatches, world: &World) -> Result<Asked, String> {
+    let (name, matches) = matches.subcommand().expect("it is asked where there is one");
+    let place = |id: &str| {
+        let text = matches.get_one::<String>(id).expect("clap requires it");
+        given::absolute(text, world).map_err(|error| format!("invalid value '{text}': {error}"))
+    };
+    let what = match name {
+        "inspect" => What::Inspect(place(PLACE)?),
+        "diff" => What::Diff(place(PLACE)?, place(OTHER)?),
+        _ => What::Dispose(place(PLACE)?),
+    };
+    Ok(Asked { what, json: wants_json(matches) })
+}
+
+/// Does what was asked for.
+pub(super) fn carry_out(asked: &Asked, console: &mut Console<'_>) -> u8 {
+    let done = blocking(async |env: Arc<dyn Env>| match &asked.what {
+        What::Inspect(place) => {
+            let inspection = look(place, &env).await?;
+            Ok((inspection.to_string(), json!(inspection)))
+        }
+        What::Diff(before, after) => {
+            let difference = Difference::between(&look(before, &env).await?, &look(after, &env).await?);
+            Ok((difference.to_string(), json!(difference)))
+        }
+        What::Dispose(place) => {
+            let store = reach(place, Access::Shared, &env).await?;
+            savepoint::dispose(&store).await.map_err(|error| in_place(place, error))?;
+            Ok((format!("the savepoint in {place} is gone\n"), json!({ "disposed": place.to_string() })))
+        }
+    });
+    match done {
+        Ok((_, value)) if asked.json => console.say_json(&value),
+        Ok((text, _)) => console.say(&text),
+        Err(message) => {
+            console.error(&message);
+            return EXIT_FAILED;
+        }
+    }
+    EXIT_DONE
+}
+
+/// What is said of a savepoint that was made.
+pub(super) fn made(checkpoint: u64, place: &str, then: AfterSavepoint) -> String {
+    let job = match then {
+        AfterSavepoint::GoOn => "the savepoint",
+        AfterSavepoint::Stop => "the job has stopped; its savepoint",
+        AfterSavepoint::Drain => "the job has come to its end; its savepoint",
+    };
+    format!("{job} of checkpoint {checkpoint} is in {place}\n")
+}
+
+/// `plan --against`: shows what would become of the state in a savepoint.
+pub(super) fn against(what: &Chosen, place: &Location, console: &mut Console<'_>) -> u8 {
+    let Ok(graph) = plan::build(what, console) else { return EXIT_USAGE };
+    let outlook = match blocking(async |env| foresee(&graph, place, &env).await) {
+        Ok(outlook) => outlook,
+        Err(message) => {
+            console.error(&message);
+            return EXIT_FAILED;
+        }
+    };
+    match wants_json(&what.matches) {
+        true => console.say_json(&outlook::json(&outlook, place)),
+        false => console.say(&outlook::text(&outlook, place)),
+    }
+    let refused = outlook::refusal(&outlook, graph.settings.checkpoints.allow_dropped_state);
+    if let Some(message) = refused {
+        console.error(&message);
+        return EXIT_FAILED;
+    }
+    EXIT_DONE
+}
+
+/// Says before a job runs what becomes of the state in the savepoint that it begins with, if it does.
+///
+/// # Errors
+///
+/// Why it cannot begin with that.
+pub(super) async fn announce(
+    graph: &JobGraph,
+    env: &Arc<dyn Env>,
+    is_quiet: bool,
+    console: &Console<'_>,
+) -> Result<(), String> {
+    let settings = &graph.settings.checkpoints;
+    let Some(from) = settings.from.as_ref().filter(|_| graph.has_checkpoints()) else { return Ok(()) };
+    if !is_first(settings).await {
+        return Ok(());
+    }
+    let outlook = foresee(graph, from, env).await.map_err(|failure| failure.to_string())?;
+    if let Some(message) = outlook::refusal(&outlook, settings.allow_dropped_state) {
+        console.note(&outlook::text(&outlook, from));
+        return Err(message);
+    }
+    if !is_quiet {
+        console.note(&outlook::text(&outlook, from));
+    }
+    Ok(())
+}
+
+/// True unless the job has checkpoints that it goes on from.
+async fn is_first(settings: &CheckpointSettings) -> bool {
+    let own = settings.dir.as_ref().and_then(|dir| CheckpointStore::look_at(dir).ok());
+    match own {
+        Some(own) => begins_anew(&own, settings.from.as_ref()).await,
+        None => true,
+    }
+}
+
+async fn foresee(graph: &JobGraph, place: &Location, env: &Arc<dyn Env>) -> Result<Outlook, Failure> {
+    let (store, manifest) = open(place, env).await?;
+    Ok(Outlook::of(graph, &manifest, &row_types(&store, &manifest).await))
+}
+
+async fn look(place: &Location, env: &Arc<dyn Env>) -> Result<Inspection, Failure> {
+    let store = reach(place, Access::Read, env).await?;
+    let inspection = inspect(&store, env.wall()).await.map_err(|error| in_place(place, error))?;
+    match inspection.newest {
+        Some(_) => Ok(inspection),
+        None => savepoint::read(&store).await.map(|_| inspection).map_err(|error| in_place(place, error)),
+    }
+}
+
+/// Runs what waits for a store, on this thread.
+fn blocking<T>(work: impl AsyncFnOnce(Arc<dyn Env>) -> Result<T, Failure>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("no threads to read the savepoint on: {error}"))?;
+    let done = runtime.block_on(async { work(TokioEnv::current()).await });
+    done.map_err(|failure| failure.to_string())
+}

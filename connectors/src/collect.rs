@@ -236,7 +236,7 @@ mod tests {
         let sink = place.sink();
         let env = SimEnv::new(1);
         let cx = || SinkContext::detached(env.clone(), "collect").in_attempt_of(7);
-        let at = |checkpoint, last| Prepare { checkpoint, last };
+        let at = |checkpoint, last| Prepare { checkpoint, last, close: last };
         block_on(async {
             let mut committer = sink.committer(&cx()).unwrap();
             let attempt = cx();

@@ -200,11 +200,13 @@ pub struct Prepare {
     pub checkpoint: u64,
     /// True if no record will follow.
     pub last: bool,
+    /// True if nothing may stay open: what the checkpoint holds may be gone on from elsewhere, where that would not be found.
+    pub close: bool,
 }
 
 impl Prepare {
     /// The end of a job without checkpoints.
-    pub const END: Self = Self { checkpoint: 0, last: true };
+    pub const END: Self = Self { checkpoint: 0, last: true, close: true };
 }
 
 /// What a writer has prepared.
@@ -212,7 +214,7 @@ impl Prepare {
 pub struct Prepared<C, S = ()> {
     /// What is to be committed.
     pub committables: Vec<C>,
-    /// What stays open. Empty at the last checkpoint, and without checkpoints.
+    /// What stays open. Empty at the last checkpoint, where everything is to be closed, and without checkpoints.
     pub state: Vec<S>,
 }
 
@@ -247,6 +249,17 @@ pub trait Committer: Send + 'static {
         committables: &[Self::Committable],
         states: &[Self::State],
     ) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// True if something is visible that checkpoints after the one of this number have put out: where a job begins with a savepoint, it would become visible twice. False
+    /// where nobody knows.
+    ///
+    /// # Errors
+    ///
+    /// A failure fails the attempt.
+    fn has_since(&mut self, after: u64) -> impl Future<Output = Result<bool, Failure>> + Send {
+        let _ = after;
+        std::future::ready(Ok(false))
+    }
 
     /// The job goes on from an older checkpoint than its last one, which cannot be read any more: takes back what was made visible by checkpoints after the
     /// one of this number, so that it does not become visible twice. What `committables` and `states` name is needed again. Called before

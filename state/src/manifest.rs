@@ -31,13 +31,18 @@ pub struct Manifest {
 pub struct Origin {
     /// Where it was, as it was given.
     pub location: String,
-    /// The number of the run that it was made by.
+    /// The number of the run whose output goes on: [`Manifest::output_run`] of it.
     pub run: u64,
     /// The number of the checkpoint that it is a copy of.
     pub checkpoint: u64,
 }
 
 impl Manifest {
+    /// The number of the run that output is of: that of the first run, where others began with savepoints of each other.
+    pub fn output_run(&self) -> u64 {
+        self.origin.as_ref().map_or(self.run, |origin| origin.run)
+    }
+
     /// All segments that it names, each once, in the order of their names.
     pub fn segments(&self) -> impl Iterator<Item = &SegmentRef> {
         let parts = self.operators.iter().flat_map(|operator| &operator.keyed);

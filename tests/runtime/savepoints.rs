@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use millstream::{
-    connectors::{collect, generate},
+    connectors::{CsvFiles, collect, generate},
     env::Env,
     graph::JobGraph,
     local::{self, Location},
@@ -106,6 +106,69 @@ fn a_savepoint_is_moved_and_begun_with_at_another_parallelism() {
         assert!(firsts.values().all(|first| *first > 1), "it goes on from what was counted: {firsts:?}");
         check([before, after].concat(), seed);
     }
+}
+
+#[test]
+fn output_goes_on_where_the_savepoint_ends_and_is_taken_back_if_it_went_further() {
+    for seed in seeds() {
+        let dir = tempfile::tempdir().expect("there is room");
+        let at = |name: &str| dir.path().join(name);
+        let graph = |settings: Settings, output: &str| {
+            let mut job = Job::<ExactlyOnce>::new("counts of keys", settings);
+            job.source(generate(RECORDS, 1, |_, index| index).rate(20_000.0))
+                .key_by(|index| index % KEYS)
+                .rolling(|of| of.count())
+                .uid("counts")
+                .map(|(key, Rolling(count))| (key, count))
+                .sink(CsvFiles::write(at(output)).part_bytes(1 << 16));
+            job.build().expect("the job is well formed")
+        };
+        let first = settings(&at("first"), 2, Duration::from_millis(3));
+        let (early, late) = simulate(seed, graph(first, "output"), async |sim, job| {
+            sim.sleep(Duration::from_millis(30)).await;
+            let early = job.savepoint(Some(&place(dir.path()))).await.expect("nothing is in its way");
+            sim.sleep(Duration::from_millis(30)).await;
+            let late = job.stop_with_savepoint(Some(&place(dir.path())), false).await.expect("nothing is in its way");
+            job.wait().await.expect("it ends well");
+            (early.place, late.place)
+        });
+        let run = |settings: Settings, output: &str| {
+            simulate(seed + 7, graph(settings, output), async |_, job| {
+                job.wait().await.map_err(|failure| failure.to_string())
+            })
+        };
+        let further = run(beginning(&at("second"), 3, &early), "output").expect_err("there is later output");
+        assert!(further.contains("--rewind") && further.contains("would be written twice"), "{further}");
+        // In another place it harms nobody: what comes there is what the savepoint has not counted.
+        run(beginning(&at("third"), 3, &early), "elsewhere").expect("there is nothing");
+        let elsewhere = lines(&at("elsewhere"));
+        assert!(elsewhere.len() < RECORDS as usize && !elsewhere.is_empty(), "{}", elsewhere.len());
+        let rewound = match seed % 2 {
+            0 => Settings { ..beginning(&at("fourth"), 3, &late) },
+            _ => {
+                let mut settings = beginning(&at("fourth"), 1, &early);
+                settings.checkpoints.rewind = true;
+                settings
+            }
+        };
+        run(rewound, "output").expect("each record counts once");
+        let expected: Vec<_> = (0..KEYS)
+            .flat_map(|key| (1..=RECORDS / KEYS).map(move |count| format!("{key},{count}")))
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect();
+        assert!(lines(&at("output")) == expected, "seed {seed}");
+    }
+}
+
+/// The committed lines of all files, sorted; those that come twice come twice.
+fn lines(dir: &Path) -> Vec<String> {
+    let files = fs::read_dir(dir).expect("it is there").map(|file| file.expect("it can be read").path());
+    let parts = files.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("part-")));
+    let text: Vec<_> = parts.map(|path| fs::read_to_string(path).expect("it can be read")).collect();
+    let mut lines: Vec<_> = text.iter().flat_map(|text| text.lines().skip(1).map(str::to_owned)).collect();
+    lines.sort_unstable();
+    lines
 }
 
 #[test]

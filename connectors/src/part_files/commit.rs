@@ -56,6 +56,13 @@ impl Committer for FileCommitter {
         recovered.await
     }
 
+    async fn has_since(&mut self, after: u64) -> Result<bool, Failure> {
+        self.under_way.ended().await;
+        let (env, place) = (Arc::clone(&self.env), self.place.clone());
+        let looked = self.under_way.start(&*self.env, move || place.later_than(env.files(), after));
+        looked.await.map(|found| !found.output.is_empty())
+    }
+
     async fn take_back(&mut self, after: u64, parts: &[FilePart], open: &[OpenPart]) -> Result<bool, Failure> {
         let kept = parts.iter().map(|(staged, _)| staged).chain(open.iter().map(|(staged, ..)| staged));
         let kept: HashSet<String> = kept.cloned().collect();

@@ -213,16 +213,26 @@ impl Place {
         format!("{PART_PREFIX}{:016x}-", self.run)
     }
 
+    /// What this run has committed by checkpoints after this one.
+    pub(super) fn later_than(&self, files: &dyn Files, after: u64) -> Result<Found, Failure> {
+        let mut found = Found::default();
+        if files.is_dir(&self.directory) {
+            let prefix = self.own_prefix();
+            let is_later = |name: &str| split_name(&prefix, name).is_some_and(|(checkpoint, _)| checkpoint > after);
+            found.directories.push(self.directory.clone());
+            let there = list(files, &self.directory, &mut found.entries)?;
+            find(files, there, PARTITION_DEPTH_LIMIT, &is_later, &mut found)?;
+        }
+        Ok(found)
+    }
+
     /// Takes back what this run has committed by checkpoints after this one: parts go back to where they were staged, or are removed, unless they are kept.
     pub(super) fn take_back(&self, files: &dyn Files, after: u64, kept: &HashSet<String>) -> Result<(), Failure> {
         if !files.is_dir(&self.directory) {
             return Ok(());
         }
         let prefix = self.own_prefix();
-        let is_later = |name: &str| split_name(&prefix, name).is_some_and(|(checkpoint, _)| checkpoint > after);
-        let mut found = Found { directories: vec![self.directory.clone()], ..Found::default() };
-        let there = list(files, &self.directory, &mut found.entries)?;
-        find(files, there, PARTITION_DEPTH_LIMIT, &is_later, &mut found)?;
+        let found = self.later_than(files, after)?;
         if self.is_complete(files) {
             files.remove(&self.success()).map_err(|error| cannot_write(&self.success(), &error))?;
         }

@@ -361,7 +361,7 @@ impl<F: WriteFormat, P: Partitioning<F::In>> SinkWriter for FileWriter<F, P> {
     }
 
     async fn prepare(&mut self, at: Prepare) -> Result<Prepared<FilePart, OpenPart>, Failure> {
-        if self.keeps_open && !at.last {
+        if self.keeps_open && !at.last && !at.close {
             self.close_old();
         } else {
             while !self.open.is_empty() {

@@ -96,6 +96,8 @@ pub(crate) struct From {
     pub(crate) last: bool,
     /// There were newer checkpoints, which cannot be read.
     pub(crate) gone_back: Option<GoneBack>,
+    /// The checkpoint of the savepoint that it begins with, if nothing is to be taken back.
+    pub(crate) begun_with: Option<u64>,
 }
 
 /// A job goes on from an older checkpoint than its last one.

@@ -136,6 +136,11 @@ impl JobStore {
         self.run
     }
 
+    /// The number of the run that output is of: it goes on where that of the savepoint ends that this run began with.
+    pub(crate) fn output_run(&self) -> u64 {
+        lock(&self.origin).as_ref().map_or(self.run, |origin| origin.run)
+    }
+
     /// The entry of the checkpoint that was found last, if there was one.
     pub(crate) fn entry(&self) -> Option<u64> {
         Some(self.entry.load(Ordering::Relaxed)).filter(|entry| *entry > 0)
@@ -186,8 +191,8 @@ impl JobStore {
         // What is written from now on depends on nothing in the savepoint, which is its owner's.
         self.segments.set_wants_full(true);
         self.from_savepoint.store(true, Ordering::Relaxed);
-        let (location, Manifest { run, checkpoint, .. }) = (from.to_string(), &manifest);
-        *lock(&self.origin) = Some(Origin { location, run: *run, checkpoint: *checkpoint });
+        let (location, run, checkpoint) = (from.to_string(), manifest.output_run(), manifest.checkpoint);
+        *lock(&self.origin) = Some(Origin { location, run, checkpoint });
         Ok(Some(Arc::new(manifest)))
     }
 

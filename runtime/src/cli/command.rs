@@ -24,6 +24,7 @@ pub(super) const DEFINE: &str = "millstream:define";
 pub(super) const CONFIG: &str = "millstream:config";
 pub(super) const FRESH: &str = "millstream:fresh";
 pub(super) const FROM: &str = "millstream:from";
+pub(super) const REWIND: &str = "millstream:rewind";
 pub(super) const ALLOW_DROPPED: &str = "millstream:allow-dropped-state";
 pub(super) const AGAINST: &str = "millstream:against";
 pub(super) const WITH_SAVEPOINT: &str = "millstream:savepoint";
@@ -153,7 +154,7 @@ fn to() -> Arg {
 }
 
 /// With which state a job begins.
-pub(super) fn state_options() -> [Arg; 2] {
+pub(super) fn state_options() -> [Arg; 3] {
     let from = Arg::new(FROM)
         .long("from")
         .value_name("SAVEPOINT")
@@ -163,7 +164,9 @@ pub(super) fn state_options() -> [Arg; 2] {
         "allow-dropped-state",
         "Begin though the savepoint has state that the job has no place for",
     );
-    [from, dropped].map(|option| option.help_heading(SETTINGS_HEADING))
+    let rewind =
+        flag(REWIND, "rewind", "Take back what the job has put out since the savepoint was made, where its sinks can");
+    [from, dropped, rewind.requires(FROM)].map(|option| option.help_heading(SETTINGS_HEADING))
 }
 
 /// The command line of a binary without jobs.

@@ -9,7 +9,7 @@ use clap::ArgMatches;
 use millstream_state::location::{Location, LocationError};
 
 use super::{
-    command::{self, ALLOW_DROPPED, CONFIG, DEFINE, FROM},
+    command::{self, ALLOW_DROPPED, CONFIG, DEFINE, FROM, REWIND},
     file,
     world::World,
 };
@@ -156,6 +156,9 @@ fn state(matches: &ArgMatches, world: &World, outside: &mut Outside) -> Result<(
     }
     if matches.try_get_one(ALLOW_DROPPED).is_ok_and(|allowed| allowed == Some(&true)) {
         outside.put("savepoint.allow-dropped-state", "true", Origin::Flag)?;
+    }
+    if matches.try_get_one(REWIND).is_ok_and(|rewind| rewind == Some(&true)) {
+        outside.put("savepoint.rewind", "true", Origin::Flag)?;
     }
     Ok(())
 }

@@ -109,8 +109,9 @@ impl<S: Sink> SinkTail<S> {
         let env = Arc::clone(self.cx.env());
         env.step("sink prepares");
         let last = barrier.kind == CheckpointKind::Final;
+        let close = barrier.kind != CheckpointKind::Periodic;
         let Prepared { committables, state } =
-            self.writer.prepare(Prepare { checkpoint: barrier.checkpoint, last }).await?;
+            self.writer.prepare(Prepare { checkpoint: barrier.checkpoint, last, close }).await?;
         env.step("sink has prepared");
         self.uncommitted.push((barrier.checkpoint, committables));
         let report = || {
@@ -225,7 +226,7 @@ impl<C: Committer> DynCommitter for Erased<C> {
     }
 
     fn recover(&mut self, restored: Restored, from: &From) -> BoxFuture<'_, Result<(), Failure>> {
-        let From { last, gone_back } = *from;
+        let From { last, gone_back, begun_with } = *from;
         Box::pin(async move {
             let committables = restored.all::<C::Committable>(COMMITTABLES_STATE)?;
             let states = restored.all::<C::State>(WRITERS_STATE)?;
@@ -234,6 +235,11 @@ impl<C: Committer> DynCommitter for Erased<C> {
                 && !may_repeat
             {
                 return Err(no_way_back(to));
+            }
+            if let Some(to) = begun_with
+                && self.0.has_since(to).await?
+            {
+                return Err(begun_before(to));
             }
             self.0.recover(&committables, &states).await?;
             if committables.is_empty() && !last {
@@ -255,6 +261,14 @@ impl<C: Committer> DynCommitter for Erased<C> {
             self.0.commit(committables, last).await
         })
     }
+}
+
+/// Why a job does not begin with a savepoint.
+fn begun_before(to: u64) -> Failure {
+    Failure::new(format!(
+        "there is output here that the job has put out after the savepoint (of checkpoint {to}) was made: it would be written twice"
+    ))
+    .with_hint("take it back with `--rewind`, name another place for the output, or begin with the newest savepoint")
 }
 
 /// Why a job that promises exactly once does not go on.

@@ -27,6 +27,8 @@ pub struct CheckpointSettings {
     pub from: Option<Location>,
     /// The job may begin with a savepoint that has state of operators that it does not have: that state is dropped.
     pub allow_dropped_state: bool,
+    /// Where the job begins with a savepoint, its sinks take back what it has put out since that was made.
+    pub rewind: bool,
     /// Where savepoints go unless whoever asks for one says so: each gets a directory of its own in there.
     pub savepoints: Option<Location>,
 }
@@ -43,6 +45,7 @@ impl Default for CheckpointSettings {
             fresh: false,
             from: None,
             allow_dropped_state: false,
+            rewind: false,
             savepoints: None,
         }
     }

@@ -229,6 +229,17 @@ pub static KEYS: &[Setting] = &[
         }),
     },
     Setting {
+        name: "savepoint.rewind",
+        doc: "Whether sinks take back what the job has put out since the savepoint that it begins with (`--rewind`)",
+        shorthand: false,
+        live: false,
+        default: None,
+        value: Value::Switch(Switch {
+            get: |settings| settings.checkpoints.rewind,
+            set: |settings, rewind| settings.checkpoints.rewind = rewind,
+        }),
+    },
+    Setting {
         name: "restart",
         doc: "Whether a job that failed starts again: auto (with checkpoints), none, exponential-delay, fixed-delay(3, 10s), failure-rate(3 per 5min, 10s)",
         shorthand: false,

@@ -109,7 +109,7 @@ async fn attempt(
             }
             return Err(Failure::new(FAILS));
         }
-        let at = Prepare { checkpoint: stored.number + stored.given_up + 1, last: position == RECORDS };
+        let at = Prepare { checkpoint: stored.number + stored.given_up + 1, last: position == RECORDS, close: false };
         let mut states = Vec::new();
         for writer in &mut writers {
             let prepared = writer.prepare(at).await?;
@@ -297,7 +297,7 @@ impl Solo {
 }
 
 fn at(checkpoint: u64) -> Prepare {
-    Prepare { checkpoint, last: false }
+    Prepare { checkpoint, last: false, close: false }
 }
 
 fn world(seed: u64) -> (SimDisk, Arc<SimEnv>) {
@@ -361,7 +361,7 @@ fn an_open_part_is_cut_off_at_its_checkpoint_and_gone_on_with() {
         let mut third = Solo::begin(&env, make()).await.unwrap();
         third.committer.recover(&[], &again.state).await.unwrap();
         assert_eq!(third.write(again.state.clone(), &[], at(3)).await.unwrap().state, again.state);
-        let last = third.write(again.state, &[], Prepare { checkpoint: 4, last: true }).await.unwrap();
+        let last = third.write(again.state, &[], Prepare { checkpoint: 4, last: true, close: true }).await.unwrap();
         third.committer.commit(last.committables.clone(), true).await.unwrap();
         assert_eq!(last.state, []);
         let [(_, part)] = &*last.committables else { panic!("{last:?}") };
@@ -420,7 +420,7 @@ fn commits_are_repeated_without_effect_and_a_part_that_is_gone_is_told() {
     let (disk, env) = world(5);
     env.block_on(async {
         let mut job = Solo::begin(&env, sink()).await.unwrap();
-        let prepared = job.write(Vec::new(), &["a", "bb"], Prepare { checkpoint: 1, last: true }).await.unwrap();
+        let prepared = job.write(Vec::new(), &["a", "bb"], Prepare { checkpoint: 1, last: true, close: true }).await.unwrap();
         let (parts, mut steps) = (prepared.committables, None);
         for _ in 0..3 {
             job.committer.commit(parts.clone(), true).await.unwrap();

@@ -50,6 +50,47 @@ fn a_job_that_was_stopped_goes_on_when_it_is_submitted_again() {
 }
 
 #[test]
+fn a_job_begins_with_a_savepoint_of_another_at_another_parallelism() {
+    let input = Input::new(54);
+    let mut cluster = Cluster::new(1).with_taskmanagers(2, 2);
+    let at = |cluster: &Cluster, name: &str| cluster.directory().join(name).display().to_string();
+    let (own, other, to) = (at(&cluster, "own"), at(&cluster, "other"), at(&cluster, "savepoints"));
+    let mut run = Run::submit_with(&cluster, &input, &Wish::quick(2), &[("checkpoint.dir", own.as_str())]);
+    wait_for_checkpoints(&mut cluster, &run, 1);
+    let path = format!("/v1/jobs/{}/savepoints", run.id);
+    let relative = cluster.order(&path, &json!({ "to": "savepoints" })).expect_err("it is relative to what?");
+    assert!(relative.starts_with("400") && relative.contains("a path from the root"), "{relative}");
+    let unsaid = cluster.order(&path, &json!({})).expect_err("nobody has said where");
+    assert!(unsaid.starts_with("400") && unsaid.contains("savepoint.dir"), "{unsaid}");
+    cluster.order(&path, &json!({ "to": to })).expect("nothing is in its way");
+    let made = cluster.order(&path, &json!({ "to": to, "then": "stop" })).expect("nothing is in its way");
+    cluster.wait_for(&run.id, &["finished"]);
+    run.look(false).expect("what was committed is right");
+    assert!(run.look(true).is_err(), "it was stopped in its midst");
+    // The savepoint needs nothing of the job that made it.
+    std::fs::remove_dir_all(cluster.directory().join("own")).expect("nobody uses it");
+    let savepoint = made["savepoint"].as_str().expect("it says where").to_owned();
+    let settings = [("checkpoint.dir", other.as_str()), ("savepoint.from", savepoint.as_str())];
+    let mut again = Run::submit_with(&cluster, &input, &Wish::quick(3), &settings);
+    again.finish(&mut cluster);
+}
+
+#[test]
+fn a_job_is_drained_with_a_savepoint() {
+    let input = Input::new(55);
+    let mut cluster = Cluster::new(1).with_taskmanagers(2, 1);
+    let to = cluster.directory().join("savepoints").display().to_string();
+    let run = Run::submit(&cluster, &input, &Wish::quick(2));
+    wait_for_checkpoints(&mut cluster, &run, 1);
+    let path = format!("/v1/jobs/{}/savepoints", run.id);
+    let made = cluster.order(&path, &json!({ "to": to, "then": "drain" })).expect("nothing is in its way");
+    assert!(made["checkpoint"].as_u64().is_some(), "{made}");
+    cluster.wait_for(&run.id, &["finished"]);
+    let again = cluster.order(&path, &json!({ "to": to })).expect_err("it has ended");
+    assert!(again.starts_with("409"), "{again}");
+}
+
+#[test]
 fn a_job_is_rescaled_up_and_down_and_its_output_stays() {
     let input = Input::new(53);
     let mut cluster = Cluster::new(1).with_taskmanagers(2, 2);

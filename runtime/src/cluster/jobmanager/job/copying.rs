@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use futures::{SinkExt, channel::mpsc};
-use millstream_state::{location::Location, savepoint};
+use millstream_state::{location::Location, manifest::Manifest, savepoint};
 use tracing::info;
 
 use super::{super::Happening, Done};
 use crate::{
     attempt::{
         savepoint::{create, in_place},
+        sinks::COMMITTABLES_STATE,
         store::JobStore,
     },
     control::{JobId, RequestId},
@@ -26,6 +27,15 @@ pub(super) struct Copying {
     pub(super) checkpoint: u64,
 }
 
+/// The checkpoint without what its sinks have committed: that is done, and elsewhere nobody would find it.
+fn without_output(manifest: &Manifest) -> Manifest {
+    let mut without = manifest.clone();
+    for operator in &mut without.operators {
+        operator.values.retain(|part| part.state != COMMITTABLES_STATE);
+    }
+    without
+}
+
 impl Copying {
     /// Keeps the checkpoint, which was entered last, and begins to copy it.
     pub(super) async fn start(self, store: &Arc<JobStore>, env: &Arc<dyn Env>, to: &mpsc::Sender<Happening>) {
@@ -37,7 +47,9 @@ impl Copying {
                 let gone = || Failure::new(format!("checkpoint {checkpoint} is not there any more"));
                 let (manifest, _pin) = pinned.ok_or_else(gone)?;
                 let target = create(&place, &env).await?;
-                savepoint::write(&from, &manifest, &target).await.map_err(|error| in_place(&place, error))?;
+                savepoint::write(&from, &without_output(&manifest), &target)
+                    .await
+                    .map_err(|error| in_place(&place, error))?;
                 info!(job = manifest.job, checkpoint, %place, "a savepoint was written");
                 Ok(())
             });

@@ -54,7 +54,7 @@ pub(super) struct Core {
 
 impl Core {
     fn connectors(&self) -> Connectors<'_> {
-        let run = self.store.as_ref().map_or(self.run, |store| store.run());
+        let run = self.store.as_ref().map_or(self.run, |store| store.output_run());
         Connectors { env: &self.env, registry: &self.registry, run, attempt: self.attempt }
     }
 
@@ -148,8 +148,12 @@ impl Core {
             let Some(store) = store else { return Ok(()) };
             let of = |id: &str| Restored::of(restored, id);
             let to = restored.map_or(0, |manifest| manifest.checkpoint);
-            let gone_back = store.has_gone_back().then_some(GoneBack { to, may_repeat: !exactly_once });
-            recover_all(&mut made, of, From { last: is_final, gone_back }, &*env).await
+            let rewinds = locked(&graph).settings.checkpoints.rewind;
+            let begins = store.restored_savepoint().is_some();
+            let gone_back =
+                (store.has_gone_back() || begins && rewinds).then_some(GoneBack { to, may_repeat: !exactly_once });
+            let begun_with = (begins && !rewinds).then_some(to);
+            recover_all(&mut made, of, From { last: is_final, gone_back, begun_with }, &*env).await
         };
         let begun = begin.await;
         // Also if that has failed: what a check has made is taken back when the job ends.

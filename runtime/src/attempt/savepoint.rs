@@ -31,7 +31,8 @@ pub(crate) fn place(
     env: &dyn Env,
 ) -> Result<Location, String> {
     let within = to.or(set).ok_or_else(|| {
-        "nobody has said where the savepoint is to go: say `--to LOCATION`, or set `savepoint.dir` for the job".to_owned()
+        "nobody has said where the savepoint is to go: say `--to LOCATION`, or set `savepoint.dir` for the job"
+            .to_owned()
     })?;
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let name: String = job.chars().take(NAME_LIMIT).map(|c| if is_plain(c) { c } else { '-' }).collect();

@@ -1,11 +1,8 @@
 //! The store of a job's checkpoints, as whoever drives the job uses it.
 
-use std::{
-    path::Path,
-    sync::{
-        Arc, Mutex as Sync, MutexGuard as SyncGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex as Sync, MutexGuard as SyncGuard, PoisonError,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use futures::lock::Mutex;
@@ -13,13 +10,14 @@ use millstream_state::{
     location::Location,
     log::{Body, Candidate, CommitError, Leader, OwnerId, Pin},
     manifest::{CheckpointKind, Manifest, Origin},
-    store::CheckpointStore,
+    remote::ObjectStoreSettings,
+    store::{Access, CheckpointStore},
 };
 use tracing::warn;
 
 use super::{
     savepoint,
-    segments::{Segments, in_dir},
+    segments::{Segments, in_location},
 };
 use crate::{env::Env, failure::Failure, settings::CheckpointSettings};
 
@@ -47,22 +45,20 @@ pub(crate) struct JobStore {
     last: Sync<Option<Arc<Manifest>>>,
 }
 
-/// Who else uses the directory of a job's checkpoints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Use {
-    /// Nobody: it is locked.
-    Alone,
-    /// The processes of a cluster. The log alone says which of them leads.
-    Shared,
-}
-
-/// Opens a directory of checkpoints.
-pub(crate) fn open_dir(dir: &Path, used: Use, env: &Arc<dyn Env>) -> Result<CheckpointStore, Failure> {
+/// Opens the checkpoints at a location. It blocks, shortly; in an object store nothing is asked yet. What is done with them later runs in the tokio runtime
+/// of whoever does it, as clients of object stores need one.
+///
+/// # Errors
+///
+/// See [`CheckpointStore::open`].
+pub(crate) fn open(
+    location: &Location,
+    access: Access,
+    settings: &ObjectStoreSettings,
+    env: &Arc<dyn Env>,
+) -> Result<CheckpointStore, Failure> {
     let (spawner, hook) = (Arc::clone(env), Arc::clone(env));
-    let opened = match used {
-        Use::Alone => CheckpointStore::directory(dir),
-        Use::Shared => CheckpointStore::shared(dir),
-    };
+    let opened = CheckpointStore::open(location, access, settings);
     Ok(opened
         .map_err(Failure::from_error)?
         .with_blocking(Arc::new(move |work| spawner.blocking(work)))
@@ -95,11 +91,11 @@ impl JobStore {
     pub(crate) async fn open(
         job: &str,
         settings: &CheckpointSettings,
-        used: Use,
+        access: Access,
         env: &Arc<dyn Env>,
     ) -> Result<Self, Failure> {
-        let dir = settings.dir.clone().unwrap_or_default();
-        let checkpoints = open_dir(&dir, used, env)?;
+        let location = settings.dir.clone().expect("a job without checkpoints has no store of them");
+        let checkpoints = open(&location, access, &settings.object_store, env)?;
         let fresh = settings.fresh || begins_anew(&checkpoints, settings.from.as_ref()).await;
         let candidate = Candidate {
             job: job.to_owned(),
@@ -109,10 +105,10 @@ impl JobStore {
             run: env.random(),
             fresh,
         };
-        let leader = checkpoints.claim(candidate).await.map_err(|error| in_dir(&dir, error))?;
+        let leader = checkpoints.claim(candidate).await.map_err(|error| in_location(&location, error))?;
         let (claim, run) = (leader.claim_number(), leader.run());
         Ok(Self {
-            segments: Arc::new(Segments::new(checkpoints, dir, claim, String::new())),
+            segments: Arc::new(Segments::new(checkpoints, location, claim, String::new())),
             leader: Mutex::new(leader),
             next_checkpoint: AtomicU64::new(1),
             run,

@@ -7,6 +7,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 use clap_complete::Shell;
+use millstream_state::location::LocationError;
 
 use super::{
     certs,
@@ -23,7 +24,7 @@ use crate::{
     env::{Disk, Files},
     registry::JobEntry,
     settings::{
-        Outside,
+        Location, Outside, Settings,
         cluster::{ClusterGiven, Role},
     },
 };
@@ -193,7 +194,7 @@ fn remote(name: &str, matches: &ArgMatches, root: &mut Command, world: &World) -
         ("list" | "info" | "cancel" | "rescale", _) => cluster::args::asking(name, matches, world),
         ("checkpoint", Some(job)) => cluster::args::with(cluster::verbs::Verb::Checkpoint(job), matches, world),
         ("stop", Some(job)) => cluster::args::with(cluster::verbs::Verb::Stop(job), matches, world),
-        _ => return steering(name, matches, root).map(Remote::Local),
+        _ => return steering(name, matches, root, world).map(Remote::Local),
     };
     asking.map(Remote::Cluster).map_err(|message| wrong(root, name, message))
 }
@@ -207,7 +208,7 @@ fn job_of_cluster(matches: &ArgMatches) -> Option<String> {
 }
 
 /// A command on a job that runs on this machine.
-fn steering(name: &str, matches: &ArgMatches, root: &mut Command) -> Result<Steering, Refusal> {
+fn steering(name: &str, matches: &ArgMatches, root: &mut Command, world: &World) -> Result<Steering, Refusal> {
     let (verb, matches) = match (name, matches.subcommand()) {
         ("checkpoint", Some((_, matches))) => (Verb::Inspect, matches),
         ("checkpoint", None) => (Verb::Checkpoint, matches),
@@ -215,8 +216,14 @@ fn steering(name: &str, matches: &ArgMatches, root: &mut Command) -> Result<Stee
         ("stop", _) => (Verb::Stop, matches),
         _ => (Verb::Set(values(matches).map_err(|message| wrong(root, name, message))?), matches),
     };
-    let dir = matches.get_one::<PathBuf>(DIR).expect("clap requires the directory").clone();
-    Ok(Steering { verb, dir, json: wants_json(matches) })
+    let given = matches.get_one::<PathBuf>(DIR).expect("clap requires the location");
+    let location = match given.to_str() {
+        Some(text) => text.parse().map_err(|error: LocationError| wrong(root, name, error.to_string()))?,
+        None => Location::Directory(given.clone()),
+    };
+    let mut settings = Settings::default();
+    given::defaults(None, None, world).map_err(|message| wrong(root, name, message))?.apply(&mut settings);
+    Ok(Steering { verb, location, object_store: settings.checkpoints.object_store, json: wants_json(matches) })
 }
 
 /// What is to be set.

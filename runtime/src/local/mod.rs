@@ -12,7 +12,6 @@ use futures::{
 };
 
 use self::attend::Attendant;
-pub use millstream_state::location::Location;
 pub use crate::cluster::progress::JobStatus;
 use crate::{
     attempt::chain_names,
@@ -24,6 +23,7 @@ use crate::{
     metrics::Registry,
     task::flag::Flag,
 };
+pub use millstream_state::location::Location;
 
 /// How many requests to a running job may wait.
 const REQUESTS_LIMIT: usize = 16;

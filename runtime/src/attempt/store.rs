@@ -31,6 +31,8 @@ pub(crate) struct JobStore {
     entry: AtomicU64,
     /// What is there already is not gone on from, until there is a checkpoint of this process.
     fresh: AtomicBool,
+    /// How object stores are reached.
+    object_store: ObjectStoreSettings,
     /// The savepoint that the job begins with, until it has a checkpoint of its own.
     from: Option<Location>,
     /// The attempt goes on from that.
@@ -114,6 +116,7 @@ impl JobStore {
             run,
             entry: AtomicU64::new(0),
             fresh: AtomicBool::new(fresh),
+            object_store: settings.object_store.clone(),
             from: settings.from.clone(),
             from_savepoint: AtomicBool::new(false),
             gone_back: AtomicBool::new(false),
@@ -125,6 +128,11 @@ impl JobStore {
 
     pub(crate) fn segments(&self) -> &Arc<Segments> {
         &self.segments
+    }
+
+    /// How object stores are reached.
+    pub(crate) fn object_store(&self) -> &ObjectStoreSettings {
+        &self.object_store
     }
 
     /// The number of the run: drawn when the job first started, and kept through all restarts.
@@ -172,7 +180,7 @@ impl JobStore {
             let what = format!("the savepoint in {from} cannot be read: {reason}");
             return Err(Failure::new(what).with_hint("restore it from a backup, or begin with another one"));
         }
-        let (origin, manifest) = savepoint::open(from, env).await?;
+        let (origin, manifest) = savepoint::open(from, &self.object_store, env).await?;
         if manifest.kind == CheckpointKind::Final {
             let what = format!("the job had come to its end in the savepoint in {from}");
             return Err(Failure::new(what).with_hint("nothing is left to go on with: begin without it"));

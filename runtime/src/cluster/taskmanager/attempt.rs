@@ -277,7 +277,7 @@ impl Attempt {
         let segments = Segments::new(checkpoints, store.location.clone(), store.claim, writer);
         segments.set_wants_full(store.wants_full);
         if let Some(from) = &store.from {
-            let (origin, manifest) = savepoint::open(from, &env).await?;
+            let (origin, manifest) = savepoint::open(from, &store.object_store, &env).await?;
             if Some(manifest.checkpoint) != self.deploy.restore {
                 let what = format!("the savepoint in {from} is not the one that is to be gone on from");
                 return Err(Failure::new(what));

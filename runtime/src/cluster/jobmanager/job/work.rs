@@ -111,7 +111,7 @@ impl Core {
             attempt: self.attempt,
             checkpoints: store.map(|store| StoreInfo {
                 location: store.segments().location().clone(),
-                object_store: checkpoints.map(|settings| settings.object_store).unwrap_or_default(),
+                object_store: store.object_store().clone(),
                 claim: store.segments().claim(),
                 entry: store.entry(),
                 from: store.restored_savepoint(),

@@ -6,7 +6,7 @@ mod key;
 mod outside;
 mod units;
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use millstream_core::{
     buffer::DEFAULT_MAX_RECORD_SIZE,
@@ -23,6 +23,7 @@ pub use self::{
     key::{KEYS, Setting, VARIABLE_PREFIX, nearest},
     outside::{Given, Origin, Outside},
 };
+pub use millstream_state::{location::Location, remote::ObjectStoreSettings};
 
 /// The smallest credit that a channel works with, in bytes.
 pub const CHANNEL_CREDIT_MIN_BYTES: usize = 2 << 10;
@@ -88,7 +89,8 @@ impl Settings {
     /// There is no such key, or it may not have this value; says what is allowed.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
         let key = Setting::find(key)?;
-        key.set(self, value).map_err(|allowed| format!("invalid value '{value}' for '{}': {allowed}", key.name))
+        key.set(self, value)
+            .map_err(|allowed| format!("invalid value '{}' for '{}': {allowed}", quotable(value), key.name))
     }
 
     /// As [`Settings::set`], for a job that runs: only what is [live](Setting::live) may change.
@@ -132,6 +134,14 @@ impl Settings {
             Some(key) => Err(format!("{} {}: {}", key.name, key.show(self), key.allowed())),
             None => Ok(()),
         }
+    }
+}
+
+/// A value as it may be repeated in a message: without what stands in front of the host of a URL, which may be a secret.
+pub(crate) fn quotable(value: &str) -> Cow<'_, str> {
+    match value.contains("://").then(|| value.rsplit_once('@')).flatten() {
+        Some((_, rest)) => Cow::Owned(format!("..@{rest}")),
+        None => Cow::Borrowed(value),
     }
 }
 

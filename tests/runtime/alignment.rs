@@ -303,7 +303,7 @@ fn kept(settings: Settings, fails: bool, results: &millstream::connectors::Colle
 
 fn checkpointed(dir: &Path, parallelism: usize) -> Settings {
     let mut settings = parallel(parallelism);
-    settings.checkpoints.dir = Some(dir.to_owned());
+    settings.checkpoints.dir = Some(dir.into());
     settings.checkpoints.interval = Duration::from_millis(50);
     settings
 }

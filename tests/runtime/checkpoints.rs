@@ -24,7 +24,7 @@ fn key_of(index: u64) -> u64 {
 
 pub(crate) fn settings(dir: &Path, parallelism: usize, interval: Duration) -> Settings {
     let mut settings = Settings { parallelism, ..Settings::default() };
-    settings.checkpoints.dir = Some(dir.to_owned());
+    settings.checkpoints.dir = Some(dir.into());
     settings.checkpoints.interval = interval;
     settings
 }

@@ -44,8 +44,12 @@ pub(crate) fn place(
 /// # Errors
 ///
 /// There is something, or nobody may write there.
-pub(crate) async fn create(place: &Location, env: &Arc<dyn Env>) -> Result<CheckpointStore, Failure> {
-    let store = reach(place, Access::Shared, env).await?;
+pub(crate) async fn create(
+    place: &Location,
+    object_store: &ObjectStoreSettings,
+    env: &Arc<dyn Env>,
+) -> Result<CheckpointStore, Failure> {
+    let store = reach(place, Access::Shared, object_store, env).await?;
     prepare(&store).await.map_err(|error| in_place(place, error))?;
     Ok(store)
 }
@@ -55,8 +59,12 @@ pub(crate) async fn create(place: &Location, env: &Arc<dyn Env>) -> Result<Check
 /// # Errors
 ///
 /// There is none, it is damaged, or it cannot be reached.
-pub(crate) async fn open(place: &Location, env: &Arc<dyn Env>) -> Result<(CheckpointStore, Manifest), Failure> {
-    let store = reach(place, Access::Read, env).await?;
+pub(crate) async fn open(
+    place: &Location,
+    object_store: &ObjectStoreSettings,
+    env: &Arc<dyn Env>,
+) -> Result<(CheckpointStore, Manifest), Failure> {
+    let store = reach(place, Access::Read, object_store, env).await?;
     let manifest = read(&store).await.map_err(|error| in_place(place, error))?;
     Ok((store, manifest))
 }
@@ -66,9 +74,14 @@ pub(crate) async fn open(place: &Location, env: &Arc<dyn Env>) -> Result<(Checkp
 /// # Errors
 ///
 /// It cannot be reached.
-pub(crate) async fn reach(place: &Location, access: Access, env: &Arc<dyn Env>) -> Result<CheckpointStore, Failure> {
-    let (at, spawner) = (place.clone(), Arc::clone(env));
-    let opened = blocking(&**env, move || CheckpointStore::open(&at, access, &ObjectStoreSettings::default())).await;
+pub(crate) async fn reach(
+    place: &Location,
+    access: Access,
+    object_store: &ObjectStoreSettings,
+    env: &Arc<dyn Env>,
+) -> Result<CheckpointStore, Failure> {
+    let (at, reached_by, spawner) = (place.clone(), object_store.clone(), Arc::clone(env));
+    let opened = blocking(&**env, move || CheckpointStore::open(&at, access, &reached_by)).await;
     let store = opened.map_err(|error| in_place(place, error))?;
     Ok(store.with_blocking(Arc::new(move |work| spawner.blocking(work))))
 }

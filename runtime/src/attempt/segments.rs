@@ -2,21 +2,23 @@
 
 use std::{
     error::Error,
-    path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
-use millstream_state::store::{CheckpointStore, SegmentUpload};
+use millstream_state::{
+    location::Location,
+    store::{CheckpointStore, SegmentUpload},
+};
 
 use crate::failure::Failure;
 
 /// The segments of a job, as its subtasks use them. They are named by the claim of the process that leads the job.
 pub(crate) struct Segments {
     checkpoints: CheckpointStore,
-    dir: PathBuf,
+    location: Location,
     claim: u64,
     /// Tells the segments of this process from those that others write under the same claim; may be empty where there are no others.
     writer: String,
@@ -30,10 +32,10 @@ pub(crate) struct Segments {
 }
 
 impl Segments {
-    pub(crate) fn new(checkpoints: CheckpointStore, dir: PathBuf, claim: u64, writer: String) -> Self {
+    pub(crate) fn new(checkpoints: CheckpointStore, location: Location, claim: u64, writer: String) -> Self {
         Self {
             checkpoints,
-            dir,
+            location,
             claim,
             writer,
             written: AtomicU64::new(0),
@@ -45,6 +47,11 @@ impl Segments {
 
     pub(crate) fn checkpoints(&self) -> &CheckpointStore {
         &self.checkpoints
+    }
+
+    /// Where they are.
+    pub(crate) fn location(&self) -> &Location {
+        &self.location
     }
 
     /// The number of the claim that they are named by.
@@ -93,11 +100,11 @@ impl Segments {
 
     /// A failure of the store, with the place.
     pub(crate) fn failure(&self, error: impl Error) -> Failure {
-        in_dir(&self.dir, error)
+        in_location(&self.location, error)
     }
 }
 
 /// A failure that says which checkpoints it is about.
-pub(crate) fn in_dir(dir: &Path, error: impl Error) -> Failure {
-    Failure::new(format!("{} (in the checkpoints in {})", Failure::from_error(error).message(), dir.display()))
+pub(crate) fn in_location(location: &Location, error: impl Error) -> Failure {
+    Failure::new(format!("{} (in the checkpoints in {location})", Failure::from_error(error).message()))
 }

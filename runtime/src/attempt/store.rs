@@ -1,11 +1,8 @@
 //! The store of a job's checkpoints, as whoever drives the job uses it.
 
-use std::{
-    path::Path,
-    sync::{
-        Arc, Mutex as Sync, MutexGuard as SyncGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex as Sync, MutexGuard as SyncGuard, PoisonError,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use futures::lock::Mutex;
@@ -13,13 +10,14 @@ use millstream_state::{
     location::Location,
     log::{Body, Candidate, CommitError, Leader, OwnerId, Pin},
     manifest::{CheckpointKind, Manifest, Origin},
-    store::CheckpointStore,
+    remote::ObjectStoreSettings,
+    store::{Access, CheckpointStore},
 };
 use tracing::warn;
 
 use super::{
     savepoint,
-    segments::{Segments, in_dir},
+    segments::{Segments, in_location},
 };
 use crate::{env::Env, failure::Failure, settings::CheckpointSettings};
 
@@ -33,6 +31,8 @@ pub(crate) struct JobStore {
     entry: AtomicU64,
     /// What is there already is not gone on from, until there is a checkpoint of this process.
     fresh: AtomicBool,
+    /// How object stores are reached.
+    object_store: ObjectStoreSettings,
     /// The savepoint that the job begins with, until it has a checkpoint of its own.
     from: Option<Location>,
     /// The attempt goes on from that.
@@ -47,22 +47,20 @@ pub(crate) struct JobStore {
     last: Sync<Option<Arc<Manifest>>>,
 }
 
-/// Who else uses the directory of a job's checkpoints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Use {
-    /// Nobody: it is locked.
-    Alone,
-    /// The processes of a cluster. The log alone says which of them leads.
-    Shared,
-}
-
-/// Opens a directory of checkpoints.
-pub(crate) fn open_dir(dir: &Path, used: Use, env: &Arc<dyn Env>) -> Result<CheckpointStore, Failure> {
+/// Opens the checkpoints at a location. It blocks, shortly; in an object store nothing is asked yet. What is done with them later runs in the tokio runtime
+/// of whoever does it, as clients of object stores need one.
+///
+/// # Errors
+///
+/// See [`CheckpointStore::open`].
+pub(crate) fn open(
+    location: &Location,
+    access: Access,
+    settings: &ObjectStoreSettings,
+    env: &Arc<dyn Env>,
+) -> Result<CheckpointStore, Failure> {
     let (spawner, hook) = (Arc::clone(env), Arc::clone(env));
-    let opened = match used {
-        Use::Alone => CheckpointStore::directory(dir),
-        Use::Shared => CheckpointStore::shared(dir),
-    };
+    let opened = CheckpointStore::open(location, access, settings);
     Ok(opened
         .map_err(Failure::from_error)?
         .with_blocking(Arc::new(move |work| spawner.blocking(work)))
@@ -95,11 +93,11 @@ impl JobStore {
     pub(crate) async fn open(
         job: &str,
         settings: &CheckpointSettings,
-        used: Use,
+        access: Access,
         env: &Arc<dyn Env>,
     ) -> Result<Self, Failure> {
-        let dir = settings.dir.clone().unwrap_or_default();
-        let checkpoints = open_dir(&dir, used, env)?;
+        let location = settings.dir.clone().expect("a job without checkpoints has no store of them");
+        let checkpoints = open(&location, access, &settings.object_store, env)?;
         let fresh = settings.fresh || begins_anew(&checkpoints, settings.from.as_ref()).await;
         let candidate = Candidate {
             job: job.to_owned(),
@@ -109,15 +107,16 @@ impl JobStore {
             run: env.random(),
             fresh,
         };
-        let leader = checkpoints.claim(candidate).await.map_err(|error| in_dir(&dir, error))?;
+        let leader = checkpoints.claim(candidate).await.map_err(|error| in_location(&location, error))?;
         let (claim, run) = (leader.claim_number(), leader.run());
         Ok(Self {
-            segments: Arc::new(Segments::new(checkpoints, dir, claim, String::new())),
+            segments: Arc::new(Segments::new(checkpoints, location, claim, String::new())),
             leader: Mutex::new(leader),
             next_checkpoint: AtomicU64::new(1),
             run,
             entry: AtomicU64::new(0),
             fresh: AtomicBool::new(fresh),
+            object_store: settings.object_store.clone(),
             from: settings.from.clone(),
             from_savepoint: AtomicBool::new(false),
             gone_back: AtomicBool::new(false),
@@ -129,6 +128,11 @@ impl JobStore {
 
     pub(crate) fn segments(&self) -> &Arc<Segments> {
         &self.segments
+    }
+
+    /// How object stores are reached.
+    pub(crate) fn object_store(&self) -> &ObjectStoreSettings {
+        &self.object_store
     }
 
     /// The number of the run: drawn when the job first started, and kept through all restarts.
@@ -181,7 +185,7 @@ impl JobStore {
             let what = format!("the savepoint in {from} cannot be read: {reason}");
             return Err(Failure::new(what).with_hint("restore it from a backup, or begin with another one"));
         }
-        let (origin, manifest) = savepoint::open(from, env).await?;
+        let (origin, manifest) = savepoint::open(from, &self.object_store, env).await?;
         if manifest.kind == CheckpointKind::Final {
             let what = format!("the job had come to its end in the savepoint in {from}");
             return Err(Failure::new(what).with_hint("nothing is left to go on with: begin without it"));

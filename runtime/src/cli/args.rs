@@ -7,7 +7,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 use clap_complete::Shell;
-use millstream_state::location::Location;
+use millstream_state::location::LocationError;
 
 use super::{
     certs,
@@ -26,7 +26,7 @@ use crate::{
     registry::JobEntry,
     rest::submission::{AfterSavepoint, SavepointWanted},
     settings::{
-        Outside,
+        Location, Outside, Settings,
         cluster::{ClusterGiven, Role},
     },
 };
@@ -260,8 +260,14 @@ fn steering(name: &str, matches: &ArgMatches, root: &mut Command, world: &World)
         }
         _ => (Verb::Set(values(matches).map_err(|message| wrong(root, name, message))?), matches),
     };
-    let dir = matches.get_one::<PathBuf>(DIR).expect("clap requires the directory").clone();
-    Ok(Steering { verb, dir, json: wants_json(matches) })
+    let given = matches.get_one::<PathBuf>(DIR).expect("clap requires the location");
+    let location = match given.to_str() {
+        Some(text) => text.parse().map_err(|error: LocationError| wrong(root, name, error.to_string()))?,
+        None => Location::Directory(given.clone()),
+    };
+    let mut settings = Settings::default();
+    given::defaults(None, None, world).map_err(|message| wrong(root, name, message))?.apply(&mut settings);
+    Ok(Steering { verb, location, object_store: settings.checkpoints.object_store, json: wants_json(matches) })
 }
 
 /// What is to be set.

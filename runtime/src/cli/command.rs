@@ -91,8 +91,8 @@ pub(super) fn root(jobs: &[&'static JobEntry], bin: &str) -> Command {
 /// The commands on a job that runs in another process.
 pub(super) fn steering(bin: &str) -> [Command; 5] {
     let command = |name: &'static str, about: &'static str| {
-        let dir = Arg::new(DIR).required(true).value_parser(value_parser!(PathBuf)).value_name("DIR");
-        let dir = dir.help("The directory of the job's checkpoints: its --checkpoint-dir");
+        let dir = Arg::new(DIR).required(true).value_parser(value_parser!(PathBuf)).value_name("LOCATION");
+        let dir = dir.help("Where the job's checkpoints are: its --checkpoint-dir, a directory or a URL");
         with_output(Command::new(name).about(about).disable_help_subcommand(true).arg(dir).arg(json("As JSON")))
     };
     let values = Arg::new(VALUES).value_name("KEY=VALUE").required(true).num_args(1..).action(ArgAction::Append);
@@ -104,11 +104,14 @@ pub(super) fn steering(bin: &str) -> [Command; 5] {
             "What may be set:\n{}\n\nExample:\n  {bin} set checkpoints checkpoint.interval=2s",
             live.join("\n")
         ));
-    let inspect = command("inspect", "Show what is in a directory of checkpoints, whether or not a job runs there");
+    let inspect = command(
+        "inspect",
+        "Show what checkpoints there are in a directory or an object store, whether or not a job runs there",
+    );
     // What these two do a cluster does, too.
     let either = |command: Command| {
-        let help = "The directory of the job's checkpoints, its --checkpoint-dir, if there is such a directory or this is written as a path; otherwise a job of a cluster, by its id, at least four digits of its beginning, or its name";
-        cluster_options(command.mut_arg(DIR, |dir| dir.value_name("DIR|JOB").help(help)))
+        let help = "Where the job's checkpoints are, its --checkpoint-dir, if there is such a directory or this is written as a path or a URL; otherwise a job of a cluster, by its id, at least four digits of its beginning, or its name";
+        cluster_options(command.mut_arg(DIR, |dir| dir.value_name("LOCATION|JOB").help(help)))
     };
     let checkpoint =
         command("checkpoint", "Let a running job make a checkpoint now, and wait for it; or inspect those there are")

@@ -217,7 +217,11 @@ mod tests {
             "checkpoint.dir = \"b\"\n[job.a.checkpoint]\ndir = \"a\"\nretained = 9",
         ] {
             let settings = parse(text, "a").expect(text);
-            assert_eq!((settings.checkpoints.dir, settings.checkpoints.retained), (Some("a".into()), 9), "{text}");
+            assert_eq!(
+                (settings.checkpoints.dir, settings.checkpoints.retained),
+                (Some(Path::new("a").into()), 9),
+                "{text}"
+            );
         }
     }
 

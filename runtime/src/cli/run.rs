@@ -6,12 +6,15 @@ use futures::{
     Stream, StreamExt,
     future::{Either, select},
 };
-use tracing::dispatcher::{has_been_set, set_default, set_global_default};
+use tracing::{
+    dispatcher::{has_been_set, set_default, set_global_default},
+    warn,
+};
 
 use super::{
     Console, EXIT_DONE, EXIT_FAILED, EXIT_USAGE,
     args::{Chosen, RunOptions},
-    control::Server,
+    control::{Server, place},
     json, plan,
     progress::Progress,
     sample::Sample,
@@ -165,7 +168,11 @@ async fn attend(
     let checkpoints = graph.settings.checkpoints.dir.clone().filter(|_| graph.has_checkpoints());
     let job = local::start(graph, Arc::clone(&env));
     let look = Look { job: job.clone(), env: Arc::clone(&env), began, is_bounded: boundedness == Boundedness::Bounded };
-    let server = checkpoints.as_ref().map(|dir| look.clone().serve(dir));
+    let server = checkpoints.as_ref().and_then(|location| {
+        let dir = place::of(location, &console.world);
+        let dir = dir.inspect_err(|error| warn!(error, "other processes cannot ask this job"));
+        dir.ok().map(|dir| look.clone().serve(&dir))
+    });
     let mut stop = Stop::NotAsked;
     let mut stopping: BoxFuture<'_, Result<u64, String>> = Box::pin(pending());
     let mut done = std::pin::pin!(job.wait());

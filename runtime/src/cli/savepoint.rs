@@ -32,7 +32,7 @@ use crate::{
     failure::Failure,
     graph::JobGraph,
     rest::submission::AfterSavepoint,
-    settings::CheckpointSettings,
+    settings::{CheckpointSettings, ObjectStoreSettings, Settings},
 };
 
 const PLACE: &str = "millstream:place";
@@ -41,6 +41,7 @@ const OTHER: &str = "millstream:other";
 /// What is asked about savepoints.
 pub(super) struct Asked {
     what: What,
+    object_store: ObjectStoreSettings,
     json: bool,
 }
 
@@ -86,22 +87,25 @@ pub(super) fn read(matches: &ArgMatches, world: &World) -> Result<Asked, String>
         "diff" => What::Diff(place(PLACE)?, place(OTHER)?),
         _ => What::Dispose(place(PLACE)?),
     };
-    Ok(Asked { what, json: wants_json(matches) })
+    let mut settings = Settings::default();
+    given::defaults(None, None, world)?.apply(&mut settings);
+    Ok(Asked { what, object_store: settings.checkpoints.object_store, json: wants_json(matches) })
 }
 
 /// Does what was asked for.
 pub(super) fn carry_out(asked: &Asked, console: &mut Console<'_>) -> u8 {
+    let stores = &asked.object_store;
     let done = blocking(async |env: Arc<dyn Env>| match &asked.what {
         What::Inspect(place) => {
-            let inspection = look(place, &env).await?;
+            let inspection = look(place, stores, &env).await?;
             Ok((inspection.to_string(), json!(inspection)))
         }
         What::Diff(before, after) => {
-            let difference = Difference::between(&look(before, &env).await?, &look(after, &env).await?);
+            let difference = Difference::between(&look(before, stores, &env).await?, &look(after, stores, &env).await?);
             Ok((difference.to_string(), json!(difference)))
         }
         What::Dispose(place) => {
-            let store = reach(place, Access::Shared, &env).await?;
+            let store = reach(place, Access::Shared, stores, &env).await?;
             savepoint::dispose(&store).await.map_err(|error| in_place(place, error))?;
             Ok((format!("the savepoint in {place} is gone\n"), json!({ "disposed": place.to_string() })))
         }
@@ -178,7 +182,8 @@ pub(super) async fn announce(
 
 /// True unless the job has checkpoints that it goes on from.
 async fn is_first(settings: &CheckpointSettings) -> bool {
-    let own = settings.dir.as_ref().and_then(|dir| CheckpointStore::look_at(dir).ok());
+    let open = |place: &Location| CheckpointStore::open(place, Access::Read, &settings.object_store).ok();
+    let own = settings.dir.as_ref().and_then(open);
     match own {
         Some(own) => begins_anew(&own, settings.from.as_ref()).await,
         None => true,
@@ -186,12 +191,12 @@ async fn is_first(settings: &CheckpointSettings) -> bool {
 }
 
 async fn foresee(graph: &JobGraph, place: &Location, env: &Arc<dyn Env>) -> Result<Outlook, Failure> {
-    let (store, manifest) = open(place, env).await?;
+    let (store, manifest) = open(place, &graph.settings.checkpoints.object_store, env).await?;
     Ok(Outlook::of(graph, &manifest, &row_types(&store, &manifest).await))
 }
 
-async fn look(place: &Location, env: &Arc<dyn Env>) -> Result<Inspection, Failure> {
-    let store = reach(place, Access::Read, env).await?;
+async fn look(place: &Location, object_store: &ObjectStoreSettings, env: &Arc<dyn Env>) -> Result<Inspection, Failure> {
+    let store = reach(place, Access::Read, object_store, env).await?;
     let inspection = inspect(&store, env.wall()).await.map_err(|error| in_place(place, error))?;
     match inspection.newest {
         Some(_) => Ok(inspection),

@@ -9,6 +9,7 @@ use std::{
 
 use futures::{channel::oneshot, future::join_all};
 use millstream_net::hello::Secret;
+use millstream_state::remote::ObjectStoreSettings;
 
 use super::{
     Envs, Identity,
@@ -81,6 +82,7 @@ impl MiniCluster {
             advertised_host: None,
             rest: None,
             storage: None,
+            object_store: ObjectStoreSettings::default(),
             heartbeats,
             provision: None,
             slot_timeout: SLOT_TIMEOUT,

@@ -2,11 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use millstream_state::location::Location;
+use millstream_state::{location::Location, remote::ObjectStoreSettings};
 use serde::{Deserialize, Serialize};
 
 use super::attendance::Attendance;
@@ -45,7 +44,8 @@ pub(crate) struct StartInfo {
 /// Where the checkpoints of a job are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoreInfo {
-    pub(crate) dir: PathBuf,
+    pub(crate) location: Location,
+    pub(crate) object_store: ObjectStoreSettings,
     /// The claim that segments are written under.
     pub(crate) claim: u64,
     /// The entry of the checkpoint to go on from.

@@ -170,10 +170,12 @@ impl Attendant {
                         Ok(place) => {
                             let to = Arc::new(place.clone());
                             let made = cluster.order(job, move |request| Input::Savepoint { request, to, then });
+                            let reached_by = settings.checkpoints.object_store.clone();
                             answers.push(Box::pin(async move {
                                 let written = async {
                                     // Before anything is stopped for it.
-                                    savepoint::create(&place, &env).await.map_err(|failure| failure.to_string())?;
+                                    let created = savepoint::create(&place, &reached_by, &env).await;
+                                    created.map_err(|failure| failure.to_string())?;
                                     let checkpoint = made.await?.unwrap_or_default();
                                     Ok(Savepoint { checkpoint, place: place.clone() })
                                 };

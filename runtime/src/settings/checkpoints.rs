@@ -1,15 +1,17 @@
 //! [`CheckpointSettings`]: whether, where and how often checkpoints are made.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
-use millstream_state::location::Location;
+use millstream_state::{location::Location, remote::ObjectStoreSettings};
 
 /// Whether, where and how often checkpoints are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckpointSettings {
-    /// The directory of the job's checkpoints, for it alone. Without one there are none. A job finds its last checkpoint there when it starts, and goes
-    /// on from it.
-    pub dir: Option<PathBuf>,
+    /// Where the job's checkpoints are, which is for it alone: a directory, or the URL of a place in an object store. Without it there are none. A job finds its
+    /// last checkpoint there when it starts, and goes on from it.
+    pub dir: Option<Location>,
+    /// How object stores are reached, where checkpoints and savepoints are in one.
+    pub object_store: ObjectStoreSettings,
     /// The time from the start of one checkpoint to that of the next. Default 10 s.
     pub interval: Duration,
     /// The least time from the end of one checkpoint to the start of the next. Default 0.
@@ -37,6 +39,7 @@ impl Default for CheckpointSettings {
     fn default() -> Self {
         Self {
             dir: None,
+            object_store: ObjectStoreSettings::default(),
             interval: Duration::from_secs(10),
             min_pause: Duration::ZERO,
             timeout: Duration::from_secs(600),

@@ -13,7 +13,7 @@ pub(crate) use self::{
     given::ClusterGiven,
     key::{CLUSTER_KEYS, ClusterKey, Role, VARIABLE_PREFIX, nearest},
 };
-use super::Settings;
+use super::{Location, ObjectStoreSettings, Settings};
 use crate::{
     cluster::jobmanager::RETAINED_JOBS,
     control::{heartbeats::HeartbeatSettings, job::machine::SLOT_TIMEOUT, provision::ProvisionSettings},
@@ -33,7 +33,9 @@ pub(crate) struct ClusterSettings {
     /// Where a TaskManager takes data connections; 0 for any, which is the default.
     pub(crate) data_port: u16,
     /// Where a JobManager keeps jobs and checkpoints. Without it, nothing outlives the process.
-    pub(crate) storage: Option<PathBuf>,
+    pub(crate) storage: Option<Location>,
+    /// How the object store is reached, if that is in one.
+    pub(crate) object_store: ObjectStoreSettings,
     /// Where the JobManagers are that a TaskManager may work for, as `host:port`. Default: one on this machine.
     pub(crate) jobmanagers: Vec<String>,
     /// How many slots a TaskManager offers. Default: the number of processors.
@@ -88,6 +90,7 @@ impl Default for ClusterSettings {
             rest_port: REST_PORT,
             data_port: 0,
             storage: None,
+            object_store: ObjectStoreSettings::default(),
             jobmanagers: vec![format!("127.0.0.1:{CONTROL_PORT}")],
             slots,
             memory_bytes: of_jobs.memory_bytes as u64,

@@ -130,7 +130,7 @@ pub static KEYS: &[Setting] = &[
     },
     Setting {
         name: "checkpoint.dir",
-        doc: "Where checkpoints are kept, none for nowhere; a job goes on from the last one there",
+        doc: "Where checkpoints are kept, a directory or the URL of an object store, none for nowhere; a job goes on from the last one there",
         shorthand: true,
         live: false,
         default: None,
@@ -240,6 +240,33 @@ pub static KEYS: &[Setting] = &[
         }),
     },
     Setting {
+        name: "object-store.endpoint",
+        doc: "The server of an object store, none for what the environment says, or the service's own",
+        shorthand: false,
+        live: false,
+        default: None,
+        value: Value::Text(Text::OBJECT_STORE_ENDPOINT),
+    },
+    Setting {
+        name: "object-store.region",
+        doc: "The region of buckets in S3, none for what the environment says",
+        shorthand: false,
+        live: false,
+        default: None,
+        value: Value::Text(Text::OBJECT_STORE_REGION),
+    },
+    Setting {
+        name: "object-store.allow-http",
+        doc: "The object store may be reached without TLS though it is on another machine",
+        shorthand: false,
+        live: false,
+        default: None,
+        value: Value::Switch(Switch {
+            get: |settings| settings.checkpoints.object_store.allow_http,
+            set: |settings, allow| settings.checkpoints.object_store.allow_http = allow,
+        }),
+    },
+    Setting {
         name: "restart",
         doc: "Whether a job that failed starts again: auto (with checkpoints), none, exponential-delay, fixed-delay(3, 10s), failure-rate(3 per 5min, 10s)",
         shorthand: false,
@@ -263,12 +290,12 @@ impl Setting {
         })
     }
 
-    /// The kind of its values: `count`, `duration`, `size`, `path` or `strategy`.
+    /// The kind of its values: `count`, `duration`, `size`, `switch`, `location`, `url`, `text` or `strategy`.
     pub fn kind(&self) -> &'static str {
         self.value.kind()
     }
 
-    /// What stands for a value in help: `N`, `TIME`, `SIZE`, `DIR` or `STRATEGY`.
+    /// What stands for a value in help: `N`, `TIME`, `SIZE`, `BOOL`, `LOCATION`, `URL`, `REGION` or `STRATEGY`.
     pub fn value_name(&self) -> &'static str {
         self.value.name()
     }

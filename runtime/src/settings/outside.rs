@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use millstream_core::key::LIMIT_MAX_PARALLELISM;
 
-use super::{Setting, Settings, check_parallelism, key::KEYS};
+use super::{Setting, Settings, check_parallelism, key::KEYS, quotable};
 
 /// Where a setting was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +46,9 @@ impl Outside {
     pub fn put(&mut self, name: &str, text: &str, origin: Origin) -> Result<(), String> {
         let key = Setting::find(name).map_err(|message| origin.locate(message))?;
         let given = Given { text: text.to_owned(), origin };
-        key.set(&mut Settings::default(), text)
-            .map_err(|allowed| format!("invalid value '{text}' for {}: {allowed}", Subject(key, &given.origin)))?;
+        key.set(&mut Settings::default(), text).map_err(|allowed| {
+            format!("invalid value '{}' for {}: {allowed}", quotable(text), Subject(key, &given.origin))
+        })?;
         self.0.insert(key.name, given);
         Ok(())
     }

@@ -104,7 +104,7 @@ pub(super) fn settings(life: Life, scratch: &Scratch) -> Settings {
         restart: Some(if life.restarts { RESTARTS } else { RestartStrategy::None }),
         ..Settings::default()
     };
-    settings.checkpoints.dir = life.checkpoints.then(|| scratch.checkpoints());
+    settings.checkpoints.dir = life.checkpoints.then(|| scratch.checkpoints().into());
     settings.checkpoints.interval = Duration::from_micros(one_of([100, 1_000, 20_000]));
     settings.checkpoints.retained = one_of([1, 2, 3]) as u32;
     settings

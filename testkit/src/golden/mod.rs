@@ -119,7 +119,7 @@ impl Golden {
             let scratch = Scratch::new(format!("{}, on tokio at parallelism {parallelism}{how}", self.name()));
             let mut settings = Settings { parallelism, ..Settings::default() };
             if checkpoints {
-                settings.checkpoints.dir = Some(scratch.checkpoints());
+                settings.checkpoints.dir = Some(scratch.checkpoints().into());
                 settings.checkpoints.interval = TOKIO_CHECKPOINT_INTERVAL;
             }
             let graph = self.graph(settings, &scratch);

@@ -196,7 +196,7 @@ fn they_learn_of_checkpoints() {
     for seed in seeds() {
         let dir = tempfile::tempdir().expect("there is room");
         let mut settings = parallel(2);
-        settings.checkpoints.dir = Some(dir.path().to_str().expect("a path in letters").into());
+        settings.checkpoints.dir = Some(dir.path().into());
         settings.checkpoints.interval = Duration::from_millis(20);
         let mut job = Job::<ExactlyOnce>::new("test", settings);
         let results = collect();

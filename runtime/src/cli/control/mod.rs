@@ -1,8 +1,9 @@
-//! A running job is watched and steered by other processes, through a socket beside its checkpoints. The job's process is the [`Server`], the commands
+//! A running job is watched and steered by other processes, through a socket beside its checkpoints ([`place`]). The job's process is the [`Server`], the commands
 //! `status`, `checkpoint`, `stop` and `set` [`ask`]; [`protocol`] is what they say to each other.
 
 #[cfg_attr(not(unix), allow(dead_code, reason = "nobody asks there"))]
 mod job;
+pub(super) mod place;
 #[cfg_attr(not(unix), allow(dead_code, reason = "nobody asks there"))]
 mod protocol;
 mod shown;

@@ -175,6 +175,7 @@ impl<'a> Node<'a> {
                 advertised_host: settings.reached_at(),
                 rest: Some(url.clone()),
                 storage: settings.storage.clone(),
+                object_store: settings.object_store.clone(),
                 heartbeats: settings.heartbeats,
                 slot_timeout: settings.slot_timeout,
                 retained_jobs: settings.retained_jobs,

@@ -12,15 +12,14 @@
 //! A leader takes a job over before it looks for a result, and a result counts only if no later leader has taken the job over before: so one that is
 //! deposed and does not know it ends no job. No clock is needed for that.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeSet;
 
 use millstream_state::{
+    location::Location,
     log::{Candidate, Leader, OwnerId},
     objects::Objects,
-    store::{CheckpointStore, StoreError},
+    remote::ObjectStoreSettings,
+    store::{Access, CheckpointStore, StoreError},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tracing::warn;
@@ -99,7 +98,8 @@ pub(super) struct Lease {
 /// The storage of a cluster.
 #[derive(Clone)]
 pub(super) struct Archive {
-    dir: PathBuf,
+    location: Location,
+    object_store: ObjectStoreSettings,
     objects: Objects,
     leadership: CheckpointStore,
 }
@@ -113,12 +113,13 @@ pub(super) struct Found {
 }
 
 impl Archive {
-    /// Opens the storage, which is made if it is not there. It blocks, shortly.
-    pub(super) fn open(dir: &Path) -> Result<Self, Failure> {
-        let failed = |error| storage(dir, error);
-        let objects = Objects::directory(dir).map_err(failed)?;
-        let leadership = CheckpointStore::shared(&dir.join("leadership")).map_err(failed)?;
-        Ok(Self { dir: dir.to_owned(), objects, leadership })
+    /// Opens the storage; a directory is made if it is not there. It blocks, shortly.
+    pub(super) fn open(location: Location, object_store: ObjectStoreSettings) -> Result<Self, Failure> {
+        let failed = |error| storage(&location, error);
+        let objects = Objects::open(&location, &object_store).map_err(failed)?;
+        let leadership = location.join("leadership");
+        let leadership = CheckpointStore::open(&leadership, Access::Shared, &object_store).map_err(failed)?;
+        Ok(Self { location, object_store, objects, leadership })
     }
 
     /// Claims the leadership.
@@ -143,8 +144,13 @@ impl Archive {
     }
 
     /// Where a job keeps its checkpoints if nobody says otherwise.
-    pub(super) fn checkpoints(&self, job: JobId) -> PathBuf {
-        self.dir.join("jobs").join(job.to_string()).join("checkpoints")
+    pub(super) fn checkpoints(&self, job: JobId) -> Location {
+        self.location.join(&format!("jobs/{job}/checkpoints"))
+    }
+
+    /// How the object store is reached, if it is in one.
+    pub(super) fn object_store(&self) -> &ObjectStoreSettings {
+        &self.object_store
     }
 
     /// Makes sure that nobody has claimed the leadership since. What was written before this has been written as the leader.
@@ -256,19 +262,19 @@ impl Archive {
             Ok(value) => Ok(Some(value)),
             Err(error) => {
                 warn!(name, %error, "an object of the cluster's storage cannot be read");
-                Err(Failure::new(format!("{name} in {} cannot be read: {error}", self.dir.display())).of_environment())
+                Err(Failure::new(format!("{name} in {} cannot be read: {error}", self.location)).of_environment())
             }
         }
     }
 
     fn failure(&self, error: StoreError) -> Failure {
-        storage(&self.dir, error)
+        storage(&self.location, error)
     }
 }
 
-fn storage(dir: &Path, error: StoreError) -> Failure {
+fn storage(location: &Location, error: StoreError) -> Failure {
     let message = Failure::from_error(error).message().to_owned();
-    Failure::new(format!("{message} (in the storage of the cluster, {})", dir.display())).of_environment()
+    Failure::new(format!("{message} (in the storage of the cluster, {location})")).of_environment()
 }
 
 fn text(value: &impl Serialize) -> Vec<u8> {

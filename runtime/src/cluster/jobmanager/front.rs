@@ -239,11 +239,11 @@ impl Dispatcher for Front {
                 let (of, env) = (lead.running.get(&job).ok_or_else(over)?, Arc::clone(&lead.envs.control));
                 let (to, set) = (wanted.place()?, of.facts.savepoints.as_ref());
                 let place = savepoint::place(to.as_ref(), set, &of.record.name, &*env);
-                Ok((place.map_err(|why| Refused::new(Refusal::Invalid, why))?, env))
+                Ok((place.map_err(|why| Refused::new(Refusal::Invalid, why))?, of.facts.object_store.clone(), env))
             };
-            let (place, env) = self.look(look).await?;
+            let (place, object_store, env) = self.look(look).await?;
             // Before anything is stopped for it.
-            savepoint::create(&place, &env).await.map_err(|failure| refused(&failure))?;
+            savepoint::create(&place, &object_store, &env).await.map_err(|failure| refused(&failure))?;
             let to = Arc::new(place.clone());
             let made = self.order(job, move |_, request| Ok(machine::Input::Savepoint { request, to, then })).await?;
             Ok((made.unwrap_or_default(), place.to_string()))

@@ -10,10 +10,10 @@ pub(crate) mod provider;
 mod show;
 mod standby;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures::channel::mpsc;
-use millstream_state::log::Leader;
+use millstream_state::{location::Location, log::Leader, remote::ObjectStoreSettings};
 use tracing::{info, warn};
 
 use self::{
@@ -58,7 +58,9 @@ pub(crate) struct Options {
     /// Where it answers over HTTP, for other JobManagers to say.
     pub(crate) rest: Option<String>,
     /// Where the cluster remembers its jobs. Without it, nothing outlives the process.
-    pub(crate) storage: Option<PathBuf>,
+    pub(crate) storage: Option<Location>,
+    /// How the object store is reached, if that is in one.
+    pub(crate) object_store: ObjectStoreSettings,
     pub(crate) heartbeats: HeartbeatSettings,
     /// How TaskManagers are started on demand, if they are.
     pub(crate) provision: Option<ProvisionSettings>,
@@ -126,7 +128,10 @@ pub(crate) async fn run(
         None => listener.address().to_owned(),
     };
     let archive = match options.storage.clone() {
-        Some(dir) => Some(blocking(&*envs.control, move || Archive::open(&dir)).await?),
+        Some(location) => {
+            let object_store = options.object_store.clone();
+            Some(blocking(&*envs.control, move || Archive::open(location, object_store)).await?)
+        }
         None => None,
     };
     ready(listener.address());

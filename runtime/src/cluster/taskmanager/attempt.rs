@@ -17,7 +17,7 @@ use futures::{
 };
 use millstream_core::time::Timestamp;
 use millstream_net::link::Link;
-use millstream_state::{log::Body, manifest::Manifest};
+use millstream_state::{log::Body, manifest::Manifest, store::Access};
 use tracing::{Instrument, debug, info};
 
 use super::{
@@ -33,7 +33,7 @@ use crate::{
         report::{self, encode_output, encode_parts},
         savepoint,
         segments::Segments,
-        store::{Use, open_dir},
+        store,
     },
     checkpoint::{
         Barrier, SubtaskReport,
@@ -270,13 +270,14 @@ impl Attempt {
     /// Opens the checkpoints of the job, and reads the one to go on from.
     async fn open(&self, store: &StoreInfo) -> Result<(Arc<Segments>, Option<Arc<Manifest>>), Failure> {
         let env = Arc::clone(&self.host.envs.worker);
-        let (dir, opening) = (store.dir.clone(), Arc::clone(&env));
-        let checkpoints = blocking(&*env, move || open_dir(&dir, Use::Shared, &opening)).await?;
+        let (info, opening) = (store.clone(), Arc::clone(&env));
+        let checkpoints =
+            blocking(&*env, move || store::open(&info.location, Access::Shared, &info.object_store, &opening)).await?;
         let writer = format!("{}-{}-", self.host.me, self.deploy.attempt.number);
-        let segments = Segments::new(checkpoints, store.dir.clone(), store.claim, writer);
+        let segments = Segments::new(checkpoints, store.location.clone(), store.claim, writer);
         segments.set_wants_full(store.wants_full);
         if let Some(from) = &store.from {
-            let (origin, manifest) = savepoint::open(from, &env).await?;
+            let (origin, manifest) = savepoint::open(from, &store.object_store, &env).await?;
             if Some(manifest.checkpoint) != self.deploy.restore {
                 let what = format!("the savepoint in {from} is not the one that is to be gone on from");
                 return Err(Failure::new(what));

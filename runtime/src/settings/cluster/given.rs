@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, path::Path};
 
 use super::{CLUSTER_KEYS, ClusterKey, ClusterSettings};
-use crate::settings::{Given, Origin};
+use crate::settings::{Given, Origin, quotable};
 
 /// Settings of a process, by key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,8 +18,9 @@ impl ClusterGiven {
     pub(crate) fn put(&mut self, name: &str, text: &str, origin: Origin) -> Result<(), String> {
         let key = ClusterKey::find(name).map_err(|message| origin.locate(message))?;
         let given = Given { text: text.to_owned(), origin };
-        key.set(&mut ClusterSettings::default(), text)
-            .map_err(|allowed| format!("invalid value '{text}' for {}: {allowed}", Subject(key, Some(&given))))?;
+        key.set(&mut ClusterSettings::default(), text).map_err(|allowed| {
+            format!("invalid value '{}' for {}: {allowed}", quotable(text), Subject(key, Some(&given)))
+        })?;
         self.0.insert(key.name, given);
         Ok(())
     }

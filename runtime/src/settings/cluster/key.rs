@@ -3,10 +3,14 @@
 use std::{path::PathBuf, time::Duration};
 
 use millstream_core::key::DEFAULT_MAX_PARALLELISM;
+use millstream_state::location::ALLOWED;
 
 use super::{ClusterSettings, SLOTS_LIMIT, host};
 use crate::settings::key::{
-    kinds::{Field, Switch, Text, Value},
+    kinds::{
+        ENDPOINT_ALLOWED, Field, REGION_ALLOWED, Switch, Text, Value, parse_endpoint, parse_location, parse_region,
+        show_option,
+    },
     nearest_of,
 };
 
@@ -48,7 +52,6 @@ const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
 const HOST_ALLOWED: &str = "a name or an address is expected, as in `node-1` or `10.0.0.1`";
 const FILE_ALLOWED: &str = "a file of this machine is expected, or `none`";
-const DIR_ALLOWED: &str = "a directory is expected, or `none`";
 const ADDRESSES_ALLOWED: &str = "hosts with ports are expected, as in `node-1:6123,node-2:6123`";
 const PROVIDERS_ALLOWED: &str = "standalone or local is expected";
 /// The most TaskManagers that are started on demand.
@@ -147,10 +150,61 @@ pub(crate) static CLUSTER_KEYS: &[ClusterKey] = &[
     },
     ClusterKey {
         name: "storage",
-        doc: "Where jobs and checkpoints are kept; JobManagers that share it stand by for each other",
+        doc: "Where jobs and checkpoints are kept, a directory or the URL of an object store; JobManagers that share it stand by for each other",
         role: Role::JobManager,
         default: None,
-        value: path!(storage, "path", "DIR", DIR_ALLOWED),
+        value: Value::Text(Text {
+            kind: "location",
+            name: "LOCATION",
+            allowed: ALLOWED,
+            get: |settings| show_option(settings.storage.as_ref()),
+            set: |settings, text| {
+                settings.storage = parse_location(text)?;
+                Ok(())
+            },
+        }),
+    },
+    ClusterKey {
+        name: "object-store-endpoint",
+        doc: "The server of the object store that `storage` is in, if it is not the service's own; credentials come from the environment alone",
+        role: Role::JobManager,
+        default: None,
+        value: Value::Text(Text {
+            kind: "url",
+            name: "URL",
+            allowed: ENDPOINT_ALLOWED,
+            get: |settings| show_option(settings.object_store.endpoint.as_ref()),
+            set: |settings, text| {
+                settings.object_store.endpoint = parse_endpoint(text)?;
+                Ok(())
+            },
+        }),
+    },
+    ClusterKey {
+        name: "object-store-region",
+        doc: "The region of its bucket, for S3",
+        role: Role::JobManager,
+        default: None,
+        value: Value::Text(Text {
+            kind: "text",
+            name: "REGION",
+            allowed: REGION_ALLOWED,
+            get: |settings| show_option(settings.object_store.region.as_ref()),
+            set: |settings, text| {
+                settings.object_store.region = parse_region(text)?;
+                Ok(())
+            },
+        }),
+    },
+    ClusterKey {
+        name: "object-store-allow-http",
+        doc: "It may be reached without TLS though it is on another machine",
+        role: Role::JobManager,
+        default: None,
+        value: Value::Switch(Switch {
+            get: |settings| settings.object_store.allow_http,
+            set: |settings, is| settings.object_store.allow_http = is,
+        }),
     },
     ClusterKey {
         name: "jobmanager",
@@ -386,7 +440,7 @@ impl ClusterKey {
         })
     }
 
-    /// The kind of its values: `count`, `duration`, `size`, `switch`, `path`, `host`, `addresses` or `provider`.
+    /// The kind of its values: `count`, `duration`, `size`, `switch`, `path`, `location`, `url`, `text`, `host`, `addresses` or `provider`.
     pub(crate) fn kind(&self) -> &'static str {
         self.value.kind()
     }

@@ -1,8 +1,8 @@
 //! The kinds of values that settings have: how each is read, bounded and shown.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt::Display, time::Duration};
 
-use millstream_state::location::{self, Location, LocationError};
+use millstream_state::location::{ALLOWED, Location, LocationError};
 
 use crate::{
     restart,
@@ -12,8 +12,8 @@ use crate::{
     },
 };
 
-/// How a directory of checkpoints, or a strategy, that is not given is written.
-const NO_DIR: &str = "none";
+/// How a location, or a strategy, that is not given is written.
+const NONE: &str = "none";
 const AUTO: &str = "auto";
 
 /// The kind of a value, its bounds (both may be reached), and its field.
@@ -49,56 +49,54 @@ pub(in crate::settings) struct Text<S> {
     pub(in crate::settings) set: fn(&mut S, &str) -> Result<(), String>,
 }
 
-const DIR_ALLOWED: &str = "a directory of this machine is expected, or `none` (`./none` is a directory of this name)";
-
-fn shown_dir(dir: Option<&PathBuf>) -> String {
-    dir.map_or_else(|| NO_DIR.to_owned(), |dir| dir.display().to_string())
-}
-
-fn read_dir(text: &str) -> Result<Option<PathBuf>, String> {
-    match text {
-        NO_DIR => Ok(None),
-        // An address would otherwise become a directory of a strange name.
-        "" => Err(DIR_ALLOWED.to_owned()),
-        _ if text.contains("://") => Err(DIR_ALLOWED.to_owned()),
-        _ => Ok(Some(PathBuf::from(text))),
-    }
-}
-
-fn shown_location(location: Option<&Location>) -> String {
-    location.map_or_else(|| NO_DIR.to_owned(), Location::to_string)
-}
-
-fn read_location(text: &str) -> Result<Option<Location>, String> {
-    match text {
-        NO_DIR => Ok(None),
-        _ => text.parse().map(Some).map_err(|error: LocationError| error.to_string()),
-    }
-}
-
 impl Text<Settings> {
     pub(super) const CHECKPOINT_DIR: Self = Self {
-        kind: "path",
-        name: "DIR",
-        allowed: DIR_ALLOWED,
-        get: |settings| shown_dir(settings.checkpoints.dir.as_ref()),
-        set: |settings, text| read_dir(text).map(|dir| settings.checkpoints.dir = dir),
+        kind: "location",
+        name: "LOCATION",
+        allowed: ALLOWED,
+        get: |settings| show_option(settings.checkpoints.dir.as_ref()),
+        set: |settings, text| {
+            settings.checkpoints.dir = parse_location(text)?;
+            Ok(())
+        },
     };
 
     pub(super) const SAVEPOINT_DIR: Self = Self {
-        kind: "path",
+        kind: "location",
         name: "LOCATION",
-        allowed: location::ALLOWED,
-        get: |settings| shown_location(settings.checkpoints.savepoints.as_ref()),
-        set: |settings, text| read_location(text).map(|location| settings.checkpoints.savepoints = location),
+        allowed: ALLOWED,
+        get: |settings| show_option(settings.checkpoints.savepoints.as_ref()),
+        set: |settings, text| parse_location(text).map(|location| settings.checkpoints.savepoints = location),
     };
 
     pub(super) const SAVEPOINT_FROM: Self = Self {
-        kind: "path",
+        kind: "location",
         name: "LOCATION",
-        allowed: location::ALLOWED,
-        get: |settings| shown_location(settings.checkpoints.from.as_ref()),
-        set: |settings, text| read_location(text).map(|location| settings.checkpoints.from = location),
+        allowed: ALLOWED,
+        get: |settings| show_option(settings.checkpoints.from.as_ref()),
+        set: |settings, text| parse_location(text).map(|location| settings.checkpoints.from = location),
+    };
+
+    pub(super) const OBJECT_STORE_ENDPOINT: Self = Self {
+        kind: "url",
+        name: "URL",
+        allowed: ENDPOINT_ALLOWED,
+        get: |settings| show_option(settings.checkpoints.object_store.endpoint.as_ref()),
+        set: |settings, text| {
+            settings.checkpoints.object_store.endpoint = parse_endpoint(text)?;
+            Ok(())
+        },
+    };
+
+    pub(super) const OBJECT_STORE_REGION: Self = Self {
+        kind: "text",
+        name: "REGION",
+        allowed: REGION_ALLOWED,
+        get: |settings| show_option(settings.checkpoints.object_store.region.as_ref()),
+        set: |settings, text| {
+            settings.checkpoints.object_store.region = parse_region(text)?;
+            Ok(())
+        },
     };
 
     pub(super) const RESTART: Self = Self {
@@ -114,6 +112,47 @@ impl Text<Settings> {
             Ok(())
         },
     };
+}
+
+/// Reads a location; `none` stands for nowhere, and `./none` for a directory of this name.
+pub(in crate::settings) fn parse_location(text: &str) -> Result<Option<Location>, String> {
+    match text {
+        NONE => Ok(None),
+        text => text.parse().map(Some).map_err(|error: LocationError| error.to_string()),
+    }
+}
+
+pub(in crate::settings) const ENDPOINT_ALLOWED: &str =
+    "the URL of a server is expected, as in `https://minio.example:9000`, or `none` for the service's own";
+pub(in crate::settings) const REGION_ALLOWED: &str =
+    "the name of a region is expected, as in `eu-central-1`, or `none` for that of the environment";
+
+/// Reads the URL of a server; `none` stands for the service's own.
+pub(in crate::settings) fn parse_endpoint(text: &str) -> Result<Option<String>, String> {
+    if text == NONE {
+        return Ok(None);
+    }
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_sound = |rest: &str| !rest.is_empty() && !rest.contains(['@', '?', '#', ' ']) && !rest.starts_with('/');
+    match rest.is_some_and(is_sound) {
+        true => Ok(Some(text.trim_end_matches('/').to_owned())),
+        false => Err(ENDPOINT_ALLOWED.to_owned()),
+    }
+}
+
+/// Reads the name of a region; `none` stands for that of the environment.
+pub(in crate::settings) fn parse_region(text: &str) -> Result<Option<String>, String> {
+    match text {
+        NONE => Ok(None),
+        _ if !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') => {
+            Ok(Some(text.to_owned()))
+        }
+        _ => Err(REGION_ALLOWED.to_owned()),
+    }
+}
+
+pub(in crate::settings) fn show_option(value: Option<&impl Display>) -> String {
+    value.map_or_else(|| NONE.to_owned(), ToString::to_string)
 }
 
 impl<S> Value<S> {

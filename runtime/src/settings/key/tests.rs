@@ -3,7 +3,10 @@
 use millstream_core::key::DEFAULT_MAX_PARALLELISM;
 
 use super::*;
-use crate::restart::RestartStrategy;
+use crate::{
+    restart::RestartStrategy,
+    settings::{Origin, Outside},
+};
 
 #[test]
 fn every_key_reads_what_it_shows_and_the_default_is_sound() {
@@ -13,8 +16,9 @@ fn every_key_reads_what_it_shows_and_the_default_is_sound() {
         assert_eq!(key.set(&mut settings, &key.show(&default)), Ok(()), "{}", key.name);
         assert_eq!(settings, default, "{}", key.name);
         assert!(key.is_sound(&default), "{}", key.name);
-        // Of paths it is one.
-        assert_eq!(key.set(&mut settings, "nonsense").is_err(), key.kind() != "path", "{}", key.name);
+        // It may be the name of a directory, or of a region.
+        let is_text = matches!(key.kind(), "location" | "text");
+        assert_eq!(key.set(&mut settings, "nonsense").is_err(), !is_text, "{}", key.name);
     }
 }
 
@@ -26,7 +30,10 @@ fn every_key_sets_a_field_of_its_own() {
             "count" => "97",
             "duration" => "1234ms",
             "size" => "1234B",
-            "path" => "some/directory",
+            "location" => "some/directory",
+            "url" => "https://server:1",
+            "text" => "some-region",
+            "switch" => "true",
             "strategy" => "fixed-delay(97, 1234ms)",
             kind => panic!("{kind} is new here"),
         };
@@ -52,7 +59,7 @@ fn bounds_may_be_reached_and_not_passed() {
 fn an_unknown_key_is_answered_with_the_nearest_and_all() {
     let message = Setting::find("paralelism").err().unwrap_or_default();
     assert!(message.starts_with("there is no setting `paralelism`; did you mean `parallelism`?\n"), "{message}");
-    assert!(message.ends_with("checkpoint.retained, restart"), "{message}");
+    assert!(message.ends_with("object-store.allow-http, restart"), "{message}");
     assert!(Setting::find("colour").err().is_some_and(|message| message.starts_with("there is no setting `colour`\n")));
     assert_eq!(nearest("BUFFER_TIMOUT").map(|key| key.name), Some("buffer-timeout"));
 }
@@ -71,18 +78,31 @@ fn edits_are_counted() {
 }
 
 #[test]
-fn a_directory_may_be_none_and_is_no_address() {
+fn checkpoints_are_in_a_directory_or_in_an_object_store_or_nowhere() {
     let mut settings = Settings::default();
     let mut set = |text: &str| {
-        let result = settings.set("checkpoint.dir", text);
-        result.map(|()| settings.checkpoints.dir.clone())
+        settings.set("checkpoint.dir", text)?;
+        Ok::<_, String>(settings.checkpoints.dir.as_ref().map(ToString::to_string))
     };
     assert_eq!(set("a b/c"), Ok(Some("a b/c".into())));
     assert_eq!(set("none"), Ok(None));
     assert_eq!(set("./none"), Ok(Some("./none".into())));
-    for wrong in ["", "s3://bucket/job"] {
-        let message = set(wrong).expect_err("it is no directory");
-        assert!(message.contains("'checkpoint.dir': a directory of this machine is expected"), "{message}");
+    assert_eq!(set("s3://bucket/job"), Ok(Some("s3://bucket/job".into())));
+    let message = set("http://bucket/job").expect_err("nothing is known to be there");
+    let start = "invalid value 'http://bucket/job' for 'checkpoint.dir': this kind of URL is not known: a directory or a URL is expected";
+    assert!(message.starts_with(start), "{message}");
+}
+
+#[test]
+fn credentials_in_a_url_are_refused_and_not_repeated() {
+    for (key, text) in
+        [("checkpoint.dir", "s3://key:secret@bucket/job"), ("object-store.endpoint", "http://k:secret@host")]
+    {
+        let message = Settings::default().set(key, text).expect_err("they do not belong there");
+        assert!(!message.contains("secret") && message.contains("'..@"), "{message}");
+        let mut outside = Outside::default();
+        let message = outside.put(key, text, Origin::Define).expect_err("they do not belong there");
+        assert!(!message.contains("secret"), "{message}");
     }
 }
 

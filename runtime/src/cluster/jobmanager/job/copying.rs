@@ -41,12 +41,13 @@ impl Copying {
     pub(super) async fn start(self, store: &Arc<JobStore>, env: &Arc<dyn Env>, to: &mpsc::Sender<Happening>) {
         let Self { job, request, place, checkpoint } = self;
         let (pinned, from) = (store.pin(checkpoint).await, store.segments().checkpoints().clone());
+        let reached_by = store.object_store().clone();
         let (spawner, env, mut to) = (Arc::clone(env), Arc::clone(env), to.clone());
         let copy = async move {
             let copied = Contained::new(async {
                 let gone = || Failure::new(format!("checkpoint {checkpoint} is not there any more"));
                 let (manifest, _pin) = pinned.ok_or_else(gone)?;
-                let target = create(&place, &env).await?;
+                let target = create(&place, &reached_by, &env).await?;
                 savepoint::write(&from, &without_output(&manifest), &target)
                     .await
                     .map_err(|error| in_place(&place, error))?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use millstream_state::location::Location;
+use millstream_state::{location::Location, remote::ObjectStoreSettings};
 
 use super::super::archive::JobRecord;
 use crate::{
@@ -28,6 +28,8 @@ pub(crate) struct Facts {
     pub(crate) groups: BTreeMap<String, u32>,
     /// Where its savepoints go unless it is said.
     pub(crate) savepoints: Option<Location>,
+    /// How object stores are reached.
+    pub(crate) object_store: ObjectStoreSettings,
     /// The files of the user's source that its operators stand in.
     pub(super) files: Vec<&'static str>,
     /// How many subtasks every operator has, by its id.
@@ -40,6 +42,7 @@ impl Facts {
             shown: shown(graph, spec),
             groups: groups(graph),
             savepoints: graph.settings.checkpoints.savepoints.clone(),
+            object_store: graph.settings.checkpoints.object_store.clone(),
             files: graph.files(),
             parallelism: parallelism(graph),
         }

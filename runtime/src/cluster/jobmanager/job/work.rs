@@ -6,7 +6,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use millstream_state::manifest::{CheckpointKind, Manifest};
+use millstream_state::{
+    manifest::{CheckpointKind, Manifest},
+    store::Access,
+};
 use tracing::{info, warn};
 
 use super::Hosted;
@@ -16,7 +19,7 @@ use crate::{
         deploy::Connectors,
         report::decode_output,
         sinks::{From, GoneBack, JobSink, abort_all, commit_all, job_sinks, recover_all},
-        store::{JobStore, Use},
+        store::JobStore,
     },
     checkpoint::restored::Restored,
     cluster::{
@@ -70,8 +73,8 @@ impl Core {
             graph.has_checkpoints().then(|| graph.settings.checkpoints.clone())
         };
         if let (None, Some(settings)) = (&self.store, &checkpoints) {
-            let used = if self.attendance.is_some() { Use::Alone } else { Use::Shared };
-            let opened = JobStore::open(&self.name, settings, used, &self.env);
+            let access = if self.attendance.is_some() { Access::Alone } else { Access::Shared };
+            let opened = JobStore::open(&self.name, settings, access, &self.env);
             self.store = Some(Arc::new(opened.await.map_err(Failure::of_environment)?));
         }
         let restored = match &self.store {
@@ -107,7 +110,8 @@ impl Core {
             run: self.connectors().run,
             attempt: self.attempt,
             checkpoints: store.map(|store| StoreInfo {
-                dir: checkpoints.and_then(|settings| settings.dir).unwrap_or_default(),
+                location: store.segments().location().clone(),
+                object_store: store.object_store().clone(),
                 claim: store.segments().claim(),
                 entry: store.entry(),
                 from: store.restored_savepoint(),

@@ -27,10 +27,15 @@ use crate::{
     },
     env::blocking,
     failure::Failure,
+    settings::{CheckpointSettings, Setting, Settings},
 };
 
 /// Of how many jobs that have ended it is remembered how, unless it is set.
 pub(crate) const RETAINED_JOBS: usize = 100;
+
+/// The settings by which a job keeps its checkpoints in the storage of the cluster, unless it says otherwise.
+const STORED_BY: [&str; 4] =
+    ["checkpoint.dir", "object-store.endpoint", "object-store.region", "object-store.allow-http"];
 
 /// A job that has ended.
 pub(crate) struct Over {
@@ -143,8 +148,16 @@ impl Lead {
             return;
         }
         if let Some(archive) = &self.archive {
-            let dir = archive.checkpoints(id).display().to_string();
-            record.spec.defaults.entry("checkpoint.dir".to_owned()).or_insert(dir);
+            let checkpoints = CheckpointSettings {
+                dir: Some(archive.checkpoints(id)),
+                object_store: archive.object_store().clone(),
+                ..CheckpointSettings::default()
+            };
+            let settings = Settings { checkpoints, ..Settings::default() };
+            for name in STORED_BY {
+                let key = Setting::find(name).expect("it is in the table");
+                record.spec.defaults.entry(name.to_owned()).or_insert_with(|| key.show(&settings));
+            }
         }
         let (jobs, archive, epoch) = (Arc::clone(&self.jobs), self.archive.clone(), self.epoch);
         let (env, mut to) = (Arc::clone(&self.envs.worker), self.happenings.clone());

@@ -16,6 +16,12 @@ use crate::{
     support::seeds,
 };
 
+#[derive(Record, Debug)]
+struct Counted {
+    key: u64,
+    count: u64,
+}
+
 const RECORDS: u64 = 3_000;
 const KEYS: u64 = 40;
 
@@ -119,7 +125,7 @@ fn output_goes_on_where_the_savepoint_ends_and_is_taken_back_if_it_went_further(
                 .key_by(|index| index % KEYS)
                 .rolling(|of| of.count())
                 .uid("counts")
-                .map(|(key, Rolling(count))| (key, count))
+                .map(|(key, Rolling(count))| Counted { key, count })
                 .sink(CsvFiles::write(at(output)).part_bytes(1 << 16));
             job.build().expect("the job is well formed")
         };

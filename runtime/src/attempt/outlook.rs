@@ -87,7 +87,8 @@ impl Outlook {
         known.extend(operators.map(OperatorInfo::id_or_name));
         for stored in manifest.operators.iter().filter(|stored| !known.contains(&stored.id)) {
             let repair = format!("give the operator that is to have it `.uid(\"{}\")`", stored.id);
-            for state in states(stored) {
+            // Nothing is lost with a state that is empty.
+            for state in states(stored).into_iter().filter(|state| !is_empty(stored, state)) {
                 let detail = "the job has no such operator".to_owned();
                 let (operator, repair) = (stored.id.clone(), Some(repair.clone()));
                 prospects.push(Prospect { operator, state: Some(state), fate: Fate::Dropped, detail, repair });
@@ -131,6 +132,9 @@ fn of_operator(
             let repair = format!("set max_parallelism to {} again: it cannot change", part.groups.of);
             push(Some(state), Fate::Refused, detail, Some(repair));
         } else if declared.is_none() && !operator.states.is_empty() && !UNDECLARED_STATES.contains(&state.as_str()) {
+            if is_empty(stored, state) {
+                continue;
+            }
             let repair = format!("call the state that is to have it `{state}`");
             push(Some(state), Fate::Dropped, "the operator has no such state".to_owned(), Some(repair));
         } else {
@@ -159,6 +163,12 @@ fn is_other(declared: &StateInfo, row: &RowType) -> bool {
 fn states(stored: &OperatorState) -> BTreeSet<String> {
     let keyed = stored.keyed.iter().map(|part| &part.state);
     keyed.chain(stored.values.iter().map(|part| &part.state)).cloned().collect()
+}
+
+fn is_empty(stored: &OperatorState, state: &str) -> bool {
+    let mut segments = stored.keyed.iter().filter(|part| part.state == state).flat_map(|part| &part.segments);
+    let mut values = stored.values.iter().filter(|part| part.state == state);
+    segments.all(|segment| segment.rows == 0) && values.all(|part| part.records == 0)
 }
 
 fn how_much(stored: &OperatorState, state: &str) -> String {

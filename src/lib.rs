@@ -261,6 +261,9 @@ mod pages {
     #[doc = include_str!("../docs/guide/running.md")]
     struct Running;
 
+    #[doc = include_str!("../docs/guide/savepoints.md")]
+    struct Savepoints;
+
     #[doc = include_str!("../docs/guide/cluster.md")]
     struct Cluster;
 

@@ -208,6 +208,38 @@ fn jobs_are_steered() {
 }
 
 #[test]
+fn savepoints_are_made() {
+    let served = Served::new(Fake::default(), None);
+    let there = |to: &str| format!("{to}/savepoint-flights-1");
+    let made = call(&served, &["savepoint", "flights", "--to", "/kept"]);
+    done(&made, &format!("the savepoint of checkpoint 9 is in {}\n", there("/kept")));
+    let stopped = tool(&served, &["stop", "flights", "--savepoint", "--to", "s3://bucket/kept", "--json"]);
+    let place = there("s3://bucket/kept");
+    assert_eq!(json_of(&stopped), json!({ "job": FLIGHTS.to_string(), "checkpoint": 9, "savepoint": place }));
+    let drained = call(&served, &["stop", "flights", "--savepoint", "--drain"]);
+    done(&drained, "the job has come to its end; its savepoint of checkpoint 9 is in /savepoint-flights-1\n");
+    // A directory is named from here, and the leader may be elsewhere.
+    call(&served, &["savepoint", "flights", "--to", "kept"]);
+    let here = std::env::current_dir().expect("there is one").join("kept");
+    assert_eq!(
+        served.fake.told(),
+        [
+            format!("savepoint {FLIGHTS} /kept GoOn"),
+            format!("savepoint {FLIGHTS} s3://bucket/kept Stop"),
+            format!("savepoint {FLIGHTS}  Drain"),
+            format!("savepoint {FLIGHTS} {} GoOn", here.display()),
+        ]
+    );
+    failed(&call(&served, &["stop", "flights", "--drain"]), EXIT_USAGE, "--savepoint");
+    failed(
+        &call(&served, &["savepoint", "flights", "--to", "ftp://host"]),
+        EXIT_USAGE,
+        "this kind of URL is not known",
+    );
+    failed(&call(&served, &["savepoint", "inspect", "./missing"]), EXIT_FAILED, "missing");
+}
+
+#[test]
 fn a_directory_is_no_job_of_a_cluster() {
     let served = Served::new(Fake::default(), None);
     let dir = tempfile::tempdir().expect("there is a directory for temporary files");

@@ -13,6 +13,7 @@ pub mod log;
 pub mod manifest;
 pub mod objects;
 pub mod row;
+pub mod schema;
 pub mod segment;
 pub mod snapshot;
 pub mod store;

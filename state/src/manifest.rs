@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::groups::GroupRange;
+use crate::{groups::GroupRange, schema::SchemaName};
 
 /// What a complete checkpoint consists of. It is one entry of the log; small state is inside of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,7 +78,7 @@ pub struct ValuePart {
     pub subtask: u32,
     /// Who gets it at a restore.
     pub spread: Spread,
-    /// The type of the records, as one would write it.
+    /// The type of the records: the text of a [`SchemaName`].
     pub record: String,
     /// How many there are.
     pub records: u32,
@@ -88,6 +88,13 @@ pub struct ValuePart {
     /// manifest they stand behind the text.
     #[serde(skip)]
     pub bytes: Vec<u8>,
+}
+
+impl ValuePart {
+    /// The type of the records.
+    pub fn schema_name(&self) -> SchemaName {
+        SchemaName { text: self.record.clone(), hash: self.schema }
+    }
 }
 
 /// Who gets a value at a restore.

@@ -137,7 +137,29 @@ impl StoredSchema {
     /// The schema of a record type. `None` if the type has parts that are not those of any record of this crate or its derive, or is larger than any stored
     /// schema may be: deeper than 64 types, of more than 65,536 of them, of a root over 1 GiB.
     pub fn of(schema: &Schema) -> Option<Self> {
-        copy(schema, 0, &mut 0)
+        Copier { back: 0, nodes: 0 }.copy(schema, 0)
+    }
+
+    /// The schema of this hash among those that a type had before: with all types in it, itself included, so and so many versions back. `None` if it is not one of
+    /// them. It is for what is stored without its schema.
+    pub fn of_past(schema: &Schema, hash: u64) -> Option<Self> {
+        let mut later = Self::of(schema)?;
+        for back in 1.. {
+            let past = Copier { back, nodes: 0 }.copy(schema, 0)?;
+            if past == later {
+                break; // all of it are the first versions
+            }
+            if past.hash() == hash {
+                return Some(past);
+            }
+            later = past;
+        }
+        None
+    }
+
+    /// A tuple. `None` if its root is too large.
+    pub fn tuple(parts: Vec<Self>) -> Option<Self> {
+        Self::new(Shape::Tuple(parts))
     }
 
     /// A schema of this shape. `None` if its root is too large.
@@ -204,40 +226,58 @@ impl StoredSchema {
     }
 }
 
-fn copy(schema: &Schema, depth: usize, nodes: &mut usize) -> Option<StoredSchema> {
-    *nodes += 1;
-    if depth >= LIMIT_DEPTH || *nodes > LIMIT_NODES {
-        return None;
-    }
-    let (version, schema) = match schema {
-        Schema::Versioned(version, of, _) => (*version, *of),
-        first => (1, first),
-    };
-    let mut part = |schema: &Schema| copy(schema, depth + 1, nodes);
-    StoredSchema::new(match schema {
-        Schema::Primitive(name) => Shape::Primitive(Primitive::named(name)?),
-        Schema::Option(of) => Shape::Option(Box::new(part(of)?)),
-        Schema::List(of) => Shape::List(Box::new(part(of)?)),
-        Schema::Array(of, len) => Shape::Array(Box::new(part(of)?), *len),
-        Schema::Map(key, value) => Shape::Map(Box::new(part(key)?), Box::new(part(value)?)),
-        Schema::Tuple(parts) => Shape::Tuple(parts.iter().map(|of| part(of)).collect::<Option<_>>()?),
-        Schema::Struct(name, of) => {
-            Shape::Struct(StoredStruct { name: (*name).to_owned(), version, fields: fields(of, part)? })
-        }
-        Schema::Enum(name, of) => {
-            let variants = of.iter().map(|variant| {
-                Some(StoredVariant { name: variant.name.to_owned(), fields: fields(variant.fields, &mut part)? })
-            });
-            let variants = variants.collect::<Option<_>>()?;
-            Shape::Enum(StoredEnum { name: (*name).to_owned(), version, variants })
-        }
-        Schema::Versioned(..) => return None, // a version of a version: the derive makes none
-    })
+/// Copies schemas that a program has.
+struct Copier {
+    /// How many versions back, at most, each type is taken.
+    back: u32,
+    nodes: usize,
 }
 
-fn fields(fields: &[Field], mut part: impl FnMut(&Schema) -> Option<StoredSchema>) -> Option<Vec<StoredField>> {
-    let copy = |field: &Field| Some(StoredField { name: field.name.to_owned(), schema: part(field.schema)? });
-    fields.iter().map(copy).collect()
+impl Copier {
+    fn copy(&mut self, mut schema: &Schema, depth: usize) -> Option<StoredSchema> {
+        self.nodes += 1;
+        if depth >= LIMIT_DEPTH || self.nodes > LIMIT_NODES {
+            return None;
+        }
+        let mut back = self.back;
+        while let Schema::Versioned(_, _, before) = schema
+            && back > 0
+        {
+            (schema, back) = (before, back - 1);
+        }
+        let version = schema.version();
+        if let Schema::Versioned(_, of, _) = schema {
+            schema = of;
+        }
+        let inner = depth + 1;
+        StoredSchema::new(match schema {
+            Schema::Primitive(name) => Shape::Primitive(Primitive::named(name)?),
+            Schema::Option(of) => Shape::Option(Box::new(self.copy(of, inner)?)),
+            Schema::List(of) => Shape::List(Box::new(self.copy(of, inner)?)),
+            Schema::Array(of, len) => Shape::Array(Box::new(self.copy(of, inner)?), *len),
+            Schema::Map(key, value) => Shape::Map(Box::new(self.copy(key, inner)?), Box::new(self.copy(value, inner)?)),
+            Schema::Tuple(parts) => Shape::Tuple(parts.iter().map(|of| self.copy(of, inner)).collect::<Option<_>>()?),
+            Schema::Struct(name, of) => {
+                Shape::Struct(StoredStruct { name: (*name).to_owned(), version, fields: self.fields(of, inner)? })
+            }
+            Schema::Enum(name, of) => {
+                let variants = of.iter().map(|variant| {
+                    let fields = self.fields(variant.fields, inner)?;
+                    Some(StoredVariant { name: variant.name.to_owned(), fields })
+                });
+                let variants = variants.collect::<Option<_>>()?;
+                Shape::Enum(StoredEnum { name: (*name).to_owned(), version, variants })
+            }
+            Schema::Versioned(..) => return None, // a version of a version: the derive makes none
+        })
+    }
+
+    fn fields(&mut self, fields: &[Field], depth: usize) -> Option<Vec<StoredField>> {
+        let copied = fields
+            .iter()
+            .map(|field| Some(StoredField { name: field.name.to_owned(), schema: self.copy(field.schema, depth)? }));
+        copied.collect()
+    }
 }
 
 /// The same as that of [`Schema`].

@@ -24,6 +24,7 @@ use object_store::{ObjectStore, local::LocalFileSystem, path::Path};
 
 use directory::Directory;
 pub use error::StoreError;
+pub use load::Loaded;
 pub use upload::SegmentUpload;
 
 /// Runs blocking work, as `Env::blocking` does: on a thread made for it. The future is ready when the work is done.

@@ -357,9 +357,12 @@ fn a_type_that_changes_without_a_version_is_refused() {
     }
     let graph = job!(settings(dir.path(), 1), &results, first::Accounts, changed::Totals, first::Keeper);
     let failure = live(2, graph, None).expect("the state cannot be read");
-    for part in
-        ["state `plain-fields`", "`Total` (version 1) is stored", "has other fields than `Total` (version 1)", "new version"]
-    {
+    for part in [
+        "state `plain-fields`",
+        "`Total` (version 1) is stored",
+        "has other fields than `Total` (version 1)",
+        "new version",
+    ] {
         assert!(failure.contains(part), "{failure}");
     }
     // The types as they are now have written nothing yet, so that the job goes back to its earlier code; afterwards they have.

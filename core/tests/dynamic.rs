@@ -200,6 +200,19 @@ fn the_lock_sees_layouts_and_not_the_versions_of_others() {
 }
 
 #[test]
+fn what_was_stored_without_its_schema_is_found_among_the_versions() {
+    const ITEM: &Schema = &Schema::Struct("Item", &[field("id", u64::SCHEMA)]);
+    const ITEM_2: &Schema = &Schema::Versioned(2, &Schema::Struct("Item", &[field("id", u32::SCHEMA)]), ITEM);
+    const ITEM_3: &Schema = &Schema::Versioned(3, &Schema::Struct("Item", &[]), ITEM_2);
+    const CARTS: [&Schema; 3] = [&Schema::List(ITEM), &Schema::List(ITEM_2), &Schema::List(ITEM_3)];
+    for cart in CARTS {
+        let past = StoredSchema::of_past(CARTS[2], cart.hash());
+        assert_eq!(past, StoredSchema::of(cart).filter(|_| cart != CARTS[2]), "{cart:?}");
+    }
+    assert_eq!(StoredSchema::of_past(CARTS[1], CARTS[2].hash()), None);
+}
+
+#[test]
 fn what_does_not_fit_is_said() {
     const ITEM: &Schema = &Schema::Struct("Item", &[field("id", u64::SCHEMA)]);
     const CHANGED: &Schema = &Schema::Struct("Item", &[field("id", u64::SCHEMA), field("name", String::SCHEMA)]);

@@ -1,5 +1,9 @@
 //! [`Manifest`]: what a checkpoint consists of.
 
+use millstream_core::{
+    buffer::Columns,
+    dynamic::{Damaged, StoredSchema, Value, Values},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{groups::GroupRange, schema::SchemaName};
@@ -94,6 +98,17 @@ impl ValuePart {
     /// The type of the records.
     pub fn schema_name(&self) -> SchemaName {
         SchemaName { text: self.record.clone(), hash: self.schema }
+    }
+
+    /// Shows the records as values, of the schema that [`schema_name`](Self::schema_name) describes.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the bytes are damaged; `each` may have been called before.
+    pub fn read_values(&self, schema: &StoredSchema, mut each: impl FnMut(Value<'_>)) -> Result<(), Damaged> {
+        const LENGTH_BYTES: usize = size_of::<u32>();
+        let bytes = self.bytes.get(LENGTH_BYTES..).unwrap_or_default();
+        Values::new(schema, self.records, Columns::default(), bytes)?.try_for_each(|value| value.map(&mut each))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::vec;
 
+use xxhash_rust::xxh3::xxh3_128;
+
 use super::{
     StoredEnum, StoredStruct,
     schema::{StoredField, StoredVariant},
@@ -98,6 +100,11 @@ impl<'a> Value<'a> {
             _ => return None,
         };
         Some(fields.iter().map(|field| field.name.as_str()).zip(values))
+    }
+
+    /// A hash by which values of one schema can be told apart, for as long as the process runs.
+    pub fn fingerprint(&self) -> u128 {
+        xxh3_128(format!("{self:?}").as_bytes())
     }
 
     pub(super) fn stored_variant(of: &'a StoredEnum, position: usize) -> Option<&'a StoredVariant> {

@@ -10,7 +10,7 @@ use millstream_core::{
     time::Timestamp,
 };
 
-use super::{BlockEntry, KeyView, LIMIT_BLOCK_BYTES, Row, SegmentError};
+use super::{BlockEntry, Footer, KeyView, LIMIT_BLOCK_BYTES, Row, SegmentError};
 use crate::{backend::Checkpointed, groups::GroupRange, row::RowKey, snapshot::Namespace};
 
 /// The least that LZ4 needs for so many bytes: what claims to be more than this from less is damaged, and is not given the memory.
@@ -22,6 +22,35 @@ pub struct Block<R, V> {
     rows: Part,
     removed: Part,
     row: PhantomData<fn() -> (R, V)>,
+}
+
+/// The bytes of a block as sealed buffers have them.
+#[derive(Debug)]
+pub struct Unpacked {
+    /// Records of keys and values.
+    pub rows: Vec<u8>,
+    /// Keys that were removed.
+    pub removed: Vec<u8>,
+}
+
+impl Footer {
+    /// Unpacks a block from its bytes, those from its entry's [`offset`](BlockEntry::offset) to its [`end`](BlockEntry::end), for a reader that does not know its types. Nothing
+    /// but the checksum and the lengths is checked.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the bytes are damaged.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such block.
+    pub fn unpack(&self, block: usize, stored: &[u8]) -> Result<Unpacked, SegmentError> {
+        let entry = &self.blocks[block];
+        entry.check(block, stored)?;
+        let mut rows = unpack(entry, stored).map_err(|what| SegmentError::Block { block, what })?;
+        let removed = rows.split_off(entry.row_bytes as usize);
+        Ok(Unpacked { rows, removed })
+    }
 }
 
 /// Those records of a buffer that count.

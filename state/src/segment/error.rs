@@ -36,6 +36,14 @@ pub enum SegmentError {
     /// It holds values of another type, which those of the state are not made from.
     #[error("its values are not those of the state: {0}")]
     Schema(Unfit),
+    /// It was written before segments said what their types are made of.
+    #[error(
+        "it does not say what {schema} is made of, as it was written by an earlier version of Millstream: let the job make another checkpoint"
+    )]
+    Undescribed {
+        /// The type.
+        schema: SchemaName,
+    },
     /// A row cannot be made one of the version that the state has.
     #[error("a row of its block {block} cannot be made one of the new version of its type: {what}")]
     Migration {

@@ -16,7 +16,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use block::Block;
+pub use block::{Block, Unpacked};
 pub use chain::counted_blocks;
 pub use error::SegmentError;
 pub use footer::{BlockEntry, Footer, TAIL_BYTES};

@@ -141,6 +141,7 @@ impl StoreError {
                 SegmentError::Version { .. }
                     | SegmentError::Key { .. }
                     | SegmentError::Schema(_)
+                    | SegmentError::Undescribed { .. }
                     | SegmentError::Migration { .. }
             ),
             Self::Entry { source, .. } => !matches!(source, EntryError::Version { .. }),

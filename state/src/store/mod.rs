@@ -13,6 +13,7 @@ mod load;
 mod read;
 pub mod steps;
 mod upload;
+mod values;
 
 #[cfg(test)]
 mod tests;

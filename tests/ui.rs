@@ -4,4 +4,6 @@
 fn mistakes_are_explained() {
     let cases = trybuild::TestCases::new();
     cases.compile_fail("tests/ui/*.rs");
+    // Beside these lies a lock file.
+    cases.compile_fail("tests/ui/locked/*.rs");
 }

@@ -7,6 +7,7 @@ pub mod blank;
 pub mod buffer;
 pub mod cell;
 pub mod document;
+pub mod dynamic;
 mod encode;
 pub mod error;
 pub mod event_time;

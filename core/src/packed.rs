@@ -10,6 +10,7 @@ use rkyv::{
 
 use crate::{
     buffer::{LIMIT_MAX_RECORD_SIZE, PushError},
+    dynamic::Value,
     encode::{encode, root_size},
     impls::check_list_size,
     record::{EncodeError, Encoder, Record, ViewOf},
@@ -291,6 +292,14 @@ unsafe impl<T: Record> Record for Packed<T> {
             packed.push(&mut packer, record).expect("a record fits that is part of an archive");
         }
         packed
+    }
+
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        let (mut packed, mut packer) = (Self::default(), Packer::default());
+        for record in value.elements()? {
+            packed.push(&mut packer, T::from_value(record)?.view()).ok()?;
+        }
+        Some(packed)
     }
 
     #[inline]

@@ -10,7 +10,7 @@ use rkyv::{
     validation::{Validator as RkyvValidator, archive::ArchiveValidator},
 };
 
-use crate::{schema::Schema, scratch::Scratch};
+use crate::{dynamic::Value, schema::Schema, scratch::Scratch};
 
 /// What encodes views: rkyv's serializer over a plain byte vector.
 pub type Encoder<'e> = Strategy<Serializer<&'e mut Vec<u8>, Scratch<'e>, ()>, EncodeError>;
@@ -60,6 +60,10 @@ pub unsafe trait Record: Sized + Send + 'static {
     fn view_archived(archived: &Self::Archived) -> Self::View<'_>;
     /// An owned record. The only function of a record that allocates.
     fn from_view(view: Self::View<'_>) -> Self;
+    /// An owned record from a value that was read without the type, of the type's own schema or of one that
+    /// [fits](crate::dynamic::StoredSchema::check): a type that has a version makes itself from the version before where that is what is stored. `None`
+    /// if the value is of another schema, or if entries of a map became one.
+    fn from_value(value: Value<'_>) -> Option<Self>;
 
     /// True for the `None` of an option, which aggregates leave out.
     #[inline(always)]

@@ -5,6 +5,7 @@
 mod aggregate;
 mod errors;
 mod job;
+mod lock;
 mod operator;
 mod operator_state;
 mod options;

@@ -16,6 +16,7 @@ pub mod objects;
 pub mod remote;
 pub mod row;
 pub mod savepoint;
+pub mod schema;
 pub mod segment;
 pub mod snapshot;
 pub mod store;

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use millstream_core::{
+    buffer::Columns,
+    dynamic::{Damaged, StoredSchema, Value, Values},
+};
 use serde::{Deserialize, Serialize};
 
-use crate::groups::GroupRange;
+use crate::{groups::GroupRange, schema::SchemaName};
 
 /// What a complete checkpoint consists of. It is one entry of the log; small state is inside of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,7 +115,7 @@ pub struct ValuePart {
     pub subtask: u32,
     /// Who gets it at a restore.
     pub spread: Spread,
-    /// The type of the records, as one would write it.
+    /// The type of the records: the text of a [`SchemaName`].
     pub record: String,
     /// How many there are.
     pub records: u32,
@@ -121,6 +125,24 @@ pub struct ValuePart {
     /// manifest they stand behind the text.
     #[serde(skip)]
     pub bytes: Vec<u8>,
+}
+
+impl ValuePart {
+    /// The type of the records.
+    pub fn schema_name(&self) -> SchemaName {
+        SchemaName { text: self.record.clone(), hash: self.schema }
+    }
+
+    /// Shows the records as values, of the schema that [`schema_name`](Self::schema_name) describes.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the bytes are damaged; `each` may have been called before.
+    pub fn read_values(&self, schema: &StoredSchema, mut each: impl FnMut(Value<'_>)) -> Result<(), Damaged> {
+        const LENGTH_BYTES: usize = size_of::<u32>();
+        let bytes = self.bytes.get(LENGTH_BYTES..).unwrap_or_default();
+        Values::new(schema, self.records, Columns::default(), bytes)?.try_for_each(|value| value.map(&mut each))
+    }
 }
 
 /// Who gets a value at a restore.

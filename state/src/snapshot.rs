@@ -22,7 +22,7 @@ pub enum SnapshotKind {
 /// Which of the tables of a state rows belong to: that of a window, or the only one.
 ///
 /// Namespaces sort by the window's end, then its start; the only one comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Namespace(pub Option<Window>);
 
 impl Ord for Namespace {

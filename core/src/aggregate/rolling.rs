@@ -3,6 +3,7 @@
 use rkyv::Place;
 
 use crate::{
+    dynamic::Value,
     record::{EncodeError, Encoder, Record},
     schema::{Field, Schema},
     view::View,
@@ -37,6 +38,10 @@ unsafe impl<T: Record> Record for Rolling<T> {
     #[inline(always)]
     fn from_view(view: Rolling<T::View<'_>>) -> Self {
         Self(T::from_view(view.0))
+    }
+
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        T::from_value(value.parts()?.next()?).map(Self)
     }
 
     #[inline(always)]

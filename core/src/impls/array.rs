@@ -5,6 +5,7 @@ use std::{array, cmp::Ordering};
 use rkyv::Place;
 
 use crate::{
+    dynamic::Value,
     key::{Key, combine, mix},
     record::{EncodeError, Encoder, Record},
     schema::Schema,
@@ -33,6 +34,10 @@ unsafe impl<T: Record, const N: usize> Record for [T; N] {
     #[inline(always)]
     fn from_view(view: [T::View<'_>; N]) -> Self {
         view.map(T::from_view)
+    }
+
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        value.elements()?.map(T::from_value).collect::<Option<Vec<_>>>()?.try_into().ok()
     }
 
     #[inline(always)]

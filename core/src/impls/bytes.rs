@@ -10,6 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::check_list_size;
 use crate::{
+    dynamic::Value,
     key::Key,
     record::{EncodeError, Encoder, Record},
     schema::Schema,
@@ -69,6 +70,10 @@ unsafe impl Record for ByteString {
     #[inline]
     fn from_view(view: &[u8]) -> Self {
         Self(view.to_vec())
+    }
+
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        if let Value::Bytes(bytes) = value { Some(bytes.into()) } else { None }
     }
 
     #[inline]

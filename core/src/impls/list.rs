@@ -9,6 +9,7 @@ use rkyv::{
 
 use super::check_list_size;
 use crate::{
+    dynamic::Value,
     key::{Key, combine, mix},
     record::{EncodeError, Encoder, Record, ViewOf},
     schema::Schema,
@@ -196,6 +197,10 @@ unsafe impl<T: Record> Record for Vec<T> {
 
     fn from_view(view: VecView<'_, T>) -> Self {
         view.to_vec()
+    }
+
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        value.elements()?.map(T::from_value).collect()
     }
 
     #[inline]

@@ -16,6 +16,7 @@ use rkyv::{
 
 use super::check_list_size;
 use crate::{
+    dynamic::Value,
     key::Key,
     record::{EncodeError, Encoder, Record, ViewOf},
     schema::Schema,
@@ -242,6 +243,13 @@ macro_rules! map {
 
             fn from_view(view: MapView<'_, K, V, Self>) -> Self {
                 view.iter().map(<(K, V)>::from_view).collect()
+            }
+
+            fn from_value(value: Value<'_>) -> Option<Self> {
+                let entries = value.entries()?;
+                let len = entries.len();
+                let map = entries.map(|(key, value)| Some((K::from_value(key)?, V::from_value(value)?)));
+                map.collect::<Option<Self>>().filter(|map| map.len() == len)
             }
 
             fn write(view: MapView<'_, K, V, Self>, out: &mut Encoder<'_>) -> Result<VecResolver, EncodeError> {

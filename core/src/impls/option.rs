@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use rkyv::{Place, munge::munge, option::ArchivedOption};
 
 use crate::{
+    dynamic::Value,
     key::{Key, combine, mix},
     record::{EncodeError, Encoder, Record},
     schema::Schema,
@@ -45,6 +46,14 @@ unsafe impl<T: Record> Record for Option<T> {
     #[inline(always)]
     fn from_view(view: Option<T::View<'_>>) -> Self {
         view.map(T::from_view)
+    }
+
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        match value {
+            Value::Option(None) => Some(None),
+            Value::Option(Some(value)) => T::from_value(*value).map(Some),
+            _ => None,
+        }
     }
 
     #[inline(always)]

@@ -11,6 +11,7 @@ use rkyv::{
 };
 
 use crate::{
+    dynamic::Value,
     key::{Key, combine, mix},
     record::{EncodeError, Encoder, Record},
     schema::Schema,
@@ -19,7 +20,7 @@ use crate::{
 
 /// A record that is its own view: its type, its archive, and the ways between the two.
 macro_rules! scalar {
-    ($($type:ty as $archived:ty: $read:expr, $make:expr;)*) => { $(
+    ($($type:ty as $archived:ty: $read:expr, $make:expr, $kind:ident;)*) => { $(
         // SAFETY: `finish` writes the whole of the archive, which has no pointers; `write` puts out nothing.
         unsafe impl Record for $type {
             type Archived = $archived;
@@ -44,6 +45,10 @@ macro_rules! scalar {
                 view
             }
 
+            fn from_value(value: Value<'_>) -> Option<$type> {
+                if let Value::$kind(value) = value { value.try_into().ok() } else { None }
+            }
+
             #[inline(always)]
             fn write(_: $type, _: &mut Encoder<'_>) -> Result<(), EncodeError> {
                 Ok(())
@@ -62,20 +67,20 @@ macro_rules! scalar {
 }
 
 scalar! {
-    u8 as u8: std::convert::identity, std::convert::identity;
-    i8 as i8: std::convert::identity, std::convert::identity;
-    bool as bool: std::convert::identity, std::convert::identity;
-    u16 as ArchivedU16: ArchivedU16::to_native, ArchivedU16::from_native;
-    u32 as ArchivedU32: ArchivedU32::to_native, ArchivedU32::from_native;
-    u64 as ArchivedU64: ArchivedU64::to_native, ArchivedU64::from_native;
-    u128 as ArchivedU128: ArchivedU128::to_native, ArchivedU128::from_native;
-    i16 as ArchivedI16: ArchivedI16::to_native, ArchivedI16::from_native;
-    i32 as ArchivedI32: ArchivedI32::to_native, ArchivedI32::from_native;
-    i64 as ArchivedI64: ArchivedI64::to_native, ArchivedI64::from_native;
-    i128 as ArchivedI128: ArchivedI128::to_native, ArchivedI128::from_native;
-    f32 as ArchivedF32: ArchivedF32::to_native, ArchivedF32::from_native;
-    f64 as ArchivedF64: ArchivedF64::to_native, ArchivedF64::from_native;
-    char as ArchivedChar: ArchivedChar::to_native, ArchivedChar::from_native;
+    u8 as u8: std::convert::identity, std::convert::identity, Unsigned;
+    i8 as i8: std::convert::identity, std::convert::identity, Signed;
+    bool as bool: std::convert::identity, std::convert::identity, Bool;
+    u16 as ArchivedU16: ArchivedU16::to_native, ArchivedU16::from_native, Unsigned;
+    u32 as ArchivedU32: ArchivedU32::to_native, ArchivedU32::from_native, Unsigned;
+    u64 as ArchivedU64: ArchivedU64::to_native, ArchivedU64::from_native, Unsigned;
+    u128 as ArchivedU128: ArchivedU128::to_native, ArchivedU128::from_native, Unsigned;
+    i16 as ArchivedI16: ArchivedI16::to_native, ArchivedI16::from_native, Signed;
+    i32 as ArchivedI32: ArchivedI32::to_native, ArchivedI32::from_native, Signed;
+    i64 as ArchivedI64: ArchivedI64::to_native, ArchivedI64::from_native, Signed;
+    i128 as ArchivedI128: ArchivedI128::to_native, ArchivedI128::from_native, Signed;
+    f32 as ArchivedF32: ArchivedF32::to_native, ArchivedF32::from_native, F32;
+    f64 as ArchivedF64: ArchivedF64::to_native, ArchivedF64::from_native, F64;
+    char as ArchivedChar: ArchivedChar::to_native, ArchivedChar::from_native, Char;
 }
 
 /// Keys that are a single number; `as u64` extends the sign of signed ones.

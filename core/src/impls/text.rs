@@ -9,6 +9,7 @@ use rkyv::{
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
+    dynamic::Value,
     key::Key,
     record::{EncodeError, Encoder, Record},
     schema::Schema,
@@ -37,6 +38,10 @@ unsafe impl Record for String {
     #[inline]
     fn from_view(view: &str) -> Self {
         view.to_owned()
+    }
+
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        if let Value::Text(text) = value { Some(text.to_owned()) } else { None }
     }
 
     #[inline]

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use rkyv::{Place, munge::munge, primitive::ArchivedI64, tuple::ArchivedTuple2};
 
 use crate::{
+    dynamic::Value,
     key::{Key, combine, mix},
     record::{EncodeError, Encoder, Record},
     schema::{Field, Schema},
@@ -34,6 +35,10 @@ unsafe impl Record for Timestamp {
     #[inline(always)]
     fn from_view(view: Timestamp) -> Timestamp {
         view
+    }
+
+    fn from_value(value: Value<'_>) -> Option<Timestamp> {
+        if let Value::Timestamp(at) = value { Some(at) } else { None }
     }
 
     #[inline(always)]
@@ -97,6 +102,11 @@ unsafe impl Record for Window {
     #[inline(always)]
     fn from_view(view: Window) -> Window {
         view
+    }
+
+    fn from_value(value: Value<'_>) -> Option<Window> {
+        let mut parts = value.parts()?;
+        Some(Window { start: Record::from_value(parts.next()?)?, end: Record::from_value(parts.next()?)? })
     }
 
     #[inline(always)]

@@ -12,6 +12,7 @@ use rkyv::{
 };
 
 use crate::{
+    dynamic::Value,
     key::{Key, combine, mix},
     record::{EncodeError, Encoder, Record},
     schema::Schema,
@@ -42,6 +43,11 @@ macro_rules! tuple {
             #[inline(always)]
             fn from_view(view: Self::View<'_>) -> Self {
                 ($($T::from_view(view.$i),)*)
+            }
+
+            fn from_value(value: Value<'_>) -> Option<Self> {
+                let mut parts = value.parts()?;
+                Some(($($T::from_value(parts.next()?)?,)*))
             }
 
             #[inline(always)]
@@ -129,6 +135,10 @@ unsafe impl Record for () {
 
     #[inline(always)]
     fn from_view((): ()) {}
+
+    fn from_value(_: Value<'_>) -> Option<()> {
+        Some(())
+    }
 
     #[inline(always)]
     fn write((): (), _: &mut Encoder<'_>) -> Result<(), EncodeError> {

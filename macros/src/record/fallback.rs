@@ -140,6 +140,7 @@ pub(super) fn record(mut record: Record, error: &syn::Error) -> TokenStream {
                 fn view(&self) -> Self::View<'_> { ::core::unreachable!() }
                 fn view_archived(_: &Self::Archived) -> Self::View<'_> { ::core::unreachable!() }
                 fn from_view(_: Self::View<'_>) -> Self { ::core::unreachable!() }
+                fn from_value(_: #core::dynamic::Value<'_>) -> ::core::option::Option<Self> { ::core::unreachable!() }
                 fn write(
                     _: Self::View<'_>,
                     _: &mut #core::record::Encoder<'_>,

@@ -19,7 +19,17 @@ pub(crate) struct Record {
     pub(crate) name: String,
     /// `#[record(key)]`.
     pub(crate) key: Option<Span>,
+    /// `#[record(version = N, from = ..)]`.
+    pub(crate) version: Option<Version>,
     pub(crate) body: Body,
+}
+
+/// Which version of a type it is.
+pub(crate) struct Version {
+    /// From 1.
+    pub(crate) number: u32,
+    /// The type that is the version before.
+    pub(crate) from: Option<Type>,
 }
 
 /// What follows the name of the type.
@@ -78,6 +88,18 @@ impl Record {
     /// The name of the view type.
     pub(crate) fn view_ident(&self) -> Ident {
         format_ident!("{}View", self.ident, span = self.ident.span())
+    }
+
+    /// The version that it is made from, with the number of its own.
+    pub(crate) fn before(&self) -> Option<(u32, &Type)> {
+        let version = self.version.as_ref()?;
+        Some((version.number, version.from.as_ref()?))
+    }
+
+    /// `<CartV1 as Record>`, so placed that the compiler complains on the type that `from` names.
+    pub(crate) fn as_before(&self, from: &Type) -> TokenStream {
+        let (span, core) = (from.span(), self.paths.core_at(from.span()));
+        quote_spanned!(span=> <#from as #core::record::Record>)
     }
 
     /// Every shape: one for a struct, one per variant for an enum.

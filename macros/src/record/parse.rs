@@ -3,21 +3,23 @@
 use proc_macro2::Span;
 use quote::ToTokens;
 use syn::{
-    Attribute, Data, DeriveInput, Expr, Fields, Index, LitStr, Member, Path, Token, Type, ext::IdentExt as _,
+    Attribute, Data, DeriveInput, Expr, Fields, Index, LitInt, LitStr, Member, Path, Token, Type, ext::IdentExt as _,
     meta::ParseNestedMeta, spanned::Spanned as _,
 };
 
-use super::model::{Body, DefaultView, Field, Record, Shape, Style, Variant};
+use super::model::{Body, DefaultView, Field, Record, Shape, Style, Variant, Version};
 use crate::{errors::Errors, paths::Paths};
 
-const ON_TYPES: &str = "on a type these are known: `key`, `rename = \"..\"`, `crate = path`";
+const ON_TYPES: &str =
+    "on a type these are known: `key`, `rename = \"..\"`, `version = N`, `from = Type`, `crate = path`";
 const ON_FIELDS: &str = "on a field these are known: `event_time`, `rename = \"..\"`, `default`, `default = view`, `skip`, `with = Adapter`";
 const ON_VARIANTS: &str = "on a variant this is known: `rename = \"..\"`";
 
 /// Reads a type. What is wrong goes to `errors`; the model then has the rest.
 pub(crate) fn record(input: &DeriveInput, errors: &mut Errors) -> Record {
     let mut options = Options::default();
-    options.read(&input.attrs, ON_TYPES, &["key", "rename", "crate"], errors);
+    options.read(&input.attrs, ON_TYPES, &["key", "rename", "version", "from", "crate"], errors);
+    let version = options.version(errors);
     let body = match &input.data {
         Data::Struct(data) => Body::Struct(shape(&data.fields, errors)),
         Data::Enum(data) => Body::Enum(data.variants.iter().map(|item| variant(item, errors)).collect()),
@@ -36,6 +38,7 @@ pub(crate) fn record(input: &DeriveInput, errors: &mut Errors) -> Record {
         generics: input.generics.clone(),
         name: options.rename.unwrap_or_else(|| input.ident.unraw().to_string()),
         key: options.key,
+        version,
         body,
     }
 }
@@ -101,9 +104,40 @@ struct Options {
     default: Option<DefaultView>,
     skip: Option<Span>,
     with: Option<Type>,
+    version: Option<(Span, u32)>,
+    from: Option<Type>,
 }
 
 impl Options {
+    /// The version of a type, if it says one.
+    fn version(&mut self, errors: &mut Errors) -> Option<Version> {
+        match (self.version, self.from.take()) {
+            (Some((span, 0)), _) => {
+                errors.at(span, "versions count from 1, which is what a type has that says none: remove it");
+                None
+            }
+            (Some((_, 1)) | None, Some(from)) => {
+                errors.on(
+                    from,
+                    "there is no version before the first: say which this one is, `version = 2`, if what is stored is of the type that `from` names",
+                );
+                None
+            }
+            (Some((span, number @ 2..)), None) => {
+                errors.at(
+                    span,
+                    format!(
+                        "version {number} of a type is made from the one before: keep the old struct under another name, give it `#[record(rename = \"..\")]` with the name of this one, \
+                         and say `from = ThatName` here, with an `impl From<ThatName>` for this type"
+                    ),
+                );
+                None
+            }
+            (Some((_, number)), from) => Some(Version { number, from }),
+            (None, None) => None,
+        }
+    }
+
     fn read(&mut self, attributes: &[Attribute], help: &str, known: &[&str], errors: &mut Errors) {
         let mut seen = Vec::new();
         for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("record")) {
@@ -135,6 +169,8 @@ impl Options {
             "rename" => self.rename = Some(meta.value()?.parse::<LitStr>()?.value()),
             "crate" => self.krate = Some(meta.value()?.call(Path::parse_mod_style)?),
             "with" => self.with = Some(meta.value()?.parse()?),
+            "version" => self.version = Some((span, meta.value()?.parse::<LitInt>()?.base10_parse()?)),
+            "from" => self.from = Some(meta.value()?.parse()?),
             _ => {
                 let view = if meta.input.peek(Token![=]) { Some(meta.value()?.parse::<Expr>()?) } else { None };
                 self.default = Some(DefaultView { span, view });

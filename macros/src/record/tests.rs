@@ -96,7 +96,7 @@ fn unknown_attributes_are_answered_with_the_known_ones() {
             }
         ),
         &[
-            "there is no `#[record(keyed)]` here; on a type these are known: `key`, `rename = \"..\"`, `crate = path`",
+            "there is no `#[record(keyed)]` here; on a type these are known: `key`, `rename = \"..\"`, `version = N`, `from = Type`, `crate = path`",
             "`rename` is said twice: remove one",
             "there is no `#[record(event_tme)]` here; on a field these are known: `event_time`, `rename = \"..\"`, `default`, `default = view`, `skip`, `with = Adapter`",
             "expected `,`",
@@ -224,4 +224,58 @@ fn after_an_error_the_stub_stands_in_for_everything_the_record_would_have() {
         assert!(emitted.contains(part), "{part} in {emitted}");
     }
     assert!(emitted.contains("symbol : & 'a str"), "the view has the type that a `String` would have there");
+}
+
+#[test]
+fn versions_count_from_one_and_are_made_of_those_before() {
+    let says = |item: TokenStream, wanted: &str| {
+        let input = syn::parse2(item).expect("a type");
+        let messages = messages(derive(&input));
+        assert!(messages.len() == 1 && messages[0].contains(wanted), "{messages:?}");
+    };
+    says(
+        quote!(
+            #[record(version = 0)]
+            struct Cart {
+                id: u64,
+            }
+        ),
+        "versions count from 1",
+    );
+    says(
+        quote!(
+            #[record(version = 1, from = CartV0)]
+            struct Cart {
+                id: u64,
+            }
+        ),
+        "no version before the first",
+    );
+    says(
+        quote!(
+            #[record(from = CartV0)]
+            struct Cart {
+                id: u64,
+            }
+        ),
+        "no version before the first",
+    );
+    says(
+        quote!(
+            #[record(version = 2)]
+            struct Cart {
+                id: u64,
+            }
+        ),
+        "version 2 of a type is made from the one before",
+    );
+    says(
+        quote!(
+            #[record(version = "2")]
+            struct Cart {
+                id: u64,
+            }
+        ),
+        "expected integer literal",
+    );
 }

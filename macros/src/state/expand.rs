@@ -83,10 +83,23 @@ fn hidden_row(state: &State, row: &Record) -> TokenStream {
     let bindings: Vec<_> = (0..members.len()).map(|i| format_ident!("__f{i}", span = Span::mixed_site())).collect();
     let views = fields(row).zip(&bindings).map(|(field, binding)| field.convert(&row.paths, "view", binding));
     let record = quote!(<#fields_ident as #core::record::Record>);
+    // What the user writes is how the struct itself is made from the version before.
+    let convert = row.before().map(|(_, from)| {
+        let made = quote_spanned!(from.span()=> <#ident as ::core::convert::From<#from>>::from(__before));
+        quote! {
+            impl ::core::convert::From<#from> for #fields_ident {
+                fn from(__before: #from) -> Self {
+                    let #ident { #(#members: #bindings,)* } = #made;
+                    Self { #(#members: #bindings,)* }
+                }
+            }
+        }
+    });
     let where_clause = where_clause(state);
     quote! {
         #definition
         #stored
+        #convert
 
         #vis struct __Row(#ident);
 
@@ -114,6 +127,11 @@ fn hidden_row(state: &State, row: &Record) -> TokenStream {
             fn from_view(__view: Self::View<'_>) -> Self {
                 let #fields_ident { #(#members: #bindings,)* } = #record::from_view(__view);
                 Self(#ident { #(#members: #bindings,)* })
+            }
+
+            fn from_value(__value: #core::dynamic::Value<'_>) -> ::core::option::Option<Self> {
+                let #fields_ident { #(#members: #bindings,)* } = #record::from_value(__value)?;
+                ::core::option::Option::Some(Self(#ident { #(#members: #bindings,)* }))
             }
 
             #[inline]

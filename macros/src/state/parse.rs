@@ -1,5 +1,6 @@
 //! Reads the struct and its attributes.
 
+use proc_macro2::TokenTree;
 use quote::{ToTokens, quote};
 use syn::{Attribute, Data, DeriveInput, Fields, LitStr, Path, ext::IdentExt as _, parse_quote};
 
@@ -47,7 +48,7 @@ pub(crate) fn state(input: &DeriveInput, errors: &mut Errors) -> State {
         let fields = State::fields(&input.ident);
         let attributes = only(&input.attrs, "record");
         // Another name of the struct is another state, so it has the user's, whatever becomes of the fields beside the plain ones.
-        let rename = attributes.is_empty().then(|| quote!(#[record(rename = #name)]));
+        let rename = (!attributes.iter().any(renames)).then(|| quote!(#[record(rename = #name)]));
         let input: DeriveInput =
             parse_quote!(#[record(crate = #root)] #rename #(#attributes)* #vis struct #fields { #(#plain,)* });
         record::read(&input, errors)
@@ -66,6 +67,12 @@ pub(crate) fn state(input: &DeriveInput, errors: &mut Errors) -> State {
 /// The attributes of this name.
 fn only(attributes: &[Attribute], name: &str) -> Vec<Attribute> {
     attributes.iter().filter(|attribute| attribute.path().is_ident(name)).cloned().collect()
+}
+
+/// True if `#[record(..)]` says another name.
+fn renames(attribute: &Attribute) -> bool {
+    let is_rename = |token: TokenTree| matches!(token, TokenTree::Ident(ident) if ident == "rename");
+    attribute.meta.require_list().is_ok_and(|list| list.tokens.clone().into_iter().any(is_rename))
 }
 
 /// The one option that `#[state(..)]` has here.

@@ -10,3 +10,4 @@ mod generics;
 mod keys;
 mod rows;
 mod structs;
+mod versions;

@@ -328,16 +328,26 @@ impl<R: RowKey, V: Record> Snapshots<R, V> {
         let parts = self.access.restored().keyed(&self.state, self.groups);
         let Some(store) = &self.store else { return Ok(()) };
         self.env.step("state is read back");
-        let from = store.restored_from();
+        let (from, mut migrated) = (store.restored_from(), false);
         for part in &parts {
             let loaded = from.load::<R, V>(part, self.groups, |_, block| each(block)).await;
-            if let Err(error) = loaded {
-                return Err(if error.is_damage() { store.reject(error) } else { store.failure(error) });
+            match loaded {
+                Ok(loaded) => migrated |= loaded.migrated,
+                Err(error) if error.is_damage() => return Err(store.reject(error)),
+                Err(error) => {
+                    let failure = store.failure(error);
+                    return Err(Failure::new(format!(
+                        "state `{}` cannot be read back: {}",
+                        self.state,
+                        failure.message()
+                    )));
+                }
             }
         }
-        // What a subtask with the same groups had stored goes on to count; what others had is written anew.
+        // What a subtask with the same groups had stored goes on to count; what others had, and what was of an earlier version, is written anew.
         if let [part] = &parts[..]
             && part.groups == self.groups
+            && !migrated
             && !store.wants_full()
         {
             lock(&self.chain).segments.clone_from(&part.segments);

@@ -2,10 +2,14 @@
 
 use millstream_core::{
     buffer::{BufferBuilder, Columns, Header, Received},
+    dynamic::{StoredSchema, Values},
     record::Record,
     time::Timestamp,
 };
-use millstream_state::manifest::{Spread, ValuePart};
+use millstream_state::{
+    manifest::{Spread, ValuePart},
+    schema::{Fit, SchemaName},
+};
 
 use crate::failure::Failure;
 
@@ -22,13 +26,14 @@ pub(crate) fn encode<T: Record>(
 ) -> Result<ValuePart, Failure> {
     let (records, bytes) = write(values, max_record_size)
         .map_err(|reason| Failure::new(format!("state `{state}` cannot be made part of a checkpoint: {reason}")))?;
+    let schema = SchemaName::of::<T>();
     Ok(ValuePart {
         state: state.to_owned(),
         subtask: subtask as u32,
         spread,
-        record: T::SCHEMA.to_string(),
+        record: schema.text,
         records,
-        schema: T::HASH,
+        schema: schema.hash,
         bytes,
     })
 }
@@ -47,19 +52,33 @@ pub(crate) fn write<T: Record>(values: &[T], max_record_size: usize) -> Result<(
     Ok((buffer.header().records, bytes))
 }
 
-/// Decodes what [`encode`] has encoded.
+/// Decodes what [`encode`] has encoded, of this type or of one that it is made from.
 pub(crate) fn decode<T: Record>(part: &ValuePart) -> Result<Vec<T>, Failure> {
-    if part.schema != T::HASH {
-        return Err(Failure::new(format!(
-            "state `{}` is of type {} in the checkpoint and of type {} in this version of the job",
+    let damaged = |what| Failure::new(format!("the checkpoint's values of state `{}` are damaged: {what}", part.state));
+    match part.schema_name().fit::<T>() {
+        Ok(Fit::Same) => read(part.records, &part.bytes).map_err(damaged),
+        Ok(Fit::Migrates(schema)) => migrate(part, &schema).map_err(damaged),
+        Err(unfit) => Err(Failure::new(format!(
+            "state `{}` is of type {} in the checkpoint and of type {} in this version of the job: {unfit}",
             part.state,
-            part.record,
+            part.schema_name().short(),
             T::SCHEMA
         ))
-        .with_hint("give the state another name, or begin anew with `--fresh`"));
+        .with_hint("give the type a version that is made from the stored one, give the state another name, or begin anew with `--fresh`")),
     }
-    read(part.records, &part.bytes)
-        .map_err(|what| Failure::new(format!("the checkpoint's values of state `{}` are damaged: {what}", part.state)))
+}
+
+/// Makes values of those of an earlier version.
+fn migrate<T: Record>(part: &ValuePart, schema: &StoredSchema) -> Result<Vec<T>, String> {
+    let Some((_, bytes)) = part.bytes.split_first_chunk::<LENGTH_BYTES>() else {
+        return Err("they have no length".into());
+    };
+    let values = Values::new(schema, part.records, Columns::default(), bytes).map_err(|damaged| damaged.to_string())?;
+    let made = values.map(|value| {
+        let value = T::from_value(value.map_err(|damaged| damaged.to_string())?);
+        value.ok_or_else(|| "two keys of a map are the same in the new version of its type".to_owned())
+    });
+    made.collect()
 }
 
 /// Reads what [`write`] has written of this type, or says what is wrong with it.

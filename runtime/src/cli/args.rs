@@ -18,7 +18,7 @@ use super::{
     logs::LogOptions,
     node,
     plan::{self, Format},
-    savepoint,
+    savepoint, schema,
     world::World,
 };
 use crate::{
@@ -43,6 +43,8 @@ pub(super) enum Invocation {
     Plan(Chosen, Format),
     /// Show what would become of the state in a savepoint.
     Outlook(Chosen, Location),
+    /// Keep the types of state in a lock file.
+    Schema(Box<schema::Wanted>),
     /// Show settings: those of a job with what its code sets, or (without arguments) what is given from outside.
     Config(Configured, bool),
     /// List the jobs, as JSON if the flag says so.
@@ -158,6 +160,9 @@ pub(super) fn parse(jobs: &[&'static JobEntry], mut args: Vec<OsString>, world: 
             let json = wants_json(&chosen.matches);
             Ok(Invocation::Config(Configured::Job(Box::new(chosen)), json))
         }
+        Some(("schema", matches)) => schema::read(jobs, matches, world)
+            .map(|wanted| Invocation::Schema(Box::new(wanted)))
+            .map_err(|message| wrong(&mut root, "schema", message)),
         Some(("certs", matches)) => {
             certs::read(matches, world).map(Invocation::Certs).map_err(|message| wrong(&mut root, "certs", message))
         }

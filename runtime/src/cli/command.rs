@@ -11,7 +11,7 @@ use super::{
     cluster::command::{SUBMIT, cluster_options, commands, submit_options, submit_unknown},
     node,
     plan::first_paragraph,
-    savepoint,
+    savepoint, schema,
     table::{Align, aligned},
 };
 use crate::{
@@ -81,6 +81,7 @@ pub(super) fn root(jobs: &[&'static JobEntry], bin: &str) -> Command {
         .subcommand(config)
         .subcommands(node::commands())
         .subcommand(certs::command(bin))
+        .subcommand(schema::command(jobs, bin))
         .subcommands(steering(bin))
         .subcommand(with_jobs(Command::new("submit").about(SUBMIT), jobs, bin, Jobs::Required, submit_options))
         .subcommands(commands(bin))
@@ -200,6 +201,16 @@ enum Jobs {
     Required,
     /// It has something to say without a job.
     Optional,
+}
+
+/// A command that may take a job and its arguments.
+pub(super) fn with_optional_job(
+    command: Command,
+    jobs: &[&'static JobEntry],
+    bin: &str,
+    options: fn(Command) -> Command,
+) -> Command {
+    with_jobs(command, jobs, bin, Jobs::Optional, options)
 }
 
 /// A command that takes a job and its arguments.

@@ -1,4 +1,4 @@
-//! The command line of a binary with jobs: `run`, `plan`, `jobs`, `config` and `completions`, and `status`, `checkpoint`, `stop` and `set` for a job that runs in
+//! The command line of a binary with jobs: `run`, `plan`, `jobs`, `config`, `schema` and `completions`, and `status`, `checkpoint`, `stop` and `set` for a job that runs in
 //! another process, with `savepoint`; `submit`, `list`, `info`, `cancel` and `rescale`, and again `checkpoint` and `stop`, for jobs of a cluster. `millstream::main!()` is all that a binary says to have it.
 //!
 //! What was asked for goes to standard output: plans, lists, help, and with `--json` the report of a run, on one line behind whatever the job printed
@@ -27,6 +27,7 @@ mod run;
 mod sample;
 mod samples;
 mod savepoint;
+mod schema;
 mod screen;
 mod signals;
 mod summary;
@@ -143,6 +144,7 @@ fn carry_out(jobs: &[&'static JobEntry], bin: &str, what: Invocation, console: &
         Invocation::Remote(Remote::Local(steering)) => return control::verbs::steer(&steering, console),
         Invocation::Remote(Remote::Savepoint(asked)) => return savepoint::carry_out(&asked, console),
         Invocation::Remote(Remote::Cluster(asking)) => return cluster::verbs::ask(&asking, console),
+        Invocation::Schema(wanted) => return schema::run(&wanted, bin, console),
         Invocation::Jobs(true) => console.say_json(&json::jobs(jobs)),
         Invocation::Jobs(false) => console.say(&plan::list(jobs)),
         Invocation::Completions(shell) => {

@@ -37,7 +37,8 @@ pub async fn inspect(store: &CheckpointStore, now: Timestamp) -> Result<Inspecti
     let segments: BTreeMap<String, SegmentRef> =
         manifests.flat_map(segments).map(|segment| (segment.name.clone(), segment.clone())).collect();
     let footers = segments.into_values().map(|segment| async move {
-        let schema = store.footer(&segment).await.map(|footer| format!("{} -> {}", footer.key.text, footer.value.text));
+        let schema =
+            store.footer(&segment).await.map(|footer| format!("{} -> {}", footer.key.short(), footer.value.short()));
         seen_or(segment.name, schema)
     });
     let footers: Footers = stream::iter(footers).buffer_unordered(READS_AT_A_TIME).try_collect().await?;
@@ -127,7 +128,7 @@ fn operator_seen(operator: &OperatorState, footers: &Footers) -> OperatorSeen {
         rows: parts.iter().map(|part| u64::from(part.records)).sum(),
         bytes: parts.iter().map(|part| part.bytes.len() as u64).sum(),
         segments: Vec::new(),
-        schema: Some(parts[0].record.clone()),
+        schema: Some(parts[0].schema_name().short()),
     }));
     OperatorSeen { id: operator.id.clone(), parallelism: operator.parallelism, states }
 }

@@ -4,12 +4,13 @@ use std::{fmt, marker::PhantomData, ops::Range};
 
 use millstream_core::{
     buffer::{Buffer, BufferBuilder, Columns, Header, LIMIT_MAX_RECORD_SIZE, Received, Records},
+    dynamic::{Damaged, StoredSchema, Values},
     key::key_group,
     record::Record,
     time::Timestamp,
 };
 
-use super::{BlockEntry, KeyView, LIMIT_BLOCK_BYTES, Row, SegmentError};
+use super::{BlockEntry, Footer, KeyView, LIMIT_BLOCK_BYTES, Row, SegmentError};
 use crate::{backend::Checkpointed, groups::GroupRange, row::RowKey, snapshot::Namespace};
 
 /// The least that LZ4 needs for so many bytes: what claims to be more than this from less is damaged, and is not given the memory.
@@ -21,6 +22,35 @@ pub struct Block<R, V> {
     rows: Part,
     removed: Part,
     row: PhantomData<fn() -> (R, V)>,
+}
+
+/// The bytes of a block as sealed buffers have them.
+#[derive(Debug)]
+pub struct Unpacked {
+    /// Records of keys and values.
+    pub rows: Vec<u8>,
+    /// Keys that were removed.
+    pub removed: Vec<u8>,
+}
+
+impl Footer {
+    /// Unpacks a block from its bytes, those from its entry's [`offset`](BlockEntry::offset) to its [`end`](BlockEntry::end), for a reader that does not know its types. Nothing
+    /// but the checksum and the lengths is checked.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the bytes are damaged.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such block.
+    pub fn unpack(&self, block: usize, stored: &[u8]) -> Result<Unpacked, SegmentError> {
+        let entry = &self.blocks[block];
+        entry.check(block, stored)?;
+        let mut rows = unpack(entry, stored).map_err(|what| SegmentError::Block { block, what })?;
+        let removed = rows.split_off(entry.row_bytes as usize);
+        Ok(Unpacked { rows, removed })
+    }
 }
 
 /// Those records of a buffer that count.
@@ -65,14 +95,26 @@ impl Part {
 
 impl<R: RowKey, V: Record> Block<R, V> {
     /// Unpacks a block from its bytes, which are those that the entry names, and checks everything that reading it relies on.
-    pub(super) fn decode(block: usize, entry: &BlockEntry, hashed: bool, stored: &[u8]) -> Result<Self, SegmentError> {
+    /// `schema` is that of the rows, if their values have to be migrated.
+    pub(super) fn decode(
+        block: usize,
+        entry: &BlockEntry,
+        hashed: bool,
+        schema: Option<&StoredSchema>,
+        stored: &[u8],
+    ) -> Result<Self, SegmentError> {
         entry.check(block, stored)?;
         let damaged = |what| SegmentError::Block { block, what };
         let mut raw = unpack(entry, stored).map_err(damaged)?;
         let removed = raw.split_off(entry.row_bytes as usize);
         let invalid = |invalid| SegmentError::Records { block, invalid };
-        let rows = received::<Row<R, V>>(entry.rows, raw, hashed).ok_or(damaged("its rows are too few bytes"))?;
-        let rows = rows.validate::<Row<R, V>>().map_err(invalid)?;
+        let rows = match schema {
+            None => {
+                let rows = received::<Row<R, V>>(entry.rows, raw, hashed);
+                rows.ok_or(damaged("its rows are too few bytes"))?.validate::<Row<R, V>>().map_err(invalid)?
+            }
+            Some(schema) => migrate::<R, V>(block, schema, entry.rows, hashed, &raw)?,
+        };
         let removed =
             received::<R::Key>(entry.removed, removed, hashed).ok_or(damaged("its keys are too few bytes"))?;
         let removed = removed.validate::<R::Key>().map_err(invalid)?;
@@ -207,6 +249,32 @@ fn unpack(entry: &BlockEntry, stored: &[u8]) -> Result<Vec<u8>, &'static str> {
         Ok(unpacked) if unpacked == length => Ok(raw),
         _ => Err("it cannot be decompressed"),
     }
+}
+
+/// Makes rows from those of an earlier version of their values.
+fn migrate<R: RowKey, V: Record>(
+    block: usize,
+    schema: &StoredSchema,
+    rows: u32,
+    hashed: bool,
+    raw: &[u8],
+) -> Result<Buffer, SegmentError> {
+    let damaged = |damaged: Damaged| SegmentError::Block { block, what: damaged.what };
+    let failed = |what: &str| SegmentError::Migration { block, what: what.to_owned() };
+    let columns = Columns { timed: false, hashed };
+    let mut builder = BufferBuilder::<Row<R, V>>::new(columns, LIMIT_MAX_RECORD_SIZE);
+    let values = Values::new(schema, rows, columns, raw).map_err(damaged)?;
+    let hashes: Vec<Option<u64>> = (0..rows as usize).map(|row| values.hash(row)).collect();
+    for (value, hash) in values.zip(hashes) {
+        let row = <Row<R, V>>::from_value(value.map_err(damaged)?);
+        let row = row.ok_or_else(|| failed("two keys of a map in it are the same in the new version"))?;
+        if builder.len_bytes() > LIMIT_MAX_RECORD_SIZE {
+            return Err(failed("it has become many times larger"));
+        }
+        let hash = hash.unwrap_or_else(|| R::hash(row.0.view()));
+        builder.push(row.view(), Timestamp::MIN, hash).map_err(|error| failed(&error.to_string()))?;
+    }
+    Ok(builder.seal(0))
 }
 
 /// The buffer of so many records in these bytes; none if the columns do not even fit.

@@ -3,6 +3,7 @@
 use millstream_core::buffer::Invalid;
 
 use super::VERSION;
+use crate::schema::{SchemaName, Unfit};
 
 /// Why the bytes of a segment cannot be read. Whoever reads them adds the segment's name.
 #[derive(Debug, thiserror::Error)]
@@ -21,16 +22,35 @@ pub enum SegmentError {
     /// The footer is not what its checksum or its lengths say.
     #[error("its footer is damaged: {0}")]
     Footer(&'static str),
-    /// It holds rows of other types.
+    /// Its rows have other keys, whose places would be others too.
     #[error(
-        "it holds rows of {found}, but the state is of {wanted} now: give the state another name to begin it anew, or run the version of the job that \
-         wrote it"
+        "its rows have keys of {found}, but the state's keys are of {wanted} now, and keys do not change: keep the type of the key as it was, or give the state another name to \
+         begin it anew"
     )]
-    Schema {
-        /// The types of keys and values in it.
-        found: String,
-        /// The types that its reader has.
-        wanted: String,
+    Key {
+        /// The type of the keys in it.
+        found: SchemaName,
+        /// The type that its reader has.
+        wanted: SchemaName,
+    },
+    /// It holds values of another type, which those of the state are not made from.
+    #[error("its values are not those of the state: {0}")]
+    Schema(Unfit),
+    /// It was written before segments said what their types are made of.
+    #[error(
+        "it does not say what {schema} is made of, as it was written by an earlier version of Millstream: let the job make another checkpoint"
+    )]
+    Undescribed {
+        /// The type.
+        schema: SchemaName,
+    },
+    /// A row cannot be made one of the version that the state has.
+    #[error("a row of its block {block} cannot be made one of the new version of its type: {what}")]
+    Migration {
+        /// The block's number.
+        block: usize,
+        /// What does not work.
+        what: String,
     },
     /// A block is not what its checksum or the index says.
     #[error("its block {block} is damaged: {what}")]

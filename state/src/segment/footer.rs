@@ -1,16 +1,14 @@
 //! The end of a segment: what is in it, and where.
 
-use std::fmt;
-
 use millstream_core::{
     key::key_group,
-    record::Record,
     time::{Timestamp, Window},
 };
 
 use super::{MAGIC, SegmentError, VERSION};
 use crate::{
     groups::GroupRange,
+    schema::SchemaName,
     snapshot::{Namespace, SnapshotKind},
 };
 
@@ -21,28 +19,6 @@ const FLAG_FULL: u8 = 1;
 const FLAG_HASHED: u8 = 2;
 const NAMESPACE_BYTES: usize = 1 + 8 + 8;
 pub(super) const ENTRY_BYTES: usize = NAMESPACE_BYTES + 8 + 8 + 4 + 1 + 4 + 4 + 4 + 4 + 4;
-
-/// A record type, by name and hash.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SchemaName {
-    /// As one would write it.
-    pub text: String,
-    /// [`Record::HASH`].
-    pub hash: u64,
-}
-
-impl SchemaName {
-    /// The name of a record type.
-    pub fn of<T: Record>() -> Self {
-        Self { text: T::SCHEMA.to_string(), hash: T::HASH }
-    }
-}
-
-impl fmt::Display for SchemaName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` ({:016x})", self.text, self.hash)
-    }
-}
 
 /// What the index says of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

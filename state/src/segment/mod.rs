@@ -16,15 +16,17 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use block::Block;
+pub use block::{Block, Unpacked};
 pub use chain::counted_blocks;
 pub use error::SegmentError;
-pub use footer::{BlockEntry, Footer, SchemaName, TAIL_BYTES};
+pub use footer::{BlockEntry, Footer, TAIL_BYTES};
 pub use merge::{Merge, Wanted};
 pub use reader::SegmentReader;
 pub use writer::{SegmentSummary, SegmentWriter};
 
 use millstream_core::{buffer::LIMIT_MAX_RECORD_SIZE, record::Record};
+
+pub use crate::schema::SchemaName;
 
 use crate::row::RowKey;
 

@@ -165,9 +165,14 @@ impl StoreError {
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Missing { .. } | Self::Size { .. } | Self::Name { .. } | Self::NoEntry { .. } => true,
-            Self::Segment { source, .. } => {
-                !matches!(source, SegmentError::Version { .. } | SegmentError::Schema { .. })
-            }
+            Self::Segment { source, .. } => !matches!(
+                source,
+                SegmentError::Version { .. }
+                    | SegmentError::Key { .. }
+                    | SegmentError::Schema(_)
+                    | SegmentError::Undescribed { .. }
+                    | SegmentError::Migration { .. }
+            ),
             Self::Entry { source, .. } => !matches!(source, EntryError::Version { .. }),
             Self::Objects { .. }
             | Self::Feature { .. }

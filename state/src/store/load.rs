@@ -21,12 +21,21 @@ const READ_AHEAD: usize = 3;
 /// How many footers are read at a time.
 const FOOTERS_AT_A_TIME: usize = 8;
 
+/// How rows were read back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loaded {
+    /// True if a segment held values of an earlier version.
+    pub migrated: bool,
+}
+
 impl CheckpointStore {
     /// Reads the rows that a subtask had of a state, those of the groups that are wanted: segment by segment, the oldest first, in the order of namespace,
     /// hash and key within each. `each` gets a segment's number in the part, from 0, and a block of it: rows that replace those of earlier segments, and
     /// the keys of rows of earlier segments that were removed.
     ///
     /// What earlier segments have of a namespace that a later one dropped does not come at all.
+    ///
+    /// Rows whose values are of an earlier version are migrated; it says whether there were such segments, which should not be added to.
     ///
     /// # Errors
     ///
@@ -36,12 +45,13 @@ impl CheckpointStore {
         part: &KeyedPart,
         wanted: GroupRange,
         mut each: impl FnMut(usize, &Block<R, V>),
-    ) -> Result<(), StoreError> {
+    ) -> Result<Loaded, StoreError> {
         let groups = wanted.intersection(part.groups);
         if groups.is_empty() {
-            return Ok(());
+            return Ok(Loaded { migrated: false });
         }
         let chain = Arc::new(self.open_chain::<R, V>(part).await?);
+        let migrated = chain.iter().any(SegmentReader::migrates);
         let mut runs = Vec::new();
         for (segment, blocks) in counted_blocks(&chain, groups).into_iter().enumerate() {
             let (entries, mut blocks) = (&chain[segment].footer().blocks, blocks.into_iter().peekable());
@@ -55,7 +65,7 @@ impl CheckpointStore {
         while let Some((segment, blocks)) = reads.try_next().await? {
             blocks.iter().for_each(|block| each(segment, block));
         }
-        Ok(())
+        Ok(Loaded { migrated })
     }
 
     /// Opens the segments of a part.

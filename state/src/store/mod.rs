@@ -18,6 +18,7 @@ mod read;
 mod refusal;
 pub mod steps;
 mod upload;
+mod values;
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use object_store::{ObjectStore, local::LocalFileSystem, path::Path};
 
 use directory::Directory;
 pub use error::StoreError;
+pub use load::Loaded;
 pub use open::Access;
 pub use refusal::Refusal;
 pub use upload::SegmentUpload;

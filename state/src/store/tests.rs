@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures::executor::block_on;
 use millstream_core::{
     buffer::{BufferBuilder, Columns, DEFAULT_MAX_RECORD_SIZE},
+    dynamic::Value,
     time::{Timestamp, Window},
 };
 use object_store::{ObjectStoreExt, memory::InMemory, path::Path};
@@ -121,6 +122,27 @@ fn a_chain_is_loaded_for_every_share_of_the_groups() {
             assert!(load(&store, &part, groups).expect("everything is there") == wanted, "{groups:?}");
         }
     }
+}
+
+#[test]
+fn a_chain_is_read_without_its_types() {
+    let store = CheckpointStore::over(Arc::new(InMemory::new()));
+    let (mut part, all) = chain(&store);
+    let read = |part: &KeyedPart| {
+        let mut read = BTreeMap::new();
+        let row = |namespace, key: &Value<'_>, value: &Value<'_>| {
+            let (Value::Unsigned(key), Value::Unsigned(value)) = (key, value) else { panic!("{key:?} {value:?}") };
+            let twice = read.insert((namespace, *key as u64), *value as u64);
+            assert_eq!(twice, None, "each row is shown once");
+        };
+        block_on(store.read_values(part, row)).map(|()| read)
+    };
+    assert!(read(&part).expect("everything is there") == all);
+    part.segments.remove(0);
+    let newest = all.clone().into_iter().filter(|((namespace, key), _)| namespace.0.is_some() || *key >= 40_000);
+    assert!(read(&part).expect("everything is there") == newest.collect::<BTreeMap<_, _>>());
+    part.segments[0].name.push('x');
+    assert!(matches!(read(&part), Err(StoreError::Missing { .. })));
 }
 
 #[test]

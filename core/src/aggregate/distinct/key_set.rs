@@ -8,6 +8,7 @@ use rkyv::{
 };
 
 use crate::{
+    dynamic::Value,
     impls::check_list_size,
     key::Key,
     record::{EncodeError, Encoder, Record, ViewOf},
@@ -156,6 +157,14 @@ unsafe impl<K: Key> Record for KeySet<K> {
         let mut set = Self::default();
         view.iter().for_each(|key| set.insert(key));
         set
+    }
+
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        let mut set = Self::default();
+        for key in value.elements()? {
+            set.insert(K::from_value(key)?.view());
+        }
+        Some(set)
     }
 
     fn write(view: KeySetView<'_, K>, out: &mut Encoder<'_>) -> Result<VecResolver, EncodeError> {

@@ -6,6 +6,7 @@ mod event_time;
 mod key;
 mod record;
 mod row;
+mod version;
 mod view;
 
 use proc_macro2::{Ident, TokenStream};
@@ -40,6 +41,7 @@ fn with(record: &Record, further: &[TokenStream]) -> TokenStream {
         archive::definition(record),
         archive::check(record),
         record::implementation(record),
+        version::checks(record),
     ];
     quote! {
         #view

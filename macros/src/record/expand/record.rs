@@ -1,8 +1,8 @@
 //! The impl of `Record`.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote;
-use syn::Member;
+use quote::{quote, quote_spanned};
+use syn::{Member, spanned::Spanned as _};
 
 use super::{
     super::model::{Body, Field, Record, Shape},
@@ -24,6 +24,7 @@ pub(super) fn implementation(record: &Record) -> TokenStream {
     let view_arms = arms.iter().map(|arm| view_of_owned(record, arm, &view));
     let archived_arms = arms.iter().map(|arm| view_of_archived(record, arm, &view, &archived));
     let owned_arms = arms.iter().map(|arm| owned(record, arm, &view));
+    let from_value = from_value(record, &arms);
     let write_arms = arms.iter().map(|arm| write(record, arm, &view));
     let finish = finish(record, &arms, &view, &archived);
     quote! {
@@ -51,6 +52,11 @@ pub(super) fn implementation(record: &Record) -> TokenStream {
             #[inline]
             fn from_view(__view: Self::View<'_>) -> Self {
                 match __view { #(#owned_arms,)* }
+            }
+
+            #[allow(unused_mut, unused_variables)]
+            fn from_value(__value: #core::dynamic::Value<'_>) -> ::core::option::Option<Self> {
+                #from_value
             }
 
             #[inline]
@@ -93,7 +99,7 @@ fn schema(record: &Record) -> TokenStream {
         });
         quote!(&[#(#fields),*])
     };
-    match &record.body {
+    let own = match &record.body {
         Body::Struct(shape) => {
             let fields = fields(shape);
             quote!(#core::schema::Schema::Struct(#name, #fields))
@@ -102,6 +108,13 @@ fn schema(record: &Record) -> TokenStream {
             let names = variants.iter().map(|variant| &variant.name);
             let fields = variants.iter().map(|variant| fields(&variant.shape));
             quote!(#core::schema::Schema::Enum(#name, &[#(#core::schema::Variant { name: #names, fields: #fields }),*]))
+        }
+    };
+    match record.before() {
+        None => own,
+        Some((version, from)) => {
+            let before = record.as_before(from);
+            quote!(#core::schema::Schema::Versioned(#version, &#own, #before::SCHEMA))
         }
     }
 }
@@ -151,6 +164,58 @@ fn owned(record: &Record, arm: &Arm<'_>, view: &Ident) -> TokenStream {
         quote!(#member: #value)
     });
     quote!(#pattern => #path { #(#values,)* })
+}
+
+/// Takes the parts of a value in order, or leaves the value to the version before.
+fn from_value(record: &Record, arms: &[Arm<'_>]) -> TokenStream {
+    let core = record.paths.core();
+    let before = record.before().map(|(version, from)| {
+        let before = record.as_before(from);
+        let convert = quote_spanned!(from.span()=> <Self as ::core::convert::From<#from>>::from(__before));
+        quote! {
+            if __value.version() < #version {
+                return match #before::from_value(__value) {
+                    ::core::option::Option::Some(__before) => ::core::option::Option::Some(#convert),
+                    ::core::option::Option::None => ::core::option::Option::None,
+                };
+            }
+        }
+    });
+    let made = arms.iter().map(|arm| {
+        let path = arm.path(&Ident::new("Self", Span::call_site()));
+        let values = arm.shape.fields.iter().map(|field| {
+            let member = &field.member;
+            if field.skip.is_some() {
+                return quote!(#member: ::core::default::Default::default());
+            }
+            let ty = field.as_record(&record.paths);
+            let part = quote!(#ty::from_value(__parts.next()?)?);
+            match &field.with {
+                None => quote!(#member: #part),
+                Some(adapter) => quote! {
+                    #member: <#adapter as #core::record::Adapter>::from_view(#ty::view(&#part))
+                },
+            }
+        });
+        quote!(#path { #(#values,)* })
+    });
+    let made = match &record.body {
+        Body::Struct(_) => quote! {
+            let mut __parts = __value.parts()?;
+            ::core::option::Option::Some(#(#made)*)
+        },
+        Body::Enum(_) => {
+            let positions = 0_usize..;
+            quote! {
+                let (__position, mut __parts) = __value.variant()?;
+                match __position {
+                    #(#positions => ::core::option::Option::Some(#made),)*
+                    _ => ::core::option::Option::None,
+                }
+            }
+        }
+    };
+    quote!(#before #made)
 }
 
 /// The next binding for a field that is in the view.

@@ -61,7 +61,7 @@ pub(crate) fn known_operators(graph: &JobGraph, manifest: &Manifest) -> Result<V
         let (state, repair) = (state.unwrap_or_default(), repair.unwrap_or_default());
         let what = format!("checkpoint {checkpoint} has state `{state}` of operator `{operator}`: {detail}");
         match fate {
-            Fate::Restored | Fate::Empty => {}
+            Fate::Restored | Fate::Migrated | Fate::Empty => {}
             Fate::Dropped if graph.settings.checkpoints.allow_dropped_state => {
                 dropped.push(format!("{operator}: {state}"))
             }

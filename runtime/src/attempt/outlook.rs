@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use millstream_state::manifest::{Manifest, OperatorState};
+use millstream_core::dynamic::StoredSchema;
+use millstream_state::{
+    manifest::{Manifest, OperatorState},
+    schema::SchemaName,
+};
 
 use crate::{
     graph::{JobGraph, OperatorInfo, StateInfo, StateKind, VertexId},
@@ -12,13 +16,11 @@ use crate::{
 /// The types of stored rows, by operator and state.
 pub(crate) type RowTypes = BTreeMap<(String, String), RowType>;
 
-/// The type of the rows of a state.
+/// The types of the keys and the values of a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RowType {
-    /// `Key -> Value`.
-    pub(crate) text: String,
-    /// [`Schema::hash`](millstream_core::schema::Schema::hash) of the values.
-    pub(crate) value: u64,
+    pub(crate) key: SchemaName,
+    pub(crate) value: SchemaName,
 }
 
 /// What becomes of a state.
@@ -26,6 +28,8 @@ pub(crate) struct RowType {
 pub(crate) enum Fate {
     /// It is read back.
     Restored,
+    /// It is read back, and made of an earlier version of its type.
+    Migrated,
     /// The job has it, and nothing is stored of it.
     Empty,
     /// It is stored, and the job does not have it.
@@ -38,6 +42,7 @@ impl Fate {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Restored => "restored",
+            Self::Migrated => "migrated",
             Self::Empty => "starts empty",
             Self::Dropped => "dropped",
             Self::Refused => "refused",
@@ -139,12 +144,19 @@ fn of_operator(
             push(Some(state), Fate::Dropped, "the operator has no such state".to_owned(), Some(repair));
         } else {
             let row = types.get(&(name.to_owned(), state.clone()));
-            match declared.zip(row).filter(|(declared, row)| is_other(declared, row)) {
-                Some((declared, row)) => {
-                    let detail = format!("it is of type {}, and the job has {}", row.text, declared);
-                    push(Some(state), Fate::Refused, detail, Some("give the state another name".to_owned()));
+            let how_much = how_much(stored, state);
+            match declared.zip(row).map(|(declared, row)| fit(declared, row)) {
+                None | Some(Ok(false)) => push(Some(state), Fate::Restored, how_much, None),
+                Some(Ok(true)) => {
+                    let from = row.map(|row| row.value.short()).unwrap_or_default();
+                    push(Some(state), Fate::Migrated, format!("{how_much} of {from}"), None);
                 }
-                None => push(Some(state), Fate::Restored, how_much(stored, state), None),
+                Some(Err(why)) => push(
+                    Some(state),
+                    Fate::Refused,
+                    why,
+                    Some("or run the version of the job that wrote it".to_owned()),
+                ),
             }
         }
     }
@@ -153,10 +165,23 @@ fn of_operator(
     }
 }
 
-/// True if rows are of another type than a state's. Kinds whose rows are not the values themselves are looked at when they are read.
-fn is_other(declared: &StateInfo, row: &RowType) -> bool {
+/// Whether rows are of an earlier version of a state's type; or why they cannot be read. Kinds whose rows are not the values themselves are looked at when they are read.
+fn fit(declared: &StateInfo, row: &RowType) -> Result<bool, String> {
+    let has_own_key = matches!(declared.kind, StateKind::Fields | StateKind::Value);
+    if let Some(key) = declared.key.filter(|key| has_own_key && key.hash() != row.key.hash) {
+        return Err(format!(
+            "its keys are {}, and the job has {key}: keys cannot change, as they say where a row belongs",
+            row.key
+        ));
+    }
     let is_plain = matches!(declared.kind, StateKind::Fields | StateKind::Value | StateKind::Map | StateKind::List);
-    is_plain && declared.value.hash() != row.value
+    if !is_plain || declared.value.hash() == row.value.hash {
+        return Ok(false);
+    }
+    let unknown = || format!("{} is stored, and the job has {declared}", row.value);
+    let stored = row.value.schema().or_else(|| StoredSchema::of_past(declared.value, row.value.hash));
+    stored.ok_or_else(unknown)?.check(declared.value).map_err(|mismatch| mismatch.to_string())?;
+    Ok(true)
 }
 
 /// The names of all states of which something is stored.

@@ -95,8 +95,7 @@ pub(crate) async fn row_types(store: &CheckpointStore, manifest: &Manifest) -> R
             if let (false, Some(segment)) = (types.contains_key(&key), part.segments.last())
                 && let Ok(footer) = store.footer(segment).await
             {
-                let text = format!("{} -> {}", footer.key.text, footer.value.text);
-                types.insert(key, RowType { text, value: footer.value.hash });
+                types.insert(key, RowType { key: footer.key, value: footer.value });
             }
         }
     }

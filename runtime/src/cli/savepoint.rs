@@ -1,6 +1,7 @@
-//! `savepoint inspect`, `diff` and `dispose`, and `plan --against`: what is done with savepoints without a job that runs.
+//! `savepoint inspect`, `diff`, `export` and `dispose`, and `plan --against`: what is done with savepoints without a job that runs.
 
 mod difference;
+mod export;
 mod outlook;
 
 use std::sync::Arc;
@@ -37,6 +38,9 @@ use crate::{
 
 const PLACE: &str = "millstream:place";
 const OTHER: &str = "millstream:other";
+const OPERATOR: &str = "millstream:operator";
+const STATE: &str = "millstream:state";
+const FORMAT: &str = "millstream:format";
 
 /// What is asked about savepoints.
 pub(super) struct Asked {
@@ -49,10 +53,11 @@ enum What {
     Inspect(Location),
     Diff(Location, Location),
     Dispose(Location),
+    Export(Location, export::Wanted),
 }
 
 /// The commands below `savepoint`.
-pub(super) fn commands(bin: &str) -> [Command; 3] {
+pub(super) fn commands(bin: &str) -> [Command; 4] {
     let command = |name: &'static str, about: &'static str| {
         with_output(Command::new(name).about(about).disable_help_subcommand(true).arg(json_option("As JSON")))
     };
@@ -66,6 +71,23 @@ pub(super) fn commands(bin: &str) -> [Command; 3] {
             .arg(place(PLACE, "BEFORE", "The one"))
             .arg(place(OTHER, "AFTER", "The other"))
             .after_help(format!("Example:\n  {bin} savepoint diff savepoints/monday savepoints/tuesday")),
+        Command::new("export")
+            .about("Write the entries of states: a line of JSON each, or the entries of one state as a table")
+            .disable_help_subcommand(true)
+            .arg(savepoint())
+            .arg(Arg::new(OPERATOR).long("operator").value_name("ID").help("Of the operator of this id alone"))
+            .arg(Arg::new(STATE).long("state").value_name("NAME").help("Of the states of this name alone"))
+            .arg(
+                Arg::new(FORMAT)
+                    .long("format")
+                    .value_name("FORMAT")
+                    .value_parser(["json", "csv"])
+                    .default_value("json")
+                    .help("As lines of JSON, or as CSV"),
+            )
+            .after_help(format!(
+                "Example:\n  {bin} savepoint export savepoints/monday --state plain-fields --format csv > carts.csv"
+            )),
         command("dispose", "Remove a savepoint; checkpoints that a job has made for itself are left alone")
             .arg(savepoint()),
     ]
@@ -85,25 +107,46 @@ pub(super) fn read(matches: &ArgMatches, world: &World) -> Result<Asked, String>
     let what = match name {
         "inspect" => What::Inspect(place(PLACE)?),
         "diff" => What::Diff(place(PLACE)?, place(OTHER)?),
+        "export" => {
+            let text = |id: &str| matches.get_one::<String>(id).cloned();
+            let as_table = text(FORMAT).is_some_and(|format| format == "csv");
+            What::Export(place(PLACE)?, export::Wanted { operator: text(OPERATOR), state: text(STATE), as_table })
+        }
         _ => What::Dispose(place(PLACE)?),
     };
     let mut settings = Settings::default();
     given::defaults(None, None, world)?.apply(&mut settings);
-    Ok(Asked { what, object_store: settings.checkpoints.object_store, json: wants_json(matches) })
+    let json = name != "export" && wants_json(matches);
+    Ok(Asked { what, object_store: settings.checkpoints.object_store, json })
 }
 
 /// Does what was asked for.
 pub(super) fn carry_out(asked: &Asked, console: &mut Console<'_>) -> u8 {
     let stores = &asked.object_store;
+    if let What::Export(place, wanted) = &asked.what {
+        let exported =
+            blocking(async |env| export::export(place, &open(place, stores, &env).await?, wanted, console).await);
+        return match exported {
+            Ok(()) => EXIT_DONE,
+            Err(message) => {
+                console.error(&message);
+                EXIT_FAILED
+            }
+        };
+    }
     let done = blocking(async |env: Arc<dyn Env>| match &asked.what {
         What::Inspect(place) => {
             let inspection = look(place, stores, &env).await?;
             Ok((inspection.to_string(), json!(inspection)))
         }
         What::Diff(before, after) => {
-            let difference = Difference::between(&look(before, stores, &env).await?, &look(after, stores, &env).await?);
+            let mut difference =
+                Difference::between(&look(before, stores, &env).await?, &look(after, stores, &env).await?);
+            let (before, after) = (open(before, stores, &env).await?, open(after, stores, &env).await?);
+            difference.compare_entries(&before, &after).await.map_err(Failure::from_error)?;
             Ok((difference.to_string(), json!(difference)))
         }
+        What::Export(..) => unreachable!("it was done above"),
         What::Dispose(place) => {
             let store = reach(place, Access::Shared, stores, &env).await?;
             savepoint::dispose(&store).await.map_err(|error| in_place(place, error))?;

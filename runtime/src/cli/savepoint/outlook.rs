@@ -30,7 +30,7 @@ pub(super) fn text(outlook: &Outlook, place: &Location) -> String {
     text
 }
 
-/// `savepoint`, `checkpoint`, `at_ms`, and `states`: each with `operator`, `state` (null where it is not known), `fate` (`restored`, `starts empty`, `dropped` or `refused`),
+/// `savepoint`, `checkpoint`, `at_ms`, and `states`: each with `operator`, `state` (null where it is not known), `fate` (`restored`, `migrated`, `starts empty`, `dropped` or `refused`),
 /// `detail` and `repair` (null where nothing is to be repaired).
 pub(super) fn json(outlook: &Outlook, place: &Location) -> Value {
     let state = |Prospect { operator, state, fate, detail, repair }: &Prospect| json!({ "operator": operator, "state": state, "fate": fate.name(), "detail": detail, "repair": repair });

@@ -100,7 +100,7 @@ pub async fn dispose(store: &CheckpointStore) -> Result<(), StoreError> {
         });
         deletes.buffer_unordered(DELETES_AT_A_TIME).try_collect::<()>().await?;
     }
-    Ok(())
+    store.remove_if_empty().await
 }
 
 /// True if the only entry was written as that of a savepoint, or cannot be read.

@@ -53,6 +53,19 @@ impl Directory {
         Ok(Self { path: path.to_owned(), lock: None })
     }
 
+    /// Removes the directory if nothing is left in it.
+    pub(super) fn remove_if_empty(&self) -> Result<(), StoreError> {
+        for path in [self.path.join(LOG), self.path.join(SEGMENTS), self.path.clone()] {
+            match fs::remove_dir(&path) {
+                Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
+                    return Err(failed("remove the directory", &path)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Removes the temporary files of uploads that were interrupted. While the lock is held and nothing is being uploaded, nobody needs them; without a lock,
     /// nobody needs those that were begun under claims before `claim`: such a process is deposed, or will find that it is.
     pub(super) fn remove_leftovers(&self, claim: u64) -> Result<(), StoreError> {

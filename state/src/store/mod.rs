@@ -134,6 +134,14 @@ impl CheckpointStore {
         receiver.await.expect("blocking work runs to its end, or its environment panics")
     }
 
+    /// Removes a directory in which nothing is left. Other stores have none.
+    pub(crate) async fn remove_if_empty(&self) -> Result<(), StoreError> {
+        match self.directory.clone() {
+            Some(directory) => self.blocking(move || directory.remove_if_empty()).await,
+            None => Ok(()),
+        }
+    }
+
     /// Removes what interrupted uploads have left in a directory. In other stores they leave no objects.
     pub(crate) async fn remove_leftovers(&self, claim: u64) -> Result<(), StoreError> {
         match self.directory.clone() {

@@ -18,7 +18,7 @@ pub enum Location {
     /// A directory. One that does not begin at the root is below the directory that the process works in.
     Directory(PathBuf),
     /// A place in an object store.
-    Remote(Remote),
+    Remote(Box<Remote>),
 }
 
 /// A place in an object store.
@@ -65,7 +65,7 @@ impl Location {
             Self::Directory(path) => Self::Directory(path.join(name)),
             Self::Remote(remote) => {
                 let prefix = [remote.prefix.as_str(), name.trim_matches('/')].join("/");
-                Self::Remote(Remote { prefix: prefix.trim_matches('/').to_owned(), ..remote.clone() })
+                Self::Remote(Box::new(Remote { prefix: prefix.trim_matches('/').to_owned(), ..Remote::clone(remote) }))
             }
         }
     }
@@ -161,7 +161,7 @@ impl FromStr for Location {
         if let Err(problem) = check_prefix(prefix) {
             return Err(wrong(problem));
         }
-        Ok(Self::Remote(Remote { service, bucket: bucket.to_owned(), account, prefix: prefix.to_owned() }))
+        Ok(Self::Remote(Box::new(Remote { service, bucket: bucket.to_owned(), account, prefix: prefix.to_owned() })))
     }
 }
 
@@ -226,7 +226,7 @@ mod tests {
 
     fn remote(service: Service, bucket: &str, account: Option<&str>, prefix: &str) -> Location {
         let (bucket, prefix) = (bucket.to_owned(), prefix.to_owned());
-        Location::Remote(Remote { service, bucket, account: account.map(str::to_owned), prefix })
+        Location::Remote(Box::new(Remote { service, bucket, account: account.map(str::to_owned), prefix }))
     }
 
     #[track_caller]

@@ -9,6 +9,7 @@ mod examples;
 mod paths;
 mod readme;
 mod rules;
+mod s3_server;
 mod step;
 
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ usage: cargo xtask <command>
   rules     the house rules alone
   examples  the examples on their sample data, output compared
   kill      the tests that kill processes with SIGKILL, and cut clusters apart (part of ci); with --full many more kills (part of full)
+  s3-server installs the S3 server that tests of object stores need, into the target directory (part of ci)
   asan      the buffer fuzz suite under address sanitizer (needs a nightly toolchain)
 ";
 
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         ["examples"] => examples::run_all(),
         ["kill"] => kill(Budget::Short),
         ["kill", "--full"] => kill(Budget::Full),
+        ["s3-server"] => s3_server(),
         ["asan"] => asan(Budget::Short),
         _ => {
             eprint!("{USAGE}");
@@ -84,7 +87,12 @@ fn ci(budget: Budget) -> Result<(), Failed> {
     step("house rules", rules::check)?;
     step("format", || cargo("fmt --all --check", &[]))?;
     step("clippy", || cargo("clippy --workspace --all-targets --locked -- -D warnings", &[]))?;
+    // Nothing else builds these two; S3 is tested.
+    step("clippy, all object stores", || {
+        cargo("clippy -p millstream-state --all-targets --features s3,gcs,azure --locked -- -D warnings", &[])
+    })?;
     step("the README names the test command", readme::check)?;
+    s3_server()?;
     step("tests", || cargo(&budget.tests(readme::TEST_ARGUMENTS), budget.variables()))?;
     let documented = "doc --workspace --no-deps --locked --features millstream/time-zones";
     step("documentation", || cargo(documented, &[("RUSTDOCFLAGS", "-D warnings")]))?;
@@ -93,7 +101,12 @@ fn ci(budget: Budget) -> Result<(), Failed> {
     step("benches compile", || cargo("build --package millstream-benches --benches --locked", &[]))
 }
 
+fn s3_server() -> Result<(), Failed> {
+    step("an S3 server for tests", s3_server::install)
+}
+
 fn kill(budget: Budget) -> Result<(), Failed> {
+    s3_server()?;
     step("processes that are killed", || cargo(&budget.tests("test --locked -p millstream-kill"), budget.variables()))
 }
 

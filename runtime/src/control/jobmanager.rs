@@ -48,7 +48,7 @@ pub(crate) enum Input {
     /// A connection has been closed, by whomever. Nothing more comes over it, neither after this nor after [`Command::Disconnect`].
     Closed { connection: ConnectionId },
     /// There is a job to be run. Whoever submits one keeps its graph first, so that the next leader finds it. A job that is there already is left alone.
-    Submit { job: JobId, topology: Topology, settings: JobSettings },
+    Submit { job: JobId, topology: Topology, settings: Box<JobSettings> },
     /// Something for a job: an answer of the driver, or a request. What comes over connections is not given in this way.
     Job { job: JobId, input: machine::Input },
     /// Another process has claimed the log.
@@ -199,7 +199,7 @@ impl JobManager {
                 }
             }
             Input::Submit { job, topology, settings } => {
-                self.submit(job, topology, settings, &mut turn);
+                self.submit(job, topology, *settings, &mut turn);
             }
             Input::Job { job, input } => turn.inputs.push_back((job, input)),
             Input::Deposed => self.stop(&mut turn),

@@ -22,18 +22,15 @@ impl fmt::Display for Refusal {
             None => f.write_str(&text)?,
             Some((code, message)) => write!(f, "{code}: {message}")?,
         }
-        let repair = match &self.0 {
-            object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+        // When it lists, the store's client has no kind of its own for these.
+        let is_refused = [" 401 Unauthorized", " 403 Forbidden"].iter().any(|status| text.contains(status));
+        f.write_str(match answer(&text) {
+            Some(("NoSuchBucket", _)) => " (nothing makes buckets: make it first, or check the name and the endpoint)",
+            _ if is_refused => {
                 " (the store refuses these credentials: check those in the environment, and what they may do there)"
             }
-            _ => match answer(&text) {
-                Some(("NoSuchBucket", _)) => {
-                    " (nothing makes buckets: make it first, or check the name and the endpoint)"
-                }
-                _ => "",
-            },
-        };
-        f.write_str(repair)
+            _ => "",
+        })
     }
 }
 

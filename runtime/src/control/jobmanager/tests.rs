@@ -63,7 +63,7 @@ impl Driven {
         let topology = Topology::new(vec![vertex], Vec::new()).unwrap();
         let restart = RestartStrategy::FixedDelay { attempts: 3, delay: Duration::from_secs(1) };
         let settings = JobSettings { checkpoints: None, restart, slot_timeout: SLOT_TIMEOUT, is_attended: false };
-        self.give(now, Input::Submit { job, topology, settings })
+        self.give(now, Input::Submit { job, topology, settings: Box::new(settings) })
     }
 
     /// Answers the order to recover in these commands.

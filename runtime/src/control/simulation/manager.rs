@@ -103,7 +103,7 @@ impl World {
     fn submit(&mut self, node: Node, job: JobId) {
         let kept = &self.log.jobs[&job];
         let (topology, settings) = (kept.topology.clone(), kept.settings.clone());
-        self.step_manager(node, Input::Submit { job, topology, settings });
+        self.step_manager(node, Input::Submit { job, topology, settings: Box::new(settings) });
     }
 
     /// Somebody asks the leader for something.

@@ -215,7 +215,7 @@ fn what_is_done_for_ten_thousand_subtasks_grows_with_their_number() {
     let restart = RestartStrategy::FixedDelay { attempts: 3, delay: Duration::from_millis(500) };
     let settings =
         JobSettings { checkpoints: Some(checkpoints), restart, slot_timeout: SLOT_TIMEOUT, is_attended: false };
-    let submit = Input::Submit { job: JOB, topology: topology(), settings };
+    let submit = Input::Submit { job: JOB, topology: topology(), settings: Box::new(settings) };
     cluster.to_leader.push_back(submit);
     cluster.settle();
     assert_eq!(cluster.leader.state(JOB), Some(JobState::Running));

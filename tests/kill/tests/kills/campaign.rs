@@ -62,6 +62,12 @@ pub(crate) struct Campaign<'i> {
     log: String,
     /// Makes the job wrong.
     pub(crate) wrong: Option<&'static str>,
+    /// Where its checkpoints are, if not in its directory.
+    pub(crate) checkpoints_at: Option<String>,
+    /// Further settings.
+    pub(crate) settings: Vec<String>,
+    /// Further environment variables.
+    pub(crate) variables: Vec<(String, String)>,
 }
 
 impl<'i> Campaign<'i> {
@@ -81,7 +87,18 @@ impl<'i> Campaign<'i> {
             _ => TempDir::new(),
         };
         let directory = directory.expect("there is room for the output");
-        Self { input, job, sinks, directory, committed: Output::default(), log: String::new(), wrong: None }
+        Self {
+            input,
+            job,
+            sinks,
+            directory,
+            committed: Output::default(),
+            log: String::new(),
+            wrong: None,
+            checkpoints_at: None,
+            settings: Vec::new(),
+            variables: Vec::new(),
+        }
     }
 
     fn output(&self) -> PathBuf {
@@ -150,17 +167,19 @@ impl<'i> Campaign<'i> {
     pub(crate) fn command_of(&self, job: &str, program: &Path, parallelism: usize) -> Command {
         let mut command = Command::new(program);
         command.args(["run", job, "--quiet", "--input"]).arg(self.input.path()).arg("--output").arg(self.output());
+        let checkpoints = self.checkpoints_at.clone().unwrap_or_else(|| self.checkpoints().display().to_string());
         let settings = [
             format!("parallelism={parallelism}"),
-            format!("checkpoint.dir={}", self.checkpoints().display()),
+            format!("checkpoint.dir={checkpoints}"),
             format!("checkpoint.interval={CHECKPOINT_INTERVAL}"),
             "restart=none".to_owned(), // what fails must be seen
         ];
-        for setting in settings {
+        for setting in settings.iter().chain(&self.settings) {
             command.arg("-D").arg(setting);
         }
         command.arg("--rest").arg((REST * parallelism as u64).to_string());
         command.envs(self.wrong.map(|wrong| ("KILL_WRONG", wrong))).env("NO_COLOR", "1");
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command
     }

@@ -211,7 +211,7 @@ impl Lead {
         let Built { graph, topology, mut settings } = built;
         settings.slot_timeout = self.slot_timeout;
         self.running.insert(id, Job::new(id, record, graph, self.jobs.attendance().cloned(), &self.envs.worker));
-        self.step(Input::Submit { job: id, topology, settings });
+        self.step(Input::Submit { job: id, topology, settings: Box::new(settings) });
         Ok(())
     }
 

@@ -249,6 +249,9 @@ mod pages {
     #[doc = include_str!("../docs/guide/state.md")]
     struct State;
 
+    #[doc = include_str!("../docs/guide/changing-state.md")]
+    struct ChangingState;
+
     #[doc = include_str!("../docs/guide/two-streams.md")]
     struct TwoStreams;
 

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     path::Path,
     sync::Arc,
     time::Duration,
@@ -323,6 +324,47 @@ fn a_job_goes_on_with_new_types() {
         let kept: BTreeSet<String> = results[2].take().into_iter().map(|(_, name)| name).collect();
         assert_eq!(kept, (0..RECORDS).map(|index| format!("item {index}")).collect());
     }
+}
+
+/// A checkpoint of [`as_it_was`], kept as it was written when state could first change. It must be readable for ever.
+const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/migrations");
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("there is room");
+    for entry in fs::read_dir(from).expect("it is there") {
+        let (entry, name) = entry.map(|entry| (entry.path(), entry.file_name())).expect("it can be read");
+        match entry.is_dir() {
+            true => copy(&entry, &to.join(name)),
+            false => _ = fs::copy(entry, to.join(name)).expect("there is room"),
+        }
+    }
+}
+
+#[test]
+#[ignore = "writes the fixture anew"]
+fn write_the_fixture() {
+    let dir = tempfile::tempdir().expect("there is room");
+    let results: Results = [collect(), collect(), collect()];
+    assert_eq!(live(1, as_it_was(dir.path(), 1, &results), Some(20)), None);
+    fs::remove_dir_all(FIXTURE).ok();
+    copy(dir.path(), Path::new(FIXTURE));
+}
+
+#[test]
+fn yesterdays_checkpoint_is_restored() {
+    let dir = tempfile::tempdir().expect("there is room");
+    copy(Path::new(FIXTURE), dir.path());
+    let results: Results = [collect(), collect(), collect()];
+    assert_eq!(live(7, as_it_is(dir.path(), 2, &results), None), None);
+    let accounts = taken(&results[0]);
+    let had = RECORDS as usize - accounts.len();
+    assert!(had > 0, "the checkpoint has records");
+    let labels = |text: &String| text.rsplit_once("had ").and_then(|(_, count)| count.parse::<usize>().ok());
+    let counts: BTreeMap<u64, usize> =
+        accounts.iter().filter_map(|(index, text)| Some((index % KEYS, labels(text)?))).collect();
+    assert_eq!(counts.values().sum::<usize>(), had, "each account says how many records it had");
+    let kept: BTreeSet<String> = results[2].take().into_iter().map(|(_, name)| name).collect();
+    assert_eq!(kept, (0..RECORDS).map(|index| format!("item {index}")).collect());
 }
 
 #[test]

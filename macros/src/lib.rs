@@ -28,6 +28,7 @@ use proc_macro::TokenStream;
 /// |---|---|
 /// | `#[record(key)]` | the type may key a stream |
 /// | `#[record(rename = "..")]` | its name in schemas |
+/// | `#[record(version = 2, from = CartV1)]` | a new version of a type that is stored: what is stored of the earlier one is read by `From<CartV1>` |
 /// | `#[record(crate = path)]` | where the `millstream` crate is |
 ///
 /// On a field:
@@ -161,6 +162,7 @@ pub fn aggregate(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// |---|---|---|
 /// | `#[state(name = "..")]` | a collection | the state's name, by which it is found again; otherwise that of the field |
 /// | `#[record(rename = "..")]`, `#[record(with = Adapter)]` | a plain field | as for a record |
+/// | `#[record(version = 2, from = SessionV1)]` | the struct | a new version of the plain fields, made from a record of the earlier ones |
 /// | `#[state(crate = path)]` | the struct | where the `millstream` crate is |
 #[proc_macro_derive(State, attributes(state, record))]
 pub fn derive_state(input: TokenStream) -> TokenStream {

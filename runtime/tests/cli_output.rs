@@ -225,6 +225,7 @@ Commands:
   jobmanager   Lead a cluster: take jobs, and have TaskManagers run them
   taskmanager  Run tasks for a cluster
   certs        Make a CA and certificates, to try a cluster with TLS
+  schema       Keep the types of state in a lock file, so that no change of them goes unnoticed
   status       Show how a running job is: its restarts and checkpoints
   checkpoint   Let a running job make a checkpoint now, and wait for it; or inspect those there are
   stop         Stop a running job with a checkpoint; started again, it goes on from there

@@ -28,7 +28,7 @@ const ROW_BYTES: u64 = 16;
 const LOOK: Duration = Duration::from_millis(1);
 
 fn with_checkpoints(parallelism: usize, directory: &TempDir, interval: Duration) -> Settings {
-    let dir = Some(directory.path().to_path_buf());
+    let dir = Some(directory.path().into());
     Settings {
         checkpoints: CheckpointSettings { dir, interval, ..CheckpointSettings::default() },
         ..settings(parallelism)

@@ -56,7 +56,7 @@ fn with_checkpoints(query: &'static Query) -> Case {
         };
         let with = move || {
             let directory = tempfile::tempdir().expect("there is room for checkpoints");
-            let dir = Some(directory.path().to_path_buf());
+            let dir = Some(directory.path().into());
             let checkpoints =
                 CheckpointSettings { dir, interval: CHECKPOINT_INTERVAL, ..CheckpointSettings::default() };
             run(&machine, Settings { checkpoints, ..settings(cores) }, query, &input)

@@ -24,12 +24,15 @@ fn locked(record: &Record) -> Option<TokenStream> {
     // Cargo builds the crate anew when the file changes.
     let path = locked.path.to_str()?;
     let next = version.checked_add(1)?;
+    let before = format!("{name}V{version}");
+    let of_before = if version > 1 { format!(", version = {version}, from = ..") } else { String::new() };
     let message = format!(
-        "the layout of `{name}`, or of a type inside of it, is not that which version {version} of it has in `millstream.lock`, so state that is stored could not be read. \
-         Keep the old struct as `{name}V{version}` with `#[record(rename = \"{name}\"{})]`, make this one `#[record(version = {next}, from = {name}V{version})]`, write `impl From<{name}V{version}> \
-         for {name}`, and run `cargo run -- schema lock`. If it is a type inside of it that has changed, that one needs the version. If nothing is stored of `{name}`, remove its lines \
-         from `millstream.lock`; if it only shares the name with a type of state, rename it by `#[record(rename = \"..\")]`",
-        if version > 1 { format!(", version = {version}, from = ..") } else { String::new() }
+        "version {version} of `{name}`, or of a type inside of it, has another layout in `millstream.lock`, so state that is stored could not be read\n\
+         - give it a new version: keep the old fields as `struct {before}` with `#[derive(Record)]` and `#[record(rename = \"{name}\"{of_before})]`, put \
+         `#[record(version = {next}, from = {before})]` on this one, write how it is made from `{before}` by `From`, and run `cargo run -- schema lock`\n\
+         - if it is a type inside of it that has changed, only that one needs a new version\n\
+         - if nothing is stored of `{name}`, remove its lines from `millstream.lock`\n\
+         - if it only shares the name with a type of state, give it another by `#[record(rename = \"..\")]`"
     );
     Some(quote_spanned! {ident.span()=>
         const _: () = {
@@ -52,6 +55,9 @@ fn before(record: &Record) -> Option<TokenStream> {
         "version {version} of `{name}` is made from a lower version, and `{from_text}` has none: give this type the version after that of `{from_text}`"
     );
     Some(quote_spanned! {from.span()=>
-        const _: () = #before::SCHEMA.assert_before(#name, #version, #other_name, #not_lower);
+        const _: () = {
+            ::core::assert!(#before::SCHEMA.is_named(#name), #other_name);
+            ::core::assert!(#before::SCHEMA.version() < #version, #not_lower);
+        };
     })
 }

@@ -250,7 +250,7 @@ fn as_it_is(dir: &Path, parallelism: usize, results: &Results) -> JobGraph {
 
 fn settings(dir: &Path, parallelism: usize) -> Settings {
     let mut settings = Settings { parallelism, ..Settings::default() };
-    settings.checkpoints.dir = Some(dir.to_owned());
+    settings.checkpoints.dir = Some(dir.into());
     settings.checkpoints.interval = Duration::from_millis(2);
     settings
 }

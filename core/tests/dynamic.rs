@@ -173,6 +173,7 @@ fn names_of_any_kind_and_versions() {
         assert_eq!(stored.to_string().parse(), Ok(stored));
     }
     let text = StoredSchema::of(EVENT).expect("it is small").to_string();
+    assert_eq!(format!("{:#}", StoredSchema::of(EVENT).expect("it is small")), "é v3");
     assert_eq!(text, r#"enum é v3 {0 {0: struct "my \"cart\\" v2 {}}, "-" {}}"#);
     assert_eq!((SECOND.name(), SECOND.version(), SECOND.to_string()), (FIRST.name(), 2, FIRST.to_string()));
     assert_ne!(SECOND.hash(), Schema::Struct("my \"cart\\", &[]).hash(), "the version counts");

@@ -143,14 +143,14 @@ fn part(name: String, stored: &StoredSchema, wanted: &'static Schema, path: &mut
 }
 
 fn mismatch(stored: &StoredSchema, wanted: &Schema, path: &[String], why: Why) -> Mismatch {
-    let text = |name: &dyn fmt::Display, version: Option<u32>| match version {
-        Some(version) => format!("`{name}` (version {version})"),
-        None => format!("`{name}`"),
+    let text = |named: Option<(&str, u32)>, other: &dyn fmt::Display| match named {
+        Some((name, version)) => format!("`{name}` (version {version})"),
+        None => format!("`{other}`"),
     };
     Mismatch {
         path: path.join("."),
-        stored: text(&format_args!("{stored:#}"), stored.named().map(|(_, version)| version)),
-        wanted: text(wanted, wanted.name().map(|_| wanted.version())),
+        stored: text(stored.named(), &format_args!("{stored:#}")),
+        wanted: text(wanted.name().map(|name| (name, wanted.version())), wanted),
         why,
     }
 }

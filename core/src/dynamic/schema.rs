@@ -16,7 +16,7 @@ pub(super) const LIMIT_EMPTY: usize = 1 << 20;
 ///
 /// Its text, from [`Display`](fmt::Display) and for [`FromStr`](std::str::FromStr), has all of it:
 /// `struct Cart v2 {items: Vec<struct Item {id: u64}>, note: Option<String>}`. [`Display`](fmt::Display) with `{:#}` gives the type alone, as one would
-/// write it in Rust: `Cart`.
+/// write it in Rust, and its version: `Cart v2`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredSchema {
     shape: Shape,
@@ -305,7 +305,7 @@ fn fold(hash: u64, schema: &StoredSchema) -> u64 {
     }
 }
 
-/// With `{}` all of it, which can be parsed; with `{:#}` the type as one would write it in Rust.
+/// With `{}` all of it, which can be parsed; with `{:#}` the type as one would write it in Rust, and its version after the first.
 impl fmt::Display for StoredSchema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.shape {
@@ -321,8 +321,11 @@ impl fmt::Display for StoredSchema {
                 let end = if parts.len() == 1 { ",)" } else { ")" };
                 nested(f, "(", &parts.iter().collect::<Vec<_>>(), end)
             }
-            Shape::Struct(StoredStruct { name, .. }) | Shape::Enum(StoredEnum { name, .. }) if f.alternate() => {
-                f.write_str(name)
+            Shape::Struct(StoredStruct { name, version, .. }) | Shape::Enum(StoredEnum { name, version, .. })
+                if f.alternate() =>
+            {
+                f.write_str(name)?;
+                if *version > 1 { write!(f, " v{version}") } else { Ok(()) }
             }
             Shape::Struct(of) => {
                 title(f, "struct ", &of.name, of.version)?;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::model::State;
-use crate::{errors::Errors, record::Record};
+use crate::{errors::Errors, record::Record, types};
 
 /// Checks a struct; whether its fields are records is checked where they are made one.
 pub(crate) fn state(state: &State, errors: &mut Errors) {
@@ -28,6 +28,13 @@ pub(crate) fn state(state: &State, errors: &mut Errors) {
     }
     let mut seen = HashMap::new();
     for field in &state.own {
+        if let Some(ttl) = field.ttl.as_ref().filter(|_| types::is(&field.ty, "ListState")) {
+            let message = format!(
+                "the elements of a list have no time to live: keep them in a `MapState` by a number of their own, or take `{}` out by `#[state(ttl = \"none\")]`",
+                field.ident
+            );
+            errors.at(ttl.span, message);
+        }
         if !is_name(&field.name) {
             errors.on(
                 &field.ident,

@@ -9,15 +9,14 @@ use crate::record::{self, Field, Record};
 
 /// Everything the derive defines: what users name stands in their scope, the rest in a block of its own.
 pub(crate) fn state(state: &State) -> TokenStream {
-    let process = state.paths.process();
     let (visible, hidden) = match &state.row {
         None => (TokenStream::new(), TokenStream::new()),
         Some(row) if state.own.is_empty() => (TokenStream::new(), hidden_row(state, row)),
         Some(row) => (visible_row(state, row), visible_row_impls(state, row)),
     };
     let fields = state.row.as_ref().map(|row| {
-        let row = &row.ident;
-        quote!(__fields: #process::Fields<'a, 'k, K, #row>,)
+        let fields = fields_type(state, &row.ident);
+        quote!(__fields: #fields,)
     });
     let handle = handle(state, fields);
     let (implementation, used) = (implementation(state), used(state));
@@ -194,7 +193,10 @@ fn implementation(state: &State) -> TokenStream {
         false => row.ident.clone(),
     });
 
-    let rows = row.as_ref().map(|row| quote!(#process::FieldsTable<K, #row>));
+    let rows = row.as_ref().map(|row| match &state.ttl {
+        None => quote!(#process::FieldsTable<K, #row>),
+        Some(_) => quote!(#process::FieldsTable<K, #row, #process::ExpiringRows<K, #row>>),
+    });
     let tables = list(state, rows.clone(), |field| {
         let field = as_field(state, field);
         quote!(#field::Table<K>)
@@ -208,12 +210,23 @@ fn implementation(state: &State) -> TokenStream {
         quote!(::std::vec![#rows #(#own,)*])
     };
     let absent = state.row.as_ref().map(|row| absent(state, row));
-    let open = list(state, absent.map(|absent| quote!(#process::FieldsTable::open(cx, || #absent))), |field| {
-        let (name, field) = (&field.name, as_field(state, field));
-        quote!(#field::open::<K>(#name, cx))
-    });
+    let open = list(
+        state,
+        absent.map(|absent| match &state.ttl {
+            None => quote!(#process::FieldsTable::open(cx, || #absent)),
+            Some(ttl) => {
+                let ttl = ttl.arguments();
+                quote!(#process::FieldsTable::expiring(cx, || #absent, #process::Ttl::new(#ttl)))
+            }
+        }),
+        |field| {
+            let (name, field) = (&field.name, as_field(state, field));
+            quote!(#field::open::<K>(#name, cx))
+        },
+    );
     let (tables, open, handle_type, handle, impls) = if state.own.is_empty() {
-        (tables, open, quote!(#process::Fields<'a, 'k, K, #row>), quote!(tables.at(key)), TokenStream::new())
+        let handle = row.as_ref().map(|row| fields_type(state, row));
+        (tables, open, quote!(#handle), quote!(tables.at(key)), TokenStream::new())
     } else {
         let handle = state.handle();
         let bound = |i: usize| format_ident!("__table{i}", span = Span::mixed_site());
@@ -255,6 +268,15 @@ fn implementation(state: &State) -> TokenStream {
         }
 
         #impls
+    }
+}
+
+/// What reads and writes the row of the plain fields.
+fn fields_type(state: &State, row: &Ident) -> TokenStream {
+    let process = state.paths.process();
+    match &state.ttl {
+        None => quote!(#process::Fields<'a, 'k, K, #row>),
+        Some(_) => quote!(#process::Fields<'a, 'k, K, #row, #process::ExpiringRows<K, #row>>),
     }
 }
 
@@ -391,5 +413,11 @@ fn fields(row: &Record) -> impl Iterator<Item = &Field> {
 /// `<MapState<..> as StateField>`, so placed that the compiler complains on the field's type.
 fn as_field(state: &State, field: &Own) -> TokenStream {
     let (ty, process) = (&field.ty, state.paths.process_at(field.ty.span()));
-    quote_spanned!(ty.span()=> <#ty as #process::StateField>)
+    match &field.ttl {
+        None => quote_spanned!(ty.span()=> <#ty as #process::StateField>),
+        Some(ttl) => {
+            let ttl = ttl.arguments();
+            quote_spanned!(ty.span()=> <#process::Expiring<#ty, #ttl> as #process::StateField>)
+        }
+    }
 }

@@ -8,6 +8,7 @@ mod expand;
 mod fallback;
 mod model;
 mod parse;
+mod ttl;
 
 pub(crate) use check::is_name;
 use proc_macro2::TokenStream;

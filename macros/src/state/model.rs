@@ -4,6 +4,7 @@ use proc_macro2::Ident;
 use quote::format_ident;
 use syn::{Attribute, Generics, Type, Visibility};
 
+use super::ttl::Ttl;
 use crate::{paths::Paths, record::Record};
 
 /// The fields that are states of their own, by the names of their types.
@@ -19,6 +20,8 @@ pub(crate) struct State {
     pub(crate) no_struct: bool,
     /// The plain fields as a record, if there are any: they lie together in a row.
     pub(crate) row: Option<Record>,
+    /// How long those live.
+    pub(crate) ttl: Option<Ttl>,
     /// Fields that are states of their own.
     pub(crate) own: Vec<Own>,
 }
@@ -31,6 +34,8 @@ pub(crate) struct Own {
     pub(crate) docs: Vec<Attribute>,
     /// The state's name.
     pub(crate) name: String,
+    /// How long it lives.
+    pub(crate) ttl: Option<Ttl>,
 }
 
 impl State {

@@ -2,18 +2,30 @@
 
 use proc_macro2::TokenTree;
 use quote::{ToTokens, quote};
-use syn::{Attribute, Data, DeriveInput, Fields, LitStr, Path, ext::IdentExt as _, parse_quote};
+use syn::{Attribute, Data, DeriveInput, Fields, Path, ext::IdentExt as _, meta::ParseNestedMeta, parse_quote};
 
-use super::model::{COLLECTIONS, Own, State};
+use super::{
+    model::{COLLECTIONS, Own, State},
+    ttl::{Options, Said, once},
+};
 use crate::{errors::Errors, paths::Paths, record, types};
 
-const ON_TYPES: &str = "on a struct of state this is known: `crate = path`";
-const ON_FIELDS: &str = "on a field of state this is known: `name = \"..\"`";
+const ON_TYPES: &str =
+    "on a struct of state these are known: `crate = path`, `ttl = \"..\"`, `update = \"..\"`, `visibility = \"..\"`";
+const ON_FIELDS: &str =
+    "on a field of state these are known: `name = \"..\"`, `ttl = \"..\"`, `update = \"..\"`, `visibility = \"..\"`";
 
 /// Reads a struct. What is wrong goes to `errors`; the model then has the rest.
 pub(crate) fn state(input: &DeriveInput, errors: &mut Errors) -> State {
-    let krate = options(&input.attrs, "crate", ON_TYPES, errors, |value| value.call(Path::parse_mod_style));
-    let paths = krate.map(Paths::new).unwrap_or_default();
+    let on_type = options(&input.attrs, ON_TYPES, errors, |meta, options| match meta.path.is_ident("crate") {
+        true => once(meta, &mut options.krate, meta.value()?.call(Path::parse_mod_style)?).map(|()| true),
+        false => Ok(false),
+    });
+    let of_all = match on_type.ttl(errors) {
+        Said::Ttl(ttl) => Some(ttl),
+        Said::Nothing | Said::None => None,
+    };
+    let paths = on_type.krate.map(Paths::new).unwrap_or_default();
     let (mut plain, mut own) = (Vec::new(), Vec::new());
     let fields = match &input.data {
         Data::Struct(data) => match &data.fields {
@@ -24,14 +36,30 @@ pub(crate) fn state(input: &DeriveInput, errors: &mut Errors) -> State {
     };
     for field in fields.into_iter().flatten() {
         let (Some(ident), vis, ty) = (field.ident.clone(), field.vis.clone(), field.ty.clone()) else { continue };
-        let name = options(&field.attrs, "name", ON_FIELDS, errors, |value| value.parse::<LitStr>());
+        let on_field = options(&field.attrs, ON_FIELDS, errors, |meta, options| match meta.path.is_ident("name") {
+            true => once(meta, &mut options.name, meta.value()?.parse()?).map(|()| true),
+            false => Ok(false),
+        });
+        let said = on_field.ttl(errors);
+        let name = on_field.name;
         if COLLECTIONS.iter().any(|collection| types::is(&ty, collection)) {
             if let Some(attribute) = only(&field.attrs, "record").first() {
                 errors.on(attribute, "`#[record(..)]` is for plain fields, and this one is a state of its own");
             }
             let name = name.map_or_else(|| ident.unraw().to_string(), |name| name.value());
-            own.push(Own { vis, ident, ty, docs: only(&field.attrs, "doc"), name });
+            let ttl = match said {
+                Said::Ttl(ttl) => Some(ttl),
+                Said::None => None,
+                Said::Nothing => of_all.clone(),
+            };
+            own.push(Own { vis, ident, ty, docs: only(&field.attrs, "doc"), name, ttl });
             continue;
+        }
+        if !matches!(said, Said::Nothing) {
+            errors.on(
+                &ident,
+                "plain fields are one state together, and live as long as that: put `#[state(ttl = \"..\")]` on the struct, or make this a `ValueState` of its own",
+            );
         }
         if let Some(name) = name {
             errors.on(
@@ -60,6 +88,7 @@ pub(crate) fn state(input: &DeriveInput, errors: &mut Errors) -> State {
         generics: input.generics.clone(),
         no_struct: fields.is_none(),
         row,
+        ttl: of_all,
         own,
     }
 }
@@ -75,30 +104,25 @@ fn renames(attribute: &Attribute) -> bool {
     attribute.meta.require_list().is_ok_and(|list| list.tokens.clone().into_iter().any(is_rename))
 }
 
-/// The one option that `#[state(..)]` has here.
-fn options<T>(
+/// What `#[state(..)]` says here. `special` takes the option that only structs have, or only fields; it gives false for others.
+fn options(
     attributes: &[Attribute],
-    known: &str,
     help: &str,
     errors: &mut Errors,
-    read: impl Fn(syn::parse::ParseStream<'_>) -> syn::Result<T>,
-) -> Option<T> {
-    let mut found = None;
+    special: impl Fn(&ParseNestedMeta<'_>, &mut Options) -> syn::Result<bool>,
+) -> Options {
+    let mut options = Options::default();
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("state")) {
         let result = attribute.parse_nested_meta(|meta| {
-            if !meta.path.is_ident(known) {
-                let name = meta.path.to_token_stream();
-                return Err(meta.error(format!("there is no `#[state({name})]` here; {help}")));
+            if special(&meta, &mut options)? || options.take(&meta)? {
+                return Ok(());
             }
-            if found.is_some() {
-                return Err(meta.error(format!("`{known}` is said twice: remove one")));
-            }
-            found = Some(read(meta.value()?)?);
-            Ok(())
+            let name = meta.path.to_token_stream();
+            Err(meta.error(format!("there is no `#[state({name})]` here; {help}")))
         });
         if let Err(error) = result {
             errors.push(error);
         }
     }
-    found
+    options
 }

@@ -81,8 +81,8 @@ fn attributes_are_known_ones() {
             }
         ),
         &[
-            "there is no `#[state(key)]` here; on a struct of state this is known: `crate = path`",
-            "there is no `#[state(list)]` here; on a field of state this is known: `name = \"..\"`",
+            "there is no `#[state(key)]` here; on a struct of state these are known: `crate = path`, `ttl = \"..\"`, `update = \"..\"`, `visibility = \"..\"`",
+            "there is no `#[state(list)]` here; on a field of state these are known: `name = \"..\"`, `ttl = \"..\"`, `update = \"..\"`, `visibility = \"..\"`",
             "`#[record(..)]` is for plain fields, and this one is a state of its own",
         ],
     );
@@ -106,6 +106,36 @@ fn what_is_kept_is_a_record() {
             "a record owns its data: use `String` instead of `&str`",
             "the width of `usize` differs between machines: use `u64`",
             "a field that is not stored would be lost when the job goes on from a checkpoint: keep it in the function, outside of the state",
+        ],
+    );
+}
+
+#[test]
+fn a_time_to_live_is_a_duration_with_words_that_are_known() {
+    says(
+        quote!(
+            #[state(ttl = "soon", update = "always", visibility = "never")]
+            struct Session {
+                count: u64,
+                #[state(ttl = "1h")]
+                best: u64,
+                pages: ListState<String>,
+                #[state(ttl = "none")]
+                log: ListState<String>,
+                #[state(ttl = "none", ttl = "1h")]
+                last: ValueState<u64>,
+                #[state(update = "read")]
+                first: ValueState<u64>,
+            }
+        ),
+        &[
+            "a time to live is a whole number with a unit (ms, s, min, h, d), from `1ms` to `36500d`; or `none`",
+            "what is used lives on: `update = \"write\"` (making and writing, the default) or `update = \"read\"` (reading, too)",
+            "what is read: `visibility = \"live\"` (never what has expired, the default) or `visibility = \"expired\"` (that, too, until it is removed)",
+            "plain fields are one state together, and live as long as that: put `#[state(ttl = \"..\")]` on the struct, or make this a `ValueState` of its own",
+            "`ttl` is said twice: remove one",
+            "this says how a time to live is gone about, and there is none: add `ttl = \"1h\"`",
+            "the elements of a list have no time to live: keep them in a `MapState` by a number of their own, or take `pages` out by `#[state(ttl = \"none\")]`",
         ],
     );
 }

@@ -12,7 +12,7 @@ use crate::{
     backend::Checkpointed,
     groups::GroupRange,
     row::{ByEntry, ByKey, entry_hash},
-    table::{Table, Tracking},
+    table::{Cursor, Table, Tracking},
 };
 
 /// Maps from `E` to `V`, one for each key of the stream. A map's entries are ordered by [`Key::compare`].
@@ -98,6 +98,14 @@ impl<K: Key, E: Key, V: Record> MapRows<K, E, V> {
         for entry in self.order.remove(hash, key).into_iter().flatten().flatten() {
             self.rows.remove_if(entry_hash(hash, E::hash(entry.view())), is(key, entry.view()));
         }
+    }
+
+    /// Looks at so many entries from where the cursor stands, and removes those whose values say so; see [`Table::sweep`].
+    pub fn sweep(&mut self, cursor: &mut Cursor, entries: usize, is_over: impl Fn(&V) -> bool) {
+        let Self { rows, order } = self;
+        rows.sweep(cursor, entries, is_over, |(key, entry)| {
+            forget(order, K::hash(key.view()), key.view(), entry.view())
+        });
     }
 
     /// Asks the processor to load what it needs to look up an entry.

@@ -99,6 +99,29 @@ impl<R: RowKey, V: Record> Table<R, V> {
         Some(row)
     }
 
+    /// Looks at so many rows from where the cursor stands, and removes those whose values say so; `gone` gets their keys. At the end it begins anew. The table may be
+    /// changed in between: then a few rows may be left out of a round.
+    pub fn sweep(
+        &mut self,
+        cursor: &mut Cursor,
+        rows: usize,
+        is_over: impl Fn(&V) -> bool,
+        mut gone: impl FnMut(R::Key),
+    ) {
+        for _ in 0..rows {
+            let Some((_, value)) = self.row_at(cursor) else {
+                *cursor = Cursor::default();
+                return;
+            };
+            if is_over(value)
+                && let Some((key, _)) = self.take_at(cursor)
+            {
+                gone(key);
+            }
+            cursor.bucket += 1;
+        }
+    }
+
     /// What a scan has shown that has come as far as the cursor; and the keys for which the opposite is true, which are some dozens at most. Looks at all rows of
     /// a shard.
     pub fn shown(&self, cursor: &Cursor) -> (Shown, Vec<&R::Key>) {

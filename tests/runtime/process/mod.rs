@@ -8,6 +8,7 @@ mod plans;
 mod sides;
 mod state;
 mod timers;
+mod ttl;
 mod unkeyed;
 
 use millstream::prelude::*;

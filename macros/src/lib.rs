@@ -161,6 +161,9 @@ pub fn aggregate(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | attribute | on | meaning |
 /// |---|---|---|
 /// | `#[state(name = "..")]` | a collection | the state's name, by which it is found again; otherwise that of the field |
+/// | `#[state(ttl = "1h")]` | the struct, a collection | how long what is stored lives since it was last written, by processing time; on the struct for all that do not say themselves; `none` for ever |
+/// | `#[state(ttl = "1h", update = "read")]` | the struct, a collection | since it was last written or read; otherwise `"write"` |
+/// | `#[state(ttl = "1h", visibility = "expired")]` | the struct, a collection | what has expired is seen until it is removed; otherwise `"live"` |
 /// | `#[record(rename = "..")]`, `#[record(with = Adapter)]` | a plain field | as for a record |
 /// | `#[record(version = 2, from = SessionV1)]` | the struct | a new version of the plain fields, made from a record of the earlier ones |
 /// | `#[state(crate = path)]` | the struct | where the `millstream` crate is |

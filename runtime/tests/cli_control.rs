@@ -154,10 +154,10 @@ fn a_directory_without_checkpoints_is_inspected_too() {
 #[test]
 fn wrong_usage_is_refused_before_anybody_is_asked() {
     for (args, says) in [
-        (["status"].as_slice(), "<DIR>"),
+        (["status"].as_slice(), "<LOCATION>"),
         (&["set", "dir"], "<KEY=VALUE>..."),
         (&["set", "dir", "checkpoint.interval"], "a key and a value are expected, as in `checkpoint.interval=2s`"),
-        (&["checkpoint", "inspect"], "<DIR>"),
+        (&["checkpoint", "inspect"], "<LOCATION>"),
         (&["checkpoint", "a", "inspect"], "the subcommand 'inspect' cannot be used with"),
         (&["stop", "a", "b"], "unexpected argument 'b'"),
     ] {

@@ -125,11 +125,14 @@ Settings:
       --max-parallelism <N>         How many key groups there are: the bound of the parallelism, for ever [default: 128]
       --buffer-timeout <TIME>       How long a record may wait in a buffer that is not full [default: 10ms]
       --watermark-interval <TIME>   How often watermarks are made [default: 200ms]
-      --checkpoint-dir <DIR>        Where checkpoints are kept, none for nowhere; a job goes on from the last one there [default: none]
+      --checkpoint-dir <LOCATION>   Where checkpoints are kept, a directory or the URL of an object store, none for nowhere; a job goes on from the last one there [default: none]
       --checkpoint-interval <TIME>  The time from the start of one checkpoint to that of the next [default: 10s]
   -D <KEY=VALUE>                    Set any of the settings; `config` lists them
       --config <FILE>               Read settings from a TOML file [default: millstream.toml, if there is one]
       --fresh                       Start anew, though there is a checkpoint to go on from
+      --from <SAVEPOINT>            Begin with a savepoint, or with checkpoints that no job uses any more; once the job has made checkpoints of its own it goes on from those
+      --allow-dropped-state         Begin though the savepoint has state that the job has no place for
+      --rewind                      Take back what the job has put out since the savepoint was made, where its sinks can
 
 Output:
       --quiet                Show neither progress nor a summary
@@ -228,6 +231,7 @@ Commands:
   schema       Keep the types of state in a lock file, so that no change of them goes unnoticed
   status       Show how a running job is: its restarts and checkpoints
   checkpoint   Let a running job make a checkpoint now, and wait for it; or inspect those there are
+  savepoint    Let a running job make a savepoint, which a job begins with by --from; or look at one, or remove it
   stop         Stop a running job with a checkpoint; started again, it goes on from there
   set          Give a running job other settings, for as long as it runs
   submit       Run a job on a cluster, and follow it to its end

@@ -16,6 +16,7 @@ use console::{Called, HERE, call, call_in};
 use millstream_runtime::{
     cli::World,
     registry::{JobEntry, augment_none, build_without},
+    settings::KEYS,
     stream::{Job, Stream},
 };
 use serde_json::Value;
@@ -201,7 +202,7 @@ fn config_is_a_table() {
     let place = format!("{}/millstream.toml:", directory.path().display());
     let table: Vec<_> = called.out.lines().filter(|line| !line.starts_with("parallelism ")).collect();
     let line = |key: &str| table.iter().copied().find(|line| line.starts_with(key)).unwrap_or_default().to_owned();
-    assert_eq!((called.code, called.err.as_str(), table.len()), (0, "", 14));
+    assert_eq!((called.code, called.err.as_str(), table.len()), (0, "", KEYS.len()));
     // As wide as the longest key and the longest place.
     let from = |text: &str| format!("{text:width$}", width = place.len() + 1);
     let row = |key: &str, value: &str, place: &str, rest: &str| format!("{key:29}  {value:7}  {}  {rest}", from(place));

@@ -92,6 +92,7 @@ mod tests {
             kind: CheckpointKind::Periodic,
             at: 0,
             origin: None,
+            channels: Vec::new(),
             operators: vec![operator],
         };
         let restored = Restored::of(Some(&Arc::new(manifest)), "window w");

@@ -410,6 +410,7 @@ fn restored(info: &OperatorInfo, checkpoint: &Checkpoint) -> Restored {
         kind: CheckpointKind::Periodic,
         at: 0,
         origin: None,
+        channels: Vec::new(),
         operators: vec![operator],
     };
     Restored::of(Some(&Arc::new(manifest)), &info.id_or_name())

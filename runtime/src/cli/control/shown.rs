@@ -112,7 +112,7 @@ mod tests {
 
     fn report(bytes: u64, micros: u64) -> Option<SubtaskReport> {
         let (alignment, sync) = (Duration::from_micros(3 * micros), Duration::from_micros(micros));
-        Some(SubtaskReport { bytes, alignment, sync, background: 400 * sync })
+        Some(SubtaskReport { bytes, alignment, sync, background: 400 * sync, ..SubtaskReport::default() })
     }
 
     /// A job a minute after it was started, with two checkpoints behind it and one under way.

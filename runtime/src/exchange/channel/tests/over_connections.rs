@@ -17,6 +17,7 @@ use crate::{
     env::Instant,
     exchange::{
         gate::{Change, Gate, Port},
+        in_flight::{ChannelId, Overtaken},
         pipe::connect,
     },
     failure::Failure,
@@ -40,6 +41,7 @@ struct World {
     link: Link,
     shared: Arc<Shared>,
     gate: Option<Gate>,
+    overtaken: Overtaken,
 }
 
 impl World {
@@ -47,15 +49,19 @@ impl World {
     fn new(channels: usize) -> Self {
         let pool = LocalPool::new();
         let shared = Shared::new(channels, 4 << 10);
-        let port = Port { number: 0, validate: Received::validate::<u64>, beside: None };
-        let gate = Gate::new(Arc::clone(&shared), vec![port; channels], true);
+        let id = |sender| ChannelId { edge: 0, sender, receiver: 0 };
+        let validate = Received::validate::<u64>;
+        let port = |sender| Port { number: 0, validate, beside: None, may_overtake: true, id: id(sender) };
+        let gate = Gate::new(Arc::clone(&shared), (0..channels).map(port).collect(), true);
         let attaching = |shared: &Arc<Shared>| Arc::new(Attaching(Arc::clone(shared)));
         let [link, _] = connect(&pool, OPTIONS, [attaching(&Shared::new(0, 0)), attaching(&shared)]);
-        Self { pool, link, shared, gate: Some(gate) }
+        Self { pool, link, shared, gate: Some(gate), overtaken: Overtaken::default() }
     }
 
     fn open(&mut self, channel: u8) -> Sender {
-        let sender = Sender::remote(self.link.open(&[channel]).expect("there are few"));
+        let id = ChannelId { edge: 0, sender: usize::from(channel), receiver: 0 };
+        let overtaken = Some((id, self.overtaken.clone()));
+        let sender = Sender::remote(self.link.open(&[channel]).expect("there are few"), overtaken);
         self.pool.run_until_stalled();
         sender
     }
@@ -90,7 +96,7 @@ fn what_is_sent_from_another_process_comes_in_order() {
     let marked = Marked { behind: 2, at: Timestamp::from_millis(7) };
     there.send(Event::Data(super::Batch::new(buffer(3, 2).buffer, &[marked])));
     here.send(Event::Data(buffer(10, 1)));
-    let barrier = Barrier { checkpoint: 4, kind: CheckpointKind::Periodic };
+    let barrier = Barrier::new(4, CheckpointKind::Periodic);
     for event in [Event::Idle, Event::Active, Event::Barrier(barrier)] {
         there.send(event);
     }

@@ -239,7 +239,7 @@ impl World {
             checkpoint.values = values;
         }
         self.running = Some(checkpoint);
-        let barrier = Barrier { checkpoint: self.last, kind: CheckpointKind::Periodic };
+        let barrier = Barrier::new(self.last, CheckpointKind::Periodic);
         self.say(Notice::Trigger(barrier));
     }
 

@@ -227,10 +227,10 @@ mod tests {
         let read = decode(&object()).expect("nothing happened to it");
         let [first, second] = &read[..] else { panic!("{} batches", read.len()) };
         assert_eq!((first.sender, first.receiver, first.skip, first.received.header.port), (4, 7, 1, 1));
-        assert_eq!(first.watermarks.iter().map(|mark| (mark.behind, mark.at.millis())).collect::<Vec<_>>(), [
-            (1, -8),
-            (3, -6)
-        ]);
+        assert_eq!(
+            first.watermarks.iter().map(|mark| (mark.behind, mark.at.millis())).collect::<Vec<_>>(),
+            [(1, -8), (3, -6)]
+        );
         assert_eq!((second.sender, second.received.header.records, second.watermarks.len()), (u32::MAX, 0, 0));
         let records = read.into_iter().next().expect("there are two").received.validate::<(u64, String)>();
         let records = records.expect("they are of this type");
@@ -243,8 +243,13 @@ mod tests {
     fn the_format_stays() {
         let mut out = Vec::new();
         let mut writer = ChannelsWriter::new(&mut out);
-        let header =
-            Header { records: 2, data_bytes: 2, columns: Columns { timed: false, hashed: false }, port: 3, schema: 0x0102 };
+        let header = Header {
+            records: 2,
+            data_bytes: 2,
+            columns: Columns { timed: false, hashed: false },
+            port: 3,
+            schema: 0x0102,
+        };
         let mark = Marked { behind: 1, at: Timestamp::from_millis(-2) };
         writer.push((5, 6), 1, (&header, &[8, 9]), &[mark], &mut out);
         writer.finish(&mut out);

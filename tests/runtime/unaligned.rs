@@ -71,7 +71,13 @@ impl Sink for Still {
     }
 
     fn writer(&self, cx: &SinkContext, restored: Vec<(u64, u64)>) -> Result<StillWriter, Failure> {
-        Ok(StillWriter { sink: self.clone(), env: Arc::clone(cx.env()), pending: restored, written: vec![], records: 0 })
+        Ok(StillWriter {
+            sink: self.clone(),
+            env: Arc::clone(cx.env()),
+            pending: restored,
+            written: vec![],
+            records: 0,
+        })
     }
 
     fn committer(&self, _: &SinkContext) -> Result<Visible, Failure> {

@@ -43,7 +43,8 @@ pub(crate) fn may_overtake(edge: &Edge) -> bool {
 /// Finds the edge that something was on its way over.
 fn find(names: &[EdgeName], part: &ChannelPart) -> Result<usize, Failure> {
     let Some(number) = names.iter().position(|name| name.edge == part.edge) else {
-        let what = format!("the checkpoint has records on their way over `{}`, and the job has no such edge", part.edge);
+        let what =
+            format!("the checkpoint has records on their way over `{}`, and the job has no such edge", part.edge);
         return Err(Failure::new(what).with_hint(CHANGED_HINT));
     };
     let EdgeName { kind, record, .. } = &names[number];
@@ -52,7 +53,8 @@ fn find(names: &[EdgeName], part: &ChannelPart) -> Result<usize, Failure> {
         (false, _) => (&part.kind, kind),
         (true, false) => (&part.record, record),
     };
-    let what = format!("the checkpoint has records on their way over `{}`, which was `{was}` and is `{is}` now", part.edge);
+    let what =
+        format!("the checkpoint has records on their way over `{}`, which was `{was}` and is `{is}` now", part.edge);
     Err(Failure::new(what).with_hint(CHANGED_HINT))
 }
 

@@ -54,7 +54,9 @@ impl Part {
 /// Encodes what a subtask acknowledges, for the JobMaster.
 pub(crate) fn encode_parts(Parts { operators, channels }: &Parts) -> Bytes {
     let parts = operators.iter().map(|part| (&part.operator, &part.keyed, values_out(&part.values)));
-    postcard::to_stdvec(&(parts.collect::<Vec<_>>(), channels)).expect("parts are plain data: all of it can be written").into()
+    postcard::to_stdvec(&(parts.collect::<Vec<_>>(), channels))
+        .expect("parts are plain data: all of it can be written")
+        .into()
 }
 
 /// Decodes what [`encode_parts`] has encoded.

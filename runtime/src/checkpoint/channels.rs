@@ -61,11 +61,7 @@ pub(crate) struct ChannelKeeper {
 
 impl ChannelKeeper {
     /// What the barrier that has just passed has overtaken: on its way to others, and `recorded` on its way to this subtask. `None` if it has overtaken nothing.
-    pub(crate) fn keep(
-        &self,
-        ports: &[Port],
-        recorded: Option<oneshot::Receiver<Recorded>>,
-    ) -> Option<ChannelUpload> {
+    pub(crate) fn keep(&self, ports: &[Port], recorded: Option<oneshot::Receiver<Recorded>>) -> Option<ChannelUpload> {
         let sent = self.overtaken.take();
         if sent.is_empty() && recorded.is_none() {
             return None;
@@ -97,7 +93,16 @@ impl ChannelKeeper {
         for (edge, batches) in edges {
             let EdgeName { edge, kind, record, senders, receivers } = self.edges[edge].clone();
             let object = self.write(batches).await?;
-            parts.push(ChannelPart { edge, kind, record, senders, receivers, end, subtask: self.subtask as u32, object });
+            parts.push(ChannelPart {
+                edge,
+                kind,
+                record,
+                senders,
+                receivers,
+                end,
+                subtask: self.subtask as u32,
+                object,
+            });
         }
         Ok(())
     }

@@ -249,9 +249,10 @@ impl Shared {
             }
         }
         // What follows what was restored may be another stream's, so that its watermarks would not hold for it.
-        let restored = state.restored.iter().filter_map(|(channel, arrival)| {
-            Some((*channel, Recording::of(arrival)?.without_watermarks()))
-        });
+        let restored = state
+            .restored
+            .iter()
+            .filter_map(|(channel, arrival)| Some((*channel, Recording::of(arrival)?.without_watermarks())));
         let mut batches: Vec<_> = held.into_iter().chain(restored).collect();
         let mut open = vec![false; waited.len()];
         for (channel, place) in places.into_iter().enumerate().filter(|(channel, _)| waited[*channel]) {
@@ -409,7 +410,10 @@ pub(crate) struct Sender(End);
 
 /// Where the receiver is.
 enum End {
-    Here { shared: Arc<Shared>, channel: usize },
+    Here {
+        shared: Arc<Shared>,
+        channel: usize,
+    },
     There {
         sender: outbound::Sender,
         /// Where what barriers overtake is left, and the channel that it is of; `None` on a channel where none overtakes.

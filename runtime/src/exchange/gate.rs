@@ -166,6 +166,11 @@ impl Gate {
         Some(HasOvertaken { barrier, after: now.since(since), recorded })
     }
 
+    #[cfg(test)]
+    pub(crate) fn set_may_overtake(&mut self, channel: usize, may_overtake: bool) {
+        self.ports[channel].may_overtake = may_overtake;
+    }
+
     /// Something is taken from a channel.
     pub(crate) fn takes(&mut self) {
         self.is_stuck = false;

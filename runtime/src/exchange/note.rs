@@ -68,7 +68,8 @@ mod tests {
         let barriers =
             [CheckpointKind::Periodic, CheckpointKind::Stop, CheckpointKind::Final, CheckpointKind::Savepoint]
                 .map(barrier);
-        let patient = |nanos| Barrier::new(7, CheckpointKind::Periodic).with_patience(Some(Duration::from_nanos(nanos)));
+        let patient =
+            |nanos| Barrier::new(7, CheckpointKind::Periodic).with_patience(Some(Duration::from_nanos(nanos)));
         let barriers = barriers.into_iter().chain([0, 5_000_000_000].map(patient).map(Event::Barrier));
         for event in barriers.chain([Event::Idle, Event::Active, Event::End]) {
             let read = decode(&encode(&event)).expect("it is an event");
@@ -81,7 +82,9 @@ mod tests {
         let barrier = encode(&Event::Barrier(Barrier::new(5, CheckpointKind::Final)));
         let mut other_kind = barrier.clone();
         other_kind[1] = 4;
-        for bytes in [&[][..], &[4], &[IDLE, 0], &barrier[..9], &barrier[..10], &[&barrier[..], &[0]].concat(), &other_kind] {
+        for bytes in
+            [&[][..], &[4], &[IDLE, 0], &barrier[..9], &barrier[..10], &[&barrier[..], &[0]].concat(), &other_kind]
+        {
             assert!(decode(bytes).is_none(), "{bytes:?}");
         }
     }

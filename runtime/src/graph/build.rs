@@ -187,7 +187,17 @@ impl Draft {
     /// Makes this chain read an output of another, on a port of its head.
     pub(crate) fn read<T: Record>(&self, from: &Draft, output: OutputId, kind: EdgeKind, port: u8) {
         let (record, validate) = (T::SCHEMA.to_string(), Received::validate::<T>);
-        let edge = Edge { from: from.id, output, to: self.id, kind, record, port, validate, beside: None, reroutes: Reroutes::default() };
+        let edge = Edge {
+            from: from.id,
+            output,
+            to: self.id,
+            kind,
+            record,
+            port,
+            validate,
+            beside: None,
+            reroutes: Reroutes::default(),
+        };
         self.graph.borrow_mut().edges.push(edge);
     }
 

@@ -251,13 +251,20 @@ impl Subtask {
         }
     }
 
-    /// Waits for room in the output, or until a barrier may have something to do before there is any.
+    /// Waits for room in the output; or until there is something to do before there is any, for a barrier that overtakes, or for the snapshot at one.
     async fn make_room(&mut self) -> Result<(), Failure> {
-        let is_between = self.head.is_between_records();
-        let ready = or_cancelled(&self.cancel, self.head.ready());
         if !self.overtaking.as_ref().is_some_and(|overtaking| overtaking.interrupts_output) {
-            return ready.await;
+            return or_cancelled(&self.cancel, self.head.ready()).await;
         }
+        let is_between = self.head.is_between_records();
+        let background = self.head.background();
+        let now = self.env.now();
+        let copies = match background {
+            Background::Done => None,
+            Background::More => Some(now),
+            Background::Later => Some(now + BACKGROUND_RETRY),
+        };
+        let ready = or_cancelled(&self.cancel, self.head.ready());
         let (deadline, gate, inbox) = match self.gate.as_ref().filter(|gate| !gate.is_unconnected()) {
             Some(gate) => (gate.overtakes_at().filter(|_| is_between), Some(gate), None),
             None => (None, None, Some(&self.inbox)),
@@ -275,7 +282,11 @@ impl Subtask {
                 Either::Right(_) => Ok(()),
             }
         };
-        or_deadline(&*self.env, deadline, ready).await.unwrap_or(Ok(()))
+        let result = or_deadline(&*self.env, earliest(deadline, copies), ready).await;
+        if result.is_none() && background == Background::More {
+            yield_now().await;
+        }
+        result.unwrap_or(Ok(()))
     }
 
     /// Has a barrier overtake what is in front of it, if its time has come.

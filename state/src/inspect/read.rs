@@ -99,8 +99,7 @@ fn seen(read: Result<Entry, String>, footers: &Footers) -> Seen {
     };
     let mut problems = manifest.objects().filter_map(|object| footers.get(&object.name)?.as_ref().err());
     let problem = problems.next().cloned();
-    let sizes: BTreeMap<&str, u64> =
-        manifest.objects().map(|object| (object.name.as_str(), object.bytes)).collect();
+    let sizes: BTreeMap<&str, u64> = manifest.objects().map(|object| (object.name.as_str(), object.bytes)).collect();
     let values = manifest.operators.iter().flat_map(|operator| &operator.values);
     Seen::Checkpoint(CheckpointSeen {
         checkpoint: manifest.checkpoint,

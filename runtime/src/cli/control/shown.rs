@@ -179,7 +179,15 @@ checkpoint 8: disk full
         assert_eq!(checkpoints["last"][1]["by_subtask"][1]["bytes"], 234_000);
         assert_eq!(
             checkpoints["present"]["by_subtask"],
-            serde_json::json!([{ "subtask": 1, "bytes": 5, "alignment_ns": 3_000, "sync_ns": 1_000, "background_ns": 400_000 }])
+            serde_json::json!([{
+                "subtask": 1,
+                "bytes": 5,
+                "channel_bytes": 0,
+                "unaligned": false,
+                "alignment_ns": 3_000,
+                "sync_ns": 1_000,
+                "background_ns": 400_000,
+            }])
         );
         assert_eq!(checkpoints["present"]["started_ms"], 1_357_034_397_000_i64);
     }

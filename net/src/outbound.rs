@@ -202,6 +202,21 @@ impl Outbound {
         self.write(state);
     }
 
+    /// Puts something small in front of all that a channel has waiting; gives the batches, in order.
+    fn overtake(&self, number: u32, note: &[u8]) -> Vec<Batch> {
+        let mut state = lock(&self.state);
+        let Some(channel) = state.channels.get_mut(&number) else { return Vec::new() };
+        let waiting = channel.queue.iter().filter_map(|item| match item {
+            Item::Batch(batch) => Some(batch.clone()),
+            Item::Note(_) | Item::Close => None,
+        });
+        let waiting = waiting.collect();
+        channel.queue.push_front(Item::Note(note.into()));
+        state.settle(number);
+        self.write(state);
+        waiting
+    }
+
     /// The receiver of a channel has granted something. One that has ended meanwhile is none any more.
     pub(crate) fn granted(&self, number: u32, grant: Grant) -> Result<(), LinkError> {
         let mut state = lock(&self.state);
@@ -407,6 +422,16 @@ impl Sender {
     pub fn note(&self, note: &[u8]) {
         assert!(note.len() <= NOTE_BYTES_LIMIT, "a note is small");
         self.outbound.append(self.channel, Item::Note(note.into()));
+    }
+
+    /// As [`Sender::note`], but in front of all that waits for credit, which is told: the batches, in order. They are sent behind it.
+    ///
+    /// # Panics
+    ///
+    /// If it is longer than [`NOTE_BYTES_LIMIT`].
+    pub fn overtake(&self, note: &[u8]) -> Vec<Batch> {
+        assert!(note.len() <= NOTE_BYTES_LIMIT, "a note is small");
+        self.outbound.overtake(self.channel, note)
     }
 
     /// True while what was sent and not yet read is below the credit; also if nobody reads any more.

@@ -70,6 +70,7 @@ where
             wants_ticks: false,
             preaggregation_bytes: task.settings.preaggregation_bytes(),
             state_bytes: None,
+            waits_to_write: false,
             restored: None,
             checkpoints: None,
             store: None,

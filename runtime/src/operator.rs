@@ -53,6 +53,13 @@ pub enum Signal {
     End,
 }
 
+impl Signal {
+    /// True of a barrier that may overtake records: whoever sends it does not wait for credit first.
+    pub(crate) fn hurries(self) -> bool {
+        matches!(self, Self::Barrier(barrier) if barrier.patience.is_some())
+    }
+}
+
 /// What happens to the splits of a source, for watermarks by split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SplitSignal {

@@ -127,6 +127,10 @@ pub trait SinkWriter: Send + 'static {
     /// Work that stays open across checkpoints, as a file that is written on behind one: enough to go on with it from the checkpoint. `()` if there is none.
     type State: Record;
 
+    /// `flush` and `prepare` may be dropped wherever they wait, and are called again; and `prepare` hands over what is not written as [`Prepared::state`] rather than wait
+    /// until it is. Then a checkpoint whose barriers overtake records need not wait for a sink that stands still, either.
+    const INTERRUPTIBLE: bool = false;
+
     /// Takes a record into memory. Never waits and never blocks: that is what `flush` is for.
     ///
     /// # Errors
@@ -153,7 +157,7 @@ pub trait SinkWriter: Send + 'static {
     ///
     /// # Cancel safety
     ///
-    /// Dropped only when the job is cancelled or has failed.
+    /// Dropped only when the job is cancelled or has failed, unless it is [`INTERRUPTIBLE`](SinkWriter::INTERRUPTIBLE).
     fn flush(&mut self) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// Hands over what should be committed now, before the job has ended; asked for after each flush of a job without checkpoints

@@ -5,6 +5,7 @@
 //! encode these into a segment. A [`Manifest`](manifest::Manifest) names the segments of a checkpoint.
 
 pub mod backend;
+pub mod channels;
 pub mod collections;
 pub mod conformance;
 pub mod groups;

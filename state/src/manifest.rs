@@ -28,6 +28,9 @@ pub struct Manifest {
     pub origin: Option<Origin>,
     /// The state of every stateful operator.
     pub operators: Vec<OperatorState>,
+    /// What was on its way between tasks, if its barriers overtook anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<ChannelPart>,
 }
 
 /// A savepoint that a run began with.
@@ -53,6 +56,11 @@ impl Manifest {
         let by_name: BTreeMap<&str, &SegmentRef> =
             parts.flat_map(|part| &part.segments).map(|segment| (segment.name.as_str(), segment)).collect();
         by_name.into_values()
+    }
+
+    /// All objects that it names: its segments, and what was on its way between tasks.
+    pub fn objects(&self) -> impl Iterator<Item = &SegmentRef> {
+        self.segments().chain(self.channels.iter().map(|part| &part.object))
     }
 }
 
@@ -104,6 +112,36 @@ pub struct SegmentRef {
     pub rows: u64,
     /// True if it has every row there was; otherwise what changed since the segment before.
     pub full: bool,
+}
+
+/// What was on its way over an edge of the job graph, as far as one subtask had it. See [`channels`](crate::channels) for the object that it is in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelPart {
+    /// The edge: the chains at its ends, by name.
+    pub edge: String,
+    /// How its records are spread, as plans say it.
+    pub kind: String,
+    /// The type of the records, as one would write it.
+    pub record: String,
+    /// How many subtasks sent.
+    pub senders: u32,
+    /// How many subtasks received.
+    pub receivers: u32,
+    /// At which end of the channels it waited.
+    pub end: ChannelEnd,
+    /// The number of the subtask that had it.
+    pub subtask: u32,
+    /// The object; its rows are records.
+    pub object: SegmentRef,
+}
+
+/// An end of a channel. What was at the receiver's had been sent before what was at the sender's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ChannelEnd {
+    /// It had arrived, and not been read.
+    Receiver,
+    /// It had not left.
+    Sender,
 }
 
 /// A list of records that one subtask had.

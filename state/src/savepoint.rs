@@ -38,7 +38,7 @@ pub async fn prepare(to: &CheckpointStore) -> Result<(), StoreError> {
 ///
 /// What either store says.
 pub async fn write(from: &CheckpointStore, manifest: &Manifest, to: &CheckpointStore) -> Result<(), StoreError> {
-    let segments: Vec<SegmentRef> = manifest.segments().cloned().collect();
+    let segments: Vec<SegmentRef> = manifest.objects().cloned().collect();
     let copies = stream::iter(segments).map(|segment| copy(from, segment, to));
     copies.buffer_unordered(COPIES_AT_A_TIME).try_collect::<()>().await?;
     let body = Body::Checkpoint { claim: 0, live: Vec::new(), manifest: manifest.clone() };

@@ -292,6 +292,7 @@ fn manifest(line: &[Id], segments: &[SegmentRef]) -> Manifest {
         kind: CheckpointKind::Periodic,
         at: 0,
         origin: None,
+        channels: Vec::new(),
         operators: vec![OperatorState {
             id: "count".to_owned(),
             parallelism: 1,

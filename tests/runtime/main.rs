@@ -31,4 +31,5 @@ mod slots;
 mod spread;
 mod spy;
 mod support;
+mod unaligned;
 mod windows;

@@ -8,12 +8,14 @@ use millstream_state::manifest::Manifest;
 use tracing::{Span, error_span};
 
 use super::{
+    edges::{self, edge_names},
     segments::Segments,
     wires::{Placement, Subtask, Wires},
 };
 use crate::{
     alignment::group::{Elsewhere, Groups},
     checkpoint::{
+        channels::{ChannelKeeper, EdgeName},
         inbox::Inbox,
         subtask::{SubtaskCheckpoints, TaskEvent},
     },
@@ -140,7 +142,8 @@ impl<'a> Deployment<'a> {
             preaggregation_bytes: (graph.settings.preaggregation_bytes() / here.max(1)).max(PREAGGREGATION_MIN_BYTES),
             state: Arc::clone(self.state),
         };
-        let mut making = Making { wires, groups: Groups::of(graph, is_here), shares, deployed: Deployed::default() };
+        let (groups, edges) = (Groups::of(graph, is_here), edge_names(graph));
+        let mut making = Making { wires, groups, shares, edges, deployed: Deployed::default() };
         for (id, vertex) in graph.vertices.iter().enumerate() {
             let id = VertexId(id);
             let subtasks: Vec<_> = (0..graph.parallelism(id)).filter(|subtask| is_here((id, *subtask))).collect();
@@ -165,7 +168,7 @@ impl<'a> Deployment<'a> {
         making: &mut Making,
     ) -> Result<(), Failure> {
         let Self { graph, connectors, .. } = *self;
-        let Making { wires, groups, shares, deployed } = making;
+        let Making { wires, groups, shares, edges, deployed } = making;
         let (name, parallelism) = (&self.names[id.0], graph.parallelism(id));
         let info = TaskInfo {
             job: graph.name.clone(),
@@ -206,6 +209,7 @@ impl<'a> Deployment<'a> {
             wants_ticks: false,
             preaggregation_bytes: shares.preaggregation_bytes,
             state_bytes: None,
+            waits_to_write: false,
             restored: self.restored.cloned(),
             checkpoints: checkpoints.clone(),
             store: self.segments.cloned(),
@@ -213,6 +217,23 @@ impl<'a> Deployment<'a> {
         let head = contain(|| (vertex.make)(&mut cx))
             .and_then(|head| head)
             .map_err(|failure| failure.at_operator(name, None))?;
+        let replay = match (self.restored, self.segments) {
+            (Some(manifest), Some(segments)) => edges::replay(graph, edges, (id, subtask), manifest, segments)?,
+            _ => None,
+        };
+        let patience = graph.settings.checkpoints.alignment_timeout;
+        let overtakes = graph.exactly_once && !patience.is_zero();
+        let overtaking = self.segments.filter(|_| overtakes).map(|segments| run::Overtaking {
+            patience,
+            interrupts_output: !cx.waits_to_write,
+            keeper: ChannelKeeper {
+                segments: Arc::clone(segments),
+                env: Arc::clone(connectors.env),
+                edges: Arc::clone(edges),
+                subtask,
+                overtaken: wires.overtaken((id, subtask)),
+            },
+        });
         let tick_interval = cx.wants_ticks.then_some(graph.settings.watermark_interval);
         let task = run::Subtask {
             head,
@@ -226,6 +247,8 @@ impl<'a> Deployment<'a> {
             checkpoints,
             state: cx.state_bytes.map(|gauge| StateMeter::new(gauge, Arc::clone(&shares.state))),
             passed_on: Timestamp::MIN,
+            overtaking,
+            replay,
         };
         deployed.subtasks.push((id, subtask));
         deployed.inboxes.push(inbox);
@@ -244,6 +267,7 @@ struct Making {
     wires: Wires,
     groups: Groups,
     shares: Shares,
+    edges: Arc<[EdgeName]>,
     deployed: Deployed,
 }
 

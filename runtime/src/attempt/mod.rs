@@ -3,6 +3,7 @@
 
 pub(crate) mod check;
 pub(crate) mod deploy;
+pub(crate) mod edges;
 pub(crate) mod outlook;
 pub(crate) mod report;
 pub(crate) mod savepoint;

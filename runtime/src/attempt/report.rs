@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, future::Future};
 
 use bytes::Bytes;
-use futures::future::join_all;
-use millstream_state::manifest::{KeyedPart, OperatorState, ValuePart};
+use futures::future::{join, join_all};
+use millstream_state::manifest::{ChannelPart, KeyedPart, OperatorState, ValuePart};
 use serde::{Serialize, Serializer, de::DeserializeOwned};
 
 use crate::{
-    checkpoint::subtask::OperatorReport,
+    checkpoint::{channels::ChannelUpload, subtask::OperatorReport},
     failure::Failure,
     graph::{JobGraph, VertexId},
 };
@@ -21,9 +21,29 @@ pub(crate) struct Part {
     pub(crate) values: Vec<ValuePart>,
 }
 
-impl Part {
+/// What a subtask has of a checkpoint.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Parts {
+    pub(crate) operators: Vec<Part>,
+    /// What its barrier has overtaken.
+    pub(crate) channels: Vec<ChannelPart>,
+}
+
+impl Parts {
     /// How much of it is new, in bytes.
     pub(crate) fn bytes(&self) -> u64 {
+        self.operators.iter().map(Part::bytes).sum::<u64>() + self.channel_bytes()
+    }
+
+    /// How much of it was overtaken, in bytes.
+    pub(crate) fn channel_bytes(&self) -> u64 {
+        self.channels.iter().map(|part| part.object.bytes).sum()
+    }
+}
+
+impl Part {
+    /// How much of it is new, in bytes.
+    fn bytes(&self) -> u64 {
         let values: usize = self.values.iter().map(|part| part.bytes.len()).sum();
         // Of a chain of segments only the last is new.
         let keyed = self.keyed.iter().filter_map(|part| part.segments.last()).map(|segment| segment.bytes);
@@ -32,9 +52,11 @@ impl Part {
 }
 
 /// Encodes what a subtask acknowledges, for the JobMaster.
-pub(crate) fn encode_parts(parts: &[Part]) -> Bytes {
-    let parts: Vec<_> = parts.iter().map(|part| (&part.operator, &part.keyed, values_out(&part.values))).collect();
-    postcard::to_stdvec(&parts).expect("parts are plain data: all of it can be written").into()
+pub(crate) fn encode_parts(Parts { operators, channels }: &Parts) -> Bytes {
+    let parts = operators.iter().map(|part| (&part.operator, &part.keyed, values_out(&part.values)));
+    postcard::to_stdvec(&(parts.collect::<Vec<_>>(), channels))
+        .expect("parts are plain data: all of it can be written")
+        .into()
 }
 
 /// Decodes what [`encode_parts`] has encoded.
@@ -42,10 +64,11 @@ pub(crate) fn encode_parts(parts: &[Part]) -> Bytes {
 /// # Errors
 ///
 /// The bytes are something else.
-pub(crate) fn decode_parts(bytes: &[u8]) -> Result<Vec<Part>, Failure> {
-    let parts: Vec<(String, Vec<KeyedPart>, Vec<(ValuePart, Bytes)>)> = decoded(bytes)?;
+pub(crate) fn decode_parts(bytes: &[u8]) -> Result<Parts, Failure> {
+    type Encoded = (Vec<(String, Vec<KeyedPart>, Vec<(ValuePart, Bytes)>)>, Vec<ChannelPart>);
+    let (parts, channels): Encoded = decoded(bytes)?;
     let part = |(operator, keyed, values)| Part { operator, keyed, values: values_in(values) };
-    Ok(parts.into_iter().map(part).collect())
+    Ok(Parts { operators: parts.into_iter().map(part).collect(), channels })
 }
 
 /// Encodes what the writers of a job without checkpoints leave at its end, by vertex.
@@ -89,13 +112,23 @@ impl Serialize for Raw<'_> {
     }
 }
 
-/// Waits until the rows of a snapshot are stored.
-pub(crate) async fn stored(operators: Vec<(String, OperatorReport)>) -> Result<Vec<Part>, Failure> {
-    all(operators.into_iter().map(|(operator, report)| async move {
+/// Waits until the rows of a snapshot are stored, and what its barrier has overtaken.
+pub(crate) async fn stored(
+    operators: Vec<(String, OperatorReport)>,
+    channels: Option<ChannelUpload>,
+) -> Result<Parts, Failure> {
+    let operators = all(operators.into_iter().map(|(operator, report)| async move {
         let keyed = all(report.uploads).await?;
         Ok(Part { operator, keyed, values: report.values })
-    }))
-    .await
+    }));
+    let channels = async {
+        match channels {
+            Some(channels) => channels.await,
+            None => Ok(Vec::new()),
+        }
+    };
+    let (operators, channels) = join(operators, channels).await;
+    Ok(Parts { operators: operators?, channels: channels? })
 }
 
 /// Waits for all of these, which go on side by side. Also if one fails: other uploads are part of the next checkpoint, or clear up behind themselves.
@@ -114,14 +147,17 @@ pub(crate) fn parallelism(graph: &JobGraph) -> BTreeMap<String, u32> {
 
 /// The states of a job's operators, as they come in.
 #[derive(Debug, Default)]
-pub(crate) struct Gathered(BTreeMap<String, OperatorState>);
+pub(crate) struct Gathered {
+    operators: BTreeMap<String, OperatorState>,
+    channels: Vec<ChannelPart>,
+}
 
 impl Gathered {
     /// Adds what a subtask has. `parallelism` as [`parallelism`] says.
     pub(crate) fn add(&mut self, parts: Vec<Part>, parallelism: &BTreeMap<String, u32>) {
         for Part { operator, keyed, values } in parts {
             let parallelism = parallelism.get(&operator).copied().unwrap_or(1);
-            let state = self.0.entry(operator.clone()).or_insert_with(|| OperatorState {
+            let state = self.operators.entry(operator.clone()).or_insert_with(|| OperatorState {
                 id: operator,
                 parallelism,
                 keyed: Vec::new(),
@@ -132,9 +168,14 @@ impl Gathered {
         }
     }
 
-    /// What the manifest says, by operator.
-    pub(crate) fn into_operators(self) -> Vec<OperatorState> {
-        self.0.into_values().collect()
+    /// Adds what the barrier of a subtask has overtaken.
+    pub(crate) fn add_channels(&mut self, channels: Vec<ChannelPart>) {
+        self.channels.extend(channels);
+    }
+
+    /// What the manifest says, by operator; and of what was on its way.
+    pub(crate) fn into_parts(self) -> (Vec<OperatorState>, Vec<ChannelPart>) {
+        (self.operators.into_values().collect(), self.channels)
     }
 }
 
@@ -142,7 +183,7 @@ impl Gathered {
 mod tests {
     use millstream_state::{
         groups::GroupRange,
-        manifest::{SegmentRef, Spread},
+        manifest::{ChannelEnd, SegmentRef, Spread},
     };
 
     use super::*;
@@ -160,7 +201,19 @@ mod tests {
         };
         let segments = vec![SegmentRef { name: "segments/1-a".to_owned(), bytes: 7, rows: 1, full: true }];
         let keyed = KeyedPart { state: "k".to_owned(), groups: GroupRange::owned_by(0, 1, 128), segments };
-        let parts = vec![Part { operator: "sum".to_owned(), keyed: vec![keyed], values: vec![value.clone()] }];
+        let part = Part { operator: "sum".to_owned(), keyed: vec![keyed], values: vec![value.clone()] };
+        let channel = ChannelPart {
+            edge: "a -> b".to_owned(),
+            kind: "hash".to_owned(),
+            record: "u64".to_owned(),
+            senders: 1,
+            receivers: 2,
+            end: ChannelEnd::Sender,
+            subtask: 0,
+            object: SegmentRef { name: "segments/1-b".to_owned(), bytes: 40, rows: 2, full: true },
+        };
+        let parts = Parts { operators: vec![part], channels: vec![channel] };
+        assert_eq!((parts.bytes(), parts.channel_bytes()), (50, 40));
         let bytes = encode_parts(&parts);
         assert_eq!(decode_parts(&bytes), Ok(parts));
         assert!((0..bytes.len()).all(|length| decode_parts(&bytes[..length]).is_err()));

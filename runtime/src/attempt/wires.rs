@@ -4,11 +4,13 @@ use std::{collections::HashMap, sync::Arc};
 
 use millstream_net::link::Link;
 
+use super::edges::may_overtake;
 use crate::{
     exchange::{
         arrivals::{Address, Arrivals, AttemptKey},
         channel::{Sender, Shared as ChannelShared},
         gate::{Gate, Port},
+        in_flight::{ChannelId, Overtaken},
     },
     failure::Failure,
     graph::{Edge, EdgeKind, JobGraph, OperatorInfo, OutputId, VertexId},
@@ -20,6 +22,8 @@ use crate::{
 pub(crate) struct Wires {
     receivers: HashMap<Subtask, (Arc<ChannelShared>, Vec<Port>)>,
     senders: HashMap<(usize, usize), Vec<Sender>>,
+    /// What barriers overtake on its way to other processes, by sending subtask.
+    overtaken: HashMap<Subtask, Overtaken>,
 }
 
 /// A subtask of a chain.
@@ -72,7 +76,9 @@ impl Wires {
                 for receiver in targets(&edge.kind, sender, from, to) {
                     let ports = ports.entry((edge.to, receiver)).or_default();
                     channels.push((number, sender, (edge.to, receiver), ports.len()));
-                    ports.push(Port { number: edge.port, validate: edge.validate, beside: edge.beside });
+                    let id = ChannelId { edge: number, sender, receiver };
+                    let (may_overtake, (port, validate)) = (may_overtake(edge), (edge.port, edge.validate));
+                    ports.push(Port { number: port, validate, beside: edge.beside, may_overtake, id });
                     let ends = [place((edge.from, sender)), place((edge.to, receiver))];
                     in_process += usize::from(is_whole || ends.iter().any(|end| matches!(end, Place::Here)));
                 }
@@ -95,6 +101,7 @@ impl Wires {
             })
             .collect();
         let mut senders = HashMap::<_, Vec<_>>::new();
+        let mut overtaken = HashMap::<Subtask, Overtaken>::new();
         for (edge, sender, receiver, channel) in channels {
             let shared = || Arc::clone(&receivers[&receiver].0);
             let address = || Address {
@@ -110,12 +117,22 @@ impl Wires {
                     placement.arrivals().expect(address(), shared(), channel);
                     continue;
                 }
-                (Place::Here, Place::At(link)) => Sender::remote(link.open(&address().encode()).map_err(lost)?),
+                (Place::Here, Place::At(link)) => {
+                    let id = ChannelId { edge, sender, receiver: receiver.1 };
+                    let overtaken = overtaken.entry(from).or_default().clone();
+                    let overtaken = may_overtake(&graph.edges[edge]).then_some((id, overtaken));
+                    Sender::remote(link.open(&address().encode()).map_err(lost)?, overtaken)
+                }
                 _ => continue, // of no concern here
             };
             senders.entry((edge, from.1)).or_default().push(sender);
         }
-        Ok(Self { receivers, senders })
+        Ok(Self { receivers, senders, overtaken })
+    }
+
+    /// What barriers overtake on its way from a subtask to other processes.
+    pub(crate) fn overtaken(&self, subtask: Subtask) -> Overtaken {
+        self.overtaken.get(&subtask).cloned().unwrap_or_default()
     }
 
     /// The sending ends of a subtask, by output.

@@ -61,6 +61,25 @@ impl Alignment {
         self.current.as_ref().map(|current| current.barrier)
     }
 
+    /// The channels on which the barrier of a checkpoint is waited for.
+    pub(crate) fn waited(&self, checkpoint: u64) -> Vec<bool> {
+        let current = self.current.as_ref().filter(|current| current.barrier.checkpoint == checkpoint);
+        let has_arrived = |channel: usize| current.is_some_and(|current| current.arrived[channel]);
+        self.open.iter().enumerate().map(|(channel, open)| *open && !has_arrived(channel)).collect()
+    }
+
+    /// True if a barrier of this checkpoint is of no concern any more.
+    pub(crate) fn is_settled(&self, checkpoint: u64) -> bool {
+        let under_way = self.current.as_ref().map_or(0, |current| current.barrier.checkpoint);
+        checkpoint <= self.settled || checkpoint < under_way
+    }
+
+    /// The barrier of a checkpoint has overtaken what is in front of it: it is waited for no more.
+    pub(crate) fn overtaken(&mut self, checkpoint: u64) {
+        self.settled = self.settled.max(checkpoint);
+        self.current.take_if(|current| current.barrier.checkpoint <= checkpoint);
+    }
+
     /// A channel has ended: it has no part in alignment any more.
     pub(crate) fn end(&mut self, channel: usize, now: Instant) -> Aligned {
         self.open[channel] = false;
@@ -91,7 +110,7 @@ mod tests {
     use crate::checkpoint::CheckpointKind;
 
     fn barrier(checkpoint: u64) -> Barrier {
-        Barrier { checkpoint, kind: CheckpointKind::Periodic }
+        Barrier::new(checkpoint, CheckpointKind::Periodic)
     }
 
     fn at(nanos: u64) -> Instant {

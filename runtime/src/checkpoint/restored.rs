@@ -37,6 +37,19 @@ impl Restored {
         self.values(state, |_, _| true)
     }
 
+    /// The values that a subtask had itself, if there are as many subtasks as there were; otherwise those of all. For what subtasks had in common unless the barrier
+    /// overtook records, as their event time: then each had come to a point of its own.
+    pub(crate) fn own<T: Record>(&self, state: &str, subtask: usize, parallelism: usize) -> Result<Vec<T>, Failure> {
+        let Some(operator) = self.operator() else { return Ok(Vec::new()) };
+        let parts: Vec<_> = operator.values.iter().filter(|part| part.state == state).collect();
+        match parts.iter().find(|part| part.subtask as usize == subtask) {
+            Some(part) if parts.len() == parallelism => {
+                decode::<T>(part).map_err(|failure| failure.at_operator(&operator.id, None))
+            }
+            _ => self.all(state),
+        }
+    }
+
     /// The values of a state that a subtask gets.
     pub(crate) fn share<T: Record>(&self, state: &str, subtask: usize, parallelism: usize) -> Result<Vec<T>, Failure> {
         self.values(state, |spread, index| spread != Spread::List || index % parallelism == subtask)
@@ -92,6 +105,7 @@ mod tests {
             kind: CheckpointKind::Periodic,
             at: 0,
             origin: None,
+            channels: Vec::new(),
             operators: vec![operator],
         };
         let restored = Restored::of(Some(&Arc::new(manifest)), "window w");
@@ -101,6 +115,8 @@ mod tests {
         assert_eq!(share("broadcast", 2), [1, 2]);
         assert!(share("unknown", 0).is_empty());
         assert_eq!(restored.all::<u64>("list").expect("the types fit"), [1, 2, 3, 4]);
+        let own = |subtask, parallelism| restored.own::<u64>("union", subtask, parallelism).expect("the types fit");
+        assert_eq!([own(0, 2), own(1, 2), own(1, 3)], [vec![1, 2], vec![3, 4], vec![1, 2, 3, 4]]);
         restored.all::<String>("list").expect_err("another type");
     }
 }

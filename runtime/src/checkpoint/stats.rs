@@ -15,7 +15,11 @@ pub const HISTORY_LIMIT: usize = 16;
 pub struct SubtaskReport {
     /// What it wrote for it, in bytes; what is taken over from an earlier checkpoint is not counted.
     pub bytes: u64,
-    /// From the first barrier to the last.
+    /// How much of that its barrier has overtaken on its way between tasks.
+    pub channel_bytes: u64,
+    /// Its barrier has overtaken what was in front of it.
+    pub unaligned: bool,
+    /// From the first barrier to the last, or until it overtook.
     pub alignment: Duration,
     /// For so long it stood still to freeze its state.
     pub sync: Duration,
@@ -76,10 +80,12 @@ impl CheckpointStats {
         self.reports().map(|report| report.bytes).sum()
     }
 
-    /// The longest that a subtask took, phase by phase, and what all of them wrote.
+    /// The longest that a subtask took, phase by phase, what all of them wrote, and whether any barrier overtook.
     pub fn longest(&self) -> SubtaskReport {
         self.reports().fold(SubtaskReport::default(), |longest, report| SubtaskReport {
             bytes: longest.bytes + report.bytes,
+            channel_bytes: longest.channel_bytes + report.channel_bytes,
+            unaligned: longest.unaligned || report.unaligned,
             alignment: longest.alignment.max(report.alignment),
             sync: longest.sync.max(report.sync),
             background: longest.background.max(report.background),
@@ -138,6 +144,8 @@ mod tests {
         let mut stats = CheckpointStats::new(7, CheckpointKind::Periodic, Instant::from_nanos(MILLI), 3);
         let report = |bytes, alignment, sync, background| SubtaskReport {
             bytes,
+            channel_bytes: bytes / 2,
+            unaligned: bytes > 10,
             alignment: millis(alignment),
             sync: millis(sync),
             background: millis(background),

@@ -10,7 +10,7 @@ use millstream_core::record::Record;
 use millstream_state::manifest::{KeyedPart, Spread, ValuePart};
 use tracing::warn;
 
-use super::{Barrier, restored::Restored, values::encode};
+use super::{Barrier, channels::ChannelUpload, restored::Restored, values::encode};
 use crate::{
     env::{BoxFuture, Env, Instant},
     failure::Failure,
@@ -41,6 +41,10 @@ pub(crate) struct Snapshot {
     pub(crate) operators: Vec<(String, OperatorReport)>,
     /// Why the subtask cannot take part, if it cannot.
     pub(crate) declined: Option<Failure>,
+    /// What its barrier has overtaken, if anything.
+    pub(crate) channels: Option<ChannelUpload>,
+    /// The barrier has overtaken what was in front of this subtask.
+    pub(crate) unaligned: bool,
     /// From the first barrier to the last.
     pub(crate) alignment: Duration,
     /// From the last barrier until every operator had passed it.
@@ -90,9 +94,18 @@ impl SubtaskCheckpoints {
             checkpoint: barrier.checkpoint,
             operators: Vec::new(),
             declined: None,
+            channels: None,
+            unaligned: false,
             alignment,
             sync: Duration::ZERO,
         });
+    }
+
+    /// What the barrier that is being passed has overtaken, and whether that was in front of this subtask.
+    pub(crate) fn overtaken(&self, unaligned: bool, channels: Option<ChannelUpload>) {
+        if let Some(snapshot) = &mut self.lock().snapshot {
+            (snapshot.unaligned, snapshot.channels) = (unaligned, channels);
+        }
     }
 
     /// The barrier has been passed down the chain.
@@ -176,6 +189,11 @@ impl StateAccess {
     /// This subtask's share of the values of a state.
     pub(crate) fn share<T: Record>(&self, state: &str) -> Result<Vec<T>, Failure> {
         self.restored.share(state, self.subtask, self.parallelism)
+    }
+
+    /// As [`Restored::own`], for this subtask.
+    pub(crate) fn own<T: Record>(&self, state: &str) -> Result<Vec<T>, Failure> {
+        self.restored.own(state, self.subtask, self.parallelism)
     }
 
     /// Encodes values of a state.

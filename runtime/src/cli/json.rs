@@ -95,7 +95,8 @@ fn nanos(duration: Duration) -> u64 {
 /// `completed` and `failed` (how many), `present` and `last` (a list, the oldest first).
 ///
 /// A checkpoint: `checkpoint` (its number), `kind` (`periodic`, `stop` or `final`), `progress` (`running`, `storing`, `committing`, `completed` or `failed`),
-/// `failure` (why), `started_ms` (since the epoch), `duration_ms`, `subtasks` and `acknowledged` (how many), `bytes` (what all wrote), `alignment_ns`, `sync_ns` and
+/// `failure` (why), `started_ms` (since the epoch), `duration_ms`, `subtasks` and `acknowledged` (how many), `bytes` (what all wrote), `channel_bytes` (what barriers overtook of
+/// that), `unaligned` (whether any did), `alignment_ns`, `sync_ns` and
 /// `background_ns` (the longest of a subtask). The present one and the last have `by_subtask`, too: what each of the first of them reported, by number.
 pub(super) fn status(job: &str, sample: &Sample, status: &JobStatus, now: Instant) -> Value {
     let history = &status.checkpoints;
@@ -164,6 +165,8 @@ fn checkpoint(stats: &CheckpointStats, sample: &Sample, now: Instant, in_full: b
 
 fn put_phases(value: &mut Value, report: &SubtaskReport) {
     value["bytes"] = report.bytes.into();
+    value["channel_bytes"] = report.channel_bytes.into();
+    value["unaligned"] = report.unaligned.into();
     value["alignment_ns"] = nanos(report.alignment).into();
     value["sync_ns"] = nanos(report.sync).into();
     value["background_ns"] = nanos(report.background).into();

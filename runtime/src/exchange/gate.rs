@@ -3,14 +3,19 @@
 
 use std::{future::poll_fn, sync::Arc, time::Duration};
 
+use futures::channel::oneshot;
 use millstream_core::{
     batch::Batch,
     buffer::{Buffer, Invalid, Received},
     time::Timestamp,
 };
 use millstream_net::wire::ReceivedBatch;
+use millstream_state::channels::ChannelBatch;
 
-use super::channel::{Arrival, Event, Shared};
+use super::{
+    channel::{Arrival, Event, Overtaking, Shared},
+    in_flight::{ChannelId, InFlight, Recorded},
+};
 use crate::{
     checkpoint::{
         Barrier,
@@ -32,6 +37,10 @@ pub(crate) struct Port {
     pub(crate) validate: Validate,
     /// Another port of the head, for which records of another type come over the same channel.
     pub(crate) beside: Option<(u8, Validate)>,
+    /// A barrier may overtake records on it.
+    pub(crate) may_overtake: bool,
+    /// Which of all channels it is.
+    pub(crate) id: ChannelId,
 }
 
 /// The input of a subtask.
@@ -41,16 +50,130 @@ pub(crate) struct Gate {
     ports: Vec<Port>,
     inputs: Watermarks,
     alignment: Alignment,
+    /// The barrier that overtakes, when its time has come.
+    overtaking: Option<Overtakes>,
+    /// How many barriers that may overtake have been looked at.
+    seen: u64,
+    /// A barrier may not overtake what is in front of it on some channel, where nothing has been taken since.
+    is_stuck: bool,
     /// What comes behind a barrier waits until it has arrived on all channels: each record then counts exactly once. Otherwise it is taken at once, and counts
     /// again after a restore.
     exactly_once: bool,
+}
+
+/// A barrier that overtakes.
+struct Overtakes {
+    barrier: Barrier,
+    /// Since when it has been known.
+    since: Instant,
+    /// When it overtakes.
+    at: Instant,
+}
+
+/// A barrier has overtaken what was in front of it.
+pub(crate) struct HasOvertaken {
+    pub(crate) barrier: Barrier,
+    /// How long it has waited before.
+    pub(crate) after: Duration,
+    /// What was in front of it, once that has come.
+    pub(crate) recorded: oneshot::Receiver<Recorded>,
 }
 
 impl Gate {
     /// For as many channels as `ports` has.
     pub(crate) fn new(shared: Arc<Shared>, ports: Vec<Port>, exactly_once: bool) -> Self {
         let channels = ports.len();
-        Self { shared, ports, inputs: Watermarks::new(channels), alignment: Alignment::new(channels), exactly_once }
+        Self {
+            shared,
+            ports,
+            inputs: Watermarks::new(channels),
+            alignment: Alignment::new(channels),
+            overtaking: None,
+            seen: 0,
+            is_stuck: false,
+            exactly_once,
+        }
+    }
+
+    /// The channels, by their numbers here.
+    pub(crate) fn ports(&self) -> &[Port] {
+        &self.ports
+    }
+
+    /// Puts in what was on its way at the checkpoint that the job goes on from: batches by channel, in order.
+    pub(crate) fn restore(&self, batches: Vec<(usize, ChannelBatch)>) {
+        self.shared.restore(batches.into_iter().map(|(channel, batch)| {
+            let ChannelBatch { skip, received, watermarks, .. } = batch;
+            (channel, Arrival::Restored { received, watermarks, skip: skip as usize })
+        }));
+    }
+
+    /// All that was on its way has been read. Event time begins anew, as it does for channels on which nothing was: who sent that may go on with the work of others.
+    pub(crate) fn replayed(&mut self) {
+        self.inputs.begin_anew();
+    }
+
+    /// Sees which barriers have come that may overtake.
+    pub(crate) fn look(&mut self, now: Instant) {
+        let announcements = self.shared.announcements();
+        if announcements == self.seen || !self.exactly_once {
+            return;
+        }
+        (self.seen, self.is_stuck) = (announcements, false);
+        let Some(barrier) = self.shared.announced() else { return };
+        let at = now + barrier.patience.unwrap_or_default();
+        match &mut self.overtaking {
+            Some(overtakes) if overtakes.barrier.checkpoint == barrier.checkpoint => {
+                overtakes.at = overtakes.at.min(at);
+            }
+            overtaking => *overtaking = Some(Overtakes { barrier, since: now, at }),
+        }
+    }
+
+    /// Waits until a barrier comes that may overtake, and has not been looked at. Cancel safe.
+    pub(crate) async fn announced(&self) {
+        poll_fn(|cx| self.shared.poll_announced(self.seen, cx)).await;
+    }
+
+    /// When a barrier overtakes, if one will.
+    pub(crate) fn overtakes_at(&self) -> Option<Instant> {
+        let overtakes = self.overtaking.as_ref().filter(|_| !self.is_stuck)?;
+        (!self.alignment.is_settled(overtakes.barrier.checkpoint)).then_some(overtakes.at)
+    }
+
+    /// Has the barrier overtake whose time has come. `held` is what is left of the batch that is being read, and `reading` its channel. `None` if there is something that it
+    /// may not overtake.
+    pub(crate) fn overtake(
+        &mut self,
+        now: Instant,
+        held: Option<InFlight>,
+        reading: Option<usize>,
+    ) -> Option<HasOvertaken> {
+        let Overtakes { barrier, since, .. } = *self.overtaking.as_ref()?;
+        let checkpoint = barrier.checkpoint;
+        let waited = self.alignment.waited(checkpoint);
+        let may = |channel: usize| self.ports[channel].may_overtake;
+        let held = reading.zip(held);
+        let recorded = self.shared.overtake(Overtaking { checkpoint, waited, may: &may, held, reading });
+        let Some(recorded) = recorded else {
+            self.is_stuck = true;
+            return None;
+        };
+        self.overtaking = None;
+        self.alignment.overtaken(checkpoint);
+        self.shared.unblock();
+        let barrier = Barrier { patience: Some(Duration::ZERO), ..barrier };
+        Some(HasOvertaken { barrier, after: now.since(since), recorded })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn set_may_overtake(&mut self, channel: usize, may_overtake: bool) {
+        self.ports[channel].may_overtake = may_overtake;
+    }
+
+    /// Something is taken from a channel.
+    pub(crate) fn takes(&mut self) {
+        self.is_stuck = false;
     }
 
     /// A barrier has come. Gives it once it has arrived on all channels, with how long that took; until then the channels that are ahead wait.
@@ -64,17 +187,18 @@ impl Gate {
             }
             self.shared.block(channel);
         }
-        self.settle(aligned)
+        self.settle(aligned, now)
     }
 
     /// A channel has ended, which may be all that a barrier has waited for.
     pub(crate) fn end_of_barriers(&mut self, channel: usize, now: Instant) -> Option<(Barrier, Duration)> {
         let aligned = self.alignment.end(channel, now);
-        self.settle(aligned)
+        self.settle(aligned, now)
     }
 
     /// Gives a checkpoint up.
     pub(crate) fn abort(&mut self, checkpoint: u64) {
+        self.shared.stop_recording(checkpoint);
         if self.alignment.abort(checkpoint) {
             self.shared.unblock();
         }
@@ -85,9 +209,15 @@ impl Gate {
         self.shared.has_barrier() || self.alignment.under_way().is_some_and(Barrier::may_interrupt)
     }
 
-    fn settle(&mut self, aligned: Aligned) -> Option<(Barrier, Duration)> {
-        let Aligned::Now { barrier, after } = aligned else { return None };
+    fn settle(&mut self, aligned: Aligned, now: Instant) -> Option<(Barrier, Duration)> {
+        let Aligned::Now { mut barrier, after } = aligned else { return None };
         self.shared.unblock();
+        // What is left of its patience goes on with it, so that it does not begin anew at each task.
+        if let Some(overtakes) = self.overtaking.take_if(|overtakes| overtakes.barrier.checkpoint <= barrier.checkpoint)
+            && overtakes.barrier.checkpoint == barrier.checkpoint
+        {
+            barrier.patience = Some(overtakes.at.since(now));
+        }
         Some((barrier, after))
     }
 
@@ -119,7 +249,13 @@ impl Gate {
     fn admit(&self, channel: usize, arrival: Arrival) -> Result<(usize, Event), Failure> {
         let event = match arrival {
             Arrival::Event(event) => event,
-            Arrival::Received(batch) => Event::Data(self.validate(channel, batch)?),
+            Arrival::Received(batch) => {
+                let ReceivedBatch { received, watermarks, .. } = batch;
+                Event::Data(Batch::new(self.validate(channel, received)?, &watermarks))
+            }
+            Arrival::Restored { received, watermarks, skip } => {
+                Event::Rest(Batch::new(self.validate(channel, received)?, &watermarks), skip)
+            }
             Arrival::Lost(error) => {
                 let what = format!("a task that sends to this one is lost: {error}");
                 return Err(Failure::new(what).of_environment());
@@ -128,9 +264,8 @@ impl Gate {
         Ok((channel, event))
     }
 
-    fn validate(&self, channel: usize, batch: ReceivedBatch) -> Result<Batch, Failure> {
-        let Port { number, validate, beside } = self.ports[channel];
-        let ReceivedBatch { received, watermarks, .. } = batch;
+    fn validate(&self, channel: usize, received: Received) -> Result<Buffer, Failure> {
+        let Port { number, validate, beside, .. } = self.ports[channel];
         let validate = match (received.header.port, beside) {
             (port, _) if port == number => validate,
             (port, Some((other, validate))) if port == other => validate,
@@ -138,8 +273,7 @@ impl Gate {
                 return Err(Failure::new(format!("a batch for port {found} came on a channel to port {number}")));
             }
         };
-        let buffer = validate(received).map_err(Failure::from_error)?;
-        Ok(Batch::new(buffer, &watermarks))
+        validate(received).map_err(Failure::from_error)
     }
 
     pub(crate) fn release(&self, channel: usize, batch: &Batch) {
@@ -199,6 +333,11 @@ impl Watermarks {
             open: channels,
             passed_on: Passed { watermark: Timestamp::MIN, idle: false },
         }
+    }
+
+    /// Forgets what the channels have said, though not what was passed on.
+    fn begin_anew(&mut self) {
+        self.channels.fill(ChannelTime { watermark: Timestamp::MIN, idle: false, aligned: true });
     }
 
     pub(crate) fn watermark(&mut self, channel: usize, at: Timestamp) -> Change {

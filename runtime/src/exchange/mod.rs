@@ -3,6 +3,7 @@
 pub(crate) mod arrivals;
 pub(crate) mod channel;
 pub(crate) mod gate;
+pub(crate) mod in_flight;
 pub(crate) mod lane;
 mod note;
 pub(crate) mod output;

@@ -1,5 +1,7 @@
 //! Control events as notes: what goes to another process beside batches.
 
+use std::time::Duration;
+
 use millstream_state::manifest::CheckpointKind;
 
 use super::channel::Event;
@@ -10,20 +12,24 @@ const ACTIVE: u8 = 1;
 const BARRIER: u8 = 2;
 const END: u8 = 3;
 
+/// The patience of a barrier that overtakes nothing.
+const NEVER: u64 = u64::MAX;
+
 /// The bytes of an event that is no batch.
 pub(super) fn encode(event: &Event) -> Vec<u8> {
     match event {
-        Event::Data(_) => unreachable!("batches are not notes"),
+        Event::Data(_) | Event::Rest(..) | Event::Replayed => unreachable!("batches are not notes"),
         Event::Idle => vec![IDLE],
         Event::Active => vec![ACTIVE],
-        Event::Barrier(Barrier { checkpoint, kind }) => {
+        Event::Barrier(Barrier { checkpoint, kind, patience }) => {
             let kind = match kind {
                 CheckpointKind::Periodic => 0,
                 CheckpointKind::Stop => 1,
                 CheckpointKind::Final => 2,
                 CheckpointKind::Savepoint => 3,
             };
-            [&[BARRIER, kind], &checkpoint.to_le_bytes()[..]].concat()
+            let patience = patience.map_or(NEVER, |patience| u64::try_from(patience.as_nanos()).unwrap_or(NEVER - 1));
+            [&[BARRIER, kind], &checkpoint.to_le_bytes()[..], &patience.to_le_bytes()].concat()
         }
         Event::End => vec![END],
     }
@@ -35,7 +41,7 @@ pub(super) fn decode(note: &[u8]) -> Option<Event> {
         [IDLE] => Some(Event::Idle),
         [ACTIVE] => Some(Event::Active),
         [END] => Some(Event::End),
-        [BARRIER, kind, ref checkpoint @ ..] => {
+        [BARRIER, kind, ref numbers @ ..] => {
             let kind = match kind {
                 0 => CheckpointKind::Periodic,
                 1 => CheckpointKind::Stop,
@@ -43,7 +49,10 @@ pub(super) fn decode(note: &[u8]) -> Option<Event> {
                 3 => CheckpointKind::Savepoint,
                 _ => return None,
             };
-            Some(Event::Barrier(Barrier { checkpoint: u64::from_le_bytes(checkpoint.try_into().ok()?), kind }))
+            let (&[checkpoint, patience], []) = numbers.as_chunks() else { return None };
+            let (checkpoint, patience) = (u64::from_le_bytes(checkpoint), u64::from_le_bytes(patience));
+            let patience = (patience != NEVER).then(|| Duration::from_nanos(patience));
+            Some(Event::Barrier(Barrier { checkpoint, kind, patience }))
         }
         _ => None,
     }
@@ -55,11 +64,14 @@ mod tests {
 
     #[test]
     fn events_are_read_back() {
-        let barrier = |kind| Event::Barrier(Barrier { checkpoint: u64::MAX - 1, kind });
+        let barrier = |kind| Event::Barrier(Barrier::new(u64::MAX - 1, kind));
         let barriers =
             [CheckpointKind::Periodic, CheckpointKind::Stop, CheckpointKind::Final, CheckpointKind::Savepoint]
                 .map(barrier);
-        for event in barriers.into_iter().chain([Event::Idle, Event::Active, Event::End]) {
+        let patient =
+            |nanos| Barrier::new(7, CheckpointKind::Periodic).with_patience(Some(Duration::from_nanos(nanos)));
+        let barriers = barriers.into_iter().chain([0, 5_000_000_000].map(patient).map(Event::Barrier));
+        for event in barriers.chain([Event::Idle, Event::Active, Event::End]) {
             let read = decode(&encode(&event)).expect("it is an event");
             assert_eq!(format!("{read:?}"), format!("{event:?}"));
         }
@@ -67,10 +79,12 @@ mod tests {
 
     #[test]
     fn other_bytes_are_no_events() {
-        let barrier = encode(&Event::Barrier(Barrier { checkpoint: 5, kind: CheckpointKind::Final }));
+        let barrier = encode(&Event::Barrier(Barrier::new(5, CheckpointKind::Final)));
         let mut other_kind = barrier.clone();
         other_kind[1] = 4;
-        for bytes in [&[][..], &[4], &[IDLE, 0], &barrier[..9], &[&barrier[..], &[0]].concat(), &other_kind] {
+        for bytes in
+            [&[][..], &[4], &[IDLE, 0], &barrier[..9], &barrier[..10], &[&barrier[..], &[0]].concat(), &other_kind]
+        {
             assert!(decode(bytes).is_none(), "{bytes:?}");
         }
     }

@@ -40,6 +40,8 @@ pub struct Output<T: Record> {
     consumers: Vec<Consumer>,
     /// A sender is out of credit, or there is a failure to be told.
     full: bool,
+    /// A barrier that may overtake is being sent: nothing waits for credit.
+    hurries: bool,
     failure: Option<Failure>,
     metrics: TaskMetrics,
     env: Arc<dyn Env>,
@@ -47,7 +49,7 @@ pub struct Output<T: Record> {
 
 impl<T: Record> Output<T> {
     pub(crate) fn new(lane: Lane<T>, consumers: Vec<Consumer>, metrics: TaskMetrics, env: Arc<dyn Env>) -> Self {
-        Self { lane, consumers, full: false, failure: None, metrics, env }
+        Self { lane, consumers, full: false, hurries: false, failure: None, metrics, env }
     }
 
     fn send(&mut self, batch: Batch) {
@@ -64,7 +66,7 @@ impl<T: Record> Output<T> {
                 }
             }
         }
-        self.full |= overdraft(self.senders(), &self.metrics, &*self.env);
+        self.full |= overdraft(self.senders(), self.hurries, &self.metrics, &*self.env);
     }
 
     /// Sends what there is, if anything.
@@ -119,7 +121,9 @@ impl<T: Record> Stage for Output<T> {
         if let Signal::Watermark(at) = signal {
             self.watermark(at);
         } else if let Some(event) = event_of(signal) {
+            self.hurries = signal.hurries();
             self.event(event);
+            self.hurries = false;
         }
     }
 
@@ -184,11 +188,16 @@ pub(crate) fn fail(slot: &mut Option<Failure>, failure: Failure) {
     slot.get_or_insert(failure);
 }
 
-/// True if a sender is out of credit. If one has even used up its overdraft, it first waits in place for credit, off the threads that run tasks.
-pub(crate) fn overdraft<'a>(senders: impl Iterator<Item = &'a Sender>, metrics: &TaskMetrics, env: &dyn Env) -> bool {
+/// True if a sender is out of credit. If one has even used up its overdraft, it first waits in place for credit, off the threads that run tasks; unless it `hurries`.
+pub(crate) fn overdraft<'a>(
+    senders: impl Iterator<Item = &'a Sender>,
+    hurries: bool,
+    metrics: &TaskMetrics,
+    env: &dyn Env,
+) -> bool {
     let mut full = false;
     for sender in senders {
-        if sender.is_overdrawn() {
+        if sender.is_overdrawn() && !hurries {
             metrics.overdraft_waits.add(1);
             debug!(
                 waits = metrics.overdraft_waits.get(),

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use millstream_core::{
     key::{Key, key_group, owner_of},
     record::Record,
+    time::Window,
 };
 
 use crate::operator::KeyFn;
@@ -76,6 +77,32 @@ impl<T: Record, K: KeyFn<T>> Route<T> for KeyRoute<K> {
     fn route(&mut self, record: T::View<'_>) -> (usize, u64) {
         let hash = self.key.with(record, |key| <K::Key as Key>::hash(key));
         (self.owners.of(hash), hash)
+    }
+}
+
+/// Partial results of windows, by the key group of their key.
+pub(crate) struct PartialsByKey;
+
+impl<K: Key, V: Record> Partition<(K, Window, V)> for PartialsByKey {
+    type Route = Owners;
+
+    fn kind(&self) -> &'static str {
+        "key_by"
+    }
+
+    fn describe(&self) -> String {
+        "hash".into()
+    }
+
+    fn route(&self, _: usize, targets: usize, max_parallelism: u32, _: u64) -> Owners {
+        Owners::new(max_parallelism, targets)
+    }
+}
+
+impl<K: Key, V: Record> Route<(K, Window, V)> for Owners {
+    fn route(&mut self, (key, ..): <(K, Window, V) as Record>::View<'_>) -> (usize, u64) {
+        let hash = K::hash(key);
+        (self.of(hash), hash)
     }
 }
 

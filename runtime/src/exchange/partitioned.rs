@@ -99,6 +99,8 @@ pub(crate) struct Senders {
     pub(crate) receiver: String,
     /// A sender is out of credit, or whoever writes has something to do before it takes more, or there is a failure to be told.
     full: bool,
+    /// A barrier that may overtake is being sent: nothing waits for credit.
+    hurries: bool,
     failure: Option<Failure>,
     metrics: TaskMetrics,
     env: Arc<dyn Env>,
@@ -107,7 +109,7 @@ pub(crate) struct Senders {
 impl Senders {
     pub(crate) fn new(edge: EdgeSenders, metrics: TaskMetrics, env: Arc<dyn Env>) -> Self {
         let EdgeSenders { senders, port, max_parallelism, receiver, .. } = edge;
-        Self { senders, port, max_parallelism, receiver, full: false, failure: None, metrics, env }
+        Self { senders, port, max_parallelism, receiver, full: false, hurries: false, failure: None, metrics, env }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -118,7 +120,7 @@ impl Senders {
         count(&batch, &self.metrics);
         let sender = &self.senders[target];
         sender.send(Event::Data(batch));
-        self.full |= overdraft(std::iter::once(sender), &self.metrics, &*self.env);
+        self.full |= overdraft(std::iter::once(sender), self.hurries, &self.metrics, &*self.env);
     }
 
     /// Sends a control event to all; what comes before it has been sealed.
@@ -130,6 +132,11 @@ impl Senders {
     fn fail(&mut self, failure: Failure) {
         fail(&mut self.failure, failure);
         self.full = true;
+    }
+
+    /// Says whether a barrier is being sent that does not wait for credit.
+    pub(crate) fn hurry(&mut self, hurries: bool) {
+        self.hurries = hurries;
     }
 
     /// Says that it is full, until it is waited for.
@@ -171,8 +178,10 @@ impl<T: Record, R: Route<T>> Stage for Partitioned<T, R> {
         if let Signal::Watermark(at) = signal {
             self.lanes.watermark(&mut self.senders, at);
         } else if let Some(event) = event_of(signal) {
+            self.senders.hurry(signal.hurries());
             self.lanes.seal(&mut self.senders);
             self.senders.event(event);
+            self.senders.hurry(false);
         }
     }
 

@@ -9,7 +9,13 @@ use super::{
     chaining::{self, Ended},
     check,
 };
-use crate::{alignment::Alignment, exchange::gate::Validate, failure::Location, settings::Settings};
+use crate::{
+    alignment::Alignment,
+    checkpoint::channels::{Reroute, Reroutes},
+    exchange::gate::Validate,
+    failure::Location,
+    settings::Settings,
+};
 
 pub(crate) type SharedGraph = Rc<RefCell<GraphBuilder>>;
 
@@ -181,7 +187,17 @@ impl Draft {
     /// Makes this chain read an output of another, on a port of its head.
     pub(crate) fn read<T: Record>(&self, from: &Draft, output: OutputId, kind: EdgeKind, port: u8) {
         let (record, validate) = (T::SCHEMA.to_string(), Received::validate::<T>);
-        let edge = Edge { from: from.id, output, to: self.id, kind, record, port, validate, beside: None };
+        let edge = Edge {
+            from: from.id,
+            output,
+            to: self.id,
+            kind,
+            record,
+            port,
+            validate,
+            beside: None,
+            reroutes: Reroutes::default(),
+        };
         self.graph.borrow_mut().edges.push(edge);
     }
 
@@ -196,6 +212,11 @@ impl Draft {
         self.read::<T>(from, output, kind, port);
         let beside = Some((beside, Received::validate::<B> as Validate));
         self.graph.borrow_mut().edges.last_mut().expect("it was just made").beside = beside;
+    }
+
+    /// Says how the records for a port, on the edge that was made last, are given to other numbers of receivers.
+    pub(crate) fn reroute(&self, port: u8, reroute: Reroute) {
+        self.graph.borrow_mut().edges.last_mut().expect("it was just made").reroutes.0.push((port, reroute));
     }
 
     /// Ends the chain.

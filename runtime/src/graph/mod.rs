@@ -24,7 +24,7 @@ pub use state::{StateInfo, StateKind};
 use crate::{
     alignment::Alignment,
     attempt::sinks::From,
-    checkpoint::restored::Restored,
+    checkpoint::{channels::Reroutes, restored::Restored},
     env::BoxFuture,
     exchange::gate::Validate,
     failure::{Failure, Location},
@@ -164,6 +164,8 @@ pub struct Edge {
     pub(crate) validate: Validate,
     /// The same for records of another type that come over it beside those, and the port that these are for.
     pub(crate) beside: Option<(u8, Validate)>,
+    /// How records that were on its way are given to other numbers of receivers.
+    pub(crate) reroutes: Reroutes,
 }
 
 /// Makes the head of a subtask's chain.

@@ -272,6 +272,10 @@ where
         })
     }
 
+    fn is_between_records(&self) -> bool {
+        self.join.pending.is_none()
+    }
+
     fn background(&mut self) -> Background {
         self.snapshots.walk(&mut self.join.chunks)
     }

@@ -83,8 +83,8 @@ where
         let late = late_counters(&cx.open_context(&info));
         cx.measure_state(&info);
         let state = cx.state(&info);
-        // All subtasks had the same at the barrier, unless one had it from another exchange.
-        let watermark = state.restored().all::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
+        // All subtasks had the same at the barrier, unless it overtook records, or one had it from another exchange.
+        let watermark = state.own::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
         let closed = watermark.unwrap_or(Timestamp::MIN);
         let times = Times { closed, lateness_ms: if C::CLOCK == Clock::Event { self.lateness_ms } else { 0 } };
         let snapshots = cx.snapshots(SESSIONS_STATE, &state);

@@ -78,8 +78,8 @@ where
         let late = late_counters(&cx.open_context(&info));
         cx.measure_state(&info);
         let state = cx.state(&info);
-        // All subtasks had the same at the barrier, unless one had it from another exchange.
-        let watermark = state.restored().all::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
+        // All subtasks had the same at the barrier, unless it overtook records, or one had it from another exchange.
+        let watermark = state.own::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
         let closed = match W::CLOCK {
             Clock::Event => Closed { at: watermark.unwrap_or(Timestamp::MIN), lateness_ms: self.lateness_ms },
             Clock::Processing => Closed { at: Timestamp::MIN, lateness_ms: 0 },

@@ -58,6 +58,7 @@ impl<S: Sink> SinkTail<S> {
         let info = cx.operator(index);
         let sink_cx = cx.connector_context(&info);
         let state = cx.state(&info);
+        cx.waits_to_write |= !S::Writer::INTERRUPTIBLE;
         let writer = state
             .share::<StateOf<S>>(WRITERS_STATE)
             .and_then(|restored| sink.writer(&sink_cx, restored))
@@ -86,8 +87,10 @@ impl<S: Sink> SinkTail<S> {
     }
 
     async fn write_out(&mut self) -> Result<(), Failure> {
-        if let Some(barrier) = self.barrier.take() {
-            return self.snapshot(barrier).await;
+        if let Some(barrier) = self.barrier {
+            self.snapshot(barrier).await?;
+            self.barrier = None; // not before: it may be interrupted
+            return Ok(());
         }
         self.writer.flush().await?;
         if self.state.is_checkpointed() {

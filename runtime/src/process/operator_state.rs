@@ -143,7 +143,16 @@ mod tests {
     fn access(subtask: usize, parallelism: usize, values: &[ValuePart]) -> StateAccess {
         let operators = vec![Kept { id: "x".into(), parallelism: 1, keyed: Vec::new(), values: values.to_vec() }];
         let kind = CheckpointKind::Periodic;
-        let manifest = Manifest { job: "job".into(), run: 1, checkpoint: 1, kind, at: 0, origin: None, operators };
+        let manifest = Manifest {
+            job: "job".into(),
+            run: 1,
+            checkpoint: 1,
+            kind,
+            at: 0,
+            origin: None,
+            operators,
+            channels: Vec::new(),
+        };
         let restored = Restored::of(Some(&Arc::new(manifest)), "x");
         StateAccess::new("x".into(), (subtask, parallelism), 1 << 20, restored, None)
     }

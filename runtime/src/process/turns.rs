@@ -86,10 +86,10 @@ pub(crate) struct HeldBack<K, T> {
 impl<K: Key, T: Record> Turns<K, T> {
     /// As the subtasks of the checkpoint were that the job goes on from; [`Turns::restored`] is to follow.
     pub(crate) fn open(cx: &Opening<'_>) -> Result<Self, Failure> {
-        // All subtasks had the same at the barrier, unless one had it from another exchange.
-        let arrived = cx.access.restored().all::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
+        // All subtasks had the same at the barrier, unless it overtook records, or one had it from another exchange.
+        let arrived = cx.access.own::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
         let arrived = arrived.unwrap_or(Timestamp::MIN);
-        let firing = cx.access.restored().all::<Timestamp>(FIRING_STATE)?.into_iter().min();
+        let firing = cx.access.own::<Timestamp>(FIRING_STATE)?.into_iter().min();
         Ok(Self {
             watermark: firing.unwrap_or(arrived),
             forward: firing,

@@ -18,6 +18,10 @@ pub struct CheckpointSettings {
     pub min_pause: Duration,
     /// A checkpoint that takes longer than this has failed. Default 10 min.
     pub timeout: Duration,
+    /// How long the barriers of a checkpoint wait for what is in front of them; then they overtake it, and it becomes part of the checkpoint. Zero, the default,
+    /// for ever: a checkpoint then takes as long as the records in front of its barriers, and can be gone on from by a job whose edges are others.
+    /// Fixed while a job runs.
+    pub alignment_timeout: Duration,
     /// So many checkpoints in a row may fail; one more fails the job. Default 3, so that a disk that is full for a moment ends nothing.
     pub tolerated_failures: u32,
     /// How many checkpoints are kept; older ones are removed. Default 3. Fixed while a job runs.
@@ -43,6 +47,7 @@ impl Default for CheckpointSettings {
             interval: Duration::from_secs(10),
             min_pause: Duration::ZERO,
             timeout: Duration::from_secs(600),
+            alignment_timeout: Duration::ZERO,
             tolerated_failures: 3,
             retained: 3,
             fresh: false,

@@ -176,6 +176,19 @@ pub static KEYS: &[Setting] = &[
         }),
     },
     Setting {
+        name: "checkpoint.alignment-timeout",
+        doc: "After so long a checkpoint's barriers overtake records, which become part of it; 0s for never",
+        shorthand: false,
+        live: false,
+        default: None,
+        value: Value::Duration(Field {
+            from: Duration::ZERO,
+            to: DAY,
+            get: |settings| settings.checkpoints.alignment_timeout,
+            set: |settings, time| settings.checkpoints.alignment_timeout = time,
+        }),
+    },
+    Setting {
         name: "checkpoint.tolerated-failures",
         doc: "How many checkpoints in a row may fail; one more fails the job",
         shorthand: false,

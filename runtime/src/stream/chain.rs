@@ -1,9 +1,12 @@
 //! [`Chain`]: a chain under construction, and how it ends.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use millstream_core::record::Record;
 
 use super::{Guarantee, Plan, Sealed, TimeDomain};
 use crate::{
+    checkpoint::channels::reroute,
     event_time::{Alignment, WatermarkStrategy},
     exchange::{partition::Partition, partitioned::Partitioned},
     failure::Location,
@@ -48,11 +51,15 @@ impl<P: Plan> Chain<P> {
         let output = draft.output();
         let kind = EdgeKind::Partitioned(partition.describe());
         reader.read::<P::Out>(&draft, output, kind, port);
+        let partition = Arc::new(Mutex::new(partition));
+        reader.reroute(port, reroute(Arc::clone(&partition)));
         let make = move |cx: &mut ChainContext<'_>| {
             let senders = cx.senders(output);
             let (from, seed) = (cx.task.subtask, cx.task.env.random());
             let settings = &cx.task.settings;
+            let partition = partition.lock().unwrap_or_else(PoisonError::into_inner);
             let route = partition.route(from, senders.len(), senders.max_parallelism, seed);
+            drop(partition);
             let tail = Partitioned::new(route, senders, settings, Time::TIMED, info.clone());
             Ok(Box::new(plan.chain(cx, tail)?) as Box<dyn Head>)
         };

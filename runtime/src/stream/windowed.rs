@@ -1,6 +1,10 @@
 //! Windows over a keyed stream, and the aggregates that make a stream of them again.
 
-use std::{marker::PhantomData, time::Duration};
+use std::{
+    marker::PhantomData,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use millstream_core::{
     aggregate::{Aggregate, BottomK, Merging, Of, Ordered, Reduce, TopK},
@@ -13,6 +17,8 @@ use super::{
     by_key::KeyOf,
 };
 use crate::{
+    checkpoint::channels::reroute,
+    exchange::partition::{ByKey, PartialsByKey},
     failure::Location,
     graph::{Draft, EdgeKind, OperatorInfo, OutputId},
     operator::KeyFn,
@@ -111,6 +117,8 @@ where
     let kind = EdgeKind::Partitioned(if by.is_empty() { "hash".into() } else { format!("hash by {by}") });
     let ports = [RECORDS_PORT, PARTIALS_PORT];
     draft.read_both::<S::Out, Partial<KeyOf<S>, A::Acc>>(&before, output, kind, ports);
+    draft.reroute(RECORDS_PORT, reroute::<S::Out, _>(Arc::new(Mutex::new(ByKey(key.clone())))));
+    draft.reroute(PARTIALS_PORT, reroute::<Partial<KeyOf<S>, A::Acc>, _>(Arc::new(Mutex::new(PartialsByKey))));
 
     let info = info(by);
     if let Some(mistake) = mistake {

@@ -127,6 +127,8 @@ pub struct ChainContext<'a> {
     pub(crate) preaggregation_bytes: usize,
     /// Where the task says what its keyed state takes; `None` if it has none.
     pub(crate) state_bytes: Option<Gauge>,
+    /// Set by operators that write to the outside, and must not be interrupted while they do.
+    pub(crate) waits_to_write: bool,
     /// The checkpoint that the job goes on from.
     pub(crate) restored: Option<Arc<Manifest>>,
     /// `None` in a job without checkpoints.

@@ -55,6 +55,12 @@ pub trait Head: Stage {
     /// A failure fails the job.
     fn poll(&mut self, cx: &TaskContext, input: &mut BatchCursor<'_>) -> Result<Progress, Failure>;
 
+    /// True if its state at a barrier would cover all records up to the cursor and none behind it. False in the middle of a record, a part of whose results is put
+    /// out: a barrier that overtakes waits until there is room for the rest.
+    fn is_between_records(&self) -> bool {
+        true
+    }
+
     /// Waits for what `poll` said it waits for. Cancel safe: the task drops the future when a timer or a flush is due and asks again.
     fn wait(&mut self) -> Wait<'_> {
         Box::pin(std::future::pending())

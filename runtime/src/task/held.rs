@@ -3,6 +3,7 @@
 use millstream_core::{batch::Batch, time::Timestamp};
 
 use super::head::BatchCursor;
+use crate::exchange::in_flight::InFlight;
 
 pub(super) struct Held {
     pub(super) channel: usize,
@@ -13,13 +14,31 @@ pub(super) struct Held {
     end: usize,
     /// How many of its watermarks have been passed.
     passed: usize,
+    /// It is of a checkpoint, so it took no credit.
+    is_restored: bool,
 }
 
 impl Held {
     pub(super) fn new(channel: usize, batch: Batch) -> Self {
-        let mut held = Self { channel, batch, position: 0, end: 0, passed: 0 };
+        let mut held = Self { channel, batch, position: 0, end: 0, passed: 0, is_restored: false };
         held.end = held.next_end();
         held
+    }
+
+    /// Of a checkpoint, of whose records the first had been read.
+    pub(super) fn restored(channel: usize, batch: Batch, skip: usize) -> Self {
+        Self { position: skip, is_restored: true, ..Self::new(channel, batch) }
+    }
+
+    pub(super) fn is_restored(&self) -> bool {
+        self.is_restored
+    }
+
+    /// What has not been read or passed on; `None` if that is nothing.
+    pub(super) fn rest(&self) -> Option<InFlight> {
+        let watermarks = &self.batch.watermarks()[self.passed..];
+        let is_over = self.position == self.batch.buffer.len() && watermarks.is_empty();
+        (!is_over).then(|| InFlight::rest(&self.batch, self.position, watermarks))
     }
 
     /// Where the next watermark is, or the end of the batch.

@@ -1,8 +1,11 @@
 //! The loop of a subtask: takes events from its gate in order, feeds the chain, and waits for input, output, timers or the end.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
-use futures::future::{Either, select};
+use futures::{
+    channel::oneshot,
+    future::{Either, select},
+};
 use millstream_core::time::Timestamp;
 
 use super::{
@@ -15,13 +18,15 @@ use super::{
 use crate::{
     checkpoint::{
         Barrier,
+        channels::{ChannelKeeper, Replay},
         inbox::{Inbox, Notice},
         subtask::SubtaskCheckpoints,
     },
     env::{Env, Instant},
     exchange::{
         channel::Event,
-        gate::{Change, Gate},
+        gate::{Change, Gate, HasOvertaken},
+        in_flight::{InFlight, Recorded},
     },
     failure::Failure,
     metrics::{Counter, TaskMetrics},
@@ -59,12 +64,31 @@ pub(crate) struct Subtask {
     pub(crate) state: Option<StateMeter>,
     /// The watermark that was passed on last.
     pub(crate) passed_on: Timestamp,
+    /// How barriers overtake, if any may.
+    pub(crate) overtaking: Option<Overtaking>,
+    /// What was on its way at the checkpoint that the job goes on from.
+    pub(crate) replay: Option<Replay>,
+}
+
+/// How a subtask has barriers overtake.
+pub(crate) struct Overtaking {
+    /// How long one that begins here waits for what is in front of it.
+    pub(crate) patience: Duration,
+    /// One need not wait for room in the output: whatever is awaited meanwhile is given up without loss.
+    pub(crate) interrupts_output: bool,
+    /// Stores what is overtaken.
+    pub(crate) keeper: ChannelKeeper,
 }
 
 impl Subtask {
     /// Runs to the end of the input.
     pub(crate) async fn run(mut self) -> Result<(), Failure> {
         or_cancelled(&self.cancel, self.head.restore()).await?;
+        if let Some(replay) = self.replay.take()
+            && let Some(gate) = &self.gate
+        {
+            gate.restore(or_cancelled(&self.cancel, replay.read(gate.ports())).await?);
+        }
         let mut held: Option<Held> = None;
         let mut source = SourceState::Reading;
         let mut ended = false;
@@ -84,7 +108,7 @@ impl Subtask {
             let began = self.env.now();
             let mut now = began;
             if self.head.is_full() {
-                or_cancelled(&self.cancel, self.head.ready()).await?;
+                self.make_room().await?;
                 now = self.env.now();
                 charge(&self.metrics.backpressured_nanos, began, now);
             }
@@ -94,6 +118,9 @@ impl Subtask {
             }
             if source == SourceState::MayEnd {
                 break;
+            }
+            if self.overtaking.is_some() {
+                self.overtake(now, &held);
             }
             // Before the head goes on, and fills its output again.
             if !self.head.is_full() && std::mem::take(&mut interrupted) {
@@ -196,7 +223,10 @@ impl Subtask {
     /// Takes a notice of the coordinator.
     fn notice(&mut self, notice: Notice, source: &mut SourceState) {
         match notice {
-            Notice::Trigger(barrier) => self.barrier(barrier, Duration::ZERO),
+            Notice::Trigger(barrier) => {
+                let patience = self.overtaking.as_ref().map(|overtaking| overtaking.patience);
+                self.barrier(barrier.with_patience(patience), Duration::ZERO, None);
+            }
             Notice::Complete(checkpoint) => self.head.signal(Signal::Completed(checkpoint)),
             Notice::Abort(checkpoint) => {
                 if let Some(gate) = &mut self.gate {
@@ -208,12 +238,72 @@ impl Subtask {
         }
     }
 
-    /// Passes a barrier down the chain; each operator takes its snapshot as it comes by.
-    fn barrier(&mut self, barrier: Barrier, alignment: Duration) {
+    /// Passes a barrier down the chain; each operator takes its snapshot as it comes by. `recorded` is what it has overtaken in front of this task, if it has.
+    fn barrier(&mut self, barrier: Barrier, alignment: Duration, recorded: Option<oneshot::Receiver<Recorded>>) {
         if let Some(checkpoints) = &self.checkpoints {
             checkpoints.begin(barrier, alignment);
             self.head.signal(Signal::Barrier(barrier));
+            if let Some(Overtaking { keeper, .. }) = &self.overtaking {
+                let ports = self.gate.as_ref().map_or(&[][..], Gate::ports);
+                checkpoints.overtaken(recorded.is_some(), keeper.keep(ports, recorded));
+            }
             checkpoints.passed(barrier);
+        }
+    }
+
+    /// Waits for room in the output; or until there is something to do before there is any, for a barrier that overtakes, or for the snapshot at one.
+    async fn make_room(&mut self) -> Result<(), Failure> {
+        if !self.overtaking.as_ref().is_some_and(|overtaking| overtaking.interrupts_output) {
+            return or_cancelled(&self.cancel, self.head.ready()).await;
+        }
+        let is_between = self.head.is_between_records();
+        let background = self.head.background();
+        let now = self.env.now();
+        let copies = match background {
+            Background::Done => None,
+            Background::More => Some(now),
+            Background::Later => Some(now + BACKGROUND_RETRY),
+        };
+        let ready = or_cancelled(&self.cancel, self.head.ready());
+        let (deadline, gate, inbox) = match self.gate.as_ref().filter(|gate| !gate.is_unconnected()) {
+            Some(gate) => (gate.overtakes_at().filter(|_| is_between), Some(gate), None),
+            None => (None, None, Some(&self.inbox)),
+        };
+        let barrier = async {
+            match (gate, inbox) {
+                (Some(gate), _) => gate.announced().await,
+                (None, Some(inbox)) => inbox.filled().await,
+                (None, None) => std::future::pending().await,
+            }
+        };
+        let ready = async {
+            match select(pin!(ready), pin!(barrier)).await {
+                Either::Left((result, _)) => result,
+                Either::Right(_) => Ok(()),
+            }
+        };
+        let result = or_deadline(&*self.env, earliest(deadline, copies), ready).await;
+        if result.is_none() && background == Background::More {
+            yield_now().await;
+        }
+        result.unwrap_or(Ok(()))
+    }
+
+    /// Has a barrier overtake what is in front of it, if its time has come.
+    fn overtake(&mut self, now: Instant, held: &Option<Held>) {
+        let Some(gate) = &mut self.gate else { return };
+        gate.look(now);
+        if gate.overtakes_at().is_none_or(|at| at > now) || !self.head.is_between_records() {
+            return;
+        }
+        let rest = held.as_ref().and_then(Held::rest);
+        let rest = match held {
+            Some(held) if held.is_restored() => rest.map(InFlight::without_watermarks),
+            _ => rest,
+        };
+        let reading = held.as_ref().filter(|_| rest.is_some()).map(|held| held.channel);
+        if let Some(HasOvertaken { barrier, after, recorded }) = gate.overtake(now, rest, reading) {
+            self.barrier(barrier, after, Some(recorded));
         }
     }
 
@@ -250,7 +340,9 @@ impl Subtask {
 
     /// Gives the credit of a batch back that has been read to its end.
     fn release(&self, held: &mut Option<Held>) {
-        if let Some(read) = held.take_if(|held| held.is_last()) {
+        if let Some(read) = held.take_if(|held| held.is_last())
+            && !read.is_restored()
+        {
             gate_of(&self.gate).release(read.channel, &read.batch);
         }
     }
@@ -279,17 +371,22 @@ impl Subtask {
             let millis = at.millis().saturating_sub(self.env.wall().millis());
             self.env.now() + Duration::from_millis(u64::try_from(millis).unwrap_or(0))
         });
-        earliest(earliest(flush_due, tick), timer)
+        let overtakes = self.gate.as_ref().filter(|_| self.overtaking.is_some()).and_then(Gate::overtakes_at);
+        earliest(earliest(earliest(flush_due, tick), timer), overtakes)
     }
 
     /// Takes an event; true if it was the last.
     fn take(&mut self, channel: usize, event: Event, held: &mut Option<Held>) -> bool {
         let gate = self.gate.as_mut().expect("events come through the gate");
+        gate.takes();
         let aligned = match &event {
             Event::Barrier(barrier) => gate.barrier(channel, *barrier, self.env.now()),
             Event::End => gate.end_of_barriers(channel, self.env.now()),
             _ => None,
         };
+        if matches!(event, Event::Replayed) {
+            gate.replayed();
+        }
         let inputs = gate.inputs();
         let change = match event {
             Event::Data(batch) => {
@@ -298,13 +395,20 @@ impl Subtask {
                 *held = Some(Held::new(channel, batch));
                 Change::None
             }
+            Event::Rest(batch, skip) => {
+                self.metrics.records_in.add((batch.buffer.len() - skip) as u64);
+                self.metrics.bytes_in.add(batch.size() as u64);
+                *held = Some(Held::restored(channel, batch, skip));
+                Change::None
+            }
+            Event::Replayed => Change::None,
             Event::Idle => inputs.idle(channel, true),
             Event::Active => inputs.idle(channel, false),
             Event::Barrier(_) => Change::None,
             Event::End => inputs.end(channel),
         };
         if let Some((barrier, alignment)) = aligned {
-            self.barrier(barrier, alignment);
+            self.barrier(barrier, alignment, None);
         }
         self.pass_on(change);
         change == Change::End

@@ -76,8 +76,8 @@ where
         let late_records = cx.open_context(&info).counter("late_records");
         cx.measure_state(&info);
         let state = cx.state(&info);
-        // All subtasks had the same at the barrier, unless one had it from another exchange.
-        let watermark = state.restored().all::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
+        // All subtasks had the same at the barrier, unless it overtook records, or one had it from another exchange.
+        let watermark = state.own::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
         let closed = Closed { at: watermark.unwrap_or(Timestamp::MIN), lateness_ms: self.lateness_ms };
         let snapshots = cx.snapshots(WINDOWS_STATE, &state);
         let progress = state.restored().all(PROGRESS_STATE)?;

@@ -315,6 +315,7 @@ where
     A: Aggregate<T>,
 {
     fn signal(&mut self, signal: Signal) {
+        self.out.senders.hurry(signal.hurries());
         self.send_rest();
         match signal {
             Signal::Watermark(at) => {
@@ -333,6 +334,7 @@ where
             }
             signal => self.out.signal(signal),
         }
+        self.out.senders.hurry(false);
     }
 
     #[inline(always)]

@@ -72,6 +72,27 @@ pub struct CheckpointSeen {
     pub problem: Option<String>,
     /// The state of every stateful operator.
     pub operators: Vec<OperatorSeen>,
+    /// What its barriers overtook on its way between tasks, by edge.
+    pub channels: Vec<ChannelsSeen>,
+}
+
+/// What was on its way over an edge of the job graph.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ChannelsSeen {
+    /// The chains at its ends, by name.
+    pub edge: String,
+    /// How its records are spread.
+    pub kind: String,
+    /// How many subtasks sent.
+    pub senders: u32,
+    /// How many subtasks received.
+    pub receivers: u32,
+    /// How many records were on their way, those included that were in a batch with some that had not been read yet.
+    pub records: u64,
+    /// What they take, in bytes.
+    pub bytes: u64,
+    /// The type of the records.
+    pub schema: String,
 }
 
 /// The state of an operator.

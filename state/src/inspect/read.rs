@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt, TryStreamExt, stream};
 use millstream_core::time::Timestamp;
 
-use super::{CheckpointSeen, EntrySeen, Inspection, KeptAs, OperatorSeen, Seen, StateSeen};
+use super::{ChannelsSeen, CheckpointSeen, EntrySeen, Inspection, KeptAs, OperatorSeen, Seen, StateSeen};
 use crate::{
     log::{Body, Entry},
-    manifest::{Manifest, OperatorState, SegmentRef, ValuePart},
+    manifest::{ChannelPart, Manifest, OperatorState, SegmentRef, ValuePart},
     store::{CheckpointStore, StoreError},
 };
 
@@ -41,7 +41,19 @@ pub async fn inspect(store: &CheckpointStore, now: Timestamp) -> Result<Inspecti
             store.footer(&segment).await.map(|footer| format!("{} -> {}", footer.key.short(), footer.value.short()));
         seen_or(segment.name, schema)
     });
-    let footers: Footers = stream::iter(footers).buffer_unordered(READS_AT_A_TIME).try_collect().await?;
+    let mut footers: Footers = stream::iter(footers).buffer_unordered(READS_AT_A_TIME).try_collect().await?;
+    let manifests = read.iter().filter_map(|(_, entry)| match &entry.as_ref().ok()?.body {
+        Body::Checkpoint { manifest, .. } => Some(manifest),
+        Body::Claim { .. } => None,
+    });
+    let channels: BTreeMap<&str, &ChannelPart> =
+        manifests.flat_map(|manifest| &manifest.channels).map(|part| (part.object.name.as_str(), part)).collect();
+    let channels = channels.into_values().map(|part| async move {
+        let read = store.channels(&part.object).await.map(|_| part.record.clone());
+        seen_or(part.object.name.clone(), read)
+    });
+    let channels: Footers = stream::iter(channels).buffer_unordered(READS_AT_A_TIME).try_collect().await?;
+    footers.extend(channels);
 
     let job = read.iter().rev().find_map(|(_, entry)| Some(entry.as_ref().ok()?.body.job().to_owned()));
     let entries: Vec<EntrySeen> =
@@ -85,10 +97,9 @@ fn seen(read: Result<Entry, String>, footers: &Footers) -> Seen {
         Ok(Entry { body: Body::Claim { at, .. }, .. }) => return Seen::Claim { at },
         Ok(Entry { body: Body::Checkpoint { manifest, .. }, .. }) => manifest,
     };
-    let mut problems = segments(&manifest).filter_map(|segment| footers.get(&segment.name)?.as_ref().err());
+    let mut problems = manifest.objects().filter_map(|object| footers.get(&object.name)?.as_ref().err());
     let problem = problems.next().cloned();
-    let sizes: BTreeMap<&str, u64> =
-        segments(&manifest).map(|segment| (segment.name.as_str(), segment.bytes)).collect();
+    let sizes: BTreeMap<&str, u64> = manifest.objects().map(|object| (object.name.as_str(), object.bytes)).collect();
     let values = manifest.operators.iter().flat_map(|operator| &operator.values);
     Seen::Checkpoint(CheckpointSeen {
         checkpoint: manifest.checkpoint,
@@ -98,7 +109,27 @@ fn seen(read: Result<Entry, String>, footers: &Footers) -> Seen {
         bytes: sizes.values().sum::<u64>() + values.map(|part| part.bytes.len() as u64).sum::<u64>(),
         problem,
         operators: manifest.operators.iter().map(|operator| operator_seen(operator, footers)).collect(),
+        channels: channels_seen(&manifest.channels),
     })
+}
+
+/// What was on its way, by edge.
+fn channels_seen(parts: &[ChannelPart]) -> Vec<ChannelsSeen> {
+    let mut edges = BTreeMap::<&str, ChannelsSeen>::new();
+    for part in parts {
+        let edge = edges.entry(&part.edge).or_insert_with(|| ChannelsSeen {
+            edge: part.edge.clone(),
+            kind: part.kind.clone(),
+            senders: part.senders,
+            receivers: part.receivers,
+            records: 0,
+            bytes: 0,
+            schema: part.record.clone(),
+        });
+        edge.records += part.object.rows;
+        edge.bytes += part.object.bytes;
+    }
+    edges.into_values().collect()
 }
 
 fn operator_seen(operator: &OperatorState, footers: &Footers) -> OperatorSeen {

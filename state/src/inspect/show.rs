@@ -92,7 +92,18 @@ fn show_states(checkpoint: &CheckpointSeen, f: &mut fmt::Formatter<'_>) -> fmt::
             ]);
         }
     }
-    show([Left, Right, Left, Left, Right, Right, Right, Left], &rows, f)
+    show([Left, Right, Left, Left, Right, Right, Right, Left], &rows, f)?;
+    if checkpoint.channels.is_empty() {
+        return Ok(());
+    }
+    f.write_str("\nwhat its barriers overtook:\n\n")?;
+    let mut rows = vec![["edge", "spread", "subtasks", "records", "bytes", "type"].map(str::to_owned)];
+    rows.extend(checkpoint.channels.iter().map(|edge| {
+        let subtasks = format!("{} to {}", edge.senders, edge.receivers);
+        let (records, bytes) = (edge.records.to_string(), size(edge.bytes));
+        [edge.edge.clone(), edge.kind.clone(), subtasks, records, bytes, edge.schema.clone()]
+    }));
+    show([Left, Left, Left, Right, Right, Left], &rows, f)
 }
 
 fn kind(kind: CheckpointKind) -> &'static str {

@@ -56,6 +56,7 @@ fn manifest(checkpoint: u64, kind: CheckpointKind, segments: &[SegmentRef]) -> M
         kind,
         at,
         origin: None,
+        channels: Vec::new(),
         operators: vec![
             OperatorState { id: "read".to_owned(), parallelism: 1, keyed: vec![], values: vec![position] },
             OperatorState {

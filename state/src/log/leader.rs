@@ -70,7 +70,7 @@ pub(super) struct Kept {
 
 impl Kept {
     pub(super) fn new(entry: LiveEntry, manifest: &Manifest) -> Self {
-        let segments = manifest.segments().map(|segment| segment.name.clone()).collect();
+        let segments = manifest.objects().map(|object| object.name.clone()).collect();
         Self { entry, run: manifest.run, segments, damage: None }
     }
 }
@@ -199,7 +199,7 @@ impl Leader {
     /// Keeps the segments of a checkpoint until the pin is dropped: somebody reads them.
     pub fn pin(&mut self, manifest: &Manifest) -> Arc<Pin> {
         self.pins.retain(|pin| pin.strong_count() > 0);
-        let pin = Arc::new(Pin(manifest.segments().map(|segment| segment.name.clone()).collect()));
+        let pin = Arc::new(Pin(manifest.objects().map(|object| object.name.clone()).collect()));
         self.pins.push(Arc::downgrade(&pin));
         pin
     }

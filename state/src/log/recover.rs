@@ -58,7 +58,7 @@ impl CheckpointStore {
     }
 
     /// Looks at every segment that a manifest names: whether it is there, has the size it should have, and whether its footer is whole; thoroughly, also
-    /// whether all of its blocks are.
+    /// whether all of its blocks are. Objects with what was on its way are read as a whole, which is what a restore does.
     pub(crate) async fn look_at_segments(&self, manifest: &Manifest, thoroughly: bool) -> Result<(), StoreError> {
         let segments: Vec<SegmentRef> = manifest.segments().cloned().collect();
         let looks = stream::iter(segments).map(|segment| async move {
@@ -67,6 +67,9 @@ impl CheckpointStore {
                 false => self.footer(&segment).await.map(drop),
             }
         });
+        looks.buffer_unordered(SEGMENTS_AT_A_TIME).try_collect::<()>().await?;
+        let channels: Vec<SegmentRef> = manifest.channels.iter().map(|part| part.object.clone()).collect();
+        let looks = stream::iter(channels).map(|object| async move { self.channels(&object).await.map(drop) });
         looks.buffer_unordered(SEGMENTS_AT_A_TIME).try_collect::<()>().await
     }
 }

@@ -39,6 +39,7 @@ fn manifest(checkpoint: u64, segments: &[SegmentRef]) -> Manifest {
         kind: CheckpointKind::Periodic,
         at: 1_700_000_000_000 + checkpoint as i64,
         origin: None,
+        channels: Vec::new(),
         operators: vec![
             OperatorState {
                 id: "read".to_owned(),

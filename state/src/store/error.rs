@@ -5,7 +5,7 @@ use std::{fmt, io, path::PathBuf};
 use millstream_core::buffer::PushError;
 
 use super::refusal::Refusal;
-use crate::{log::EntryError, segment::SegmentError};
+use crate::{channels::ChannelsError, log::EntryError, segment::SegmentError};
 
 /// What goes wrong with stored checkpoints.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +81,14 @@ pub enum StoreError {
         name: String,
         /// Why.
         source: SegmentError,
+    },
+    /// What was on its way between tasks cannot be read.
+    #[error("the channel state `{name}` cannot be read: {source}")]
+    Channels {
+        /// The name of its object.
+        name: String,
+        /// Why.
+        source: ChannelsError,
     },
     /// A manifest names something that is no segment.
     #[error("`{name}` is not the name of a segment: the checkpoint that names it is damaged")]
@@ -173,6 +181,7 @@ impl StoreError {
                     | SegmentError::Undescribed { .. }
                     | SegmentError::Migration { .. }
             ),
+            Self::Channels { source, .. } => !matches!(source, ChannelsError::Version { .. }),
             Self::Entry { source, .. } => !matches!(source, EntryError::Version { .. }),
             Self::Objects { .. }
             | Self::Feature { .. }

@@ -7,6 +7,7 @@ use object_store::ObjectStoreExt;
 
 use super::{CheckpointStore, StoreError, load::next_run, segment_path};
 use crate::{
+    channels::{self, ChannelBatch},
     manifest::SegmentRef,
     segment::{Footer, SegmentError},
 };
@@ -55,6 +56,22 @@ impl CheckpointStore {
             checked.map_err(|source| StoreError::Segment { name: segment.name.clone(), source })?;
         }
         Ok(())
+    }
+
+    /// Reads what was on its way between tasks, batch by batch.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the object is missing, damaged, or of a later version, or if the store fails.
+    pub async fn channels(&self, object: &SegmentRef) -> Result<Vec<ChannelBatch>, StoreError> {
+        let path = segment_path(&object.name)?;
+        let found = self.objects().head(&path).await.map_err(|source| unreadable(object, source))?.size;
+        if found != object.bytes {
+            return Err(StoreError::Size { name: object.name.clone(), found, stated: object.bytes });
+        }
+        let bytes = self.range(object, 0..found).await?;
+        let read = self.blocking(move || channels::decode(&bytes)).await;
+        read.map_err(|source| StoreError::Channels { name: object.name.clone(), source })
     }
 
     /// Reads some bytes of a segment.

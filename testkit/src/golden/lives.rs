@@ -107,5 +107,7 @@ pub(super) fn settings(life: Life, scratch: &Scratch) -> Settings {
     settings.checkpoints.dir = life.checkpoints.then(|| scratch.checkpoints().into());
     settings.checkpoints.interval = Duration::from_micros(one_of([100, 1_000, 20_000]));
     settings.checkpoints.retained = one_of([1, 2, 3]) as u32;
+    // Never, at once, and for some of the barriers.
+    settings.checkpoints.alignment_timeout = Duration::from_nanos(one_of([0, 1, 50_000]));
     settings
 }

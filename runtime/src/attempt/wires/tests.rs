@@ -12,6 +12,7 @@ use millstream_net::{link::Options, window::WindowBytes};
 
 use super::*;
 use crate::{
+    checkpoint::channels::Reroutes,
     exchange::{channel::Event, pipe::connect},
     graph::Vertex,
     settings::Settings,
@@ -43,6 +44,7 @@ fn graph(parallelism: [usize; 3]) -> JobGraph {
         record: String::new(),
         port: 0,
         validate: Received::validate::<u64>,
+        reroutes: Reroutes::default(),
         beside: None,
     };
     let edges = vec![

@@ -112,7 +112,7 @@ mod tests {
 
     fn report(bytes: u64, micros: u64) -> Option<SubtaskReport> {
         let (alignment, sync) = (Duration::from_micros(3 * micros), Duration::from_micros(micros));
-        Some(SubtaskReport { bytes, alignment, sync, background: 400 * sync })
+        Some(SubtaskReport { bytes, alignment, sync, background: 400 * sync, ..SubtaskReport::default() })
     }
 
     /// A job a minute after it was started, with two checkpoints behind it and one under way.
@@ -179,7 +179,15 @@ checkpoint 8: disk full
         assert_eq!(checkpoints["last"][1]["by_subtask"][1]["bytes"], 234_000);
         assert_eq!(
             checkpoints["present"]["by_subtask"],
-            serde_json::json!([{ "subtask": 1, "bytes": 5, "alignment_ns": 3_000, "sync_ns": 1_000, "background_ns": 400_000 }])
+            serde_json::json!([{
+                "subtask": 1,
+                "bytes": 5,
+                "channel_bytes": 0,
+                "unaligned": false,
+                "alignment_ns": 3_000,
+                "sync_ns": 1_000,
+                "background_ns": 400_000,
+            }])
         );
         assert_eq!(checkpoints["present"]["started_ms"], 1_357_034_397_000_i64);
     }

@@ -124,7 +124,7 @@ impl Running {
         let notice = match order {
             // The tasks of an attempt live and die together.
             Order::Cancel => return self.stop.set(),
-            Order::Trigger { checkpoint, kind } => Notice::Trigger(Barrier { checkpoint, kind }),
+            Order::Trigger { checkpoint, kind } => Notice::Trigger(Barrier::new(checkpoint, kind)),
             Order::Complete { checkpoint } => Notice::Complete(checkpoint),
             Order::Abort { checkpoint } => Notice::Abort(checkpoint),
             Order::Drain => return self.drain.set(),
@@ -438,13 +438,15 @@ impl Attempt {
 
     /// Waits, beside the tasks, until the rows of a snapshot are stored.
     fn store(&self, snapshot: Snapshot) -> BoxFuture<'static, Event> {
-        let Snapshot { task, checkpoint, operators, alignment, sync, .. } = snapshot;
+        let Snapshot { task, checkpoint, operators, channels, unaligned, alignment, sync, .. } = snapshot;
         let env = Arc::clone(&self.host.envs.worker);
         Box::pin(async move {
             let began = env.now();
-            let parts = Contained::new(report::stored(operators)).await;
-            let bytes = parts.iter().flatten().map(report::Part::bytes).sum();
-            let stats = SubtaskReport { bytes, alignment, sync, background: env.now().since(began) };
+            let parts = Contained::new(report::stored(operators, channels)).await;
+            let bytes = parts.as_ref().map_or(0, report::Parts::bytes);
+            let channel_bytes = parts.as_ref().map_or(0, report::Parts::channel_bytes);
+            let background = env.now().since(began);
+            let stats = SubtaskReport { bytes, channel_bytes, unaligned, alignment, sync, background };
             let state = parts.map(|parts| encode_parts(&parts)).and_then(|state| match state.len() {
                 0..=STATE_BYTES_LIMIT => Ok(state),
                 bytes => Err(Failure::new(format!(

@@ -130,7 +130,7 @@ mod tests {
     const SPLIT: Bytes = Bytes::from_static(b"split");
 
     fn trigger(checkpoint: u64) -> Notice {
-        Notice::Trigger(Barrier { checkpoint, kind: CheckpointKind::Periodic })
+        Notice::Trigger(Barrier::new(checkpoint, CheckpointKind::Periodic))
     }
 
     /// A client, its inbox, and what it has asked.

@@ -177,6 +177,8 @@ fn checkpoint(id: u64, state: CheckpointState, failure: Option<&str>) -> Checkpo
         triggered_at_ms: 1_700_000_002_000,
         duration_ms: 120,
         bytes: 1_234_000,
+        channel_bytes: 0,
+        unaligned: false,
         subtasks: 3,
         acknowledged: 3,
         alignment_ns: 1,

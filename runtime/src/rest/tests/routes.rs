@@ -87,7 +87,7 @@ fn questions_are_answered_in_json() {
     let checkpoint = |id: u64, state: &str, failure: Value| {
         json!({
             "id": id, "kind": "periodic", "state": state, "failure": failure, "triggered_at_ms": 1_700_000_002_000_u64,
-            "duration_ms": 120, "bytes": 1_234_000, "subtasks": 3, "acknowledged": 3,
+            "duration_ms": 120, "bytes": 1_234_000, "channel_bytes": 0, "unaligned": false, "subtasks": 3, "acknowledged": 3,
             "alignment_ns": 1, "sync_ns": 2, "background_ns": 3,
         })
     };

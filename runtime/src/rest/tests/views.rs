@@ -28,7 +28,9 @@ fn checkpoints_are_shown_the_newest_first() {
     let mut history = CheckpointHistory::default();
     for (number, failed) in [(1, None), (2, Some("disk full"))] {
         let mut stats = CheckpointStats::new(number, CheckpointKind::Periodic, at(number * 1_000), 2);
-        stats.subtasks[0] = Some(SubtaskReport { bytes: 7, sync: Duration::from_nanos(3), ..SubtaskReport::default() });
+        let sync = Duration::from_nanos(3);
+        stats.subtasks[0] =
+            Some(SubtaskReport { bytes: 7, channel_bytes: 4, unaligned: true, sync, ..SubtaskReport::default() });
         history.present = Some(stats);
         history.end(at(number * 1_000 + 120), failed);
     }
@@ -38,6 +40,7 @@ fn checkpoints_are_shown_the_newest_first() {
     assert_eq!((shown.completed, shown.failed, shown.in_progress), (1, 1, 1));
     let (completed, failed) = (shown.latest_completed.expect("one was"), shown.latest_failed.expect("one has"));
     assert_eq!((completed.id, completed.state, completed.acknowledged), (1, CheckpointState::Completed, 1));
+    assert_eq!((completed.channel_bytes, completed.unaligned), (4, true));
     assert_eq!((completed.bytes, completed.sync_ns, completed.duration_ms), (7, 3, 120));
     assert_eq!((failed.failure.as_deref(), failed.triggered_at_ms), (Some("disk full"), 1_700_000_002_000));
     assert_eq!((shown.history[0].duration_ms, shown.history[0].subtasks), (1_000, 2));

@@ -88,6 +88,10 @@ pub(crate) struct Checkpoint {
     pub(crate) duration_ms: u64,
     /// What was written for it.
     pub(crate) bytes: u64,
+    /// How much of that its barriers overtook on its way between tasks.
+    pub(crate) channel_bytes: u64,
+    /// True if any of them did.
+    pub(crate) unaligned: bool,
     /// How many subtasks take part.
     pub(crate) subtasks: u32,
     /// How many of these have acknowledged it.
@@ -125,6 +129,8 @@ impl Checkpoint {
             triggered_at_ms: now.epoch_ms(stats.started),
             duration_ms: millis(stats.duration(now.instant)),
             bytes: stats.bytes(),
+            channel_bytes: longest.channel_bytes,
+            unaligned: longest.unaligned,
             subtasks: count(stats.subtasks.len()),
             acknowledged: count(stats.acknowledged()),
             alignment_ns: nanos(longest.alignment),

@@ -75,7 +75,7 @@ impl<T: Record, K: KeyFn<T>, G: Gap<T>, C: ClockMarker, A: Aggregate<T>> Plan fo
         let late_records = cx.open_context(&info).counter("late_records");
         cx.measure_state(&info);
         let state = cx.state(&info);
-        let watermark = state.restored().all::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
+        let watermark = state.own::<Timestamp>(WATERMARK_STATE)?.into_iter().min();
         let closed = watermark.unwrap_or(Timestamp::MIN);
         let snapshots = cx.snapshots(SESSIONS_STATE, &state);
         Ok(SessionHead {

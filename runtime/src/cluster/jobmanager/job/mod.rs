@@ -19,7 +19,7 @@ use futures::{
 };
 use millstream_state::{
     location::Location,
-    manifest::{CheckpointKind, Manifest, OperatorState},
+    manifest::{ChannelPart, CheckpointKind, Manifest, OperatorState},
 };
 use tracing::warn;
 
@@ -31,7 +31,7 @@ pub(crate) use self::{
 use super::{Happening, archive::JobRecord, lead::Over};
 use crate::{
     attempt::{
-        report::{Gathered, Part, decode_parts},
+        report::{Gathered, Part, Parts, decode_parts},
         sinks::{abort_all, commit_checkpoint},
     },
     checkpoint::CheckpointHistory,
@@ -257,8 +257,8 @@ impl Job {
         kind: CheckpointKind,
         states: Vec<(TaskRef, Bytes)>,
     ) {
-        let operators = self.gather(checkpoint, states);
-        if let Ok(operators) = &operators {
+        let gathered = self.gather(checkpoint, states);
+        if let Ok((operators, _)) = &gathered {
             self.committing.insert(checkpoint, operators.clone());
         }
         self.work(env, to, move |core| {
@@ -268,8 +268,8 @@ impl Job {
                 drop(core); // sinks may commit what was stored before
                 let stored = async {
                     let log = log.ok_or_else(|| Failure::new("there is no store for checkpoints"))?;
-                    let (run, origin, operators) = (log.run(), log.origin(), operators?);
-                    Ok(log.commit(Manifest { job, run, checkpoint, kind, at, origin, operators }).await)
+                    let (run, origin, (operators, channels)) = (log.run(), log.origin(), gathered?);
+                    Ok(log.commit(Manifest { job, run, checkpoint, kind, at, origin, operators, channels }).await)
                 };
                 let stored = Contained::new(stored).await;
                 let (result, deposed) = stored.unwrap_or_else(|failure| (Err(failure), false));
@@ -279,14 +279,20 @@ impl Job {
     }
 
     /// What every subtask and every pool has said of a checkpoint.
-    fn gather(&mut self, checkpoint: u64, states: Vec<(TaskRef, Bytes)>) -> Result<Vec<OperatorState>, Failure> {
+    fn gather(
+        &mut self,
+        checkpoint: u64,
+        states: Vec<(TaskRef, Bytes)>,
+    ) -> Result<(Vec<OperatorState>, Vec<ChannelPart>), Failure> {
         let mut gathered = Gathered::default();
         for (_, state) in states {
-            gathered.add(decode_parts(&state)?, &self.facts.parallelism);
+            let Parts { operators, channels } = decode_parts(&state)?;
+            gathered.add(operators, &self.facts.parallelism);
+            gathered.add_channels(channels);
         }
         let pools = self.begun.remove(&checkpoint);
         gathered.add(pools.unwrap_or_else(|| Ok(Vec::new()))?, &self.facts.parallelism);
-        Ok(gathered.into_operators())
+        Ok(gathered.into_parts())
     }
 
     /// Lets the sinks commit a checkpoint that is in the log.

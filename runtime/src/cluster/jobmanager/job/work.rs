@@ -17,6 +17,7 @@ use crate::{
     attempt::{
         check,
         deploy::Connectors,
+        edges,
         report::decode_output,
         sinks::{From, GoneBack, JobSink, abort_all, commit_all, job_sinks, recover_all},
         store::JobStore,
@@ -89,6 +90,7 @@ impl Core {
         let is_final = restored.as_ref().is_some_and(|manifest| manifest.kind == CheckpointKind::Final);
         if let Some(manifest) = restored.as_ref().filter(|manifest| manifest.kind != CheckpointKind::Final) {
             let dropped = check::known_operators(&locked(&self.graph), manifest)?;
+            edges::check(&locked(&self.graph), manifest)?;
             let savepoint = self.store.as_ref().and_then(|store| store.restored_savepoint());
             match savepoint {
                 Some(savepoint) => {

@@ -239,7 +239,7 @@ impl World {
             checkpoint.values = values;
         }
         self.running = Some(checkpoint);
-        let barrier = Barrier { checkpoint: self.last, kind: CheckpointKind::Periodic };
+        let barrier = Barrier::new(self.last, CheckpointKind::Periodic);
         self.say(Notice::Trigger(barrier));
     }
 
@@ -410,6 +410,7 @@ fn restored(info: &OperatorInfo, checkpoint: &Checkpoint) -> Restored {
         kind: CheckpointKind::Periodic,
         at: 0,
         origin: None,
+        channels: Vec::new(),
         operators: vec![operator],
     };
     Restored::of(Some(&Arc::new(manifest)), &info.id_or_name())

@@ -312,3 +312,21 @@ fn timers_of_one_time_and_hash_come_in_the_order_of_keys() {
     assert_eq!(popped.collect::<Vec<_>>(), keys);
     assert_eq!(timers.next(TimerDomain::EventTime), None);
 }
+
+#[test]
+fn a_sweep_takes_entries_out_of_their_maps() {
+    const ENTRIES: u64 = 40;
+    let mut maps = MapRows::<String, u64, u64>::new(RANGE, Tracking::Changes);
+    for key in ["a", "b"] {
+        (0..ENTRIES).for_each(|entry| *maps.entry(hash(key), key, entry, || 0) = entry % 2);
+    }
+    *maps.entry(hash("c"), "c", 7, || 0) = 0;
+    let mut cursor = crate::table::Cursor::default();
+    (0..=ENTRIES).for_each(|_| maps.sweep(&mut cursor, 3, |value| *value == 0));
+    for key in ["a", "b"] {
+        let left: Vec<_> = maps.iter(hash(key), key).map(|(entry, value)| (entry, *value)).collect();
+        let expected: Vec<_> = (0..ENTRIES).filter(|entry| entry % 2 == 1).map(|entry| (entry, 1)).collect();
+        assert_eq!(left, expected);
+    }
+    assert!(maps.is_empty_of(hash("c"), "c"));
+}

@@ -435,3 +435,29 @@ fn a_row_too_large_to_be_encoded_fails_the_snapshot() {
     table.freeze(SnapshotKind::Full);
     assert!(matches!(table.walk(10), Ok(Walked::Range(_))));
 }
+
+#[test]
+fn a_sweep_removes_what_is_over_in_steps_and_a_delta_tells_of_it() {
+    const ROWS: u64 = 3_000;
+    const STEP: usize = 100;
+    let mut table = table();
+    (0..ROWS).for_each(|key| put(&mut table, key, key % 3));
+    table.freeze(SnapshotKind::Full);
+    walk_all(&mut table);
+    let (mut cursor, mut gone) = (Cursor::default(), Vec::new());
+    for _ in 0..=ROWS as usize / STEP {
+        let before = gone.len();
+        table.sweep(&mut cursor, STEP, |value| *value == 0, |key| gone.push(key));
+        assert!(gone.len() <= before + STEP, "a step is bounded");
+    }
+    gone.sort_unstable();
+    let expected: Vec<_> = (0..ROWS).filter(|key| key % 3 == 0).collect();
+    assert_eq!(gone, expected);
+    assert_eq!(table.len() as u64, ROWS - ROWS / 3);
+    table.freeze(SnapshotKind::Delta);
+    assert_eq!(removed(&walk_all(&mut table)), expected);
+    // It begins anew.
+    put(&mut table, 1, 0);
+    (0..=ROWS as usize / STEP).for_each(|_| table.sweep(&mut cursor, STEP, |value| *value == 0, |key| gone.push(key)));
+    assert_eq!(gone.last(), Some(&1));
+}

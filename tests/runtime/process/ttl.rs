@@ -124,13 +124,19 @@ impl Reducer for Sum {
 }
 
 #[derive(Clone)]
-struct Counts;
+struct Counts {
+    /// Which process it is.
+    life: u64,
+}
+
+/// The life in which a record came; its key, and what that had come to before: the count, how many of these fell on this half, and their sum.
+type Row = (u64, u64, u64, u64, u64);
 
 #[process]
 impl Counts {
-    fn on_record(&mut self, _: u64, counts: &mut StateOf<Count>, cx: &mut KeyedContext<'_, u64, (u64, u64, u64, u64)>) {
+    fn on_record(&mut self, _: u64, counts: &mut StateOf<Count>, cx: &mut KeyedContext<'_, u64, Row>) {
         let before = counts.by_half.get(counts.count % 2).copied().unwrap_or(0);
-        cx.emit((cx.key(), counts.count, before, counts.sum.get().copied().unwrap_or(0)));
+        cx.emit((self.life, cx.key(), counts.count, before, counts.sum.get().copied().unwrap_or(0)));
         let half = counts.count % 2;
         counts.count += 1;
         *counts.by_half.entry(half, || 0) += 1;
@@ -138,49 +144,49 @@ impl Counts {
     }
 }
 
-fn counts(settings: Settings, results: &Collect<(u64, u64, u64, u64)>) -> JobGraph {
+fn counts(settings: Settings, life: u64, results: &Collect<Row>) -> JobGraph {
     let mut job = Job::<ExactlyOnce>::new("counts", settings);
     let numbers = job.source(generate(u64::MAX, 1, |_, n| n % KEYS).rate(RATE)).parallelism(1);
-    numbers.key_by(|key| key).process(Counts).uid("counts").sink(results.sink());
+    numbers.key_by(|key| key).process(Counts { life }).uid("counts").sink(results.sink());
     job.build().expect("the job is well formed")
 }
 
-/// Runs a job for a while that begins so late; what it has put out.
-fn life(seed: u64, late: Duration, parallelism: usize, dir: &Path) -> Vec<(u64, u64, u64, u64)> {
+/// Runs a job for a while that begins so late; what it has put out of its own: it also commits again what the one before may not have.
+fn life(seed: u64, life: u64, late: Duration, parallelism: usize, dir: &Path) -> Vec<Row> {
     let results = collect();
     let sim = SimEnv::new(seed);
     sim.block_on(sim.sleep(late));
     let env: Arc<dyn Env> = sim.clone();
-    let job = local::start(counts(settings(dir, parallelism, Duration::from_millis(10)), &results), env);
+    let job = local::start(counts(settings(dir, parallelism, Duration::from_millis(10)), life, &results), env);
     sim.block_on(async {
         sim.sleep(Duration::from_millis(100)).await;
         job.stop().await.expect("nothing is in its way");
         job.wait().await.expect("it ends well");
     });
     sim.drop_tasks();
-    results.take()
+    results.take().into_iter().filter(|row| row.0 == life).collect()
 }
 
 #[test]
 fn time_passes_while_a_job_is_down_and_at_any_parallelism() {
     for seed in seeds() {
         let dir = tempfile::tempdir().expect("there is room");
-        let firsts = |rows: &[(u64, u64, u64, u64)]| {
+        let firsts = |rows: &[Row]| {
             let mut firsts = vec![None; KEYS as usize];
-            for (key, count, half, sum) in rows {
+            for (_, key, count, half, sum) in rows {
                 assert_eq!((*half, *sum), (count / 2, *count), "seed {seed}: all of a key's state is of one age");
                 firsts[*key as usize].get_or_insert(*count);
             }
             firsts
         };
-        let first = life(seed, Duration::ZERO, 2, dir.path());
+        let first = life(seed, 1, Duration::ZERO, 2, dir.path());
         assert!(first.len() as u64 > 2 * KEYS, "seed {seed}: {}", first.len());
         assert!(firsts(&first).iter().all(|count| *count == Some(0)), "seed {seed}: {:?}", firsts(&first));
         // Soon: every key goes on.
-        let second = life(seed + 100, Duration::from_millis(500), 3, dir.path());
+        let second = life(seed + 100, 2, Duration::from_millis(500), 3, dir.path());
         assert!(firsts(&second).iter().flatten().all(|count| *count > 1), "seed {seed}: {:?}", firsts(&second));
         // Later: every key begins anew.
-        let third = life(seed + 200, Duration::from_millis(2_500), 1, dir.path());
+        let third = life(seed + 200, 3, Duration::from_millis(2_500), 1, dir.path());
         assert!(third.len() as u64 > KEYS, "seed {seed}: {}", third.len());
         assert!(firsts(&third).iter().flatten().all(|count| *count == 0), "seed {seed}: {:?}", firsts(&third));
     }

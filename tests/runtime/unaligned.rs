@@ -154,7 +154,7 @@ impl Committer for Visible {
 
 fn settings(dir: &Path, parallelism: usize, alignment_timeout: Duration) -> Settings {
     let mut settings = Settings { parallelism, memory_bytes: 1 << 20, ..Settings::default() };
-    settings.checkpoints.dir = Some(dir.to_owned());
+    settings.checkpoints.dir = Some(dir.into());
     settings.checkpoints.interval = Duration::from_secs(3_600);
     settings.checkpoints.alignment_timeout = alignment_timeout;
     settings

@@ -115,6 +115,7 @@ fn manifest(run: u64, checkpoint: u64, segments: Vec<SegmentRef>) -> Manifest {
         kind: CheckpointKind::Periodic,
         at: 0,
         origin: None,
+        channels: Vec::new(),
         operators: vec![operator],
     }
 }

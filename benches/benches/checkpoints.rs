@@ -66,7 +66,7 @@ fn throughput(machine: &Machine, total: &Tally) {
 }
 
 /// What a checkpoint writes, and how long it takes to go on from it: `checkpoint <keys>/<hot keys> full <bytes> <ms> delta <bytes> <ms> dirty <bytes> restore
-/// <ms>`. `dirty` is what the rows take that have changed since the checkpoint before; `restore` is the time from the start of the job to its first record.
+/// <ms>`, and `savepoint <keys>/<hot keys> <ms> begin <ms>`: a savepoint with all that, and what it takes to begin with it at twice the parallelism. `dirty` is what the rows take that have changed since the checkpoint before; `restore` is the time from the start of the job to its first record.
 fn sizes(machine: &Machine, total: &Tally) {
     for (keys, hot, label) in
         [(1_000_000, 10_000, "1M/10k"), (1_000_000, 1_000_000, "1M/1M"), (10_000_000, 10_000, "10M/10k")]
@@ -75,13 +75,14 @@ fn sizes(machine: &Machine, total: &Tally) {
             continue;
         }
         let directory = tempfile::tempdir().expect("there is room for checkpoints");
-        let start = || {
-            machine.start(with_checkpoints(2, &directory, NEVER), |job| {
+        let start_with = |settings: Settings| {
+            machine.start(settings, |job| {
                 // Every key once, and then those that are hot, without end.
                 let key = move |random: &mut Random, index| if index < keys { index } else { random.range(0..hot) };
                 count(job.source(generate_unbounded(1, key)), total);
             })
         };
+        let start = || start_with(with_checkpoints(2, &directory, NEVER));
         let job = start();
         let checkpoint = || {
             let number = machine.wait(job.checkpoint()).unwrap_or_else(|why| panic!("there is no checkpoint: {why}"));
@@ -94,6 +95,11 @@ fn sizes(machine: &Machine, total: &Tally) {
         // So many that hardly any of the hot keys is left out.
         wait_for(&job, received(&job) + 20 * hot);
         let delta = checkpoint();
+        let savepoints = tempfile::tempdir().expect("there is room for a savepoint");
+        let began = Instant::now();
+        let saved = machine.wait(job.savepoint(Some(&savepoints.path().into())));
+        let saved = saved.unwrap_or_else(|why| panic!("there is no savepoint: {why}"));
+        let writing = began.elapsed();
         machine.wait(job.stop()).unwrap_or_else(|why| panic!("the job does not stop: {why}"));
         machine.wait(job.wait()).unwrap_or_else(|failure| panic!("the bench's job failed: {failure}"));
 
@@ -112,6 +118,16 @@ fn sizes(machine: &Machine, total: &Tally) {
             hot * ROW_BYTES,
             millis(restored)
         );
+
+        let other = tempfile::tempdir().expect("there is room for checkpoints");
+        let mut settings = with_checkpoints(4, &other, NEVER);
+        settings.checkpoints.from = Some(saved.place);
+        let began = Instant::now();
+        let job = start_with(settings);
+        wait_for(&job, 1);
+        println!("savepoint {label} {:.1} begin {:.1}", millis(writing), millis(began.elapsed()));
+        job.cancel();
+        let _ = machine.wait(job.wait()); // it was cancelled
     }
 }
 

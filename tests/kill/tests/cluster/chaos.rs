@@ -71,7 +71,9 @@ fn chaos(input: &Input, rng: &mut Rng, has_orders: bool, happened: &mut BTreeMap
     let mut cluster = Cluster::watchful(2).with_taskmanagers(TASKMANAGERS, SLOTS);
     let checkpoint_interval = Duration::from_millis(100 + rng.below(200));
     let wish = Wish { parallelism: PARALLELISM, rest: REST, checkpoint_interval, name: "out".to_owned() };
-    let mut run = Run::submit(&cluster, input, &wish);
+    // Barriers that wait for all, and ones that overtake.
+    let patience = ["0s", "1us", "5ms"][rng.index(3)];
+    let mut run = Run::submit_with(&cluster, input, &wish, &[("checkpoint.alignment-timeout", patience)]);
     cluster.wait_for(&run.id, &["running"]);
     // Each kind at least once, in any order.
     let mut faults: Vec<_> = (0..FAULTS).map(|n| Fault::ALL[n % Fault::ALL.len()]).collect();

@@ -14,6 +14,8 @@ const KILLS_SHORT: usize = 50;
 const KILLS_FULL: usize = 1000;
 /// The most processes of a job that are killed one after the other.
 const KILLS_PER_JOB: u64 = 7;
+/// How long barriers wait before they overtake records: never, at once, and for some of them.
+const ALIGNMENT_TIMEOUTS: [&str; 3] = ["0s", "1us", "2ms"];
 /// What the short test may take, for whoever reads what it took.
 const BUDGET: Duration = Duration::from_secs(120);
 
@@ -35,6 +37,8 @@ fn a_process_may_be_killed_at_any_moment() {
                 0 => Death::Never,
                 _ => Death::After(Duration::from_micros(rng.below(took.as_micros() as u64))),
             };
+            let patience = ALIGNMENT_TIMEOUTS[rng.index(ALIGNMENT_TIMEOUTS.len())];
+            campaign.settings = vec![format!("checkpoint.alignment-timeout={patience}")];
             match campaign.live(parallelism, &death) {
                 Ok(Ended::Killed) => {
                     kills[parallelism] += 1;

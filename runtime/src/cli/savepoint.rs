@@ -148,6 +148,8 @@ pub(super) fn carry_out(asked: &Asked, console: &mut Console<'_>) -> u8 {
         }
         What::Export(..) => unreachable!("it was done above"),
         What::Dispose(place) => {
+            // To look does not make a directory that is missing.
+            reach(place, Access::Read, stores, &env).await?;
             let store = reach(place, Access::Shared, stores, &env).await?;
             savepoint::dispose(&store).await.map_err(|error| in_place(place, error))?;
             Ok((format!("the savepoint in {place} is gone\n"), json!({ "disposed": place.to_string() })))

@@ -274,7 +274,8 @@ proptest! {
         check(value);
     }
 
-    /// What the type's own check accepts is accepted here, with the same contents, and nothing else.
+    /// What the type's own check accepts is accepted here, with the same contents. What it refuses may be read, as something, or be refused: a few pointers are allowed to lead where
+    /// nothing that was written leads.
     #[test]
     fn damaged_bytes(value in everything(), at in any::<prop::sample::Index>(), xor in 1..=255_u8) {
         let schema = schema_of::<Everything>();
@@ -283,7 +284,7 @@ proptest! {
         bytes[at] ^= xor;
         let typed = access::<Everything>(&bytes).ok().map(|archived| Everything::from_view(Everything::view_archived(archived)));
         let dynamic = read(&schema, &bytes);
-        prop_assert_eq!(typed.is_some(), dynamic.is_ok());
+        prop_assert!(typed.is_none() || dynamic.is_ok());
         if let Ok(dynamic) = dynamic {
             prop_assert!(count(&dynamic) > 0);
             // Keys of a map that have become equal are one entry of the type's.

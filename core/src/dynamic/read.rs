@@ -1,6 +1,6 @@
 //! Reads archives by their schemas, and checks every byte that is relied on.
 //!
-//! The archive of a schema is laid out as `docs/internals/record.md` says: parts one behind the other without padding, pointers relative to where they stand. A
+//! The archive of a schema is laid out as `docs/internals/schema.md` says: parts one behind the other without padding, pointers relative to where they stand. A
 //! pointer leads to bytes before its own, and no two lead to the same: each takes its part of what is left, in the order of the fields, as rkyv's own check
 //! demands. So an archive of n bytes has at most as many parts as it has bytes, but for those without bytes, which are bounded by number.
 

@@ -271,7 +271,7 @@ impl Checkpoints {
             self.send(frozen);
         } else if table.is_frozen() {
             match table.walk(WALK_ROWS).expect("rows are small") {
-                Walked::More => {}
+                Walked::More | Walked::Later => {}
                 Walked::Range(frozen) => {
                     self.held.fetch_add(frozen_bytes(&frozen), Ordering::Relaxed);
                     self.most_memory = self.most_memory.max(table.size_bytes() + self.held.load(Ordering::Relaxed));

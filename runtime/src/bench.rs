@@ -69,6 +69,7 @@ where
             member: None,
             wants_ticks: false,
             preaggregation_bytes: task.settings.preaggregation_bytes(),
+            spill: None,
             state_bytes: None,
             waits_to_write: false,
             restored: None,

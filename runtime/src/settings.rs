@@ -4,6 +4,7 @@ mod checkpoints;
 pub(crate) mod cluster;
 mod key;
 mod outside;
+mod state;
 mod units;
 
 use std::{borrow::Cow, time::Duration};
@@ -22,6 +23,7 @@ pub use self::{
     checkpoints::CheckpointSettings,
     key::{KEYS, Setting, VARIABLE_PREFIX, nearest},
     outside::{Given, Origin, Outside},
+    state::{StateBackend, StateSettings},
 };
 pub use millstream_state::{location::Location, remote::ObjectStoreSettings};
 
@@ -48,6 +50,8 @@ pub struct Settings {
     /// The memory of a process for what is in flight, state, pre-aggregation and so on, in bytes. Default 256 MiB; split by [`Settings::network_bytes`],
     /// [`Settings::state_bytes`] and [`Settings::preaggregation_bytes`].
     pub memory_bytes: usize,
+    /// Where keyed state is held.
+    pub state: StateSettings,
     /// Whether, where and how often checkpoints are made.
     pub checkpoints: CheckpointSettings,
     /// Whether a job that failed is started again. Default: [`RestartStrategy::EXPONENTIAL_DELAY`] for a job with checkpoints, otherwise
@@ -67,6 +71,7 @@ impl Default for Settings {
             max_record_size: DEFAULT_MAX_RECORD_SIZE,
             watermark_interval: Duration::from_millis(200),
             memory_bytes: 256 << 20,
+            state: StateSettings::default(),
             checkpoints: CheckpointSettings::default(),
             restart: None,
         }
@@ -112,7 +117,8 @@ impl Settings {
         self.memory_bytes / 4
     }
 
-    /// The share of the memory for keyed state: half. State that takes more is told about in the log, and grows on.
+    /// The share of the memory for keyed state: half. With [`StateBackend::Memory`] state that takes more is told about in the log, and grows on;
+    /// with [`StateBackend::Redb`] what is in memory is divided evenly among the keyed states of the subtasks that are in the process, and the rest lies in files.
     pub fn state_bytes(&self) -> usize {
         self.memory_bytes / 2
     }

@@ -26,6 +26,16 @@ const GROWN_ROWS: u64 = 150_000;
 ///
 /// If the backend does not do what it must; the message begins with the seed.
 pub fn check<B: Backend>(backend: &B, seeds: u64) {
+    check_steps(backend, seeds);
+    check_growth(backend);
+}
+
+/// Tries all kinds of rows with so many seeds each, in tables of some hundred rows.
+///
+/// # Panics
+///
+/// As [`check`] does.
+pub fn check_steps<B: Backend>(backend: &B, seeds: u64) {
     for seed in 0..seeds {
         Trial::<B, ByKey<u64>, u64>::new(backend, seed, 2_000, |i| i, |i| i).run();
         Trial::<B, ByKey<String>, String>::new(backend, seed, 500, text, text).run();
@@ -33,6 +43,14 @@ pub fn check<B: Backend>(backend: &B, seeds: u64) {
         Trial::<B, ByEntry<String, u64>, ()>::new(backend, seed, 500, |i| (text(i % 40), i), |_| ()).run();
         Trial::<B, Skewed, [u8; 32]>::new(backend, seed, 3_000, |i| i, |i| [i as u8; 32]).run();
     }
+}
+
+/// Fills tables, and empties them again.
+///
+/// # Panics
+///
+/// As [`check`] does.
+pub fn check_growth<B: Backend>(backend: &B) {
     Trial::<B, ByKey<u64>, u64>::new(backend, 0, GROWN_ROWS, |i| i, |i| i).grow();
     Trial::<B, Skewed, ()>::new(backend, 0, GROWN_ROWS, |i| i, |_| ()).grow();
 }
@@ -238,7 +256,7 @@ impl<'b, B: Backend, R: RowKey, V: Record> Trial<'b, B, R, V> {
         assert_eq!(self.table.is_empty(), self.model.is_empty(), "{}: is_empty", self.place);
         assert_eq!(self.table.is_frozen(), self.running.is_some(), "{}: is_frozen", self.place);
         assert!((0.0..=1.0).contains(&self.table.dirty_share()), "{}: dirty_share", self.place);
-        assert!(self.table.size_bytes() >= size_of::<(R::Key, V)>() * self.table.len(), "{}: size_bytes", self.place);
+        assert!(self.table.size_bytes() > 0 || self.table.is_empty(), "{}: size_bytes", self.place);
     }
 
     fn freeze(&mut self) {
@@ -265,7 +283,7 @@ impl<'b, B: Backend, R: RowKey, V: Record> Trial<'b, B, R, V> {
     fn walk(&mut self) {
         let rows = 1 << self.random.below(12);
         match self.table.walk(rows).expect("small rows can be encoded") {
-            Walked::More => {}
+            Walked::More | Walked::Later => {}
             Walked::Range(frozen) => {
                 let running = self.running.as_mut().expect("a range comes of a running snapshot");
                 running.ranges.push(frozen);

@@ -20,5 +20,6 @@ pub mod savepoint;
 pub mod schema;
 pub mod segment;
 pub mod snapshot;
+pub mod spill;
 pub mod store;
 pub mod table;

@@ -4,7 +4,10 @@ use std::{any::Any, sync::Arc};
 
 use futures::channel::mpsc;
 use millstream_core::time::Timestamp;
-use millstream_state::manifest::Manifest;
+use millstream_state::{
+    manifest::Manifest,
+    spill::{Scratch, Spill, Workers},
+};
 use tracing::{Span, error_span};
 
 use super::{
@@ -24,6 +27,7 @@ use crate::{
     graph::{JobGraph, OperatorInfo, Vertex, VertexId, chaining::Place},
     metrics::{Registry, TaskMetrics},
     operators::sink::Committables,
+    settings::StateBackend,
     source::{ConnectorContext, run_of},
     task::{
         clock::StepClock,
@@ -141,6 +145,7 @@ impl<'a> Deployment<'a> {
         let shares = Shares {
             preaggregation_bytes: (graph.settings.preaggregation_bytes() / here.max(1)).max(PREAGGREGATION_MIN_BYTES),
             state: Arc::clone(self.state),
+            spill: self.spill()?,
         };
         let (groups, edges) = (Groups::of(graph, is_here), edge_names(graph));
         let mut making = Making { wires, groups, shares, edges, deployed: Deployed::default() };
@@ -158,6 +163,30 @@ impl<'a> Deployment<'a> {
         let Making { groups, mut deployed, .. } = making;
         deployed.elsewhere = groups.elsewhere();
         Ok(deployed)
+    }
+
+    /// Where the keyed state of the subtasks that are here lies, if it is not in memory. Each of their states gets the same share of the memory.
+    fn spill(&self) -> Result<Option<Spill>, Failure> {
+        let settings = &self.graph.settings;
+        if settings.state.backend == StateBackend::Memory {
+            return Ok(None);
+        }
+        let vertices = self.graph.vertices.iter().enumerate().map(|(id, vertex)| (VertexId(id), vertex));
+        let tables = vertices.map(|(id, vertex)| {
+            let here = (0..self.graph.parallelism(id)).filter(|subtask| self.placement.is_here((id, *subtask))).count();
+            here * vertex.operators.iter().map(|operator| operator.states.len()).sum::<usize>()
+        });
+        let table_bytes = settings.state_bytes() / tables.sum::<usize>().max(1);
+        let env = Arc::clone(self.connectors.env);
+        // What panics there is told by the tables that wait for it.
+        let workers: Workers = Arc::new(move |work| env.spawn("files of keyed state", env.blocking(work)));
+        let dir = settings.state.scratch_dir();
+        let scratch = Scratch::directory(&dir, workers).map_err(|error| {
+            Failure::new(format!("no files for keyed state can be made in {}: {error}", dir.display())).with_hint(
+                "set `state.dir` to a directory that this process may write to, or `state.backend` to `memory`",
+            )
+        })?;
+        Ok(Some(Spill { scratch: Arc::new(scratch), table_bytes }))
     }
 
     fn subtask(
@@ -208,6 +237,7 @@ impl<'a> Deployment<'a> {
             member,
             wants_ticks: false,
             preaggregation_bytes: shares.preaggregation_bytes,
+            spill: shares.spill.clone(),
             state_bytes: None,
             waits_to_write: false,
             restored: self.restored.cloned(),
@@ -275,4 +305,5 @@ struct Making {
 struct Shares {
     preaggregation_bytes: usize,
     state: Arc<StateMemory>,
+    spill: Option<Spill>,
 }

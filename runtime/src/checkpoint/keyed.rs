@@ -313,6 +313,7 @@ impl<R: RowKey, V: Record> Snapshots<R, V> {
         }
         match step(self, table, Namespace::default()) {
             Walk::More => return Background::More,
+            Walk::Later => return Background::Later,
             Walk::Done => self.end(),
             Walk::Failed => self.give_up(),
         }
@@ -376,6 +377,7 @@ pub(crate) fn restore_block<R: RowKey, V: Record>(table: &mut Table<R, V>, block
 /// What came of a step of a walk.
 pub(crate) enum Walk {
     More,
+    Later,
     Done,
     Failed,
 }
@@ -388,6 +390,7 @@ pub(crate) fn step<R: RowKey, V: Record>(
 ) -> Walk {
     match table.walk(WALK_ROWS) {
         Ok(Walked::More) => Walk::More,
+        Ok(Walked::Later) => Walk::Later,
         Ok(Walked::Range(frozen)) => {
             snapshots.offer(namespace, frozen);
             Walk::More

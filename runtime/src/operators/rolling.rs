@@ -8,11 +8,11 @@ use millstream_core::{
     key::Key,
     record::Record,
 };
-use millstream_state::{row::ByKey, table::Table};
+use millstream_state::{row::ByKey, spill::SpillTable};
 
 use crate::{
     checkpoint::{
-        keyed::{Snapshots, restore_block},
+        keyed::Snapshots,
         subtask::{OperatorReport, StateAccess},
     },
     failure::Failure,
@@ -53,7 +53,10 @@ impl<T: Record, K: KeyFn<T>, A: Aggregate<T>> Plan for RollingPlan<T, K, A> {
         Ok(RollingHead {
             key: self.key.clone(),
             aggregate: self.aggregate.clone(),
-            table: snapshots.table(),
+            table: {
+                let (groups, tracking) = snapshots.blank().parts();
+                SpillTable::new(groups, tracking, cx.spill.as_ref())
+            },
             snapshots,
             state,
             hashes: [0; PREFETCH_RECORDS],
@@ -67,7 +70,7 @@ impl<T: Record, K: KeyFn<T>, A: Aggregate<T>> Plan for RollingPlan<T, K, A> {
 pub struct RollingHead<T: Record, K: KeyFn<T>, A: Aggregate<T>, N> {
     key: K,
     aggregate: A,
-    table: Table<ByKey<K::Key>, A::Acc>,
+    table: SpillTable<ByKey<K::Key>, A::Acc>,
     snapshots: Snapshots<ByKey<K::Key>, A::Acc>,
     state: StateAccess,
     hashes: [u64; PREFETCH_RECORDS],
@@ -104,7 +107,7 @@ where
     }
 
     fn restore(&mut self) -> Wait<'_> {
-        Box::pin(self.snapshots.restore(|block| restore_block(&mut self.table, block)))
+        Box::pin(self.snapshots.restore(|block| block.restore(&mut self.table)))
     }
 }
 

@@ -63,6 +63,7 @@ impl<K: Key, V: Record, R: KeyRows<K, V>> FieldsTable<K, V, R> {
     /// The row of a key.
     #[inline(always)]
     pub fn at<'a, 'k>(&'a mut self, key: Hashed<'k, K>) -> Fields<'a, 'k, K, V, R> {
+        self.rows.fetch(key);
         Fields { table: self, key }
     }
 }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use millstream_core::{key::Key, record::Record, schema::Schema, time::Timestamp};
-use millstream_state::{row::ByKey, table::Table};
+use millstream_state::{row::ByKey, spill::SpillTable};
 
 use super::{
     Hashed, Opening, StateTable, StateTables,
@@ -17,6 +17,8 @@ pub trait KeyRows<K: Key, V: Record>: StateTables {
     /// What is stored in a row.
     const STORED: &'static Schema;
 
+    /// The row of a key will be looked at: before anything else is done with it.
+    fn fetch(&mut self, key: Hashed<'_, K>);
     /// The value of a key, if it has one that can be seen.
     fn get(&self, key: Hashed<'_, K>) -> Option<&V>;
     /// The value of a key, which counts as written; made if there is none that can be seen.
@@ -28,7 +30,7 @@ pub trait KeyRows<K: Key, V: Record>: StateTables {
 }
 
 /// Rows that stay until they are removed.
-pub struct Plain<K: Key, V: Record>(Stored<Table<ByKey<K>, V>>);
+pub struct Plain<K: Key, V: Record>(Stored<SpillTable<ByKey<K>, V>>);
 
 impl<K: Key, V: Record> Plain<K, V> {
     pub(super) fn open(name: &str, cx: &Opening<'_>) -> Self {
@@ -51,8 +53,13 @@ impl<K: Key, V: Record> KeyRows<K, V> for Plain<K, V> {
     const STORED: &'static Schema = V::SCHEMA;
 
     #[inline(always)]
+    fn fetch(&mut self, key: Hashed<'_, K>) {
+        self.0.fetch(key.hash, key.key);
+    }
+
+    #[inline(always)]
     fn get(&self, key: Hashed<'_, K>) -> Option<&V> {
-        self.0.get(key.hash, key.key)
+        self.0.peek(key.hash, key.key)
     }
 
     #[inline(always)]
@@ -71,7 +78,7 @@ impl<K: Key, V: Record> KeyRows<K, V> for Plain<K, V> {
 
 /// Rows that are over some time after they were last used.
 pub struct ExpiringRows<K: Key, V: Record> {
-    rows: Stored<Table<ByKey<K>, (Timestamp, V)>>,
+    rows: Stored<SpillTable<ByKey<K>, (Timestamp, V)>>,
     expiry: Expiry,
     /// The row that is looked at was read.
     was_read: Cell<bool>,
@@ -87,9 +94,14 @@ impl<K: Key, V: Record> ExpiringRows<K, V> {
 impl<K: Key, V: Record> KeyRows<K, V> for ExpiringRows<K, V> {
     const STORED: &'static Schema = <(Timestamp, V) as Record>::SCHEMA;
 
+    #[inline(always)]
+    fn fetch(&mut self, key: Hashed<'_, K>) {
+        self.rows.fetch(key.hash, key.key);
+    }
+
     #[inline]
     fn get(&self, key: Hashed<'_, K>) -> Option<&V> {
-        let (used, value) = self.rows.get(key.hash, key.key)?;
+        let (used, value) = self.rows.peek(key.hash, key.key)?;
         if !self.expiry.shows(*used) {
             return None;
         }
@@ -121,7 +133,7 @@ impl<K: Key, V: Record> KeyRows<K, V> for ExpiringRows<K, V> {
             return;
         }
         let now = self.expiry.now();
-        let Some(used) = self.rows.get(key.hash, key.key).map(|(used, _)| *used) else { return };
+        let Some(used) = self.rows.peek(key.hash, key.key).map(|(used, _)| *used) else { return };
         // What is over was seen, and stays over. Writing the same again would only make the next snapshot larger.
         if used < now && !self.expiry.is_over(used) {
             self.rows.entry(key.hash, key.key, || unreachable!("it was there")).0 = now;
@@ -159,7 +171,7 @@ impl<K: Key, V: Record> StateTable for ExpiringRows<K, V> {
         if background == Background::Done
             && let Some(is_over) = self.expiry.sweeps()
         {
-            self.rows.sweep(&mut self.expiry.cursor, SWEEP_ROWS, |(used, _)| is_over(*used), |_| ());
+            self.rows.sweep(&mut self.expiry.cursor, SWEEP_ROWS, |(used, _)| is_over(*used));
         }
         background
     }

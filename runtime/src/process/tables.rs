@@ -8,6 +8,7 @@ use millstream_state::{
     collections::{ListRows, MapRows, TimerEntry, Timers},
     groups::GroupRange,
     row::{ByEntry, ByKey, RowKey},
+    spill::{Spill, SpillTable},
     table::{Table, Tracking},
 };
 
@@ -36,7 +37,7 @@ pub(crate) trait Collection: Checkpointed + 'static {
     type Value: Record;
 
     /// Without rows.
-    fn new(groups: GroupRange, tracking: Tracking) -> Self;
+    fn new(groups: GroupRange, tracking: Tracking, spill: Option<&Spill>) -> Self;
     /// Asks the processor for the row of a key of the stream, if that can be foretold.
     #[inline(always)]
     fn prefetch_of(&self, hash: u64) {
@@ -44,12 +45,12 @@ pub(crate) trait Collection: Checkpointed + 'static {
     }
 }
 
-impl<K: Key, V: Record> Collection for Table<ByKey<K>, V> {
+impl<K: Key, V: Record> Collection for SpillTable<ByKey<K>, V> {
     type Row = ByKey<K>;
     type Value = V;
 
-    fn new(groups: GroupRange, tracking: Tracking) -> Self {
-        Self::new(groups, tracking)
+    fn new(groups: GroupRange, tracking: Tracking, spill: Option<&Spill>) -> Self {
+        Self::new(groups, tracking, spill)
     }
 
     #[inline(always)]
@@ -64,7 +65,7 @@ impl<K: Key, E: Key, V: Record> Collection for MapRows<K, E, V> {
     type Row = ByEntry<K, E>;
     type Value = V;
 
-    fn new(groups: GroupRange, tracking: Tracking) -> Self {
+    fn new(groups: GroupRange, tracking: Tracking, _: Option<&Spill>) -> Self {
         Self::new(groups, tracking)
     }
 }
@@ -73,16 +74,16 @@ impl<K: Key, T: Record> Collection for ListRows<K, T> {
     type Row = ByEntry<K, u64>;
     type Value = T;
 
-    fn new(groups: GroupRange, tracking: Tracking) -> Self {
+    fn new(groups: GroupRange, tracking: Tracking, _: Option<&Spill>) -> Self {
         Self::new(groups, tracking)
     }
 }
 
-impl<K: Key, E: Key, V: Record> Collection for Table<ByEntry<K, E>, V> {
-    type Row = ByEntry<K, E>;
+impl<R: RowKey, V: Record> Collection for Table<R, V> {
+    type Row = R;
     type Value = V;
 
-    fn new(groups: GroupRange, tracking: Tracking) -> Self {
+    fn new(groups: GroupRange, tracking: Tracking, _: Option<&Spill>) -> Self {
         Self::new(groups, tracking)
     }
 }
@@ -91,7 +92,7 @@ impl<K: Key, E: TimerEntry> Collection for Timers<K, E> {
     type Row = ByEntry<K, E>;
     type Value = ();
 
-    fn new(groups: GroupRange, tracking: Tracking) -> Self {
+    fn new(groups: GroupRange, tracking: Tracking, _: Option<&Spill>) -> Self {
         Self::new(groups, tracking)
     }
 }
@@ -107,7 +108,7 @@ impl<C: Collection> Stored<C> {
     pub(crate) fn open(name: &str, cx: &Opening<'_>) -> Self {
         let snapshots: Snapshots<C::Row, C::Value> = cx.chain.snapshots(name, cx.access);
         let (groups, tracking) = snapshots.blank().parts();
-        Self { rows: C::new(groups, tracking), snapshots }
+        Self { rows: C::new(groups, tracking, cx.chain.spill.as_ref()), snapshots }
     }
 
     /// Has no part in a checkpoint, so that what it stored before is gone with the next one.

@@ -116,6 +116,22 @@ pub static KEYS: &[Setting] = &[
         }),
     },
     Setting {
+        name: "state.backend",
+        doc: "Where keyed state is held: in memory, or in files of redb with what is in use in memory",
+        shorthand: false,
+        live: false,
+        default: None,
+        value: Value::Text(Text::STATE_BACKEND),
+    },
+    Setting {
+        name: "state.dir",
+        doc: "Where the files of keyed state lie; nothing in them outlives the process",
+        shorthand: false,
+        live: false,
+        default: Some("the directory for temporary files"),
+        value: Value::Text(Text::STATE_DIR),
+    },
+    Setting {
         name: "max-record-size",
         doc: "The largest record that may be moved",
         shorthand: false,

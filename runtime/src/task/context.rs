@@ -32,7 +32,7 @@ use crate::{
     task::{clock::StepClock, flag::Flag},
 };
 use millstream_core::record::Record;
-use millstream_state::{groups::GroupRange, manifest::Manifest, row::RowKey};
+use millstream_state::{groups::GroupRange, manifest::Manifest, row::RowKey, spill::Spill};
 
 /// What an operator may know of where it runs; handed to `open`.
 pub struct OpenContext<'a> {
@@ -125,6 +125,8 @@ pub struct ChainContext<'a> {
     /// Set by operators that make watermarks.
     pub(crate) wants_ticks: bool,
     pub(crate) preaggregation_bytes: usize,
+    /// Where keyed state lies that is not in memory; `None` if all is.
+    pub(crate) spill: Option<Spill>,
     /// Where the task says what its keyed state takes; `None` if it has none.
     pub(crate) state_bytes: Option<Gauge>,
     /// Set by operators that write to the outside, and must not be interrupted while they do.

@@ -129,6 +129,7 @@ impl<K: Key, V: Record> StoredSlices<K, V> {
         };
         match step(&mut self.snapshots, &mut slice.table, Namespace(Some(slice.window))) {
             Walk::More | Walk::Done => {}
+            Walk::Later => return Background::Later,
             Walk::Failed => self.snapshots.give_up(),
         }
         Background::More

@@ -7,16 +7,17 @@ use crate::{
     backend::Checkpointed,
     groups::GroupRange,
     row::{ByEntry, ByKey, entry_hash},
-    table::{Table, Tracking},
+    spill::{Spill, SpillTable, Spilled},
+    table::Tracking,
 };
 
 /// Lists of `T`, one for each key of the stream: an element's row is that of its position.
 ///
 /// Methods take the hash of the stream's key, and the key.
 pub struct ListRows<K: Key, T: Record> {
-    rows: Table<ByEntry<K, u64>, T>,
+    rows: SpillTable<ByEntry<K, u64>, T>,
     /// The lengths of the lists that are not empty.
-    lengths: Table<ByKey<K>, u64>,
+    lengths: SpillTable<ByKey<K>, u64>,
 }
 
 #[inline(always)]
@@ -31,9 +32,21 @@ fn is<K: Key>(key: K::View<'_>, position: u64) -> impl Fn(&(K, u64)) -> bool {
 }
 
 impl<K: Key, T: Record> ListRows<K, T> {
-    /// Empty lists, for the keys of these key groups.
-    pub fn new(range: GroupRange, tracking: Tracking) -> Self {
-        Self { rows: Table::new(range, tracking), lengths: Table::new(range, Tracking::None) }
+    /// Empty lists, for the keys of these key groups; in files where it is told, element by element, or in memory.
+    pub fn new(range: GroupRange, tracking: Tracking, spill: Option<&Spill>) -> Self {
+        Self { rows: SpillTable::new(range, tracking, spill), lengths: SpillTable::new(range, Tracking::None, spill) }
+    }
+
+    /// Nothing that was got is looked at any more; see [`SpillTable::release`].
+    #[inline(always)]
+    pub fn release(&mut self) {
+        self.rows.release();
+        self.lengths.release();
+    }
+
+    /// See [`SpillTable::keep_within_budget`].
+    pub fn keep_within_budget(&mut self) -> Spilled {
+        self.rows.keep_within_budget().or(self.lengths.keep_within_budget())
     }
 
     /// How many elements the list of a key has.
@@ -48,12 +61,12 @@ impl<K: Key, T: Record> ListRows<K, T> {
 
     /// The element at a position.
     pub fn get(&self, hash: u64, key: K::View<'_>, position: u64) -> Option<&T> {
-        self.rows.get_if(row_hash(hash, position), is(key, position))
+        self.rows.get_if(row_hash(hash, position), is(key, position), || (K::from_view(key), position))
     }
 
     /// The element at a position, which counts as written.
     pub fn get_mut(&mut self, hash: u64, key: K::View<'_>, position: u64) -> Option<&mut T> {
-        self.rows.get_mut_if(row_hash(hash, position), is(key, position))
+        self.rows.get_mut_if(row_hash(hash, position), is(key, position), || (K::from_view(key), position))
     }
 
     /// Puts an element at the end.
@@ -61,7 +74,7 @@ impl<K: Key, T: Record> ListRows<K, T> {
         let length = self.lengths.entry(hash, key, || 0);
         let position = *length;
         *length += 1;
-        self.rows.entry_if(row_hash(hash, position), is(key, position), || ((K::from_view(key), position), element));
+        self.rows.entry_if(row_hash(hash, position), is(key, position), || (K::from_view(key), position), || element);
     }
 
     /// All elements of a key, in order.
@@ -77,9 +90,12 @@ impl<K: Key, T: Record> ListRows<K, T> {
         let mut length = 0;
         for element in elements {
             let (row, is) = (row_hash(hash, length), is(key, length));
-            match self.rows.get_mut_if(row, &is) {
-                Some(place) => *place = element,
-                None => _ = self.rows.entry_if(row, is, || ((K::from_view(key), length), element)),
+            let mut element = Some(element);
+            let mut taken = || element.take().expect("an element is put in once");
+            let (_, place) = self.rows.entry_if(row, is, || (K::from_view(key), length), &mut taken);
+            // A new row has taken it; into one that was there it is put now.
+            if let Some(element) = element {
+                *place = element;
             }
             length += 1;
         }
@@ -99,7 +115,7 @@ impl<K: Key, T: Record> ListRows<K, T> {
 
     fn remove_rows(&mut self, hash: u64, key: K::View<'_>, from: u64, to: u64) {
         for position in from..to {
-            self.rows.remove_if(row_hash(hash, position), is(key, position));
+            self.rows.remove_if(row_hash(hash, position), is(key, position), || (K::from_view(key), position));
         }
     }
 }

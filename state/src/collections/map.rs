@@ -12,42 +12,57 @@ use crate::{
     backend::Checkpointed,
     groups::GroupRange,
     row::{ByEntry, ByKey, entry_hash},
-    table::{Cursor, Table, Tracking},
+    spill::{Spill, SpillTable, Spilled},
+    table::{Cursor, Tracking},
 };
 
 /// Maps from `E` to `V`, one for each key of the stream. A map's entries are ordered by [`Key::compare`].
 ///
 /// Methods take the hash of the stream's key, and the key.
 pub struct MapRows<K: Key, E: Key, V: Record> {
-    rows: Table<ByEntry<K, E>, V>,
+    rows: SpillTable<ByEntry<K, E>, V>,
     /// The keys of each map that has any.
-    order: Table<ByKey<K>, Sorted<E>>,
+    order: SpillTable<ByKey<K>, Sorted<E>>,
 }
 
 impl<K: Key, E: Key, V: Record> MapRows<K, E, V> {
-    /// Empty maps, for the keys of these key groups.
-    pub fn new(range: GroupRange, tracking: Tracking) -> Self {
-        Self { rows: Table::new(range, tracking), order: Table::new(range, Tracking::None) }
+    /// Empty maps, for the keys of these key groups; in files where it is told, or in memory. Then an entry goes to a file by itself, and so does the order of a map, as a
+    /// whole.
+    pub fn new(range: GroupRange, tracking: Tracking, spill: Option<&Spill>) -> Self {
+        Self { rows: SpillTable::new(range, tracking, spill), order: SpillTable::new(range, Tracking::None, spill) }
+    }
+
+    /// Nothing that was got is looked at any more; see [`SpillTable::release`].
+    #[inline(always)]
+    pub fn release(&mut self) {
+        self.rows.release();
+        self.order.release();
+    }
+
+    /// See [`SpillTable::keep_within_budget`].
+    pub fn keep_within_budget(&mut self) -> Spilled {
+        self.rows.keep_within_budget().or(self.order.keep_within_budget())
     }
 
     /// The value of an entry.
     pub fn get(&self, hash: u64, key: K::View<'_>, entry: E::View<'_>) -> Option<&V> {
-        self.rows.get_if(entry_hash(hash, E::hash(entry)), is(key, entry))
+        self.rows.get_if(entry_hash(hash, E::hash(entry)), is(key, entry), || owned(key, entry))
     }
 
     /// The value of an entry, which counts as written.
     pub fn get_mut(&mut self, hash: u64, key: K::View<'_>, entry: E::View<'_>) -> Option<&mut V> {
-        self.rows.get_mut_if(entry_hash(hash, E::hash(entry)), is(key, entry))
+        self.rows.get_mut_if(entry_hash(hash, E::hash(entry)), is(key, entry), || owned(key, entry))
     }
 
     /// The value of an entry, which counts as written, made by `value` if the entry is new.
     pub fn entry(&mut self, hash: u64, key: K::View<'_>, entry: E::View<'_>, value: impl FnOnce() -> V) -> &mut V {
         let mut new = false;
-        let row = || {
+        let value = || {
             new = true;
-            ((K::from_view(key), E::from_view(entry)), value())
+            value()
         };
-        let (_, value) = self.rows.entry_if(entry_hash(hash, E::hash(entry)), is(key, entry), row);
+        let hash_of_row = entry_hash(hash, E::hash(entry));
+        let (_, value) = self.rows.entry_if(hash_of_row, is(key, entry), || owned(key, entry), value);
         if new {
             sorted::insert(self.order.entry(hash, key, Vec::new), E::from_view(entry));
         }
@@ -56,7 +71,7 @@ impl<K: Key, E: Key, V: Record> MapRows<K, E, V> {
 
     /// Removes an entry and gives its value.
     pub fn remove(&mut self, hash: u64, key: K::View<'_>, entry: E::View<'_>) -> Option<V> {
-        let (_, value) = self.rows.remove_if(entry_hash(hash, E::hash(entry)), is(key, entry))?;
+        let (_, value) = self.rows.remove_if(entry_hash(hash, E::hash(entry)), is(key, entry), || owned(key, entry))?;
         forget(&mut self.order, hash, key, entry);
         Some(value)
     }
@@ -88,7 +103,7 @@ impl<K: Key, E: Key, V: Record> MapRows<K, E, V> {
         let entries = order.map(|order| sorted::range(order, lower, upper));
         entries.into_iter().flatten().map(move |entry| {
             let entry = entry.view();
-            let value = self.rows.get_if(entry_hash(hash, E::hash(entry)), is(key, entry));
+            let value = self.rows.get_if(entry_hash(hash, E::hash(entry)), is(key, entry), || owned(key, entry));
             (entry, value.expect("what is in the order of a map has a row"))
         })
     }
@@ -96,11 +111,12 @@ impl<K: Key, E: Key, V: Record> MapRows<K, E, V> {
     /// Removes all entries of a key.
     pub fn clear(&mut self, hash: u64, key: K::View<'_>) {
         for entry in self.order.remove(hash, key).into_iter().flatten().flatten() {
-            self.rows.remove_if(entry_hash(hash, E::hash(entry.view())), is(key, entry.view()));
+            let entry = entry.view();
+            self.rows.remove_if(entry_hash(hash, E::hash(entry)), is(key, entry), || owned(key, entry));
         }
     }
 
-    /// Looks at so many entries from where the cursor stands, and removes those whose values say so; see [`Table::sweep`].
+    /// Looks at so many entries from where the cursor stands, and removes those whose values say so; see [`Table::sweep`](crate::table::Table::sweep).
     pub fn sweep(&mut self, cursor: &mut Cursor, entries: usize, is_over: impl Fn(&V) -> bool) {
         let Self { rows, order } = self;
         rows.sweep(cursor, entries, is_over, |(key, entry)| {
@@ -122,8 +138,18 @@ fn is<K: Key, E: Key>(key: K::View<'_>, entry: E::View<'_>) -> impl Fn(&(K, E)) 
     move |(found, of)| K::same(found.view(), key) && E::same(of.view(), entry)
 }
 
+/// The key of this entry's row.
+fn owned<K: Key, E: Key>(key: K::View<'_>, entry: E::View<'_>) -> (K, E) {
+    (K::from_view(key), E::from_view(entry))
+}
+
 /// Takes an entry out of the order of its map, and the order away when it is empty.
-fn forget<K: Key, E: Key>(order: &mut Table<ByKey<K>, Sorted<E>>, hash: u64, key: K::View<'_>, entry: E::View<'_>) {
+fn forget<K: Key, E: Key>(
+    order: &mut SpillTable<ByKey<K>, Sorted<E>>,
+    hash: u64,
+    key: K::View<'_>,
+    entry: E::View<'_>,
+) {
     if let Some(sorted) = order.get_mut(hash, key) {
         sorted::remove(sorted, entry);
         if sorted.is_empty() {

@@ -14,10 +14,13 @@ use super::{
     sorted::{self, Sorted},
     *,
 };
+use std::sync::Arc;
+
 use crate::{
     backend::Checkpointed,
     groups::GroupRange,
     snapshot::{Frozen, SnapshotKind},
+    spill::{Budget, Scratch, Spill},
     table::{Tracking, Walked},
 };
 
@@ -35,6 +38,12 @@ impl Random {
 
 const RANGE: GroupRange = GroupRange { start: 0, end: 128, of: 128 };
 
+/// In memory, and with next to nothing there.
+fn places() -> [Option<Spill>; 2] {
+    let scratch = Arc::new(Scratch::in_memory(Arc::new(|work| work())));
+    [None, Some(Spill { scratch, budget: Budget::new(16 << 10), at_once: true })]
+}
+
 fn hash(key: &str) -> u64 {
     String::hash(key)
 }
@@ -44,7 +53,7 @@ fn snapshot(state: &mut impl Checkpointed, kind: SnapshotKind) -> Vec<Frozen> {
     let mut ranges = Vec::new();
     loop {
         match state.walk(10).expect("small rows are encoded") {
-            Walked::More => {}
+            Walked::More | Walked::Later => {}
             Walked::Range(frozen) => ranges.push(frozen),
             Walked::Done => return ranges,
         }
@@ -116,18 +125,21 @@ fn assert_map(map: &Map, model: &MapModel) {
 
 #[test]
 fn maps_are_as_their_model_and_restored_so() {
-    let (mut random, mut model) = (Random(1), MapModel::new());
-    let mut map = Map::new(RANGE, Tracking::Changes);
-    let segments = segments(&mut map, |map| {
-        (0..2_000).for_each(|_| change_map(map, &mut model, &mut random));
-        assert_map(map, &model);
-    });
-    let mut restored = restore(Map::new(RANGE, Tracking::Changes), &segments);
-    assert_map(&restored, &model);
-    for _ in 0..2_000 {
-        change_map(&mut restored, &mut model, &mut random);
+    for (from, to) in [(0, 0), (1, 1), (0, 1), (1, 0)] {
+        let (places, mut random, mut model) = (places(), Random(1), MapModel::new());
+        let mut map = Map::new(RANGE, Tracking::Changes, places[from].as_ref());
+        let segments = segments(&mut map, |map| {
+            (0..2_000).for_each(|_| change_map(map, &mut model, &mut random));
+            assert_map(map, &model);
+            map.release();
+        });
+        let mut restored = restore(Map::new(RANGE, Tracking::Changes, places[to].as_ref()), &segments);
+        assert_map(&restored, &model);
+        for _ in 0..2_000 {
+            change_map(&mut restored, &mut model, &mut random);
+        }
+        assert_map(&restored, &model);
     }
-    assert_map(&restored, &model);
 }
 
 #[test]
@@ -183,8 +195,13 @@ fn assert_list(list: &List, model: &BTreeMap<u64, Vec<Vec<u32>>>) {
 
 #[test]
 fn lists_are_as_their_model_and_restored_so() {
+    [(0, 0), (1, 1), (0, 1), (1, 0)].into_iter().for_each(|(from, to)| check_lists(from, to));
+}
+
+fn check_lists(from: usize, to: usize) {
+    let places = places();
     let (mut random, mut model) = (Random(1), BTreeMap::<u64, Vec<Vec<u32>>>::new());
-    let mut list = List::new(RANGE, Tracking::Changes);
+    let mut list = List::new(RANGE, Tracking::Changes, places[from].as_ref());
     let mut element = {
         let mut random = Random(7);
         move || (0..random.below(4)).map(|_| random.below(100) as u32).collect::<Vec<_>>()
@@ -218,7 +235,7 @@ fn lists_are_as_their_model_and_restored_so() {
         (0..1_000).for_each(|_| change(list, &mut model));
         assert_list(list, &model);
     });
-    let mut restored = restore(List::new(RANGE, Tracking::Changes), &segments);
+    let mut restored = restore(List::new(RANGE, Tracking::Changes, places[to].as_ref()), &segments);
     assert_list(&restored, &model);
     (0..1_000).for_each(|_| change(&mut restored, &mut model));
     assert_list(&restored, &model);
@@ -315,18 +332,20 @@ fn timers_of_one_time_and_hash_come_in_the_order_of_keys() {
 
 #[test]
 fn a_sweep_takes_entries_out_of_their_maps() {
-    const ENTRIES: u64 = 40;
-    let mut maps = MapRows::<String, u64, u64>::new(RANGE, Tracking::Changes);
-    for key in ["a", "b"] {
-        (0..ENTRIES).for_each(|entry| *maps.entry(hash(key), key, entry, || 0) = entry % 2);
+    for place in places() {
+        const ENTRIES: u64 = 40;
+        let mut maps = MapRows::<String, u64, u64>::new(RANGE, Tracking::Changes, place.as_ref());
+        for key in ["a", "b"] {
+            (0..ENTRIES).for_each(|entry| *maps.entry(hash(key), key, entry, || 0) = entry % 2);
+        }
+        *maps.entry(hash("c"), "c", 7, || 0) = 0;
+        let mut cursor = crate::table::Cursor::default();
+        (0..=ENTRIES).for_each(|_| maps.sweep(&mut cursor, 3, |value| *value == 0));
+        for key in ["a", "b"] {
+            let left: Vec<_> = maps.iter(hash(key), key).map(|(entry, value)| (entry, *value)).collect();
+            let expected: Vec<_> = (0..ENTRIES).filter(|entry| entry % 2 == 1).map(|entry| (entry, 1)).collect();
+            assert_eq!(left, expected);
+        }
+        assert!(maps.is_empty_of(hash("c"), "c"));
     }
-    *maps.entry(hash("c"), "c", 7, || 0) = 0;
-    let mut cursor = crate::table::Cursor::default();
-    (0..=ENTRIES).for_each(|_| maps.sweep(&mut cursor, 3, |value| *value == 0));
-    for key in ["a", "b"] {
-        let left: Vec<_> = maps.iter(hash(key), key).map(|(entry, value)| (entry, *value)).collect();
-        let expected: Vec<_> = (0..ENTRIES).filter(|entry| entry % 2 == 1).map(|entry| (entry, 1)).collect();
-        assert_eq!(left, expected);
-    }
-    assert!(maps.is_empty_of(hash("c"), "c"));
 }

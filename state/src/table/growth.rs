@@ -40,7 +40,10 @@ impl<R: RowKey, V: Record> Table<R, V> {
                 return shard;
             }
             let large = full >= SHARD_ROWS;
-            if len < of.limit && full > 0 && (len * 2 <= full || (large && len <= full - full / 8)) {
+            if len < of.limit
+                && full > 0
+                && (len * 2 <= full || ((large || self.spilled > 0) && len <= full - full.div_ceil(8)))
+            {
                 self.rebuild(shard, full); // what removed rows left behind is all that is in the way
             } else if !large || !self.split(shard, hash) {
                 let of = &mut self.shards[shard];

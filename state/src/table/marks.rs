@@ -1,23 +1,27 @@
 //! [`Marks`]: what a shard knows of its buckets between snapshots, 64 buckets at a time.
 
+use std::cell::Cell;
+
 use millstream_core::processor::prefetch;
 
 /// What is known of one bucket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Mark {
+pub(crate) struct Mark {
     /// Its row was written since the last freeze.
-    pub(super) changed: bool,
+    pub(crate) changed: bool,
     /// Its row belongs to the running snapshot and has not been copied.
-    pub(super) pending: bool,
+    pub(crate) pending: bool,
     /// Its row was inserted since the last freeze: no snapshot knows of it.
-    pub(super) fresh: bool,
+    pub(crate) fresh: bool,
 }
 
 /// The marks of 64 buckets. What is changed at one snapshot is pending in the next, so the two take turns instead of being copied.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Word {
     turns: [u64; 2],
     fresh: u64,
+    /// Rows that were looked at since a hand last came by: what is to be kept when rows have to make room.
+    used: Cell<u64>,
 }
 
 /// The marks of a shard; none if its table keeps none.
@@ -58,6 +62,7 @@ impl Marks {
         let (changed, pending) = (self.turn & 1, self.pending() & 1);
         let Some(word) = self.words.get_mut(word) else { return false };
         word.turns[changed] |= bit;
+        word.used.set(word.used.get() | bit);
         let copy = word.turns[pending] & bit != 0;
         if copy {
             word.turns[pending] &= !bit;
@@ -101,6 +106,38 @@ impl Marks {
         if std::mem::take(&mut self.any_fresh) {
             self.words.iter_mut().for_each(|word| word.fresh = 0);
         }
+    }
+
+    /// Every bucket becomes pending that is not changed.
+    pub(super) fn keep_unchanged(&mut self) {
+        let (changed, pending) = (self.turn, self.pending());
+        for word in &mut self.words {
+            word.turns[pending] = !word.turns[changed];
+        }
+    }
+
+    /// What was written becomes pending, too, besides what may still be.
+    pub(super) fn flush_changed(&mut self) {
+        let (changed, pending) = (self.turn, self.pending());
+        for word in &mut self.words {
+            word.turns[pending] |= std::mem::take(&mut word.turns[changed]);
+            word.fresh = 0;
+        }
+        self.any_fresh = false;
+    }
+
+    /// Notes that a row was looked at.
+    #[inline(always)]
+    pub(super) fn touch(&self, bucket: usize) {
+        let (word, bit) = place(bucket);
+        if let Some(word) = self.words.get(word) {
+            word.used.set(word.used.get() | bit);
+        }
+    }
+
+    /// Takes the bits of a word that say what was looked at.
+    pub(super) fn take_used(&mut self, word: usize) -> u64 {
+        self.words.get(word).map_or(0, |word| word.used.take())
     }
 
     /// Every bucket becomes pending, whether it has a row or not.

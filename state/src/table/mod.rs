@@ -11,6 +11,7 @@ mod copies;
 mod directory;
 mod drain;
 mod growth;
+mod hot;
 mod leaving;
 mod marks;
 mod rows;
@@ -30,6 +31,10 @@ pub use self::{
     drain::Drain,
     scan::{Cursor, Shown},
     snapshot::Walked,
+};
+pub(crate) use self::{
+    hot::{Hand, Place},
+    marks::Mark,
 };
 
 /// Below this many bytes of rows a table is taken to lie in the processor's caches, where prefetching only costs.
@@ -57,6 +62,8 @@ pub struct Table<R: RowKey, V: Record> {
     shards: Vec<Shard<R, V>>,
     /// Counts what shards are to take notice of.
     epoch: u64,
+    /// The epoch since which it is the hot part of a larger table; 0 if it is not.
+    spilled: u64,
     /// The running snapshot.
     freeze: Option<Freeze>,
     /// What has been copied for it.
@@ -76,6 +83,7 @@ impl<R: RowKey, V: Record> Table<R, V> {
             directory: Directory::new(range),
             shards: Vec::new(),
             epoch: 0,
+            spilled: 0,
             freeze: None,
             leaving: Leaving::new(),
             lost: false,
@@ -98,7 +106,8 @@ impl<R: RowKey, V: Record> Table<R, V> {
         self.shards.iter().all(|shard| shard.rows.table.is_empty())
     }
 
-    fn is_tracked(&self) -> bool {
+    /// True if it can be frozen.
+    pub(crate) fn is_tracked(&self) -> bool {
         self.tracking == Tracking::Changes
     }
 

@@ -62,6 +62,12 @@ impl<R: RowKey, V: Record> Rows<R, V> {
         Some((entry, &mut self.marks))
     }
 
+    /// The bucket of the row of this hash whose key it is.
+    #[inline(always)]
+    pub(super) fn bucket(&self, hash: u64, is: impl Fn(&R::Key) -> bool) -> Option<usize> {
+        self.table.find_bucket_index(own(hash), |(key, _)| is(key))
+    }
+
     /// The bucket of this hash whose key it is, or an empty one for it.
     #[inline(always)]
     pub(super) fn entry(
@@ -77,9 +83,15 @@ impl<R: RowKey, V: Record> Rows<R, V> {
         self.table.iter_hash(own(hash)).map(|(key, _)| key).filter(move |key| R::hash(key.view()) == hash)
     }
 
+    /// Puts in a row that is not there, and says in which bucket. There must be room.
+    #[inline(always)]
+    pub(super) fn insert(&mut self, hash: u64, row: Row<R, V>) -> usize {
+        self.table.insert_unique(own(hash), row, own_of::<R, V>).bucket_index()
+    }
+
     /// Puts in a row that is not there, as it was marked elsewhere. There must be room.
     pub(super) fn put(&mut self, hash: u64, row: Row<R, V>, mark: Mark) {
-        let bucket = self.table.insert_unique(own(hash), row, own_of::<R, V>).bucket_index();
+        let bucket = self.insert(hash, row);
         self.marks.set(bucket, mark);
     }
 

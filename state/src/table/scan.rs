@@ -14,6 +14,17 @@ pub struct Cursor {
     bucket: usize,
 }
 
+impl Cursor {
+    /// Goes on to the next bucket.
+    pub(crate) fn advance(&mut self) {
+        self.bucket += 1;
+    }
+
+    pub(super) fn bucket(&self) -> usize {
+        self.bucket
+    }
+}
+
 /// Which rows a scan has shown, told by their hashes: so it is also true of tables that the same rows are put into later.
 ///
 /// A few rows of the shard where the cursor stood do not lie where their hash says: for these the opposite holds.
@@ -72,6 +83,11 @@ impl<R: RowKey, V: Record> Table<R, V> {
             *cursor = Cursor { slot: cursor.slot + self.directory.slots_of(shard.depth), bucket: 0 };
         }
         None
+    }
+
+    /// The shard where the cursor stands.
+    pub(super) fn shard_at(&self, cursor: &Cursor) -> Option<usize> {
+        self.directory.shard(cursor.slot)
     }
 
     /// The value of the row where the cursor stands, which counts as written.

@@ -51,6 +51,10 @@ pub(super) enum Notice {
     Full,
     /// A snapshot of the changed rows began; the one before had been walked to its end.
     Delta,
+    /// What has changed is to be written back, besides what still is to be from before.
+    Flush,
+    /// What has not changed is to be written back: nothing was, so far.
+    Spill,
     /// The running snapshot was given up.
     Abandoned,
 }
@@ -80,6 +84,8 @@ impl<R: RowKey, V: Record> Shard<R, V> {
                     removed.before = std::mem::take(&mut removed.since);
                 }
             }
+            Notice::Flush => self.rows.marks.flush_changed(),
+            Notice::Spill => self.rows.marks.keep_unchanged(),
             Notice::Abandoned => {
                 self.rows.marks.forget_pending();
                 if let Some(removed) = &mut self.removed {
@@ -269,6 +275,11 @@ impl<R: RowKey, V: Record> Shard<R, V> {
             self.removed = None;
         }
         before
+    }
+
+    /// The keys of rows removed since the last freeze that an earlier snapshot knows of.
+    pub(super) fn take_removed_since(&mut self) -> Result<Vec<Buffer>, PushError> {
+        self.removed.take().map_or_else(|| Ok(Vec::new()), |mut removed| removed.since.take())
     }
 
     /// The shard moves its rows to larger or smaller tables, or cleans up what removed ones left behind.

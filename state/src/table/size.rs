@@ -46,7 +46,7 @@ impl<R: RowKey, V: Record> Table<R, V> {
     }
 
     /// What a row owns on the heap, on average of some.
-    fn owned_bytes(&self) -> f64 {
+    pub(super) fn owned_bytes(&self) -> f64 {
         let (mut keys, mut values) = (Sizes::<R::Key>::default(), Sizes::<V>::default());
         if R::Key::PLAIN && V::PLAIN {
             return 0.0;

@@ -10,7 +10,8 @@ use crate::{
 
 /// A running snapshot.
 pub(super) struct Freeze {
-    kind: SnapshotKind,
+    /// What shards do when they take notice of it.
+    pub(super) notice: Notice,
     /// The first slot of the shard where the walker is.
     pub(super) slot: usize,
     /// The next word of the marks of that shard.
@@ -22,6 +23,8 @@ pub(super) struct Freeze {
 pub enum Walked {
     /// Not to the end of a shard.
     More,
+    /// Nowhere: something is being written beside the task. A further step can be taken a little later.
+    Later,
     /// Through a shard: this is what the snapshot has of it. Ranges come in ascending order of the hash.
     Range(Frozen),
     /// To the end of the table, which is not frozen any more.
@@ -43,7 +46,8 @@ impl<R: RowKey, V: Record> Table<R, V> {
         assert!(kind == SnapshotKind::Full || !self.lost, "a full snapshot follows one that was given up");
         self.lost = false;
         self.epoch += 1;
-        self.freeze = Some(Freeze { kind, slot: 0, word: 0 });
+        let notice = if kind == SnapshotKind::Full { Notice::Full } else { Notice::Delta };
+        self.freeze = Some(Freeze { notice, slot: 0, word: 0 });
     }
 
     /// True from [`Table::freeze`] until the walk is done or the snapshot given up.
@@ -99,7 +103,7 @@ impl<R: RowKey, V: Record> Table<R, V> {
     }
 
     /// The shard where the walker is, and its first slot.
-    fn frozen_shard(&self) -> Option<(usize, usize)> {
+    pub(super) fn frozen_shard(&self) -> Option<(usize, usize)> {
         let slot = self.freeze.as_ref()?.slot;
         Some((slot, self.directory.shard(slot)?))
     }
@@ -107,15 +111,16 @@ impl<R: RowKey, V: Record> Table<R, V> {
     /// Lets a shard take notice of the epoch.
     #[cold]
     #[inline(never)]
-    pub(super) fn enter(&mut self, shard: usize) {
-        let shard = &mut self.shards[shard];
+    pub(super) fn enter(&mut self, at: usize) {
+        if self.shards[at].epoch < self.spilled {
+            if self.shards[at].rows.marks.words() == 0 {
+                self.rebuild(at, self.shards[at].rows.full_capacity());
+            }
+            self.shards[at].enter(self.spilled, Notice::Spill);
+        }
+        let shard = &mut self.shards[at];
         if shard.epoch != self.epoch {
-            let notice = match self.freeze.as_ref().map(|freeze| freeze.kind) {
-                Some(SnapshotKind::Full) => Notice::Full,
-                Some(SnapshotKind::Delta) => Notice::Delta,
-                None => Notice::Abandoned,
-            };
-            shard.enter(self.epoch, notice);
+            shard.enter(self.epoch, self.freeze.as_ref().map_or(Notice::Abandoned, |freeze| freeze.notice));
         }
     }
 }

@@ -28,7 +28,7 @@ fn walk_all(table: &mut Numbers) -> Vec<Frozen> {
     let mut ranges = Vec::new();
     loop {
         match table.walk(100).expect("small rows are encoded") {
-            Walked::More => {}
+            Walked::More | Walked::Later => {}
             Walked::Range(frozen) => ranges.push(frozen),
             Walked::Done => return ranges,
         }

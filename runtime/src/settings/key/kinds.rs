@@ -1,5 +1,6 @@
 //! The kinds of values that settings have: how each is read, bounded and shown.
 
+use std::path::PathBuf;
 use std::{fmt::Display, time::Duration};
 
 use millstream_state::location::{ALLOWED, Location, LocationError};
@@ -8,6 +9,7 @@ use crate::{
     restart,
     settings::{
         Settings,
+        state::BACKEND_ALLOWED,
         units::{parse_duration, parse_size, show_duration, show_size},
     },
 };
@@ -48,6 +50,9 @@ pub(in crate::settings) struct Text<S> {
     /// The error says what is wrong, or what is allowed.
     pub(in crate::settings) set: fn(&mut S, &str) -> Result<(), String>,
 }
+
+const STATE_DIR_ALLOWED: &str =
+    "a directory of this machine is expected, or `auto` (`./auto` is a directory of this name)";
 
 impl Text<Settings> {
     pub(super) const CHECKPOINT_DIR: Self = Self {
@@ -95,6 +100,33 @@ impl Text<Settings> {
         get: |settings| show_option(settings.checkpoints.object_store.region.as_ref()),
         set: |settings, text| {
             settings.checkpoints.object_store.region = parse_region(text)?;
+            Ok(())
+        },
+    };
+
+    pub(super) const STATE_BACKEND: Self = Self {
+        kind: "backend",
+        name: "BACKEND",
+        allowed: BACKEND_ALLOWED,
+        get: |settings| settings.state.backend.to_string(),
+        set: |settings, text| {
+            settings.state.backend = text.trim().parse()?;
+            Ok(())
+        },
+    };
+
+    pub(super) const STATE_DIR: Self = Self {
+        kind: "path",
+        name: "DIR",
+        allowed: STATE_DIR_ALLOWED,
+        get: |settings| settings.state.dir.as_ref().map_or_else(|| AUTO.to_owned(), |dir| dir.display().to_string()),
+        set: |settings, text| {
+            settings.state.dir = match text {
+                AUTO => None,
+                "" => return Err(STATE_DIR_ALLOWED.to_owned()),
+                _ if text.contains("://") => return Err(STATE_DIR_ALLOWED.to_owned()),
+                _ => Some(PathBuf::from(text)),
+            };
             Ok(())
         },
     };

@@ -71,6 +71,7 @@ where
             preaggregation_bytes: task.settings.preaggregation_bytes(),
             spill: None,
             state_bytes: None,
+            state_file_bytes: None,
             waits_to_write: false,
             restored: None,
             checkpoints: None,

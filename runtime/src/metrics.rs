@@ -32,6 +32,11 @@ impl Counter {
 pub struct Gauge(Arc<AtomicI64>);
 
 impl Gauge {
+    /// Adds to it, or takes away from it.
+    pub fn add(&self, difference: i64) {
+        self.0.fetch_add(difference, Relaxed);
+    }
+
     /// Sets it.
     pub fn set(&self, value: i64) {
         self.0.store(value, Relaxed);

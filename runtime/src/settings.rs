@@ -117,10 +117,10 @@ impl Settings {
         self.memory_bytes / 4
     }
 
-    /// The share of the memory for keyed state: half. With [`StateBackend::Memory`] state that takes more is told about in the log, and grows on;
-    /// with [`StateBackend::Redb`] what is in memory is divided evenly among the keyed states of the subtasks that are in the process, and the rest lies in files.
+    /// The share of the memory for keyed state: half, unless it is said. Each keyed state of each subtask in the process has an even part of it, and beyond that what the
+    /// others leave; rows that have no room there lie in files.
     pub fn state_bytes(&self) -> usize {
-        self.memory_bytes / 2
+        self.state.memory_bytes.unwrap_or(self.memory_bytes / 2)
     }
 
     /// The share of the memory for pre-aggregation tables: an eighth. When a sender's part of it is full, the table is sent.

@@ -40,6 +40,15 @@ pub trait Checkpointed: Send {
     }
     /// What it takes in memory, in bytes.
     fn size_bytes(&self) -> usize;
+    /// How much its files take on the disk, in bytes.
+    fn file_bytes(&self) -> u64 {
+        0
+    }
+    /// Looks whether it takes more memory than its share, and makes some room if it can: for now and then, between batches. True if not all rows have to be in memory
+    /// from now on.
+    fn keep_within_budget(&mut self) -> bool {
+        false
+    }
     /// Makes room for so many rows, ahead of their restoration.
     fn reserve(&mut self, rows: usize);
     /// Puts in rows, as a snapshot had them. Segments are restored in the order in which they were made, and of each first the removed

@@ -145,7 +145,7 @@ impl<'a> Deployment<'a> {
         let shares = Shares {
             preaggregation_bytes: (graph.settings.preaggregation_bytes() / here.max(1)).max(PREAGGREGATION_MIN_BYTES),
             state: Arc::clone(self.state),
-            spill: self.spill()?,
+            spill: Some(self.spill()?),
         };
         let (groups, edges) = (Groups::of(graph, is_here), edge_names(graph));
         let mut making = Making { wires, groups, shares, edges, deployed: Deployed::default() };
@@ -165,28 +165,20 @@ impl<'a> Deployment<'a> {
         Ok(deployed)
     }
 
-    /// Where the keyed state of the subtasks that are here lies, if it is not in memory. Each of their states gets the same share of the memory.
-    fn spill(&self) -> Result<Option<Spill>, Failure> {
-        let settings = &self.graph.settings;
-        if settings.state.backend == StateBackend::Memory {
-            return Ok(None);
-        }
-        let vertices = self.graph.vertices.iter().enumerate().map(|(id, vertex)| (VertexId(id), vertex));
-        let tables = vertices.map(|(id, vertex)| {
-            let here = (0..self.graph.parallelism(id)).filter(|subtask| self.placement.is_here((id, *subtask))).count();
-            here * vertex.operators.iter().map(|operator| operator.states.len()).sum::<usize>()
-        });
-        let table_bytes = settings.state_bytes() / tables.sum::<usize>().max(1);
-        let env = Arc::clone(self.connectors.env);
+    /// Where keyed state goes that does not fit into its share of the memory.
+    fn spill(&self) -> Result<Spill, Failure> {
+        let (settings, env) = (&self.graph.settings.state, Arc::clone(self.connectors.env));
         // What panics there is told by the tables that wait for it.
         let workers: Workers = Arc::new(move |work| env.spawn("files of keyed state", env.blocking(work)));
-        let dir = settings.state.scratch_dir();
-        let scratch = Scratch::directory(&dir, workers).map_err(|error| {
+        let (dir, at_once) = (settings.scratch_dir(), settings.backend == StateBackend::Redb);
+        let scratch =
+            if at_once { Scratch::directory(&dir, workers) } else { Ok(Scratch::directory_if_needed(&dir, workers)) };
+        let scratch = scratch.map_err(|error| {
             Failure::new(format!("no files for keyed state can be made in {}: {error}", dir.display())).with_hint(
                 "set `state.dir` to a directory that this process may write to, or `state.backend` to `memory`",
             )
         })?;
-        Ok(Some(Spill { scratch: Arc::new(scratch), table_bytes }))
+        Ok(Spill { scratch: Arc::new(scratch), budget: Arc::clone(self.state.budget()), at_once })
     }
 
     fn subtask(
@@ -239,6 +231,7 @@ impl<'a> Deployment<'a> {
             preaggregation_bytes: shares.preaggregation_bytes,
             spill: shares.spill.clone(),
             state_bytes: None,
+            state_file_bytes: None,
             waits_to_write: false,
             restored: self.restored.cloned(),
             checkpoints: checkpoints.clone(),

@@ -21,6 +21,7 @@ use millstream_state::{
     row::RowKey,
     segment::{Block, SegmentWriter},
     snapshot::{Frozen, Namespace, SnapshotKind},
+    spill::{Spill, SpillTable},
     table::{Table, Tracking, Walked},
 };
 use tracing::warn;
@@ -30,6 +31,7 @@ use crate::{
     attempt::segments::Segments,
     env::{Env, blocking},
     failure::Failure,
+    metrics::Gauge,
     task::{flag::Flag, head::Background},
 };
 
@@ -59,7 +61,31 @@ pub(crate) struct Snapshots<R: RowKey, V: Record> {
     given_up: bool,
     /// Ends what goes on in the background when the subtask does.
     gone: Flag,
+    spilling: Option<Spilling>,
     rows: PhantomData<fn() -> (R, V)>,
+}
+
+/// Where rows go that do not fit into memory, and where it is said how much they are.
+pub(crate) struct Spilling {
+    pub(crate) spill: Spill,
+    /// What files take of all states of the operator, in bytes.
+    pub(crate) file_bytes: Gauge,
+    /// What this state has added to that.
+    pub(crate) said: i64,
+    /// It was told that rows are in files.
+    pub(crate) told: bool,
+}
+
+impl Spilling {
+    fn say(&mut self, bytes: i64) {
+        self.file_bytes.add(bytes - std::mem::replace(&mut self.said, bytes));
+    }
+}
+
+impl Drop for Spilling {
+    fn drop(&mut self) {
+        self.say(0);
+    }
 }
 
 /// Makes the tables of a state.
@@ -132,6 +158,7 @@ impl<R: RowKey, V: Record> Snapshots<R, V> {
         access: StateAccess,
         store: Option<Arc<Segments>>,
         env: Arc<dyn Env>,
+        spilling: Option<Spilling>,
     ) -> Self {
         Self {
             state: state.to_owned(),
@@ -144,6 +171,7 @@ impl<R: RowKey, V: Record> Snapshots<R, V> {
             backlog: VecDeque::new(),
             given_up: false,
             gone: Flag::default(),
+            spilling,
             rows: PhantomData,
         }
     }
@@ -151,6 +179,34 @@ impl<R: RowKey, V: Record> Snapshots<R, V> {
     /// A table for rows of this state.
     pub(crate) fn table(&self) -> Table<R, V> {
         self.blank().table()
+    }
+
+    /// A table for rows of this state that need not fit into memory.
+    pub(crate) fn spill_table(&self) -> SpillTable<R, V> {
+        let (groups, tracking) = self.blank().parts();
+        SpillTable::new(groups, tracking, self.spill())
+    }
+
+    /// Where rows go that do not fit into memory.
+    pub(crate) fn spill(&self) -> Option<&Spill> {
+        self.spilling.as_ref().map(|spilling| &spilling.spill)
+    }
+
+    /// What a table takes in memory, in bytes, once it has made room if that is too much.
+    pub(crate) fn measure(&mut self, table: &mut impl Checkpointed) -> usize {
+        if let Some(spilling) = &mut self.spilling {
+            if table.keep_within_budget() && !std::mem::replace(&mut spilling.told, true) {
+                warn!(
+                    operator = self.access.operator(),
+                    state = self.state,
+                    "keyed state takes more than its share of `memory`: rows that are not in use are kept in files from now on, in {}. \
+                     If this process may have more, raise `memory`",
+                    spilling.spill.scratch,
+                );
+            }
+            spilling.say(table.file_bytes() as i64);
+        }
+        table.size_bytes()
     }
 
     /// What makes tables as [`Snapshots::table`] does, and borrows nothing.
@@ -362,6 +418,12 @@ impl<R: RowKey, V: Record> Drop for Snapshots<R, V> {
     fn drop(&mut self) {
         self.gone.set();
     }
+}
+
+/// Puts a block of a segment into the only table of a state that need not fit into memory.
+pub(crate) fn restore_spilling<R: RowKey, V: Record>(table: &mut SpillTable<R, V>, block: &Block<R, V>) {
+    block.restore(table);
+    table.keep_within_budget();
 }
 
 /// Puts a block of a segment into the only table of a state.

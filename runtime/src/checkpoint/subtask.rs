@@ -163,6 +163,11 @@ pub struct StateAccess {
 }
 
 impl StateAccess {
+    /// The id of the operator.
+    pub(crate) fn operator(&self) -> &str {
+        &self.operator
+    }
+
     pub(crate) fn new(
         operator: String,
         (subtask, parallelism): (usize, usize),

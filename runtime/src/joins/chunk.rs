@@ -9,7 +9,7 @@ use millstream_core::{
 use millstream_macros::Record;
 use millstream_state::{
     row::{ByEntry, entry_hash},
-    table::Table,
+    spill::SpillTable,
 };
 
 use super::Matching;
@@ -30,7 +30,7 @@ pub(crate) struct Chunk<L: Record, R: Record> {
 }
 
 /// The rows of all keys.
-pub(super) type Chunks<K, L, R> = Table<ByEntry<K, u64>, Chunk<L, R>>;
+pub(super) type Chunks<K, L, R> = SpillTable<ByEntry<K, u64>, Chunk<L, R>>;
 
 impl<L: Record, R: Record> Chunk<L, R> {
     fn empty() -> Self {

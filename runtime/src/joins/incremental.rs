@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     checkpoint::{
-        keyed::{Snapshots, restore_block},
+        keyed::{Snapshots, restore_spilling},
         subtask::{OperatorReport, StateAccess},
     },
     env::Instant,
@@ -81,7 +81,7 @@ where
             key: self.key.clone(),
             join: Join {
                 matching: self.matching.clone(),
-                chunks: snapshots.table(),
+                chunks: snapshots.spill_table(),
                 packer: Packer::default(),
                 pending: None,
                 left: PAIRS_LIMIT,
@@ -214,6 +214,7 @@ where
         let records = input.records::<P::Record>().expect("a cursor with a port has records");
         let (mut at, end) = (records.position(), records.len());
         self.join.left = PAIRS_LIMIT;
+        self.join.chunks.release();
         while at < end {
             let to = (at + PREFETCH_RECORDS).min(end);
             at = self.take_some::<P>(&records, at, to);
@@ -281,11 +282,11 @@ where
     }
 
     fn state_bytes(&mut self) -> usize {
-        self.join.chunks.size_bytes()
+        self.snapshots.measure(&mut self.join.chunks)
     }
 
     fn restore(&mut self) -> Wait<'_> {
-        Box::pin(self.snapshots.restore(|block| restore_block(&mut self.join.chunks, block)))
+        Box::pin(self.snapshots.restore(|block| restore_spilling(&mut self.join.chunks, block)))
     }
 }
 

@@ -12,7 +12,7 @@ use millstream_state::{row::ByKey, spill::SpillTable};
 
 use crate::{
     checkpoint::{
-        keyed::Snapshots,
+        keyed::{Snapshots, restore_spilling},
         subtask::{OperatorReport, StateAccess},
     },
     failure::Failure,
@@ -53,10 +53,7 @@ impl<T: Record, K: KeyFn<T>, A: Aggregate<T>> Plan for RollingPlan<T, K, A> {
         Ok(RollingHead {
             key: self.key.clone(),
             aggregate: self.aggregate.clone(),
-            table: {
-                let (groups, tracking) = snapshots.blank().parts();
-                SpillTable::new(groups, tracking, cx.spill.as_ref())
-            },
+            table: snapshots.spill_table(),
             snapshots,
             state,
             hashes: [0; PREFETCH_RECORDS],
@@ -103,11 +100,11 @@ where
     }
 
     fn state_bytes(&mut self) -> usize {
-        self.table.size_bytes()
+        self.snapshots.measure(&mut self.table)
     }
 
     fn restore(&mut self) -> Wait<'_> {
-        Box::pin(self.snapshots.restore(|block| block.restore(&mut self.table)))
+        Box::pin(self.snapshots.restore(|block| restore_spilling(&mut self.table, block)))
     }
 }
 

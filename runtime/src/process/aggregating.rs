@@ -33,7 +33,7 @@ impl<T: Record, A: Aggregate<T> + Default> StateField for AggregatingState<T, A>
         table: &'a mut AggregatingTable<K, T, A>,
         key: Hashed<'k, K>,
     ) -> AggregatingRef<'a, 'k, K, T, A> {
-        table.rows.fetch(key);
+        table.rows.release();
         AggregatingRef { table, key }
     }
 }
@@ -145,7 +145,7 @@ impl<R: Reducer> StateField for ReducingState<R> {
 
     #[inline(always)]
     fn at<'a, 'k, K: Key>(table: &'a mut ReducingTable<K, R>, key: Hashed<'k, K>) -> ReducingRef<'a, 'k, K, R> {
-        table.rows.fetch(key);
+        table.rows.release();
         ReducingRef { rows: &mut table.rows, key, types: PhantomData }
     }
 }
@@ -239,7 +239,7 @@ impl<T: Record, A: Aggregate<T> + Default, const MILLIS: u64, const ON_READ: boo
 
     #[inline(always)]
     fn at<'a, 'k, K: Key>(table: &'a mut Self::Table<K>, key: Hashed<'k, K>) -> Self::Ref<'a, 'k, K> {
-        table.rows.fetch(key);
+        table.rows.release();
         AggregatingRef { table, key }
     }
 }
@@ -260,7 +260,7 @@ impl<R: Reducer, const MILLIS: u64, const ON_READ: bool, const SHOWS_OVER: bool>
 
     #[inline(always)]
     fn at<'a, 'k, K: Key>(table: &'a mut Self::Table<K>, key: Hashed<'k, K>) -> Self::Ref<'a, 'k, K> {
-        table.rows.fetch(key);
+        table.rows.release();
         ReducingRef { rows: &mut table.rows, key, types: PhantomData }
     }
 }

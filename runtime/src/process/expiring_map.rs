@@ -29,6 +29,7 @@ impl<E: Key, V: Record, const MILLIS: u64, const ON_READ: bool, const SHOWS_OVER
 
     #[inline(always)]
     fn at<'a, 'k, K: Key>(table: &'a mut ExpiringMap<K, E, V>, key: Hashed<'k, K>) -> ExpiringMapRef<'a, 'k, K, E, V> {
+        table.maps.release();
         ExpiringMapRef { table, key }
     }
 }
@@ -53,8 +54,8 @@ impl<K: Key, E: Key, V: Record> StateTables for ExpiringMap<K, E, V> {
 }
 
 impl<K: Key, E: Key, V: Record> StateTable for ExpiringMap<K, E, V> {
-    fn bytes(&self) -> usize {
-        self.maps.bytes()
+    fn measure(&mut self) -> usize {
+        self.maps.measure()
     }
 
     fn check_freeze(&mut self) -> Result<(), Failure> {

@@ -138,7 +138,7 @@ where
     fn state_bytes(&mut self) -> usize {
         self.timers.measure();
         let mut bytes = 0;
-        self.each_table(&mut |table| bytes += table.bytes());
+        self.each_table(&mut |table| bytes += table.measure());
         bytes
     }
 

@@ -28,6 +28,7 @@ impl<T: Record> StateField for ListState<T> {
 
     #[inline(always)]
     fn at<'a, 'k, K: Key>(table: &'a mut ListTable<K, T>, key: Hashed<'k, K>) -> ListRef<'a, 'k, K, T> {
+        table.0.release();
         ListRef { lists: &mut table.0, key }
     }
 }

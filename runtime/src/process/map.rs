@@ -28,6 +28,7 @@ impl<E: Key, V: Record> StateField for MapState<E, V> {
 
     #[inline(always)]
     fn at<'a, 'k, K: Key>(table: &'a mut MapTable<K, E, V>, key: Hashed<'k, K>) -> MapRef<'a, 'k, K, E, V> {
+        table.0.release();
         MapRef { maps: &mut table.0, key }
     }
 }

@@ -63,7 +63,7 @@ impl<K: Key, V: Record, R: KeyRows<K, V>> FieldsTable<K, V, R> {
     /// The row of a key.
     #[inline(always)]
     pub fn at<'a, 'k>(&'a mut self, key: Hashed<'k, K>) -> Fields<'a, 'k, K, V, R> {
-        self.rows.fetch(key);
+        self.rows.release();
         Fields { table: self, key }
     }
 }

@@ -17,8 +17,8 @@ pub trait KeyRows<K: Key, V: Record>: StateTables {
     /// What is stored in a row.
     const STORED: &'static Schema;
 
-    /// The row of a key will be looked at: before anything else is done with it.
-    fn fetch(&mut self, key: Hashed<'_, K>);
+    /// Nothing that was got is looked at any more.
+    fn release(&mut self);
     /// The value of a key, if it has one that can be seen.
     fn get(&self, key: Hashed<'_, K>) -> Option<&V>;
     /// The value of a key, which counts as written; made if there is none that can be seen.
@@ -53,13 +53,13 @@ impl<K: Key, V: Record> KeyRows<K, V> for Plain<K, V> {
     const STORED: &'static Schema = V::SCHEMA;
 
     #[inline(always)]
-    fn fetch(&mut self, key: Hashed<'_, K>) {
-        self.0.fetch(key.hash, key.key);
+    fn release(&mut self) {
+        self.0.release();
     }
 
     #[inline(always)]
     fn get(&self, key: Hashed<'_, K>) -> Option<&V> {
-        self.0.peek(key.hash, key.key)
+        self.0.get(key.hash, key.key)
     }
 
     #[inline(always)]
@@ -95,13 +95,13 @@ impl<K: Key, V: Record> KeyRows<K, V> for ExpiringRows<K, V> {
     const STORED: &'static Schema = <(Timestamp, V) as Record>::SCHEMA;
 
     #[inline(always)]
-    fn fetch(&mut self, key: Hashed<'_, K>) {
-        self.rows.fetch(key.hash, key.key);
+    fn release(&mut self) {
+        self.rows.release();
     }
 
     #[inline]
     fn get(&self, key: Hashed<'_, K>) -> Option<&V> {
-        let (used, value) = self.rows.peek(key.hash, key.key)?;
+        let (used, value) = self.rows.get(key.hash, key.key)?;
         if !self.expiry.shows(*used) {
             return None;
         }
@@ -133,7 +133,7 @@ impl<K: Key, V: Record> KeyRows<K, V> for ExpiringRows<K, V> {
             return;
         }
         let now = self.expiry.now();
-        let Some(used) = self.rows.peek(key.hash, key.key).map(|(used, _)| *used) else { return };
+        let Some(used) = self.rows.get(key.hash, key.key).map(|(used, _)| *used) else { return };
         // What is over was seen, and stays over. Writing the same again would only make the next snapshot larger.
         if used < now && !self.expiry.is_over(used) {
             self.rows.entry(key.hash, key.key, || unreachable!("it was there")).0 = now;
@@ -153,8 +153,8 @@ impl<K: Key, V: Record> StateTables for ExpiringRows<K, V> {
 }
 
 impl<K: Key, V: Record> StateTable for ExpiringRows<K, V> {
-    fn bytes(&self) -> usize {
-        self.rows.bytes()
+    fn measure(&mut self) -> usize {
+        self.rows.measure()
     }
 
     fn check_freeze(&mut self) -> Result<(), Failure> {
@@ -171,7 +171,7 @@ impl<K: Key, V: Record> StateTable for ExpiringRows<K, V> {
         if background == Background::Done
             && let Some(is_over) = self.expiry.sweeps()
         {
-            self.rows.sweep(&mut self.expiry.cursor, SWEEP_ROWS, |(used, _)| is_over(*used));
+            self.rows.sweep(&mut self.expiry.cursor, SWEEP_ROWS, |(used, _)| is_over(*used), |_| ());
         }
         background
     }

@@ -135,8 +135,8 @@ pub trait StateTables: Send + 'static {
 
 /// A table, whatever it holds: what checkpoints and metrics ask of it.
 pub trait StateTable: Send {
-    /// What it takes in memory, in bytes, without what keys and values own elsewhere.
-    fn bytes(&self) -> usize;
+    /// What it takes in memory, in bytes, once it has made room if that is too much.
+    fn measure(&mut self) -> usize;
     /// An error if it cannot be frozen now, since the snapshot before is still being written.
     fn check_freeze(&mut self) -> Result<(), Failure>;
     /// Begins a snapshot. The upload has to be run.

@@ -65,8 +65,8 @@ impl<K: Key, E: Key, V: Record> Collection for MapRows<K, E, V> {
     type Row = ByEntry<K, E>;
     type Value = V;
 
-    fn new(groups: GroupRange, tracking: Tracking, _: Option<&Spill>) -> Self {
-        Self::new(groups, tracking)
+    fn new(groups: GroupRange, tracking: Tracking, spill: Option<&Spill>) -> Self {
+        Self::new(groups, tracking, spill)
     }
 }
 
@@ -74,8 +74,8 @@ impl<K: Key, T: Record> Collection for ListRows<K, T> {
     type Row = ByEntry<K, u64>;
     type Value = T;
 
-    fn new(groups: GroupRange, tracking: Tracking, _: Option<&Spill>) -> Self {
-        Self::new(groups, tracking)
+    fn new(groups: GroupRange, tracking: Tracking, spill: Option<&Spill>) -> Self {
+        Self::new(groups, tracking, spill)
     }
 }
 
@@ -108,7 +108,7 @@ impl<C: Collection> Stored<C> {
     pub(crate) fn open(name: &str, cx: &Opening<'_>) -> Self {
         let snapshots: Snapshots<C::Row, C::Value> = cx.chain.snapshots(name, cx.access);
         let (groups, tracking) = snapshots.blank().parts();
-        Self { rows: C::new(groups, tracking, cx.chain.spill.as_ref()), snapshots }
+        Self { rows: C::new(groups, tracking, snapshots.spill()), snapshots }
     }
 
     /// Has no part in a checkpoint, so that what it stored before is gone with the next one.
@@ -134,8 +134,8 @@ impl<C: Collection> DerefMut for Stored<C> {
 }
 
 impl<C: Collection> StateTable for Stored<C> {
-    fn bytes(&self) -> usize {
-        self.rows.size_bytes()
+    fn measure(&mut self) -> usize {
+        self.snapshots.measure(&mut self.rows)
     }
 
     fn check_freeze(&mut self) -> Result<(), Failure> {
@@ -151,7 +151,11 @@ impl<C: Collection> StateTable for Stored<C> {
     }
 
     fn restore(&mut self) -> Wait<'_> {
-        Box::pin(self.snapshots.restore(|block| block.restore(&mut self.rows)))
+        let Self { rows, snapshots } = self;
+        Box::pin(snapshots.restore(|block| {
+            block.restore(rows);
+            rows.keep_within_budget();
+        }))
     }
 }
 

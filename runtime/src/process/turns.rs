@@ -199,7 +199,7 @@ impl<K: Key, T: Record> Turns<K, T> {
 
     /// True if more may be held back.
     pub(crate) fn has_room(&self) -> bool {
-        self.held.bytes() < HELD_BYTES_LIMIT
+        self.held.size_bytes() < HELD_BYTES_LIMIT
     }
 
     /// Holds the records of a batch of a port back.

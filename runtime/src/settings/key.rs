@@ -117,11 +117,19 @@ pub static KEYS: &[Setting] = &[
     },
     Setting {
         name: "state.backend",
-        doc: "Where keyed state is held: in memory, or in files of redb with what is in use in memory",
+        doc: "Where keyed state is held: memory (and files once that is used up), or redb (files, with what is in use in memory)",
         shorthand: false,
         live: false,
         default: None,
         value: Value::Text(Text::STATE_BACKEND),
+    },
+    Setting {
+        name: "state.memory",
+        doc: "How much memory keyed state may take; rows that have no room there lie in files",
+        shorthand: false,
+        live: false,
+        default: Some("half of memory"),
+        value: Value::Text(Text::STATE_MEMORY),
     },
     Setting {
         name: "state.dir",

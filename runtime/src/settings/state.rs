@@ -7,7 +7,9 @@ use std::{fmt, path::PathBuf, str::FromStr};
 pub struct StateSettings {
     /// Default: [`StateBackend::Memory`].
     pub backend: StateBackend,
-    /// Where [`StateBackend::Redb`] puts its files, in a folder for each process. None of them is needed after the process has ended. Default: the directory for
+    /// How much memory keyed state may take, in bytes. Default: half of [`Settings::memory_bytes`](super::Settings::memory_bytes).
+    pub memory_bytes: Option<usize>,
+    /// Where files of keyed state are put, in a folder for each process. None of them is needed after the process has ended. Default: the directory for
     /// temporary files.
     pub dir: Option<PathBuf>,
 }
@@ -22,10 +24,10 @@ impl StateSettings {
 /// Where the rows of keyed state are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StateBackend {
-    /// All in memory.
+    /// All in memory, until it takes more than its share: then a state that takes more than its part of that goes on as with [`StateBackend::Redb`], and the log tells.
     #[default]
     Memory,
-    /// In files of redb, with those in memory that are in use: what is kept for keys in one row each may be larger than memory. (Maps, lists, timers, windows and joins are in memory.)
+    /// In files of redb, with what is in use in memory, from the first row on. (Timers, windows, and joins of windows stay in memory with either.)
     Redb,
 }
 

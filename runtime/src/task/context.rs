@@ -6,7 +6,7 @@ use crate::{
     alignment::group::Member,
     attempt::segments::Segments,
     checkpoint::{
-        keyed::Snapshots,
+        keyed::{Snapshots, Spilling},
         restored::Restored,
         subtask::{StateAccess, SubtaskCheckpoints},
     },
@@ -129,6 +129,8 @@ pub struct ChainContext<'a> {
     pub(crate) spill: Option<Spill>,
     /// Where the task says what its keyed state takes; `None` if it has none.
     pub(crate) state_bytes: Option<Gauge>,
+    /// And what it takes in files.
+    pub(crate) state_file_bytes: Option<Gauge>,
     /// Set by operators that write to the outside, and must not be interrupted while they do.
     pub(crate) waits_to_write: bool,
     /// The checkpoint that the job goes on from.
@@ -181,14 +183,22 @@ impl ChainContext<'_> {
 
     /// Announces that the head of the chain has keyed state, whose size is measured from now on.
     pub(crate) fn measure_state(&mut self, operator: &OperatorInfo) {
-        self.state_bytes = Some(self.open_context(operator).gauge("state_bytes"));
+        let of = self.open_context(operator);
+        let (memory, files) = (of.gauge("state_bytes"), self.spill.is_some().then(|| of.gauge("state_file_bytes")));
+        (self.state_bytes, self.state_file_bytes) = (Some(memory), files);
     }
 
     /// The snapshots of a keyed state of an operator.
     pub(crate) fn snapshots<R: RowKey, V: Record>(&self, state: &str, access: &StateAccess) -> Snapshots<R, V> {
         let TaskInfo { subtask, parallelism, max_parallelism, .. } = *self.task;
         let groups = GroupRange::owned_by(subtask as u32, parallelism as u32, max_parallelism);
-        Snapshots::new(state, groups, access.clone(), self.store.clone(), Arc::clone(&self.task.env))
+        let spilling = self.spill.as_ref().map(|spill| Spilling {
+            spill: spill.clone(),
+            file_bytes: self.state_file_bytes.clone().unwrap_or_default(),
+            said: 0,
+            told: spill.at_once,
+        });
+        Snapshots::new(state, groups, access.clone(), self.store.clone(), Arc::clone(&self.task.env), spilling)
     }
 
     /// What connectors are told.

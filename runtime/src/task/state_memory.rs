@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use millstream_state::spill::Budget;
 use tracing::warn;
 
 use crate::{env::Instant, metrics::Gauge, settings::show_size};
@@ -15,10 +16,15 @@ use crate::{env::Instant, metrics::Gauge, settings::show_size};
 /// How often a task measures its state at most. That takes microseconds for each table, of which a window operator has one for each window.
 const MEASURE_INTERVAL: Duration = Duration::from_millis(100);
 
+/// State that goes to files keeps within its share give or take this part of it, so nothing is said about so much.
+const SLACK: usize = 4;
+
 /// The keyed state of a job in this process. It is told how much more there is than its share, and again whenever that has doubled.
 pub(crate) struct StateMemory {
     used: AtomicUsize,
     share: usize,
+    /// What of it the states have that can go to files.
+    budget: Arc<Budget>,
     /// Above so many bytes there is something to say.
     limit: AtomicUsize,
 }
@@ -26,7 +32,13 @@ pub(crate) struct StateMemory {
 impl StateMemory {
     /// `share` is in bytes.
     pub(crate) fn new(share: usize) -> Self {
-        Self { used: AtomicUsize::new(0), share, limit: AtomicUsize::new(share) }
+        let limit = AtomicUsize::new(share + share / SLACK);
+        Self { used: AtomicUsize::new(0), share, budget: Budget::new(share), limit }
+    }
+
+    /// What the states share that can go to files.
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
     }
 
     /// Notes that a task has more or fewer bytes than before. Gives what is to be said about it.
@@ -34,7 +46,7 @@ impl StateMemory {
         let used = self.used.fetch_add(now.wrapping_sub(before), Relaxed).wrapping_add(now).wrapping_sub(before);
         let limit = self.limit.load(Relaxed);
         if used < self.share / 2 {
-            self.limit.store(self.share, Relaxed);
+            self.limit.store(self.share + self.share / SLACK, Relaxed);
         }
         if used <= limit || self.limit.compare_exchange(limit, used.saturating_mul(2), Relaxed, Relaxed).is_err() {
             return None;
@@ -42,8 +54,8 @@ impl StateMemory {
         let used = show_size((used as u64).next_multiple_of(1 << 20));
         let share = show_size(self.share as u64);
         Some(format!(
-            "keyed state takes {used}, which is more than its share of `memory` ({share}): it goes on growing with the number of keys. \
-             If this process may have more, raise `memory`"
+            "keyed state takes {used}, which is more than its share of `memory` ({share}): windows, timers and what records are \
+             held back stay in memory, and go on growing with the number of keys. If this process may have more, raise `memory`"
         ))
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     backend::Checkpointed,
     groups::GroupRange,
     row::{ByEntry, ByKey, entry_hash},
-    spill::{Spill, SpillTable, Spilled},
+    spill::{Spill, SpillTable},
     table::Tracking,
 };
 
@@ -42,11 +42,6 @@ impl<K: Key, T: Record> ListRows<K, T> {
     pub fn release(&mut self) {
         self.rows.release();
         self.lengths.release();
-    }
-
-    /// See [`SpillTable::keep_within_budget`].
-    pub fn keep_within_budget(&mut self) -> Spilled {
-        self.rows.keep_within_budget().or(self.lengths.keep_within_budget())
     }
 
     /// How many elements the list of a key has.
@@ -123,6 +118,12 @@ impl<K: Key, T: Record> ListRows<K, T> {
 impl<K: Key, T: Record> Checkpointed for ListRows<K, T> {
     checkpointed_by_rows!(lengths => lengths.size_bytes());
 
+    fn file_bytes(&self) -> u64 {
+        self.rows.file_bytes() + self.lengths.file_bytes()
+    }
+    fn keep_within_budget(&mut self) -> bool {
+        self.rows.keep_within_budget() | self.lengths.keep_within_budget()
+    }
     fn restore_rows(&mut self, rows: &Buffer) {
         self.rows.restore_rows_and(rows, |_, (key, _)| *self.lengths.entry(K::hash(key), key, || 0) += 1);
     }

@@ -12,7 +12,7 @@ use crate::{
     backend::Checkpointed,
     groups::GroupRange,
     row::{ByEntry, ByKey, entry_hash},
-    spill::{Spill, SpillTable, Spilled},
+    spill::{Spill, SpillTable},
     table::{Cursor, Tracking},
 };
 
@@ -37,11 +37,6 @@ impl<K: Key, E: Key, V: Record> MapRows<K, E, V> {
     pub fn release(&mut self) {
         self.rows.release();
         self.order.release();
-    }
-
-    /// See [`SpillTable::keep_within_budget`].
-    pub fn keep_within_budget(&mut self) -> Spilled {
-        self.rows.keep_within_budget().or(self.order.keep_within_budget())
     }
 
     /// The value of an entry.
@@ -161,6 +156,12 @@ fn forget<K: Key, E: Key>(
 impl<K: Key, E: Key, V: Record> Checkpointed for MapRows<K, E, V> {
     checkpointed_by_rows!(order => order.size_bytes());
 
+    fn file_bytes(&self) -> u64 {
+        self.rows.file_bytes() + self.order.file_bytes()
+    }
+    fn keep_within_budget(&mut self) -> bool {
+        self.rows.keep_within_budget() | self.order.keep_within_budget()
+    }
     fn restore_rows(&mut self, rows: &Buffer) {
         self.rows.restore_rows_and(rows, |_, (key, entry)| {
             sorted::insert(self.order.entry(K::hash(key), key, Vec::new), E::from_view(entry));

@@ -126,6 +126,11 @@ impl Levels {
         sealed.sum::<u64>() + runs.sum::<u64>()
     }
 
+    /// How much its files take on the disk, in bytes.
+    pub(super) fn file_bytes(&self) -> u64 {
+        self.runs.iter().chain(&self.base).map(|run| run.file_bytes()).sum()
+    }
+
     /// What it takes in memory, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
         let sealed = self.sealed.iter().map(|sealed| sealed.rows.size_bytes());
@@ -318,6 +323,9 @@ impl Shared {
 
     /// Has others do what there is to do.
     fn start(&self) {
+        if self.over.load(Relaxed) {
+            return;
+        }
         let state = self.state();
         let write = !state.writing && !state.levels.sealed.is_empty() && state.failed.is_none();
         let merge = state.failed.is_none() && state.next_work(&self.caches).is_some();

@@ -49,7 +49,6 @@ pub use self::{
     budget::Budget,
     error::SpillError,
     scratch::{Scratch, Usage, Workers},
-    spilling::Spilled,
 };
 
 /// Keyed state in files, with what is hot in memory.
@@ -408,6 +407,12 @@ impl<R: RowKey, V: Record> Checkpointed for SpillTable<R, V> {
     }
     fn size_bytes(&self) -> usize {
         SpillTable::size_bytes(self)
+    }
+    fn file_bytes(&self) -> u64 {
+        self.disk.as_ref().map_or(0, |disk| disk.levels.file_bytes())
+    }
+    fn keep_within_budget(&mut self) -> bool {
+        self.balance()
     }
     fn reserve(&mut self, rows: usize) {
         match &self.disk {

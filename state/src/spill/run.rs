@@ -117,6 +117,11 @@ impl Run {
         self.table.range::<Bytes>(..).map_err(SpillError::of("read"))
     }
 
+    /// How much its file takes on the disk, in bytes.
+    pub(super) fn file_bytes(&self) -> u64 {
+        self.storage.bytes()
+    }
+
     /// What its filter takes in memory, in bytes.
     pub(super) fn filter_bytes(&self) -> usize {
         self.filter.as_ref().map_or(0, Filter::size_bytes)

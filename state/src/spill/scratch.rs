@@ -10,7 +10,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
@@ -32,10 +32,16 @@ const FOLDERS_LIMIT: u32 = 10_000;
 
 /// Where the files of spilled state lie: a folder of this process alone, or memory.
 pub struct Scratch {
-    folder: Option<Folder>,
+    place: Option<Place>,
     next: AtomicU64,
     usage: Arc<Usage>,
     pub(super) workers: Workers,
+}
+
+/// Where a folder is, or will be when the first file is.
+struct Place {
+    parent: PathBuf,
+    folder: Mutex<Option<Arc<Folder>>>,
 }
 
 struct Folder {
@@ -78,14 +84,32 @@ impl Scratch {
     ///
     /// Fails if the file system refuses.
     pub fn directory(path: &Path, workers: Workers) -> io::Result<Self> {
-        fs::create_dir_all(path)?;
-        remove_leftovers(path)?;
-        Ok(Self { folder: Some(Folder::create(path)?), ..Self::in_memory(workers) })
+        let scratch = Self::directory_if_needed(path, workers);
+        scratch.folder()?;
+        Ok(scratch)
+    }
+
+    /// As [`Scratch::directory`], but the folder is only made with the first file.
+    pub fn directory_if_needed(path: &Path, workers: Workers) -> Self {
+        let place = Place { parent: path.to_owned(), folder: Mutex::default() };
+        Self { place: Some(place), ..Self::in_memory(workers) }
+    }
+
+    /// The folder, which is made if it is not there.
+    fn folder(&self) -> io::Result<Option<Arc<Folder>>> {
+        let Some(place) = &self.place else { return Ok(None) };
+        let mut folder = place.folder.lock().unwrap_or_else(PoisonError::into_inner);
+        if folder.is_none() {
+            fs::create_dir_all(&place.parent)?;
+            remove_leftovers(&place.parent)?;
+            *folder = Some(Arc::new(Folder::create(&place.parent)?));
+        }
+        Ok(folder.clone())
     }
 
     /// Files in memory, for environments that have no others. Nothing is gained by them but that rows lie densely.
     pub fn in_memory(workers: Workers) -> Self {
-        Self { folder: None, next: AtomicU64::new(0), usage: Arc::default(), workers }
+        Self { place: None, next: AtomicU64::new(0), usage: Arc::default(), workers }
     }
 
     /// What has become of the files so far.
@@ -96,7 +120,7 @@ impl Scratch {
     /// An empty file.
     pub(super) fn create(&self) -> io::Result<Storage> {
         let number = self.next.fetch_add(1, Relaxed);
-        let path = self.folder.as_ref().map(|folder| folder.path.join(format!("{number:08}.redb")));
+        let path = self.folder()?.map(|folder| folder.path.join(format!("{number:08}.redb")));
         let memory = Arc::new(InMemoryBackend::new());
         if let Some(path) = &path {
             OpenOptions::new().write(true).create_new(true).open(path)?;
@@ -105,10 +129,20 @@ impl Scratch {
     }
 }
 
+/// Where its files lie.
+impl fmt::Display for Scratch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Some(place) => place.parent.display().fmt(f),
+            None => f.write_str("memory"),
+        }
+    }
+}
+
 impl fmt::Debug for Scratch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scratch")
-            .field("folder", &self.folder.as_ref().map(|folder| &folder.path))
+            .field("parent", &self.place.as_ref().map(|place| &place.parent))
             .finish_non_exhaustive()
     }
 }

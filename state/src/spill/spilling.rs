@@ -5,46 +5,30 @@ use millstream_core::record::Record;
 use super::{SpillTable, disk::Disk, error::fail};
 use crate::{row::RowKey, table::Tracking};
 
-/// What came of looking whether a table keeps within its share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Spilled {
-    /// It does, or it cannot be helped.
-    No,
-    /// It did not, and goes to files from now on.
-    Now,
-}
-
-impl Spilled {
-    /// What came of two tables of one state.
-    pub fn or(self, other: Self) -> Self {
-        if self == Self::Now { self } else { other }
-    }
-}
-
 impl<R: RowKey, V: Record> SpillTable<R, V> {
     /// True if not all of its rows have to be in memory.
     pub fn is_spilled(&self) -> bool {
         self.disk.is_some()
     }
 
-    /// Says what the table takes in memory, and makes some room if that is more than its share: for between the batches, now and then. A table in memory goes to
+    /// See [`Checkpointed::keep_within_budget`](crate::backend::Checkpointed::keep_within_budget). Says what the table takes in memory, and makes some room if that is more than its share: for between the batches, now and then. A table in memory goes to
     /// files then, unless a snapshot is running.
-    pub fn keep_within_budget(&mut self) -> Spilled {
+    pub(super) fn balance(&mut self) -> bool {
         self.release();
         let (bytes, is_frozen) = (self.size_bytes(), self.hot.is_frozen());
-        let Some((_, share)) = &mut self.spill else { return Spilled::No };
+        let Some((_, share)) = &mut self.spill else { return false };
         if let Some(disk) = &mut self.disk {
             disk.estimate(&self.hot, share);
             if disk.hot_rows > disk.hot_limit {
                 disk.evict(&mut self.hot);
             }
-            return Spilled::No;
+            return true;
         }
         if bytes <= share.update(bytes) || is_frozen {
-            return Spilled::No;
+            return false;
         }
         self.begin_spilling();
-        Spilled::Now
+        true
     }
 
     /// Has rows go to files that are not in use. Those that are in memory are written bit by bit.

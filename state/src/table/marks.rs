@@ -108,6 +108,14 @@ impl Marks {
         }
     }
 
+    /// Every bucket is as if its row had just been put in.
+    pub(super) fn renew_all(&mut self) {
+        for word in &mut self.words {
+            (word.turns[self.turn], word.fresh) = (!0, !0);
+        }
+        self.any_fresh = true;
+    }
+
     /// Every bucket becomes pending that is not changed.
     pub(super) fn keep_unchanged(&mut self) {
         let (changed, pending) = (self.turn, self.pending());

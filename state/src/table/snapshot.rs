@@ -114,9 +114,12 @@ impl<R: RowKey, V: Record> Table<R, V> {
     pub(super) fn enter(&mut self, at: usize) {
         if self.shards[at].epoch < self.spilled {
             if self.shards[at].rows.marks.words() == 0 {
+                // Nobody takes snapshots, so there is no before and after.
                 self.rebuild(at, self.shards[at].rows.full_capacity());
+                self.shards[at].rows.marks.renew_all();
+            } else {
+                self.shards[at].enter(self.spilled, Notice::Spill);
             }
-            self.shards[at].enter(self.spilled, Notice::Spill);
         }
         let shard = &mut self.shards[at];
         if shard.epoch != self.epoch {

@@ -2,7 +2,13 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use millstream_runtime::{env::Env, failure::Failure, local, restart::RestartStrategy, settings::Settings};
+use millstream_runtime::{
+    env::Env,
+    failure::Failure,
+    local,
+    restart::RestartStrategy,
+    settings::{Settings, StateBackend},
+};
 
 use super::{Golden, scratch::Scratch};
 use crate::{
@@ -15,6 +21,8 @@ use crate::{
 const AFTERMATH: Duration = Duration::from_secs(1);
 /// The step with which the first checkpoint begins: by then the job runs.
 const FIRST_CHECKPOINT: &str = "checkpoint begins";
+/// So little memory for keyed state that the rows of most jobs go to files.
+const STATE_BYTES: usize = 16 << 10;
 /// How often a job starts again by itself, where that is what is tried.
 const RESTARTS: RestartStrategy = RestartStrategy::FixedDelay { attempts: 3, delay: Duration::from_millis(1) };
 
@@ -109,5 +117,12 @@ pub(super) fn settings(life: Life, scratch: &Scratch) -> Settings {
     settings.checkpoints.retained = one_of([1, 2, 3]) as u32;
     // Never, at once, and for some of the barriers.
     settings.checkpoints.alignment_timeout = Duration::from_nanos(one_of([0, 1, 50_000]));
+    // All in memory, in files once that is used up, and in files from the start. Each life draws anew, so a checkpoint of one is gone on from with another.
+    (settings.state.backend, settings.state.memory_bytes) = match one_of([0, 1, 2]) {
+        0 => (StateBackend::Memory, None),
+        1 => (StateBackend::Memory, Some(STATE_BYTES)),
+        _ => (StateBackend::Redb, Some(STATE_BYTES)),
+    };
+    settings.state.dir = Some(scratch.state());
     settings
 }

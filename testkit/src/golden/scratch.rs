@@ -36,6 +36,11 @@ impl Scratch {
         self.directory.path().join("checkpoints")
     }
 
+    /// Where keyed state goes that is not in memory.
+    pub(super) fn state(&self) -> PathBuf {
+        self.directory.path().join("state")
+    }
+
     /// Says of what is run there that it did end, and well.
     #[track_caller]
     pub(super) fn ended_well(&self, ended: Option<&Result<(), Failure>>) {

@@ -1,7 +1,6 @@
 //! The kinds of values that settings have: how each is read, bounded and shown.
 
-use std::path::PathBuf;
-use std::{fmt::Display, time::Duration};
+use std::{fmt::Display, path::PathBuf, time::Duration};
 
 use millstream_state::location::{ALLOWED, Location, LocationError};
 
@@ -51,6 +50,9 @@ pub(in crate::settings) struct Text<S> {
     pub(in crate::settings) set: fn(&mut S, &str) -> Result<(), String>,
 }
 
+/// With less than this a state could hardly hold what it works on.
+const STATE_MEMORY_MIN_BYTES: u64 = 1 << 10;
+const STATE_MEMORY_ALLOWED: &str = "a size of at least 1KiB is expected, or `auto` (half of `memory`)";
 const STATE_DIR_ALLOWED: &str =
     "a directory of this machine is expected, or `auto` (`./auto` is a directory of this name)";
 
@@ -111,6 +113,23 @@ impl Text<Settings> {
         get: |settings| settings.state.backend.to_string(),
         set: |settings, text| {
             settings.state.backend = text.trim().parse()?;
+            Ok(())
+        },
+    };
+
+    pub(super) const STATE_MEMORY: Self = Self {
+        kind: "size",
+        name: "SIZE",
+        allowed: STATE_MEMORY_ALLOWED,
+        get: |settings| settings.state.memory_bytes.map_or_else(|| AUTO.to_owned(), |bytes| show_size(bytes as u64)),
+        set: |settings, text| {
+            settings.state.memory_bytes = match text.trim() {
+                AUTO => None,
+                size => match parse_size(size) {
+                    Some(bytes) if bytes >= STATE_MEMORY_MIN_BYTES => Some(bytes as usize),
+                    _ => return Err(STATE_MEMORY_ALLOWED.to_owned()),
+                },
+            };
             Ok(())
         },
     };

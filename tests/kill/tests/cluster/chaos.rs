@@ -73,7 +73,10 @@ fn chaos(input: &Input, rng: &mut Rng, has_orders: bool, happened: &mut BTreeMap
     let wish = Wish { parallelism: PARALLELISM, rest: REST, checkpoint_interval, name: "out".to_owned() };
     // Barriers that wait for all, and ones that overtake.
     let patience = ["0s", "1us", "5ms"][rng.index(3)];
-    let mut run = Run::submit_with(&cluster, input, &wish, &[("checkpoint.alignment-timeout", patience)]);
+    // State in memory, and in files from the first row on.
+    let backend = ["memory", "redb"][rng.index(2)];
+    let settings = [("checkpoint.alignment-timeout", patience), ("state.backend", backend), ("state.memory", "64KiB")];
+    let mut run = Run::submit_with(&cluster, input, &wish, &settings);
     cluster.wait_for(&run.id, &["running"]);
     // Each kind at least once, in any order.
     let mut faults: Vec<_> = (0..FAULTS).map(|n| Fault::ALL[n % Fault::ALL.len()]).collect();

@@ -16,6 +16,8 @@ const KILLS_FULL: usize = 1000;
 const KILLS_PER_JOB: u64 = 7;
 /// How long barriers wait before they overtake records: never, at once, and for some of them.
 const ALIGNMENT_TIMEOUTS: [&str; 3] = ["0s", "1us", "2ms"];
+/// Where keyed state is: in memory, in files from the first row on, and in files once there is more than fits into next to nothing.
+const STATE: [&[&str]; 3] = [&[], &["state.backend=redb", "state.memory=16KiB"], &["state.memory=64KiB"]];
 /// What the short test may take, for whoever reads what it took.
 const BUDGET: Duration = Duration::from_secs(120);
 
@@ -38,7 +40,8 @@ fn a_process_may_be_killed_at_any_moment() {
                 _ => Death::After(Duration::from_micros(rng.below(took.as_micros() as u64))),
             };
             let patience = ALIGNMENT_TIMEOUTS[rng.index(ALIGNMENT_TIMEOUTS.len())];
-            campaign.settings = vec![format!("checkpoint.alignment-timeout={patience}")];
+            let state = STATE[rng.index(STATE.len())].iter().map(|setting| (*setting).to_owned());
+            campaign.settings = state.chain([format!("checkpoint.alignment-timeout={patience}")]).collect();
             match campaign.live(parallelism, &death) {
                 Ok(Ended::Killed) => {
                     kills[parallelism] += 1;

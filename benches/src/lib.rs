@@ -7,11 +7,13 @@
 pub mod bid;
 pub mod compare;
 pub mod keyed_count;
+pub mod larger;
 pub mod nexmark;
 mod ratio;
 pub mod raw_socket;
 mod run;
 pub mod seconds;
+pub mod spilling;
 mod tally;
 
 pub use ratio::{Ratio, print_ratio, wanted};

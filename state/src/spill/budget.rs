@@ -20,6 +20,8 @@ pub(super) const SEALED_LIMIT: usize = 3;
 /// And when so much does, it writes itself: whoever does not ask must not take all memory either.
 pub(super) const SEALED_MAX: usize = 6;
 
+/// What a heap wastes between the rows of different sizes that come and go, as a part of these.
+const HEAP_SHARE: usize = 8;
 /// At least so many bytes are collected before they are written.
 const SEAL_BYTES_MIN: usize = 1 << 10;
 /// And at most so many: positions in them have 32 bits, and a row can be a gigabyte long.
@@ -71,13 +73,16 @@ impl Share {
 
     /// Says what it takes, and hears what it may.
     pub(super) fn update(&mut self, bytes: usize) -> usize {
+        let bytes = bytes + bytes / HEAP_SHARE;
         let delta = bytes.wrapping_sub(std::mem::replace(&mut self.used, bytes));
         let used = self.budget.used.fetch_add(delta, Relaxed).wrapping_add(delta);
+        let fair = self.fair();
         // Of what is free each takes half at a time: others may be growing, too.
-        match self.budget.limit.checked_sub(used) {
-            Some(free) => (bytes + free / 2).max(self.fair()),
-            None => self.fair(),
-        }
+        let target = match self.budget.limit.checked_sub(used) {
+            Some(free) => (bytes + free / 2).max(fair),
+            None => fair,
+        };
+        target / (HEAP_SHARE + 1) * HEAP_SHARE
     }
 
     /// How much is collected before it is written.

@@ -38,7 +38,7 @@ pub(super) struct Disk<R: RowKey, V: Record> {
     pub(super) levels: Levels,
     version: u64,
     /// How much is collected before it is written, in bytes.
-    seal_bytes: usize,
+    pub(super) seal_bytes: usize,
     /// Changed rows that are not hot any more, and the marks of removed ones, of this epoch.
     pub(super) pending: Pending,
     /// Counts freezes, from 1 on.

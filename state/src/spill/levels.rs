@@ -205,6 +205,8 @@ struct State {
     /// More comes that it is to take, soon.
     held: bool,
     writing: bool,
+    write_asked: bool,
+    merge_asked: bool,
     /// The runs that are being merged, by [`MERGES_LIMIT`] at most; and whether the base is.
     busy: Vec<Age>,
     merges: usize,
@@ -280,7 +282,7 @@ impl Shared {
         if same_base && levels.runs.iter().all(|run| now.runs.iter().any(|other| same(run, other))) {
             return; // no file is only there
         }
-        (self.scratch.workers)(Box::new(move || drop(levels)));
+        self.scratch.write(move || drop(levels));
     }
 
     /// The base may take what is of an epoch up to this.
@@ -326,17 +328,22 @@ impl Shared {
         if self.over.load(Relaxed) {
             return;
         }
-        let state = self.state();
-        let write = !state.writing && !state.levels.sealed.is_empty() && state.failed.is_none();
-        let merge = state.failed.is_none() && state.next_work(&self.caches).is_some();
+        let mut state = self.state();
+        let is_well = state.failed.is_none();
+        let write = is_well && !state.writing && !state.levels.sealed.is_empty();
+        let merge = is_well && state.next_work(&self.caches).is_some();
+        // Who was asked and has not begun will see all there is to do.
+        let (write, merge) = (write && !state.write_asked, merge && !state.merge_asked);
+        state.write_asked |= write;
+        state.merge_asked |= merge;
         drop(state);
         let Some(me) = self.me.upgrade() else { return };
         if write {
             let me = Arc::clone(&me);
-            (self.scratch.workers)(Box::new(move || me.write_sealed()));
+            self.scratch.write(move || me.write_sealed());
         }
         if merge {
-            (self.scratch.workers)(Box::new(move || me.merge_runs()));
+            self.scratch.merge(move || me.merge_runs());
         }
     }
 
@@ -357,9 +364,12 @@ impl Shared {
     /// Writes what is sealed, the oldest first, unless somebody does.
     fn write_sealed(&self) {
         let is_over = || self.over.load(Relaxed);
-        if std::mem::replace(&mut self.state().writing, true) {
+        let mut state = self.state();
+        state.write_asked = false;
+        if std::mem::replace(&mut state.writing, true) {
             return;
         }
+        drop(state);
         let _panics = Panics(self);
         loop {
             let mut state = self.state();
@@ -399,6 +409,7 @@ impl Shared {
     fn merge_runs(&self) {
         let _panics = Panics(self);
         let is_over = || self.over.load(Relaxed);
+        self.state().merge_asked = false;
         loop {
             let mut state = self.state();
             let Some(work) = state.next_work(&self.caches).filter(|_| !is_over()) else { return };

@@ -5,12 +5,13 @@
 )]
 
 use std::{
+    collections::VecDeque,
     fmt,
     fs::{self, File, OpenOptions},
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
@@ -22,6 +23,16 @@ use redb::{
 
 /// Starts work beside the tasks and does not wait for it.
 pub type Workers = Arc<dyn Fn(Box<dyn FnOnce() + Send>) + Send + Sync>;
+
+/// How many merges there are at a time: each takes memory for what it reads and writes, and a processor.
+const MERGES_LIMIT: usize = 2;
+
+/// Merges that wait for their turn, of which each table has one at most.
+#[derive(Default)]
+struct Merges {
+    running: usize,
+    waiting: VecDeque<Box<dyn FnOnce() + Send>>,
+}
 
 /// What the names of the folders of processes begin with.
 const FOLDER: &str = "millstream-state-";
@@ -35,7 +46,8 @@ pub struct Scratch {
     place: Option<Place>,
     next: AtomicU64,
     usage: Arc<Usage>,
-    pub(super) workers: Workers,
+    merges: Arc<Mutex<Merges>>,
+    workers: Workers,
 }
 
 /// Where a folder is, or will be when the first file is.
@@ -109,7 +121,29 @@ impl Scratch {
 
     /// Files in memory, for environments that have no others. Nothing is gained by them but that rows lie densely.
     pub fn in_memory(workers: Workers) -> Self {
-        Self { place: None, next: AtomicU64::new(0), usage: Arc::default(), workers }
+        Self { place: None, next: AtomicU64::new(0), usage: Arc::default(), merges: Arc::default(), workers }
+    }
+
+    /// Has something written beside the tasks, or removed, at once: somebody may soon wait for it.
+    pub(super) fn write(&self, work: impl FnOnce() + Send + 'static) {
+        (self.workers)(Box::new(work));
+    }
+
+    /// Has something merged beside the tasks, in its turn.
+    pub(super) fn merge(&self, work: impl FnOnce() + Send + 'static) {
+        let mut merges = lock(&self.merges);
+        merges.waiting.push_back(Box::new(work));
+        if merges.running == MERGES_LIMIT {
+            return;
+        }
+        merges.running += 1;
+        drop(merges);
+        let mut merger = Merger { merges: Arc::clone(&self.merges), has_ended: false };
+        (self.workers)(Box::new(move || {
+            while let Some(work) = merger.next() {
+                work();
+            }
+        }));
     }
 
     /// What has become of the files so far.
@@ -135,6 +169,37 @@ impl fmt::Display for Scratch {
         match &self.place {
             Some(place) => place.parent.display().fmt(f),
             None => f.write_str("memory"),
+        }
+    }
+}
+
+fn lock(merges: &Mutex<Merges>) -> MutexGuard<'_, Merges> {
+    merges.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Somebody who merges, until there is nothing to merge, or one panics.
+struct Merger {
+    merges: Arc<Mutex<Merges>>,
+    has_ended: bool,
+}
+
+impl Merger {
+    fn next(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
+        let mut merges = lock(&self.merges);
+        let next = merges.waiting.pop_front();
+        if next.is_none() {
+            // At once: whoever comes later has to find that nobody is here.
+            merges.running -= 1;
+            self.has_ended = true;
+        }
+        next
+    }
+}
+
+impl Drop for Merger {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            lock(&self.merges).running -= 1;
         }
     }
 }

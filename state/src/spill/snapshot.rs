@@ -22,10 +22,11 @@ use crate::{
 
 /// A range has about so many rows: as many as a shard in memory.
 const RANGE_ROWS: usize = 56 << 10;
-/// Or so many bytes.
-const RANGE_BYTES: usize = 4 << 20;
+/// Or so many bytes: several ranges of each state are on their way to the store at a time.
+const RANGE_BYTES_MAX: usize = 1 << 20;
+const RANGE_BYTES_MIN: usize = 64 << 10;
 /// How many rows go into a buffer.
-const BUFFER_BYTES: usize = 1 << 20;
+const BUFFER_BYTES: usize = 256 << 10;
 
 /// A running snapshot.
 pub(super) struct Snapshot {
@@ -57,6 +58,8 @@ struct Range<R: RowKey, V: Record> {
     removed: Parts<R::Key>,
     last: u64,
     count: usize,
+    /// It is full with so many bytes.
+    bytes_limit: usize,
 }
 
 /// Buffers of records.
@@ -186,7 +189,7 @@ impl<R: RowKey, V: Record> Disk<R, V> {
 
     /// The next range; none at the end.
     fn read(&mut self, reading: &mut Reading, kind: SnapshotKind) -> Result<Option<Frozen>, PushError> {
-        let mut range = Range::<R, V> { rows: Parts::new::<R>(), removed: Parts::new::<R>(), last: 0, count: 0 };
+        let mut range = Range::<R, V>::new(self.seal_bytes);
         if let Some((key, value)) = reading.rest.take() {
             range.push(&key, &value)?;
         }
@@ -210,8 +213,14 @@ impl<R: RowKey, V: Record> Disk<R, V> {
 }
 
 impl<R: RowKey, V: Record> Range<R, V> {
+    /// Of about so many bytes, if that is not too many or too few.
+    fn new(bytes: usize) -> Self {
+        let bytes_limit = bytes.clamp(RANGE_BYTES_MIN, RANGE_BYTES_MAX);
+        Self { rows: Parts::new::<R>(), removed: Parts::new::<R>(), last: 0, count: 0, bytes_limit }
+    }
+
     fn is_full(&self) -> bool {
-        self.count >= RANGE_ROWS || self.rows.bytes + self.removed.bytes >= RANGE_BYTES
+        self.count >= RANGE_ROWS || self.rows.bytes + self.removed.bytes >= self.bytes_limit
     }
 
     fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), PushError> {

@@ -4,6 +4,7 @@
 
 mod doom;
 mod events;
+mod hoard;
 mod panics;
 mod slow;
 

@@ -5,6 +5,7 @@ mod campaign;
 mod faults;
 #[path = "../shared/input.rs"]
 mod input;
+mod memory;
 mod object_store;
 #[path = "../shared/output.rs"]
 mod output;

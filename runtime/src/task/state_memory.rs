@@ -121,7 +121,7 @@ mod tests {
         assert!(job.change(200 * MIB, 400 * MIB).expect("it has doubled").contains("500MiB"));
         assert_eq!(job.change(100 * MIB, 0), None);
         assert_eq!(job.change(400 * MIB, 0), None);
-        assert!(job.change(0, 130 * MIB).is_some(), "it was small in between");
+        assert!(job.change(0, 170 * MIB).is_some(), "it was small in between");
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub(super) struct Disk<R: RowKey, V: Record> {
     pub(super) until_estimate: usize,
     hand: Hand,
     /// Rows that were looked at and are not hot: whoever looks may still hold them.
-    pub(super) fetched: Box<FrozenVec<Box<(R::Key, V)>>>,
+    pub(super) fetched: FrozenVec<Box<(R::Key, V)>>,
     /// Rows are being restored: it would be a waste to write the base anew meanwhile.
     pub(super) restoring: bool,
     /// The greatest key that was restored.
@@ -117,7 +117,7 @@ impl<R: RowKey, V: Record> Disk<R, V> {
             hot_limit: usize::MAX,
             until_estimate: 1,
             hand: Hand::default(),
-            fetched: Box::default(),
+            fetched: FrozenVec::new(),
             restoring: false,
             restored: Vec::new(),
             was_in_memory: rows > 0,
@@ -162,6 +162,11 @@ impl<R: RowKey, V: Record> Disk<R, V> {
         let key = key();
         let value = self.find(hash, key.view())?;
         Some(&self.fetched.push_get(Box::new((key, value))).1)
+    }
+
+    /// Takes what was looked at, now that nobody looks any more.
+    pub(super) fn fetched_rows(&mut self) -> Vec<Box<(R::Key, V)>> {
+        std::mem::take(&mut self.fetched).into_vec()
     }
 
     /// The value of a row that is not hot.

@@ -238,7 +238,7 @@ impl<R: RowKey, V: Record> SpillTable<R, V> {
     /// Removes all rows.
     pub fn clear(&mut self) {
         let Some(disk) = &mut self.disk else { return self.hot.clear() };
-        disk.fetched = Box::default();
+        drop(disk.fetched_rows());
         disk.take_early(&mut self.hot);
         self.hot.evict(&mut Hand::default(), disk.hot_rows, |hash, row, mark| disk.removed(hash, &row, mark));
         disk.seal_all();
@@ -360,7 +360,7 @@ impl<R: RowKey, V: Record> SpillTable<R, V> {
     #[inline(never)]
     fn adopt(&mut self) {
         let Some(disk) = &mut self.disk else { return };
-        for row in std::mem::take(&mut disk.fetched).into_vec() {
+        for row in disk.fetched_rows() {
             let (key, value) = *row;
             let hash = R::hash(key.view());
             if self.hot.place_of(hash, |found| R::same(found.view(), key.view())).is_none() {

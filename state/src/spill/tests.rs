@@ -20,6 +20,7 @@ fn in_place() -> Workers {
 }
 
 /// Work that is done when it is done, on threads of its own.
+#[allow(clippy::disallowed_methods, reason = "there is no environment here")]
 fn on_threads() -> Workers {
     Arc::new(|work| drop(std::thread::spawn(work)))
 }

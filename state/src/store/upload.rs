@@ -7,9 +7,11 @@ use object_store::{MultipartUpload, ObjectStoreExt, PutPayload, UploadPart, path
 use super::{CheckpointStore, SEGMENTS, StoreError, steps};
 
 /// Segments are uploaded in parts of this size, in bytes. Stores want parts of 5 MiB or more, and some want all of them to be of one size.
-const PART_BYTES: usize = 8 << 20;
+const PART_BYTES: usize = 5 << 20;
+/// A directory takes any, and each state of each subtask holds some parts during a checkpoint.
+const DIRECTORY_PART_BYTES: usize = 1 << 20;
 /// How many parts of a segment are under way at a time. An upload holds one part more, which is being filled.
-const PARTS_IN_FLIGHT: usize = 2;
+const PARTS_IN_FLIGHT: usize = 1;
 
 /// The upload of a segment. Nobody sees the segment before it is [finished](Self::finish).
 ///
@@ -49,6 +51,10 @@ impl CheckpointStore {
 }
 
 impl SegmentUpload {
+    fn part_bytes(&self) -> usize {
+        if self.store.directory.is_some() { DIRECTORY_PART_BYTES } else { PART_BYTES }
+    }
+
     /// The segment's name, for a [`SegmentRef`](crate::manifest::SegmentRef).
     pub fn name(&self) -> &str {
         self.path.as_ref()
@@ -60,8 +66,8 @@ impl SegmentUpload {
     ///
     /// Fails if the store does; the upload must then be given up. Not cancel safe: a cancelled push may have lost its bytes.
     pub async fn push(&mut self, mut piece: Bytes) -> Result<(), StoreError> {
-        while self.gathered + piece.len() >= PART_BYTES {
-            let rest = piece.split_off(PART_BYTES - self.gathered);
+        while self.gathered + piece.len() >= self.part_bytes() {
+            let rest = piece.split_off(self.part_bytes() - self.gathered);
             self.gather(piece);
             self.send_part().await?;
             piece = rest;

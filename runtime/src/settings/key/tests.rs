@@ -17,7 +17,7 @@ fn every_key_reads_what_it_shows_and_the_default_is_sound() {
         assert_eq!(settings, default, "{}", key.name);
         assert!(key.is_sound(&default), "{}", key.name);
         // It may be the name of a directory, or of a region.
-        let is_text = matches!(key.kind(), "location" | "text");
+        let is_text = matches!(key.kind(), "location" | "text" | "path");
         assert_eq!(key.set(&mut settings, "nonsense").is_err(), !is_text, "{}", key.name);
     }
 }
@@ -33,6 +33,8 @@ fn every_key_sets_a_field_of_its_own() {
             "location" => "some/directory",
             "url" => "https://server:1",
             "text" => "some-region",
+            "path" => "some/place",
+            "backend" => "redb",
             "switch" => "true",
             "strategy" => "fixed-delay(97, 1234ms)",
             kind => panic!("{kind} is new here"),
@@ -68,7 +70,8 @@ fn an_unknown_key_is_answered_with_the_nearest_and_all() {
 fn a_default_in_words_is_true() {
     let words: Vec<_> = KEYS.iter().filter_map(|key| Some((key.name, key.default?))).collect();
     let restart = ("restart", "auto: exponential-delay with checkpoints, none without");
-    assert_eq!(words, [("parallelism", "the number of processors, at most 128"), restart]);
+    let (memory, dir) = (("state.memory", "half of memory"), ("state.dir", "the directory for temporary files"));
+    assert_eq!(words, [("parallelism", "the number of processors, at most 128"), memory, dir, restart]);
     assert_eq!(DEFAULT_MAX_PARALLELISM, 128);
 }
 

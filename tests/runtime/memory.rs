@@ -6,7 +6,7 @@ use millstream::{
     env::Env,
     metrics::Metric,
     prelude::*,
-    settings::{CHANNEL_CREDIT_MAX_BYTES, CHANNEL_CREDIT_MIN_BYTES, Settings},
+    settings::{CHANNEL_CREDIT_MAX_BYTES, CHANNEL_CREDIT_MIN_BYTES, Settings, StateBackend, StateSettings},
 };
 
 use crate::{
@@ -117,4 +117,34 @@ fn slow_child() {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("it tells of its memory");
     let peak_kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("in KiB");
     assert!(peak_kib < MEMORY_KIB_LIMIT, "the process took {peak_kib} KiB");
+}
+
+/// The sum of a gauge of all operators.
+fn gauge(job: &Simulated, name: &str) -> i64 {
+    let metrics = job.job.metrics().snapshot().into_iter().filter(|(id, _)| id.name == name);
+    metrics.map(|(_, metric)| if let Metric::Gauge(gauge) = metric { gauge.get() } else { 0 }).sum()
+}
+
+/// A million keys, each of which comes once.
+fn many_keys(job: &mut Job, spy: Spy) {
+    let keys = job.source(generate(RECORDS / 10, 1, |_, index| index)).key_by(|key| key);
+    keys.rolling(|of| of.count()).map(|(key, _)| key).sink(spy);
+}
+
+#[test]
+fn keyed_state_that_has_used_up_its_memory_goes_to_files() {
+    const MEMORY: usize = 256 << 10;
+    for backend in [StateBackend::Memory, StateBackend::Redb] {
+        let mut settings = parallel(1);
+        settings.state = StateSettings { backend, memory_bytes: Some(MEMORY), ..StateSettings::default() };
+        let spy = Spy::slow(Duration::from_micros(20));
+        let job = Simulated::start(1, settings, |job| many_keys(job, spy.clone()));
+        job.sim.block_on(job.sim.sleep(Duration::from_secs(2)));
+        assert!(spy.seen().written > 40_000, "{backend}: {} records", spy.seen().written);
+        let (memory, files) = (gauge(&job, "state_bytes"), gauge(&job, "state_file_bytes"));
+        assert!(memory < 2 * MEMORY as i64, "{backend}: {memory} bytes in memory");
+        assert!(files > 40_000 * 16, "{backend}: {files} bytes in files");
+        job.job.cancel();
+        assert!(job.wait().is_err_and(|failure| failure.is_cancelled()));
+    }
 }

@@ -168,8 +168,8 @@ impl<'a> Deployment<'a> {
     /// Where keyed state goes that does not fit into its share of the memory.
     fn spill(&self) -> Result<Spill, Failure> {
         let (settings, env) = (&self.graph.settings.state, Arc::clone(self.connectors.env));
-        // What panics there is told by the tables that wait for it.
-        let workers: Workers = Arc::new(move |work| env.spawn("files of keyed state", env.blocking(work)));
+        // Nobody waits for it: what fails or panics there is told by the tables whose files they are.
+        let workers: Workers = Arc::new(move |work| drop(env.blocking(work)));
         let (dir, at_once) = (settings.scratch_dir(), settings.backend == StateBackend::Redb);
         let scratch =
             if at_once { Scratch::directory(&dir, workers) } else { Ok(Scratch::directory_if_needed(&dir, workers)) };

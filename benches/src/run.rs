@@ -6,12 +6,16 @@ use millstream::{
     ExactlyOnce, Job,
     env::{Env, TokioEnv},
     local::{self, JobHandle},
-    settings::Settings,
+    settings::{Settings, StateSettings},
 };
 
-/// The default settings with a parallelism.
+/// So much memory for keyed state that none goes to files: what that costs has a bench of its own.
+const STATE_BYTES: usize = 8 << 30;
+
+/// The default settings with a parallelism, and memory for any state.
 pub fn settings(parallelism: usize) -> Settings {
-    Settings { parallelism, ..Settings::default() }
+    let state = StateSettings { memory_bytes: Some(STATE_BYTES), ..StateSettings::default() };
+    Settings { parallelism, state, ..Settings::default() }
 }
 
 /// A tokio runtime, made once so that no job pays for its threads.

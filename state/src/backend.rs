@@ -49,6 +49,10 @@ pub trait Checkpointed: Send {
     fn keep_within_budget(&mut self) -> bool {
         false
     }
+    /// True if more waits to be written to files than should: then it should be given no more to do for a short while.
+    fn is_full(&mut self) -> bool {
+        false
+    }
     /// Makes room for so many rows, ahead of their restoration.
     fn reserve(&mut self, rows: usize);
     /// Puts in rows, as a snapshot had them. Segments are restored in the order in which they were made, and of each first the removed

@@ -281,6 +281,10 @@ where
         self.snapshots.walk(&mut self.join.chunks)
     }
 
+    fn is_held_up(&mut self) -> bool {
+        self.join.chunks.is_full()
+    }
+
     fn state_bytes(&mut self) -> usize {
         self.snapshots.measure(&mut self.join.chunks)
     }

@@ -99,6 +99,10 @@ where
         self.snapshots.walk(&mut self.table)
     }
 
+    fn is_held_up(&mut self) -> bool {
+        self.table.is_full()
+    }
+
     fn state_bytes(&mut self) -> usize {
         self.snapshots.measure(&mut self.table)
     }

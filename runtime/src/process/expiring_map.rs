@@ -58,6 +58,10 @@ impl<K: Key, E: Key, V: Record> StateTable for ExpiringMap<K, E, V> {
         self.maps.measure()
     }
 
+    fn is_full(&mut self) -> bool {
+        StateTable::is_full(&mut self.maps)
+    }
+
     fn check_freeze(&mut self) -> Result<(), Failure> {
         self.maps.check_freeze()
     }

@@ -135,6 +135,12 @@ where
         })
     }
 
+    fn is_held_up(&mut self) -> bool {
+        let mut is_full = false;
+        self.each_table(&mut |table| is_full |= table.is_full());
+        is_full
+    }
+
     fn state_bytes(&mut self) -> usize {
         self.timers.measure();
         let mut bytes = 0;

@@ -157,6 +157,10 @@ impl<K: Key, V: Record> StateTable for ExpiringRows<K, V> {
         self.rows.measure()
     }
 
+    fn is_full(&mut self) -> bool {
+        StateTable::is_full(&mut self.rows)
+    }
+
     fn check_freeze(&mut self) -> Result<(), Failure> {
         self.rows.check_freeze()
     }

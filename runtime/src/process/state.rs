@@ -137,6 +137,8 @@ pub trait StateTables: Send + 'static {
 pub trait StateTable: Send {
     /// What it takes in memory, in bytes, once it has made room if that is too much.
     fn measure(&mut self) -> usize;
+    /// True if more waits to be written to files than should.
+    fn is_full(&mut self) -> bool;
     /// An error if it cannot be frozen now, since the snapshot before is still being written.
     fn check_freeze(&mut self) -> Result<(), Failure>;
     /// Begins a snapshot. The upload has to be run.

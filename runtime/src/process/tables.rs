@@ -138,6 +138,10 @@ impl<C: Collection> StateTable for Stored<C> {
         self.snapshots.measure(&mut self.rows)
     }
 
+    fn is_full(&mut self) -> bool {
+        Checkpointed::is_full(&mut self.rows)
+    }
+
     fn check_freeze(&mut self) -> Result<(), Failure> {
         self.snapshots.check()
     }

@@ -78,6 +78,11 @@ pub trait Head: Stage {
         Background::Done
     }
 
+    /// True if it should take no records for a short while, since its keyed state has more to write to files than it should.
+    fn is_held_up(&mut self) -> bool {
+        false
+    }
+
     /// What its keyed state takes in memory, in bytes. Asked for now and then, if the chain said that it has state; may take microseconds.
     fn state_bytes(&mut self) -> usize {
         0

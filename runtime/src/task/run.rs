@@ -4,7 +4,7 @@ use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use futures::{
     channel::oneshot,
-    future::{Either, select},
+    future::{Either, FutureExt, select},
 };
 use millstream_core::time::Timestamp;
 
@@ -107,6 +107,10 @@ impl Subtask {
             }
             let began = self.env.now();
             let mut now = began;
+            while self.head.is_held_up() {
+                or_cancelled(&self.cancel, self.env.sleep(BACKGROUND_RETRY).map(Ok)).await?;
+                now = self.env.now();
+            }
             if self.head.is_full() {
                 self.make_room().await?;
                 now = self.env.now();

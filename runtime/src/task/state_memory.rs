@@ -54,8 +54,9 @@ impl StateMemory {
         let used = show_size((used as u64).next_multiple_of(1 << 20));
         let share = show_size(self.share as u64);
         Some(format!(
-            "keyed state takes {used}, which is more than its share of `memory` ({share}): windows, timers and what records are \
-             held back stay in memory, and go on growing with the number of keys. If this process may have more, raise `memory`"
+            "keyed state takes {used}, which is more than its share of `memory` ({share}): rows of \
+             keys that are not in use go to files, but windows, timers and records that are held back stay in memory and go on growing with the number \
+             of keys. If this process may have more, raise `memory`"
         ))
     }
 }

@@ -124,6 +124,9 @@ impl<K: Key, T: Record> Checkpointed for ListRows<K, T> {
     fn keep_within_budget(&mut self) -> bool {
         self.rows.keep_within_budget() | self.lengths.keep_within_budget()
     }
+    fn is_full(&mut self) -> bool {
+        self.rows.is_full() || self.lengths.is_full()
+    }
     fn restore_rows(&mut self, rows: &Buffer) {
         self.rows.restore_rows_and(rows, |_, (key, _)| *self.lengths.entry(K::hash(key), key, || 0) += 1);
     }

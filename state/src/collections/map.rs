@@ -162,6 +162,9 @@ impl<K: Key, E: Key, V: Record> Checkpointed for MapRows<K, E, V> {
     fn keep_within_budget(&mut self) -> bool {
         self.rows.keep_within_budget() | self.order.keep_within_budget()
     }
+    fn is_full(&mut self) -> bool {
+        self.rows.is_full() || self.order.is_full()
+    }
     fn restore_rows(&mut self, rows: &Buffer) {
         self.rows.restore_rows_and(rows, |_, (key, entry)| {
             sorted::insert(self.order.entry(K::hash(key), key, Vec::new), E::from_view(entry));

@@ -2,7 +2,7 @@
 //!
 //! *Hot* rows lie in a [`Table`] as state in memory does. When they are more than their share of the budget, those that were not used for long make room
 //! (CLOCK). What had changed of them is *pending*: encoded, in memory, and still looked up there. Once there is enough, it is sealed and written as a sorted file by
-//! workers beside the tasks; see [`levels`]. A row is sought in what is hot, in what is pending, in the runs from the newest on whose filters have its hash, and
+//! workers beside the tasks; see `levels`. A row is sought in what is hot, in what is pending, in the runs from the newest on whose filters have its hash, and
 //! in the base. Files never change: so they are read without transactions, and a snapshot keeps those that it began with.
 //!
 //! A snapshot first has all hot rows that had changed written like pending ones, some at a time, and before they change again (this is the hot table's own
@@ -413,6 +413,9 @@ impl<R: RowKey, V: Record> Checkpointed for SpillTable<R, V> {
     }
     fn keep_within_budget(&mut self) -> bool {
         self.balance()
+    }
+    fn is_full(&mut self) -> bool {
+        SpillTable::is_full(self)
     }
     fn reserve(&mut self, rows: usize) {
         match &self.disk {

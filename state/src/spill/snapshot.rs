@@ -20,8 +20,8 @@ use crate::{
     table::{Table, Tracking, Walked},
 };
 
-/// A range has about so many rows: as many as a shard in memory.
-const RANGE_ROWS: usize = 56 << 10;
+/// A range has about so many rows: a step reads one, and takes about as long as a batch does.
+const RANGE_ROWS: usize = 8 << 10;
 /// Or so many bytes: several ranges of each state are on their way to the store at a time.
 const RANGE_BYTES_MAX: usize = 1 << 20;
 const RANGE_BYTES_MIN: usize = 64 << 10;

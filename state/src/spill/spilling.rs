@@ -11,8 +11,8 @@ impl<R: RowKey, V: Record> SpillTable<R, V> {
         self.disk.is_some()
     }
 
-    /// See [`Checkpointed::keep_within_budget`](crate::backend::Checkpointed::keep_within_budget). Says what the table takes in memory, and makes some room if that is more than its share: for between the batches, now and then. A table in memory goes to
-    /// files then, unless a snapshot is running.
+    /// See [`Checkpointed::keep_within_budget`](crate::backend::Checkpointed::keep_within_budget). Says what the table takes in memory, and makes some room if that is
+    /// more than its share. A table in memory goes to files then, unless a snapshot is running.
     pub(super) fn balance(&mut self) -> bool {
         self.release();
         let (bytes, is_frozen) = (self.size_bytes(), self.hot.is_frozen());

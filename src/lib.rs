@@ -52,7 +52,8 @@
 //! - **Data.** [`Record`](macro@Record) makes a struct or an enum something that can flow, and its *view* (`TradeView<'_>`), which operators get to see: borrowed, whether the record was
 //!   just parsed, built or received. [`Key`] is what streams are grouped by, [`Timestamp`] and [`Window`] are time.
 //! - **Streams.** [`Stream`] has the operators. What they take are closures, or functions annotated with [`map`](macro@map), [`filter`](macro@filter), [`flat_map`](macro@flat_map),
-//!   [`filter_map`](macro@filter_map) or [`key`](macro@key), which may borrow from their record.
+//!   [`filter_map`](macro@filter_map) or [`key`](macro@key), which may borrow from their record; and async functions annotated with [`async_map`](macro@async_map),
+//!   [`async_filter`](macro@async_filter) or [`async_flat_map`](macro@async_flat_map), of which [`async_io`] makes many calls at a time.
 //! - **Time.** [`event_time`] has the strategies for watermarks, [`windows`] says which records belong together.
 //! - **Aggregates.** [`Of`] builds them, for a window, for every record (`rolling`) or once (`at_end`); [`aggregate`](macro@aggregate) makes one of your own.
 //! - **State and timers.** [`process`](macro@process) makes a process function, with state ([`State`](macro@State)) and timers for each key; [`mod@process`] has what it is made of. Sorting, deduplication,
@@ -80,11 +81,12 @@ pub use millstream_core::{
     view::View,
 };
 pub use millstream_macros::{
-    OperatorState, Record, State, aggregate, filter, filter_map, flat_map, job, key, map, process,
+    OperatorState, Record, State, aggregate, async_filter, async_flat_map, async_map, filter, filter_map, flat_map,
+    job, key, map, process,
 };
 #[doc(inline)]
 pub use millstream_runtime::{
-    by_key, checkpoint, env, event_time, failure, graph, joins, launch, local, metrics,
+    async_io, by_key, checkpoint, env, event_time, failure, graph, joins, launch, local, metrics,
     operator::{self, KeyFn, Operator, Push},
     process, registry, restart, settings, sink, source, stream,
     stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoKey, NoTime, StatefulStream, Stream},
@@ -148,7 +150,8 @@ pub mod prelude {
         time::{DurationExt, Timestamp, Window},
     };
     pub use millstream_macros::{
-        OperatorState, Record, State, aggregate, filter, filter_map, flat_map, job, key, map, process,
+        OperatorState, Record, State, aggregate, async_filter, async_flat_map, async_map, filter, filter_map, flat_map,
+        job, key, map, process,
     };
     pub use millstream_runtime::{
         event_time::{WatermarkStrategyExt, monotonous, out_of_order, punctuated},

@@ -49,6 +49,17 @@ impl<T: Record> Packed<T> {
         self.len == 0
     }
 
+    /// Empties the list. Its memory stays.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.len = 0;
+    }
+
+    /// The encoded records. Two lists of one type have the same bytes if they have the same records, in one order.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Appends a record.
     ///
     /// # Errors

@@ -3,6 +3,8 @@
 //! *expand*, and *fallback* (after an error: a stub, so that one mistake is reported once).
 
 mod aggregate;
+mod asynchronous;
+mod durations;
 mod errors;
 mod job;
 mod lock;
@@ -100,6 +102,54 @@ pub fn flat_map(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn filter_map(arguments: TokenStream, item: TokenStream) -> TokenStream {
     operator::attribute(operator::Kind::FilterMap, arguments.into(), item.into()).into()
+}
+
+/// Makes an async function an operator that turns each record into one other, and waits for many at a time: `.then_async(function)`.
+///
+/// The function takes an owned record, or borrows one (`trade: &Trade`, `trade: TradeView<'_>`), and, if it wants it, the record's time (`at: Timestamp`). It returns an owned record, or a
+/// `Result` of one. What all calls of a subtask share, such as a client, comes first, by reference; the operator is then made by a call with a function that opens it.
+///
+/// ```ignore
+/// #[async_map(capacity = 64, order = "unordered", timeout = "2s", retry = "exponential(3)")]
+/// async fn priced(desk: &Desk, trade: Trade) -> Result<Trade, DeskError> {
+///     Ok(Trade { price: desk.price(&trade.symbol).await?, ..trade })
+/// }
+///
+/// trades.then_async(priced(|_| Desk::connect("localhost:4000")))
+/// ```
+///
+/// | option | meaning |
+/// |---|---|
+/// | `capacity = 64` | how many calls of a subtask may be in flight; otherwise 100 |
+/// | `order = "ordered"` | answers in the order of their records, the default; `"unordered"` as they come, though none overtakes a watermark; `"key"` as they come, and the calls for one key one after the other, on a keyed stream |
+/// | `timeout = "2s"` | how long a call may take, further attempts included |
+/// | `fallback = function` | what counts as the answer if there is none in time: a function that takes the record and returns what this one does |
+/// | `retry = "exponential(3)"` | up to three further attempts, after 100 ms, 200 ms, 400 ms, each less a random share of up to a half; `"exponential(3, 10ms, 1s)"` begins with another wait and bounds them; `"fixed(3, 50ms)"` waits as long each time |
+/// | `retry_if = function` | which errors are worth a further attempt, `fn(&Error) -> bool`; otherwise all |
+/// | `retry_answer_if = function` | which answers are, `fn(&Answer) -> bool`; otherwise none |
+/// | `cache = 10_000`, `cache_ttl = "10min"` | how many answers each subtask keeps for records that are equal, and for how long |
+/// | `rate = 500` | how many calls are made in a second at most, by all subtasks together |
+/// | `max_batch = 100`, `linger = "5ms"` | the function takes a `Vec` of up to so many records, and returns a `Vec` with something for each; the first waits so long for others |
+/// | `crate = path` | where the `millstream` crate is |
+#[proc_macro_attribute]
+pub fn async_map(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    asynchronous::attribute(asynchronous::Kind::Map, arguments.into(), item.into()).into()
+}
+
+/// Makes an async function an operator that keeps the records for which it returns `true`, or `Ok(true)`: `.then_async(function)`.
+///
+/// Parameters and options are as of [`macro@async_map`].
+#[proc_macro_attribute]
+pub fn async_filter(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    asynchronous::attribute(asynchronous::Kind::Filter, arguments.into(), item.into()).into()
+}
+
+/// Makes an async function an operator that turns each record into any number of others: `.then_async(function)`.
+///
+/// It returns a `Vec<T>`, an `Option<T>`, a `[T; N]`, or a `Result` of one of these. Parameters and options are as of [`macro@async_map`].
+#[proc_macro_attribute]
+pub fn async_flat_map(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    asynchronous::attribute(asynchronous::Kind::FlatMap, arguments.into(), item.into()).into()
 }
 
 /// Makes a function a key selector: `.key_with(function)`. The key may borrow from the record, or be made on the spot.

@@ -1,6 +1,7 @@
 //! What stands in the parentheses of an attribute macro: `#[map(crate = path)]`.
 
 use proc_macro2::TokenStream;
+use quote::ToTokens as _;
 use syn::{Path, meta, parse::Parser as _};
 
 use crate::{errors::Errors, paths::Paths};
@@ -20,4 +21,14 @@ pub(crate) fn paths(name: &str, arguments: TokenStream, errors: &mut Errors) -> 
         errors.push(error);
     }
     paths
+}
+
+/// Keeps what is said once.
+pub(crate) fn once<T>(meta: &syn::meta::ParseNestedMeta<'_>, place: &mut Option<T>, value: T) -> syn::Result<()> {
+    if place.is_some() {
+        let name = meta.path.to_token_stream();
+        return Err(meta.error(format!("`{name}` is said twice: remove one")));
+    }
+    *place = Some(value);
+    Ok(())
 }

@@ -84,8 +84,12 @@ where
         let now = TaskContext { wall: task.env.wall(), barrier_waits: false };
         for buffer in buffers {
             let mut cursor = BatchCursor::new(buffer, 0..buffer.len());
-            while head.poll(&now, &mut cursor)? != Progress::Consumed {
-                block_on(head.ready())?;
+            loop {
+                match head.poll(&now, &mut cursor)? {
+                    Progress::Consumed | Progress::InFlight => break,
+                    Progress::Waiting => block_on(head.wait())?,
+                    _ => block_on(head.ready())?,
+                }
             }
         }
         head.signal(Signal::End);

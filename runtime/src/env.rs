@@ -157,6 +157,15 @@ pub async fn blocking<T: Send + 'static>(env: &dyn Env, work: impl FnOnce() -> T
     receiver.await.expect("blocking work runs to its end, or the environment panics")
 }
 
+/// A future of a task that shares its turns out itself.
+pub(crate) type Unbudgeted<F> = tokio::task::Unconstrained<F>;
+
+/// Takes a future of many in one task out of tokio's budget, which counts what a task has done since it was last polled: behind its end every timer and socket says that
+/// it is not ready, and wakes the task at once, so that a task with more futures than that would ask most of them in vain.
+pub(crate) fn unbudgeted<F>(future: F) -> Unbudgeted<F> {
+    tokio::task::unconstrained(future)
+}
+
 /// The real world: tokio, the clocks, the file system.
 #[derive(Debug)]
 pub struct TokioEnv {

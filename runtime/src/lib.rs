@@ -2,6 +2,7 @@
 
 mod alignment;
 mod annotated;
+pub mod async_io;
 mod attempt;
 mod bad_record;
 #[doc(hidden)]

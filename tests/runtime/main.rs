@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests stand outside of the engine")]
 
 mod alignment;
+mod async_io;
 mod branches;
 mod by_key;
 mod chains;

@@ -6,9 +6,9 @@ use syn::{Attribute, Data, DeriveInput, Fields, Path, ext::IdentExt as _, meta::
 
 use super::{
     model::{COLLECTIONS, Own, State},
-    ttl::{Options, Said, once},
+    ttl::{Options, Said},
 };
-use crate::{errors::Errors, paths::Paths, record, types};
+use crate::{errors::Errors, options::once, paths::Paths, record, types};
 
 const ON_TYPES: &str =
     "on a struct of state these are known: `crate = path`, `ttl = \"..\"`, `update = \"..\"`, `visibility = \"..\"`";

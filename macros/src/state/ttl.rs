@@ -1,16 +1,11 @@
 //! `#[state(ttl = "1h", update = "read", visibility = "expired")]`: how long a state lives.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote};
+use quote::quote;
 use syn::{LitStr, Path};
 
-use crate::errors::Errors;
+use crate::{durations::millis, errors::Errors, options::once};
 
-/// The units of durations, in milliseconds; longest suffix first where one ends with another.
-const UNITS: [(&str, u64); 6] =
-    [("ms", 1), ("min", 60_000), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
-/// The longest time to live: a hundred years. So no sum of times overflows.
-const LIMIT_MILLIS: u64 = 100 * 365 * 86_400_000;
 /// How a state is taken out of what is said of the struct.
 const NONE: &str = "none";
 
@@ -97,44 +92,10 @@ impl Options {
     }
 }
 
-/// Keeps what is said once.
-pub(super) fn once<T>(meta: &syn::meta::ParseNestedMeta<'_>, place: &mut Option<T>, value: T) -> syn::Result<()> {
-    if place.is_some() {
-        let name = meta.path.to_token_stream();
-        return Err(meta.error(format!("`{name}` is said twice: remove one")));
-    }
-    *place = Some(value);
-    Ok(())
-}
-
-fn millis(text: &str) -> Option<u64> {
-    let (number, unit) =
-        UNITS.iter().find_map(|(unit, millis)| Some((text.strip_suffix(unit)?.trim_end(), *millis)))?;
-    let number = number.bytes().all(|b| b.is_ascii_digit()).then(|| number.parse::<u64>().ok())??;
-    number.checked_mul(unit).filter(|millis| (1..=LIMIT_MILLIS).contains(millis))
-}
-
 impl Ttl {
     /// As arguments, of `Ttl::new` or of `Expiring`.
     pub(super) fn arguments(&self) -> TokenStream {
         let Self { millis, on_read, shows_over, .. } = self;
         quote!(#millis, #on_read, #shows_over)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::millis;
-
-    #[test]
-    fn a_time_to_live_is_a_number_with_a_unit() {
-        let read = |text| millis(text).unwrap_or(0);
-        assert_eq!(
-            [read("5ms"), read("90 s"), read("2min"), read("2m"), read("1h"), read("7d")],
-            [5, 90_000, 120_000, 120_000, 3_600_000, 604_800_000]
-        );
-        for wrong in ["", "1", "h", "-1h", "1.5h", "1y", "0s", "36501d", "18446744073709551615d", "+1h"] {
-            assert_eq!(millis(wrong), None, "{wrong}");
-        }
     }
 }

@@ -40,13 +40,26 @@ impl Restored {
     /// The values that a subtask had itself, if there are as many subtasks as there were; otherwise those of all. For what subtasks had in common unless the barrier
     /// overtook records, as their event time: then each had come to a point of its own.
     pub(crate) fn own<T: Record>(&self, state: &str, subtask: usize, parallelism: usize) -> Result<Vec<T>, Failure> {
-        let Some(operator) = self.operator() else { return Ok(Vec::new()) };
+        match self.own_only(state, subtask, parallelism)? {
+            Some(own) => Ok(own),
+            None => self.all(state),
+        }
+    }
+
+    /// The values that a subtask had itself; `None` if there are not as many subtasks as there were.
+    pub(crate) fn own_only<T: Record>(
+        &self,
+        state: &str,
+        subtask: usize,
+        parallelism: usize,
+    ) -> Result<Option<Vec<T>>, Failure> {
+        let Some(operator) = self.operator() else { return Ok(None) };
         let parts: Vec<_> = operator.values.iter().filter(|part| part.state == state).collect();
         match parts.iter().find(|part| part.subtask as usize == subtask) {
             Some(part) if parts.len() == parallelism => {
-                decode::<T>(part).map_err(|failure| failure.at_operator(&operator.id, None))
+                decode::<T>(part).map(Some).map_err(|failure| failure.at_operator(&operator.id, None))
             }
-            _ => self.all(state),
+            _ => Ok(None),
         }
     }
 

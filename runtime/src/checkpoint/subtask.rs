@@ -10,7 +10,12 @@ use millstream_core::record::Record;
 use millstream_state::manifest::{KeyedPart, Spread, ValuePart};
 use tracing::warn;
 
-use super::{Barrier, channels::ChannelUpload, restored::Restored, values::encode};
+use super::{
+    Barrier,
+    channels::ChannelUpload,
+    restored::Restored,
+    values::{encode, encode_views},
+};
 use crate::{
     env::{BoxFuture, Env, Instant},
     failure::Failure,
@@ -199,6 +204,21 @@ impl StateAccess {
     /// As [`Restored::own`], for this subtask.
     pub(crate) fn own<T: Record>(&self, state: &str) -> Result<Vec<T>, Failure> {
         self.restored.own(state, self.subtask, self.parallelism)
+    }
+
+    /// As [`Restored::own_only`], for this subtask.
+    pub(crate) fn own_only<T: Record>(&self, state: &str) -> Result<Option<Vec<T>>, Failure> {
+        self.restored.own_only(state, self.subtask, self.parallelism)
+    }
+
+    /// Encodes values of a state, of which there are views.
+    pub(crate) fn encode_views<'a, T: Record>(
+        &self,
+        state: &str,
+        spread: Spread,
+        values: impl Iterator<Item = T::View<'a>>,
+    ) -> Result<ValuePart, Failure> {
+        encode_views::<T>(state, self.subtask, spread, values, self.max_record_size)
     }
 
     /// Encodes values of a state.

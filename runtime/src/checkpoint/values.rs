@@ -24,7 +24,18 @@ pub(crate) fn encode<T: Record>(
     values: &[T],
     max_record_size: usize,
 ) -> Result<ValuePart, Failure> {
-    let (records, bytes) = write(values, max_record_size)
+    encode_views::<T>(state, subtask, spread, values.iter().map(T::view), max_record_size)
+}
+
+/// As [`encode`], of their views.
+pub(crate) fn encode_views<'a, T: Record>(
+    state: &str,
+    subtask: usize,
+    spread: Spread,
+    values: impl Iterator<Item = T::View<'a>>,
+    max_record_size: usize,
+) -> Result<ValuePart, Failure> {
+    let (records, bytes) = write_views::<T>(values, max_record_size)
         .map_err(|reason| Failure::new(format!("state `{state}` cannot be made part of a checkpoint: {reason}")))?;
     let schema = SchemaName::of::<T>();
     Ok(ValuePart {
@@ -41,9 +52,16 @@ pub(crate) fn encode<T: Record>(
 /// Writes records one behind the other: how many there are, and `length of the archives (4, little endian) | archives and roots`. Fails if one is larger than
 /// the bound, and says so.
 pub(crate) fn write<T: Record>(values: &[T], max_record_size: usize) -> Result<(u32, Vec<u8>), String> {
+    write_views::<T>(values.iter().map(T::view), max_record_size)
+}
+
+fn write_views<'a, T: Record>(
+    values: impl Iterator<Item = T::View<'a>>,
+    max_record_size: usize,
+) -> Result<(u32, Vec<u8>), String> {
     let mut builder = BufferBuilder::<T>::new(Columns::default(), max_record_size);
     for value in values {
-        builder.push(value.view(), Timestamp::MIN, 0).map_err(|error| error.to_string())?;
+        builder.push(value, Timestamp::MIN, 0).map_err(|error| error.to_string())?;
     }
     let buffer = builder.seal(0);
     let mut bytes = Vec::with_capacity(LENGTH_BYTES + buffer.size());

@@ -11,8 +11,8 @@ use millstream_core::{
 };
 
 use super::{
-    Alike, Beside, ByTime, Connected, EventTime, GivenTime, Guarantee, HasTimes, IsStrategy, Joined, KeyedAs, NoKey,
-    OneKey, OneTime, OwnTime, Plan, TimeDomain,
+    Alike, Awaits, Beside, ByTime, Connected, EventTime, GivenTime, Guarantee, HasTimes, IsStrategy, Joined, KeyedAs,
+    NoKey, OneKey, OneTime, OwnTime, Plan, TimeDomain,
     chain::Chain,
     keyed::{Everything, IsKeyed, KeyBy, Keyed},
     process::{Feeds, Processor},
@@ -22,6 +22,7 @@ use super::{
     windowed::Windowed,
 };
 use crate::{
+    async_io::{AsyncFunction, Asynchronous},
     event_time::WatermarkStrategy,
     exchange::partition::{Custom, Rebalance, Shuffle},
     failure::Location,
@@ -228,6 +229,22 @@ pub trait Stream: Sized {
         O: Operator<Self::Out>,
     {
         then(self, function.make(), Location::caller())
+    }
+
+    /// Puts in an async function annotated with `#[async_map]`, `#[async_filter]` or `#[async_flat_map]`, which waits for a service while it makes further calls:
+    /// `.then_async(priced(|_| Desk::connect("localhost:4000")))`; one without a client by its name, `.then_async(priced)`.
+    ///
+    /// Answers are put out in the order of their records, as they come, or in order for each key, as the attribute says; none overtakes a watermark. While as many calls are in
+    /// flight as may be, records wait in front of the operator. Records whose answers have not been put out are part of each checkpoint, and calls are made for them again
+    /// after a failure. The functions begin a chain of their own.
+    #[track_caller]
+    fn then_async<F, O, Via>(self, function: F) -> <Self as Awaits<O, O::Queue>>::Awaited
+    where
+        F: Annotated<Asynchronous<O>, Via>,
+        O: AsyncFunction,
+        Self: Awaits<O, O::Queue>,
+    {
+        self.await_with(function.make(), Location::caller())
     }
 
     /// Puts in an [`Operator`] of one's own: with fields, and hooks for the beginning, the end and checkpoints.

@@ -6,6 +6,7 @@ use millstream_core::{outcome::Several, record::Record, time::Window};
 
 use super::{Chain, Guarantee, NoTime, Pipeline, Plan, Sealed, TimeDomain};
 use crate::{
+    async_io::{AsyncError, AsyncFunction, AsyncPlan, Queueing},
     operator::{KeyFn, Operator, Shippable},
     operators::{
         fused::{Divert, Fail, Skip, Then},
@@ -101,6 +102,52 @@ where
         (Pipeline::new(ProcessPlan { key, function, sides, on_error, index, inputs }, draft), errors)
     }
 }
+
+impl<F, Q, Time, G> Pipeline<AsyncPlan<F, Q>, Time, G>
+where
+    F: AsyncFunction,
+    Q: Queueing<F::In>,
+    Time: TimeDomain,
+    G: Guarantee,
+{
+    /// Leaves out records for which the last attempt has failed or was not answered in time, and counts them by the metric `records_skipped`. (Otherwise the job fails.)
+    pub fn skip_errors(self) -> Pipeline<AsyncPlan<F, Q, Skip>, Time, G> {
+        let Chain { plan: AsyncPlan { operator, queueing, index, record, .. }, draft } = self.chain;
+        Pipeline::new(AsyncPlan { operator, queueing, on_error: Skip, index, record }, draft)
+    }
+
+    /// Sends records for which the last attempt has failed or was not answered in time to a stream of their own, each with its error as text: `(record, error)`.
+    pub fn divert_errors(self) -> (DivertedCalls<F, Q, Time, G>, Sealed<(F::In, String), Time, G>) {
+        let pair: ToPair<F::In, AsyncError<F::Error>> = |record, error| (F::In::from_view(record), error.to_string());
+        self.divert_errors_with(pair)
+    }
+
+    /// Sends what the closure makes of a record without an answer and of its error to a stream of its own: a record type of yours.
+    pub fn divert_errors_with<M, R>(
+        self,
+        make: M,
+    ) -> (Pipeline<AsyncPlan<F, Q, Divert<M, R>>, Time, G>, Sealed<R, Time, G>)
+    where
+        M: for<'a> Fn(<F::In as Record>::View<'a>, AsyncError<F::Error>) -> R,
+        M: Shippable,
+        R: Record,
+    {
+        let Chain { plan: AsyncPlan { operator, queueing, index, record, .. }, mut draft } = self.chain;
+        let output = draft.output();
+        let errors = Sealed::parting(&draft, output);
+        let on_error = Divert { make, output, timed: Time::TIMED, rejected: PhantomData };
+        (Pipeline::new(AsyncPlan { operator, queueing, on_error, index, record }, draft), errors)
+    }
+}
+
+/// A stream of answers whose records without one go elsewhere, as pairs with the error.
+pub type DivertedCalls<F, Q, Time, G> = Pipeline<AsyncPlan<F, Q, PairedErrors<F>>, Time, G>;
+
+/// What becomes of records without an answer by `.divert_errors()`.
+pub type PairedErrors<F> = Divert<
+    ToPair<<F as AsyncFunction>::In, AsyncError<<F as AsyncFunction>::Error>>,
+    (<F as AsyncFunction>::In, String),
+>;
 
 impl<T, K, W, Tr, Ev, F, R, Time, G> Pipeline<PanePlan<T, K, W, Tr, OfClosure<T, K, Ev, F, R>>, Time, G>
 where

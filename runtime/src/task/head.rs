@@ -27,6 +27,9 @@ pub enum Progress {
     /// A bounded step is done and there is more to do; but the batch has been read to its end, and what waits may come first, once the output has room. Only
     /// where [`TaskContext::barrier_waits`].
     Interrupted,
+    /// The batch has been read to its end. Something outside is awaited still, but whatever comes next may be given to the head: poll again then, or when
+    /// [`Head::wait`] is over. Not behind the last watermark: the last checkpoint has all that is put out.
+    InFlight,
     /// A source has come to its end.
     Finished,
 }
@@ -44,7 +47,7 @@ pub enum Background {
 
 /// The head of a chain: state, timers, windows, sources and asynchronous operators are heads.
 ///
-/// The task calls [`Head::poll`] after every signal, with an empty cursor, until it answers `Consumed`; until then it gives the head no other batch
+/// The task calls [`Head::poll`] after every signal, with an empty cursor, until it answers `Consumed` or `InFlight`; until then it gives the head no other batch
 /// and no other signal but ticks. So a head that has work pending (a large firing) may put it off in bounded steps. While a barrier waits it may let what comes
 /// in between by answering `Interrupted`: then its state says at any barrier how far it has come.
 pub trait Head: Stage {

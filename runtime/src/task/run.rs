@@ -190,13 +190,14 @@ impl Subtask {
                 Progress::Waiting if self.wants_flush() => {}
                 Progress::Waiting => {
                     let deadline = self.deadline(due, ticked);
-                    let wait = self.head.wait();
+                    let barrier = overtaker(&self.gate, self.overtaking.is_some());
+                    let wait = or_else(self.head.wait(), barrier).map(|waited| waited.unwrap_or(Ok(())));
                     let wait = or_noticed(&self.inbox, or_cancelled(&self.cancel, wait));
                     or_deadline(&*self.env, deadline, wait).await.flatten().transpose()?;
                     charge(&self.metrics.idle_nanos, after, self.env.now());
                 }
                 Progress::Consumed if ended => break,
-                Progress::Consumed => {
+                Progress::Consumed | Progress::InFlight => {
                     self.release(&mut held);
                     if self.head.is_full() {
                         continue; // a watermark may be answered with records
@@ -207,8 +208,17 @@ impl Subtask {
                         None => {
                             let deadline = self.deadline(due, ticked);
                             let gate = gate_of(&self.gate);
-                            let next = or_noticed(&self.inbox, or_cancelled(&self.cancel, gate.next()));
-                            let event = or_deadline(&*self.env, deadline, next).await.flatten().transpose()?;
+                            let next = async {
+                                if progress == Progress::Consumed {
+                                    return gate.next().await.map(Some);
+                                }
+                                match select(pin!(gate.next()), self.head.wait()).await {
+                                    Either::Left((event, _)) => event.map(Some),
+                                    Either::Right((waited, _)) => waited.map(|()| None),
+                                }
+                            };
+                            let next = or_noticed(&self.inbox, or_cancelled(&self.cancel, next));
+                            let event = or_deadline(&*self.env, deadline, next).await.flatten().transpose()?.flatten();
                             charge(&self.metrics.idle_nanos, after, self.env.now());
                             event
                         }
@@ -321,7 +331,7 @@ impl Subtask {
     fn read(&mut self, held: &mut Option<Held>) -> Result<Progress, Failure> {
         for _ in 0..WATERMARKS_PER_STEP {
             match (self.step(held.as_mut())?, &mut *held) {
-                (Progress::Consumed, Some(held)) if !held.is_last() => {
+                (Progress::Consumed | Progress::InFlight, Some(held)) if !held.is_last() => {
                     if self.head.is_full() {
                         return Ok(Progress::NeedsOutput); // a watermark may be answered with records
                     }
@@ -466,6 +476,22 @@ async fn or_cancelled<T>(cancel: &Flag, wait: impl Future<Output = Result<T, Fai
     match select(std::pin::pin!(wait), std::pin::pin!(cancel.wait())).await {
         Either::Left((result, _)) => result,
         Either::Right(_) => Err(Failure::cancelled()),
+    }
+}
+
+/// A barrier that may overtake is announced; never, if none may.
+async fn overtaker(gate: &Option<Gate>, may_overtake: bool) {
+    match gate.as_ref().filter(|gate| may_overtake && !gate.is_unconnected()) {
+        Some(gate) => gate.announced().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits, unless something else happens first.
+async fn or_else<T>(wait: impl Future<Output = T>, other: impl Future<Output = ()>) -> Option<T> {
+    match select(pin!(wait), pin!(other)).await {
+        Either::Left((result, _)) => Some(result),
+        Either::Right(_) => None,
     }
 }
 

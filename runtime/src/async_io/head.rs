@@ -1,0 +1,318 @@
+//! The head that makes calls for records, and puts their answers out.
+
+use std::{collections::VecDeque, future::poll_fn, sync::Arc};
+
+use millstream_core::{
+    packed::{Packed, Packer},
+    record::Record,
+    time::Timestamp,
+};
+
+use super::{
+    flight::{Admitted, Flight},
+    function::{AsyncError, AsyncFunction},
+    line::Turn,
+    plan::{CloseClient, InTurn},
+    state,
+    unit::{Answered, Given},
+};
+use crate::{
+    checkpoint::subtask::StateAccess,
+    env::{Env, Instant},
+    failure::Failure,
+    graph::OperatorInfo,
+    operator::{Push, Signal, Stage, Wait, earliest},
+    operators::fused::Handler,
+    task::{
+        contain::Guard,
+        head::{BatchCursor, Head, Progress, TaskContext},
+    },
+};
+
+/// How many records, answers and alarms a step looks at.
+const STEPS_LIMIT: usize = 512;
+
+/// Makes calls for records.
+pub struct AsyncHead<F: AsyncFunction, K, H, N> {
+    pub(super) flight: Flight<F>,
+    pub(super) turn: K,
+    pub(super) handler: H,
+    pub(super) access: StateAccess,
+    pub(super) env: Arc<dyn Env>,
+    pub(super) info: Arc<OperatorInfo>,
+    pub(super) close: Option<Arc<CloseClient<F::Client>>>,
+    /// Records of the checkpoint that the job goes on from, for which calls have not begun yet.
+    pub(super) restored: VecDeque<(F::In, Timestamp)>,
+    pub(super) packer: Packer,
+    /// The last watermark has come: what is in flight is put out before the last checkpoint.
+    pub(super) is_ending: bool,
+    pub(super) next: N,
+}
+
+impl<F, K, H, N> AsyncHead<F, K, H, N>
+where
+    F: AsyncFunction,
+    K: InTurn<F::In>,
+    H: Handler<F::In, AsyncError<F::Error>>,
+    N: Push<F::Out>,
+{
+    /// Begins calls for records that were in flight at the checkpoint, and then for those of the batch, as long as there is room.
+    fn take(&mut self, input: &mut BatchCursor<'_>, steps: usize, now: Instant) -> Result<Progress, Failure> {
+        for _ in 0..steps {
+            if self.is_full() {
+                return Ok(Progress::NeedsOutput);
+            }
+            if !self.flight.has_room() {
+                return Ok(Progress::Waiting);
+            }
+            if let Some((record, at)) = self.restored.pop_front() {
+                self.admit(record.view(), at, now)?;
+                continue;
+            }
+            let Some(records) = input.records::<F::In>().filter(|records| records.position() < records.len()) else {
+                return Ok(match self.flight.is_empty() {
+                    true => Progress::Consumed,
+                    false if self.is_ending => Progress::Waiting,
+                    false => Progress::InFlight,
+                });
+            };
+            let position = records.position();
+            self.admit(records.get(position), records.time(position), now)?;
+            input.advance_to(position + 1);
+        }
+        Ok(Progress::MoreWork)
+    }
+
+    #[inline]
+    fn admit(&mut self, record: <F::In as Record>::View<'_>, at: Timestamp, now: Instant) -> Result<(), Failure> {
+        match self.flight.admit(record, at, self.turn.of(record), now)? {
+            Admitted::InFlight => Ok(()),
+            Admitted::Answered(answered, cached_as) => {
+                if let Some(name) = cached_as.filter(|_| answered.is_ok()) {
+                    let answer = self.put_out_kept(answered, record, at)?;
+                    self.flight.keep(name, answer, now);
+                    return Ok(());
+                }
+                put_out(answered, record, at, &mut self.next, &mut self.handler)
+            }
+        }
+    }
+
+    /// Puts an answer out, and keeps what is put out.
+    fn put_out_kept(
+        &mut self,
+        answered: Answered<F>,
+        record: <F::In as Record>::View<'_>,
+        at: Timestamp,
+    ) -> Result<Packed<F::Out>, Failure> {
+        let mut keeping =
+            Keeping { answer: Packed::default(), packer: std::mem::take(&mut self.packer), is_too_large: None };
+        put_out::<F, _, H>(answered, record, at, &mut keeping, &mut self.handler)?;
+        if let Some(too_large) = keeping.is_too_large {
+            return Err(Failure::new(too_large));
+        }
+        self.packer = keeping.packer;
+        keeping.answer.iter().for_each(|answer| self.next.push(answer, at));
+        Ok(keeping.answer)
+    }
+
+    /// Puts out what may be put out, as long as there is room for it.
+    fn put_out(&mut self, now: Instant) -> Result<(), Failure> {
+        while !self.is_full()
+            && let Some(turn) = self.flight.next()
+        {
+            match turn {
+                Turn::Signal(signal) => self.pass_on(signal),
+                Turn::Request(request) => {
+                    self.put_out_unit(request, now)?;
+                    self.flight.put_out(request);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn put_out_unit(&mut self, request: u32, now: Instant) -> Result<(), Failure> {
+        let unit = self.flight.unit(request);
+        let (records, times) = (std::mem::take(&mut unit.records), std::mem::take(&mut unit.times));
+        let (mut answers, mut names) = (std::mem::take(&mut unit.answers), std::mem::take(&mut unit.cached_as));
+        let mut result = Ok(());
+        for (((record, at), answer), name) in records.iter().zip(&times).zip(answers.drain(..)).zip(names.drain(..)) {
+            let answer = answer.expect("a unit is put out when all its records have their answers");
+            result = if name.is_empty() || answer.is_err() {
+                put_out(answer, record, *at, &mut self.next, &mut self.handler)
+            } else {
+                let kept = self.put_out_kept(answer, record, *at);
+                kept.map(|answer| self.flight.keep(name, answer, now))
+            };
+            if result.is_err() {
+                break;
+            }
+        }
+        // Their memory is used again.
+        let unit = self.flight.unit(request);
+        (unit.records, unit.times, unit.answers, unit.cached_as) = (records, times, answers, names);
+        result
+    }
+
+    fn pass_on(&mut self, signal: Signal) {
+        self.handler.signal(signal);
+        self.next.signal(signal);
+    }
+}
+
+/// Puts out what the answer makes of a record, or has it rejected.
+#[inline]
+fn put_out<F, N, H>(
+    answered: Answered<F>,
+    record: <F::In as Record>::View<'_>,
+    at: Timestamp,
+    out: &mut N,
+    handler: &mut H,
+) -> Result<(), Failure>
+where
+    F: AsyncFunction,
+    N: Push<F::Out>,
+    H: Handler<F::In, AsyncError<F::Error>>,
+{
+    match answered {
+        Ok(Given::Fresh(answer)) => F::put_out(answer, record, at, out),
+        Ok(Given::Kept(answer)) => answer.iter().for_each(|answer| out.push(answer, at)),
+        Err(error) => handler.handle(record, at, error)?,
+    }
+    Ok(())
+}
+
+impl<F, K, H, N> Head for AsyncHead<F, K, H, N>
+where
+    F: AsyncFunction,
+    K: InTurn<F::In>,
+    H: Handler<F::In, AsyncError<F::Error>>,
+    N: Push<F::Out>,
+{
+    fn poll(&mut self, _: &TaskContext, input: &mut BatchCursor<'_>) -> Result<Progress, Failure> {
+        let now = self.env.now();
+        let info = Arc::clone(&self.info);
+        let guard = Guard::new(&info);
+        let steps = self.flight.collect(now, STEPS_LIMIT);
+        let result = self.put_out(now).and_then(|()| self.take(input, steps, now));
+        guard.done();
+        let progress = result.map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
+        Ok(match progress {
+            Progress::Waiting if self.flight.has_woken() => Progress::MoreWork,
+            progress => progress,
+        })
+    }
+
+    fn is_between_records(&self) -> bool {
+        !self.is_ending || self.flight.is_empty()
+    }
+
+    fn wait(&mut self) -> Wait<'_> {
+        Box::pin(poll_fn(|cx| self.flight.poll_wait(cx).map(Ok)))
+    }
+
+    fn restore(&mut self) -> Wait<'_> {
+        let restored = state::restore::<F, K>(&self.access, &self.turn);
+        Box::pin(async {
+            self.restored = restored?;
+            Ok(())
+        })
+    }
+}
+
+impl<F, K, H, N> Stage for AsyncHead<F, K, H, N>
+where
+    F: AsyncFunction,
+    K: InTurn<F::In>,
+    H: Handler<F::In, AsyncError<F::Error>>,
+    N: Push<F::Out>,
+{
+    fn signal(&mut self, signal: Signal) {
+        self.is_ending |= signal == Signal::Watermark(Timestamp::MAX);
+        let passes = match signal {
+            Signal::Watermark(_) | Signal::Idle | Signal::Active => self.flight.signal(signal, self.env.now()),
+            Signal::Barrier(barrier) => {
+                state::report(&self.access, barrier, &self.flight, &self.restored);
+                Some(signal)
+            }
+            _ => Some(signal),
+        };
+        if let Some(signal) = passes {
+            self.pass_on(signal);
+        }
+    }
+
+    #[inline(always)]
+    fn is_full(&self) -> bool {
+        self.next.is_full() || self.handler.is_full()
+    }
+
+    fn flush(&mut self, now: Instant) -> Option<Instant> {
+        earliest(self.handler.flush(now), self.next.flush(now))
+    }
+
+    fn idle(&mut self) {
+        self.next.idle();
+    }
+
+    fn ready(&mut self) -> Wait<'_> {
+        if !H::WRITES {
+            return self.next.ready();
+        }
+        Box::pin(async {
+            self.handler.ready().await?;
+            self.next.ready().await
+        })
+    }
+
+    fn finish(&mut self) -> Wait<'_> {
+        Box::pin(async {
+            let client = self.flight.end();
+            if let Some(close) = &self.close {
+                let closed = close(client).await;
+                closed.map_err(|failure| failure.at_operator(&self.info.to_string(), Some(self.info.location)))?;
+            }
+            self.handler.finish().await?;
+            self.next.finish().await
+        })
+    }
+}
+
+/// What is put out for a record, kept to be put out again.
+struct Keeping<T: Record> {
+    answer: Packed<T>,
+    packer: Packer,
+    is_too_large: Option<String>,
+}
+
+impl<T: Record> Push<T> for Keeping<T> {
+    fn push(&mut self, record: T::View<'_>, _: Timestamp) {
+        if let Err(error) = self.answer.push(&mut self.packer, record) {
+            self.is_too_large = Some(error.to_string());
+        }
+    }
+}
+
+/// It is no part of a chain: only records reach it.
+impl<T: Record> Stage for Keeping<T> {
+    fn signal(&mut self, _: Signal) {}
+
+    fn is_full(&self) -> bool {
+        false
+    }
+
+    fn flush(&mut self, _: Instant) -> Option<Instant> {
+        None
+    }
+
+    fn idle(&mut self) {}
+
+    fn ready(&mut self) -> Wait<'_> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn finish(&mut self) -> Wait<'_> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}

@@ -1,0 +1,90 @@
+//! `.then_async(..)`: async functions in a stream.
+
+use std::marker::PhantomData;
+
+use super::{Chain, Guarantee, Keyed, KeyedStream, Pipeline, Plan, Planned, Stream, TimeDomain};
+use crate::{
+    async_io::{AllAtOnce, AsyncFunction, AsyncPlan, Asynchronous, KeyByKey, OneByOne, Together, describe},
+    exchange::partition::ByKey,
+    failure::Location,
+    graph::{Draft, OperatorInfo},
+    operator::KeyFn,
+    operators::fused::Fail,
+};
+
+/// The check of the record type.
+#[diagnostic::on_unimplemented(
+    message = "this async function takes records of type `{T}`, and the stream has records of type `{Self}`",
+    label = "takes `{T}`",
+    note = "the record type of an async function is that of its last parameter: `async fn priced(desk: &Desk, trade: Trade) -> ..`"
+)]
+pub trait Asked<T> {
+    #[doc(hidden)]
+    type Proof;
+}
+#[diagnostic::do_not_recommend]
+impl<T> Asked<T> for T {
+    type Proof = ();
+}
+
+/// The check that a function fits its stream. `Queue` says which of its calls wait for each other.
+#[diagnostic::on_unimplemented(
+    message = "`{F}` makes its calls one after the other for each key, and this stream has no key",
+    label = "this stream is not keyed",
+    note = "insert `.key_by(|record| ..)` or `.key_with(my_key)` in front of it, or choose `order = \"ordered\"` or `order = \"unordered\"`"
+)]
+pub trait Awaits<F, Queue>: Sized {
+    /// The stream of the answers.
+    type Awaited;
+    #[doc(hidden)]
+    fn await_with(self, operator: Asynchronous<F>, location: Location) -> Self::Awaited
+    where
+        F: AsyncFunction;
+}
+
+impl<S: Stream, F: AsyncFunction> Awaits<F, Together> for S
+where
+    S::Out: Asked<F::In>,
+{
+    type Awaited = Planned<S, AsyncPlan<F, AllAtOnce>>;
+
+    fn await_with(self, operator: Asynchronous<F>, location: Location) -> Self::Awaited {
+        let draft = self.new_draft();
+        self.end_at(&draft, 0);
+        planned(draft, operator, AllAtOnce, location)
+    }
+}
+
+impl<P, K, Time, G, F> Awaits<F, KeyByKey> for Keyed<P, K, Time, G>
+where
+    P: Plan,
+    K: KeyFn<P::Out>,
+    Time: TimeDomain,
+    G: Guarantee,
+    F: AsyncFunction,
+    P::Out: Asked<F::In>,
+{
+    type Awaited = Pipeline<AsyncPlan<F, OneByOne<K>>, Time, G>;
+
+    fn await_with(self, operator: Asynchronous<F>, location: Location) -> Self::Awaited {
+        let (before, key) = self.into_keyed();
+        let draft = before.partition::<Time, G>(ByKey(key.clone()), location).chain.draft;
+        planned(draft, operator, OneByOne(key), location)
+    }
+}
+
+/// The stream behind an async function, at the beginning of a chain.
+pub(super) fn planned<F: AsyncFunction, Q, Time, G>(
+    mut draft: Draft,
+    operator: Asynchronous<F>,
+    queueing: Q,
+    location: Location,
+) -> Pipeline<AsyncPlan<F, Q>, Time, G> {
+    let info = OperatorInfo::new(F::KIND, F::NAME, F::LOCATION).states(vec![describe::<F::In>()]);
+    if let Some(mistake) = operator.mistake() {
+        draft.graph().borrow_mut().mistake(format!("{location}: {info}: {mistake}"));
+    }
+    let index = draft.operator(info);
+    let plan = AsyncPlan { operator, queueing, on_error: Fail, index, record: PhantomData };
+    Pipeline { chain: Chain { plan, draft }, time: PhantomData }
+}

@@ -123,6 +123,7 @@ pub fn filter_map(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `capacity = 64` | how many calls of a subtask may be in flight; otherwise 100 |
 /// | `order = "ordered"` | answers in the order of their records, the default; `"unordered"` as they come, though none overtakes a watermark; `"key"` as they come, and the calls for one key one after the other, on a keyed stream |
 /// | `timeout = "2s"` | how long a call may take, further attempts included |
+/// | `attempt_timeout = "500ms"` | how long one attempt may take; then it counts as one that has failed |
 /// | `fallback = function` | what counts as the answer if there is none in time: a function that takes the record and returns what this one does |
 /// | `retry = "exponential(3)"` | up to three further attempts, after 100 ms, 200 ms, 400 ms, each less a random share of up to a half; `"exponential(3, 10ms, 1s)"` begins with another wait and bounds them; `"fixed(3, 50ms)"` waits as long each time |
 /// | `retry_if = function` | which errors are worth a further attempt, `fn(&Error) -> bool`; otherwise all |

@@ -183,6 +183,21 @@ def main():
     write("by_key/expected/firsts.csv", ["symbol", "at"], firsts)
     write("by_key/expected/largest.csv", ["symbol", "minute", "rank", "shares"], largest)
 
+    per_minute = Counter()
+    for symbol, _, shares, at in rows:
+        per_minute[symbol, at.replace(second=0, microsecond=0)] += shares
+    write(
+        "async_io/expected/windows.csv",
+        ["symbol", "minute", "shares"],
+        [(symbol, text(minute), shares) for (symbol, minute), shares in sorted(per_minute.items())],
+    )
+    write(
+        "async_io/expected/steps.csv",
+        ["symbol", "nth", "follows"],
+        [(symbol, nth + 1, "true") for symbol in sorted(of_symbol) for nth in range(len(of_symbol[symbol]))],
+    )
+    write("async_io/expected/wanted.csv", ["symbol", "shares", "at"], [(s, n, text(at)) for s, _, n, at in rows if n % 3])
+
     counts = Counter()
     for number in range(3):
         lines = [" ".join(DRAW.choice(WORDS) for _ in range(DRAW.randrange(12))) for _ in range(150)]

@@ -58,10 +58,11 @@ pub(super) fn function(function: &Function, errors: &mut Errors) {
         && function.output.is_some()
         && !fails
         && function.options.retry_answer_if.is_none()
+        && function.options.attempt_timeout.is_none()
     {
         errors.on(
             text,
-            "a call of this function never fails, so none is made again: return a `Result`, or say which answers are worth a further attempt by `retry_answer_if = my_function`",
+            "a call of this function never fails, so none is made again: return a `Result`, say which answers are worth a further attempt by `retry_answer_if = my_function`, or how long one may take by `attempt_timeout = \"500ms\"`",
         );
     }
     if let Some(path) = function.options.retry_if.as_ref().filter(|_| function.output.is_some() && !fails) {

@@ -230,6 +230,8 @@ fn options_of(function: &Function) -> TokenStream {
         Order::ByKey => quote!(ByKey),
     };
     let timeout = options.timeout.as_ref().map(duration).map(|timeout| quote!(timeout: #some(#timeout),));
+    let attempt = options.attempt_timeout.as_ref().map(duration);
+    let attempt = attempt.map(|timeout| quote!(attempt_timeout: #some(#timeout),));
     let retry = options.retry.as_ref().map(|retry| {
         let retry = match retry {
             Retry::Fixed { times, millis } => {
@@ -259,6 +261,7 @@ fn options_of(function: &Function) -> TokenStream {
             #capacity
             order: #io::Order::#order,
             #timeout
+            #attempt
             #retry
             #cache
             #rate

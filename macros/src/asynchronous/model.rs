@@ -64,6 +64,7 @@ pub(super) struct Options {
     pub(super) capacity: Option<usize>,
     pub(super) order: Order,
     pub(super) timeout: Option<u64>,
+    pub(super) attempt_timeout: Option<u64>,
     pub(super) fallback: Option<Path>,
     /// As it is written.
     pub(super) retry_text: Option<LitStr>,

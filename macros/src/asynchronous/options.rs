@@ -16,6 +16,7 @@ struct Said {
     capacity: Option<LitInt>,
     order: Option<LitStr>,
     timeout: Option<LitStr>,
+    attempt_timeout: Option<LitStr>,
     fallback: Option<Path>,
     retry: Option<LitStr>,
     retry_if: Option<Path>,
@@ -45,6 +46,7 @@ impl Said {
             "capacity" => once(meta, &mut self.capacity, value(meta, "a number of calls, as in `capacity = 64`; what is known only when the job is written down goes behind it: `priced(open).capacity(args.capacity)`")?),
             "order" => once(meta, &mut self.order, value(meta, "`order = \"ordered\"`, `\"unordered\"` or `\"key\"`")?),
             "timeout" => once(meta, &mut self.timeout, value(meta, A_DURATION)?),
+            "attempt_timeout" => once(meta, &mut self.attempt_timeout, value(meta, A_DURATION)?),
             "fallback" => once(meta, &mut self.fallback, meta.value()?.call(Path::parse_mod_style)?),
             "retry" => once(meta, &mut self.retry, value(meta, "`retry = \"fixed(3, 50ms)\"` or `retry = \"exponential(3)\"`")?),
             "retry_if" => once(meta, &mut self.retry_if, meta.value()?.call(Path::parse_mod_style)?),
@@ -56,7 +58,7 @@ impl Said {
             "linger" => once(meta, &mut self.linger, value(meta, A_DURATION)?),
             "crate" => once(meta, &mut self.krate, meta.value()?.call(Path::parse_mod_style)?),
             _ => Err(meta.error(format!(
-                "`#[{}]` has no such option: there are `capacity`, `order`, `timeout`, `fallback`, `retry`, `retry_if`, `retry_answer_if`, `cache`, `cache_ttl`, `rate`, `max_batch`, `linger` and `crate`",
+                "`#[{}]` has no such option: there are `capacity`, `order`, `timeout`, `attempt_timeout`, `fallback`, `retry`, `retry_if`, `retry_answer_if`, `cache`, `cache_ttl`, `rate`, `max_batch`, `linger` and `crate`",
                 kind.name()
             ))),
         }
@@ -82,7 +84,7 @@ impl Said {
         if let (None, Some(path)) = (&self.retry, self.retry_if.as_ref().or(self.retry_answer_if.as_ref())) {
             errors.on(path, "this says when a call is made again, and none is: add `retry = \"exponential(3)\"`");
         }
-        if let (None, Some(path)) = (&self.timeout, &self.fallback) {
+        if let (None, None, Some(path)) = (&self.timeout, &self.attempt_timeout, &self.fallback) {
             errors.on(path, "a fallback is for calls that are not answered in time, and they have all the time there is: add `timeout = \"2s\"`");
         }
         if let (None, Some(ttl)) = (&self.cache, &self.cache_ttl) {
@@ -111,6 +113,7 @@ impl Said {
             }),
             order,
             timeout: self.timeout.as_ref().map(|timeout| duration(timeout, errors)),
+            attempt_timeout: self.attempt_timeout.as_ref().map(|timeout| duration(timeout, errors)),
             fallback: self.fallback,
             retry,
             retry_text: self.retry,

@@ -100,7 +100,7 @@ fn options_that_mean_nothing_are_refused() {
         (quote!(capacity = 1, capacity = 2), "`capacity` is said twice: remove one"),
         (
             quote!(speed = 3),
-            "`#[async_map]` has no such option: there are `capacity`, `order`, `timeout`, `fallback`, `retry`, `retry_if`, `retry_answer_if`, `cache`, `cache_ttl`, `rate`, `max_batch`, `linger` and `crate`",
+            "`#[async_map]` has no such option: there are `capacity`, `order`, `timeout`, `attempt_timeout`, `fallback`, `retry`, `retry_if`, `retry_answer_if`, `cache`, `cache_ttl`, `rate`, `max_batch`, `linger` and `crate`",
         ),
     ];
     for (arguments, wanted) in cases {
@@ -116,7 +116,7 @@ fn what_does_not_go_together_is_refused() {
             async fn priced(trade: Trade) -> Trade {}
         ),
         &[
-            "a call of this function never fails, so none is made again: return a `Result`, or say which answers are worth a further attempt by `retry_answer_if = my_function`",
+            "a call of this function never fails, so none is made again: return a `Result`, say which answers are worth a further attempt by `retry_answer_if = my_function`, or how long one may take by `attempt_timeout = \"500ms\"`",
         ],
     );
     says(

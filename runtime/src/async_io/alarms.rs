@@ -7,8 +7,10 @@ use crate::env::Instant;
 /// What is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Due {
-    /// The request has taken too long.
+    /// The request has taken too long, all attempts together.
     Timeout,
+    /// The attempt of this number has.
+    Attempt(u32),
     /// Its call is to be made, and the rate has room for it.
     Begin,
     /// Its call is to be made as soon as the rate has room.

@@ -181,7 +181,7 @@ impl<F: AsyncFunction> Flight<F> {
         debug_assert_eq!(entered, request, "the place that was free last is taken first");
         let unit = &mut self.units[request as usize];
         (unit.state, unit.attempts) = (State::Asked, 1);
-        self.set_timeout(request, now);
+        self.set_timeouts(request, now);
         if let Some(answers) = answers {
             self.settle(request, answers, now);
         }
@@ -325,26 +325,26 @@ impl<F: AsyncFunction> Flight<F> {
 
     /// Makes a call.
     fn call(&mut self, request: u32, now: Instant) {
-        self.set_timeout(request, now);
         let (unit, function) = (&mut self.units[request as usize], &self.function);
         let requests = F::Requests::of(unit.open().map(|(record, at)| function.request(record, at)));
         unit.attempts += 1;
         unit.state = State::Asked;
         unit.call.begin(Arc::clone(&self.client), requests);
+        self.set_timeouts(request, now);
         self.poll(request, now);
     }
 
-    /// The time that the first call may take begins.
-    fn set_timeout(&mut self, request: u32, now: Instant) {
+    /// The time that a call may take begins.
+    fn set_timeouts(&mut self, request: u32, now: Instant) {
         let unit = &mut self.units[request as usize];
-        if unit.began.is_none() {
-            unit.began = Some(now);
-            if let Some(timeout) = self.options.timeout {
-                self.alarms.set(Alarm { at: now + timeout, sequence: unit.sequence, request, due: Due::Timeout });
-                let (units, limit) = (&self.units, self.units.len() * Alarms::PER_REQUEST);
-                self.alarms.keep_within(limit, |alarm| units[alarm.request as usize].awaits(alarm));
-            }
+        let all = self.options.timeout.filter(|_| unit.began.is_none()).map(|timeout| (timeout, Due::Timeout));
+        unit.began.get_or_insert(now);
+        let one = self.options.attempt_timeout.map(|timeout| (timeout, Due::Attempt(unit.attempts)));
+        for (timeout, due) in all.into_iter().chain(one) {
+            self.alarms.set(Alarm { at: now + timeout, sequence: unit.sequence, request, due });
         }
+        let (units, limit) = (&self.units, self.units.len() * Alarms::PER_REQUEST);
+        self.alarms.keep_within(limit, |alarm| units[alarm.request as usize].awaits(alarm));
     }
 
     /// Goes on with a call.
@@ -386,6 +386,13 @@ impl<F: AsyncFunction> Flight<F> {
             Answers::None(error) => unit.answer(iter::once(judge(Err(error)))),
         }
         unit.before = before;
+        self.go_on(request, asked, now);
+    }
+
+    /// Goes on with records that have no answer behind a call that was for so many.
+    fn go_on(&mut self, request: u32, asked: usize, now: Instant) {
+        let unit = &mut self.units[request as usize];
+        let attempts = unit.attempts;
         let Some(first) = unit.first_open() else { return self.finish(request, now) };
         let goes_on_alone = match unit.alone {
             Some(alone) => first != alone,
@@ -425,14 +432,33 @@ impl<F: AsyncFunction> Flight<F> {
         }
     }
 
-    /// There was no answer in time.
+    /// An attempt has taken too long.
+    fn attempt_out(&mut self, request: u32, after: Duration, now: Instant) {
+        let unit = &mut self.units[request as usize];
+        unit.call.give_up();
+        let asked = unit.open().count();
+        let retry = self.options.retry.filter(|_| !unit.is_last_attempt);
+        if retry.is_none_or(|retry| unit.attempts > retry.times) {
+            self.metrics.timed_out.add(1);
+            self.answer_without(request, after);
+        }
+        self.go_on(request, asked, now);
+    }
+
+    /// There was no answer in time, whatever was tried.
     fn time_out(&mut self, request: u32, after: Duration, now: Instant) {
         let unit = &mut self.units[request as usize];
         unit.call.give_up();
         unit.alone = None;
         self.metrics.timed_out.add(1);
+        self.answer_without(request, after);
+        self.finish(request, now);
+    }
+
+    /// Answers records that were asked for in vain.
+    fn answer_without(&mut self, request: u32, after: Duration) {
+        let (unit, function) = (&mut self.units[request as usize], &self.function);
         let (attempts, mut before) = (unit.attempts, unit.before.take());
-        let function = &self.function;
         let answers: Vec<_> = unit
             .open()
             .map(|(record, at)| {
@@ -444,7 +470,6 @@ impl<F: AsyncFunction> Flight<F> {
             })
             .collect();
         unit.answer(answers.into_iter());
-        self.finish(request, now);
     }
 
     /// Goes on with what is due and what was woken, in so many steps at most; says how many are left.
@@ -461,9 +486,9 @@ impl<F: AsyncFunction> Flight<F> {
                 Due::Begin => self.call(alarm.request, now),
                 Due::Next => self.begin(alarm.request, now),
                 Due::Linger => self.close_batch(now),
-                Due::Timeout => {
-                    let after = self.options.timeout.unwrap_or_default();
-                    self.time_out(alarm.request, after, now);
+                Due::Timeout => self.time_out(alarm.request, self.options.timeout.unwrap_or_default(), now),
+                Due::Attempt(_) => {
+                    self.attempt_out(alarm.request, self.options.attempt_timeout.unwrap_or_default(), now);
                 }
             }
         }

@@ -87,6 +87,8 @@ pub struct AsyncOptions {
     pub order: Order,
     /// How long a call may take, further attempts and the waits before them included; `None` for as long as it wants.
     pub timeout: Option<Duration>,
+    /// How long one attempt may take; then it counts as one that has failed.
+    pub attempt_timeout: Option<Duration>,
     /// How often a call that failed is made again.
     pub retry: Option<Retry>,
     /// Whether answers are kept.
@@ -103,6 +105,7 @@ impl AsyncOptions {
         capacity: DEFAULT_CAPACITY,
         order: Order::Ordered,
         timeout: None,
+        attempt_timeout: None,
         retry: None,
         cache: None,
         batch: None,
@@ -117,7 +120,7 @@ impl AsyncOptions {
                 self.capacity
             ));
         }
-        if self.timeout == Some(Duration::ZERO) {
+        if self.timeout == Some(Duration::ZERO) || self.attempt_timeout == Some(Duration::ZERO) {
             return Some(
                 "no call can be answered within a timeout of 0: say how long it may take, or leave the timeout out"
                     .into(),

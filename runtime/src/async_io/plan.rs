@@ -64,6 +64,12 @@ impl<F: AsyncFunction> Asynchronous<F> {
         self
     }
 
+    /// How long one attempt may take; then it counts as one that has failed.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.options.attempt_timeout = Some(timeout);
+        self
+    }
+
     /// How often a call that failed is made again.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.options.retry = Some(retry);

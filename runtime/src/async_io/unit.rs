@@ -118,6 +118,7 @@ impl<F: AsyncFunction> Unit<F> {
         self.sequence == alarm.sequence
             && match alarm.due {
                 Due::Timeout => matches!(self.state, State::Asked | State::Resting),
+                Due::Attempt(attempt) => self.state == State::Asked && self.attempts == attempt,
                 Due::Begin | Due::Next => self.state == State::Resting,
                 Due::Linger => self.state == State::Forming,
             }

@@ -135,6 +135,30 @@ fn the_time_counts_over_all_attempts_and_a_fallback_takes_the_place_of_the_answe
 }
 
 #[test]
+fn an_attempt_that_takes_too_long_is_one_that_has_failed() {
+    /// Answers the first time if the number is 0, the second time if it is 1 ..
+    #[async_map(attempt_timeout = "50ms", retry = "fixed(2, 10ms)")]
+    async fn sleepy(service: &Service, number: u64) -> u64 {
+        let (calls, _in_flight) = service.begin(&[number]);
+        service.sleep(if u64::from(calls) > number { 5 } else { 3_600_000 }).await;
+        number
+    }
+
+    for seed in seeds() {
+        let (results, late, watched) = (collect(), collect(), Watched::default());
+        let job = run(seed, parallel(1), |job| {
+            let (answers, errors) = numbers(job, [2, 0, 3, 1]).then_async(sleepy(watched.open())).divert_errors();
+            answers.sink(results.sink());
+            errors.sink(late.sink());
+        });
+        assert_eq!(results.take(), [2, 0, 1]);
+        assert_eq!(late.take(), [(3, "no answer within 50ms, in attempt 3".to_owned())]);
+        assert_eq!(watched.seen().calls.into_values().collect::<Vec<_>>(), [1, 2, 3, 3]);
+        assert_eq!((job.counted("calls_retried"), job.counted("calls_timed_out")), (5, 1));
+    }
+}
+
+#[test]
 fn no_more_calls_are_made_in_a_second_than_may_be() {
     #[async_map(rate = 100)]
     async fn hurried(service: &Service, number: u64) -> u64 {

@@ -5,11 +5,7 @@ use std::{convert::Infallible, fmt, path::Path, sync::Arc, time::Duration};
 use millstream::{env::Env, operator::OpenContext, prelude::*};
 use millstream_connectors::csv::CsvFiles;
 
-use crate::{
-    PART_BYTES, golden, path,
-    trade::Trade,
-    trickle::trickle,
-};
+use crate::{PART_BYTES, golden, path, trade::Trade, trickle::trickle};
 
 /// A service that nobody can rely on.
 struct Service(Arc<dyn Env>);

@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{ext::IdentExt as _, spanned::Spanned as _};
+use syn::{Type, ext::IdentExt as _, spanned::Spanned as _};
 
 use super::model::{Function, Input, Kind, Order, Output, Retry, Taken};
 use crate::types;
@@ -95,6 +95,7 @@ fn implementation(function: &Function) -> TokenStream {
     let call = call(function, input, output);
     let put_out = put_out(function, output);
     let given = options_of(function);
+    let copy = copy(function, output);
     let (retry, fallback) = (wants_retry(function, output), fallback(function, output));
     let location = {
         let span = ident.span();
@@ -139,10 +140,30 @@ fn implementation(function: &Function) -> TokenStream {
                 #put_out
             }
 
+            fn copy(__answer: &Self::Answer) -> Self::Answer {
+                #copy
+            }
+
             #retry
 
             #fallback
         }
+    }
+}
+
+/// The answer once more: records are copied by way of their views, so they need not be `Clone`.
+fn copy(function: &Function, output: &Output) -> TokenStream {
+    let Some(record) = &output.record else { return quote!(*__answer) };
+    let core = function.options.paths.core_at(record.span());
+    let copy = |value: TokenStream| quote_spanned!(record.span()=> <#record as #core::record::Record>::from_view(<#record as #core::record::Record>::view(#value)));
+    if function.kind == Kind::Map {
+        return copy(quote!(__answer));
+    }
+    let copy = copy(quote!(__value));
+    match &output.answer {
+        Type::Array(_) => quote!(__answer.each_ref().map(|__value| #copy)),
+        answer if types::is(answer, "Option") => quote!(__answer.as_ref().map(|__value| #copy)),
+        _ => quote!(__answer.iter().map(|__value| #copy).collect()),
     }
 }
 

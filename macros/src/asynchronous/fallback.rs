@@ -77,6 +77,8 @@ pub(super) fn function(function: &Function, error: &syn::Error) -> TokenStream {
                 _: &mut __N,
             ) {
             }
+
+            fn copy(_: &()) {}
         }
     }
 }

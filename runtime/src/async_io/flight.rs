@@ -24,7 +24,7 @@ use super::{
     options::{AsyncOptions, Order},
     rate::Rate,
     ready::Ready,
-    unit::{Answered, Given, State, Unit},
+    unit::{Answered, State, Unit},
 };
 use crate::{
     env::{BoxFuture, Env, Instant},
@@ -34,8 +34,8 @@ use crate::{
 
 /// What becomes of a record at once.
 pub(super) enum Admitted<F: AsyncFunction> {
-    /// It is answered, and nothing is in front of it. What it is in the cache, if it is to be kept there.
-    Answered(Answered<F>, Option<Box<[u8]>>),
+    /// It is answered, and nothing is in front of it.
+    Answered(Answered<F>),
     /// It is on its way.
     InFlight,
 }
@@ -61,7 +61,7 @@ pub(super) struct Flight<F: AsyncFunction> {
     /// By the hash of a key in flight, those that wait for it. Keys with one hash wait for each other, too.
     keys: HashMap<u64, VecDeque<u32>>,
     rate: Option<Rate>,
-    cache: Option<Cache<F::Out>>,
+    cache: Option<Cache<F::Answer>>,
     sequence: u64,
     packer: Packer,
     request: Packed<F::Request>,
@@ -131,10 +131,10 @@ impl<F: AsyncFunction> Flight<F> {
         let mut cached_as = None;
         if self.cache.is_some() {
             match self.kept(record, at, now)? {
-                Ok(given) if self.forming.is_none() && self.line.is_open() => {
-                    return Ok(Admitted::Answered(Ok(given), None));
+                Ok(answer) if self.forming.is_none() && self.line.is_open() => {
+                    return Ok(Admitted::Answered(Ok(answer)));
                 }
-                Ok(given) => return self.admit_kept(record, at, given, now),
+                Ok(answer) => return self.admit_kept(record, at, answer, now),
                 Err(name) => cached_as = Some(name),
             }
         }
@@ -170,8 +170,11 @@ impl<F: AsyncFunction> Flight<F> {
                 if self.line.is_open() && (self.options.retry.is_none() || !F::wants_retry(answer.as_ref())) =>
             {
                 self.free.push(request);
-                let answered = answer.map(Given::Fresh).map_err(|error| AsyncError::Failed { error, attempts: 1 });
-                return Ok(Admitted::Answered(answered, cached_as));
+                if let (Some(cache), Some(name), Ok(answer)) = (&mut self.cache, cached_as, &answer) {
+                    cache.put(name, F::copy(answer), now);
+                }
+                let answered = answer.map_err(|error| AsyncError::Failed { error, attempts: 1 });
+                return Ok(Admitted::Answered(answered));
             }
             Poll::Ready(answers) => Some(answers),
             Poll::Pending => None,
@@ -199,27 +202,20 @@ impl<F: AsyncFunction> Flight<F> {
         })
     }
 
-    /// What was put out for the request of a record before, or its name in the cache.
+    /// The answer to the same request of a record before, or the request's name in the cache.
     fn kept(
         &mut self,
         record: <F::In as Record>::View<'_>,
         at: Timestamp,
         now: Instant,
-    ) -> Result<Result<Given<F>, Box<[u8]>>, Failure> {
+    ) -> Result<Result<F::Answer, Box<[u8]>>, Failure> {
         let request = self.function.request(record, at);
         self.request.clear();
         self.request.push(&mut self.packer, request.view()).map_err(|error| Failure::new(error.to_string()))?;
         let kept = self.cache.as_mut().and_then(|cache| cache.get(self.request.as_bytes(), now));
         let counter = if kept.is_some() { &self.metrics.cache_hits } else { &self.metrics.cache_misses };
         counter.add(1);
-        Ok(kept.map(Given::Kept).ok_or_else(|| self.request.as_bytes().into()))
-    }
-
-    /// Keeps what was put out for a request.
-    pub(super) fn keep(&mut self, name: Box<[u8]>, answer: Packed<F::Out>, now: Instant) {
-        if let Some(cache) = &mut self.cache {
-            cache.put(name, answer, now);
-        }
+        Ok(kept.map(F::copy).ok_or_else(|| self.request.as_bytes().into()))
     }
 
     /// Takes a record whose answer has to wait for others.
@@ -227,14 +223,14 @@ impl<F: AsyncFunction> Flight<F> {
         &mut self,
         record: <F::In as Record>::View<'_>,
         at: Timestamp,
-        given: Given<F>,
+        answer: F::Answer,
         now: Instant,
     ) -> Result<Admitted<F>, Failure> {
         if self.forming.is_some() {
-            self.add_to_batch(record, at, Some(given), None, now)?;
+            self.add_to_batch(record, at, Some(answer), None, now)?;
         } else {
             let request = self.enter(record, at, None)?;
-            self.units[request as usize].answers[0] = Some(Ok(given));
+            self.units[request as usize].answers[0] = Some(Ok(answer));
             self.finish(request, now);
         }
         Ok(Admitted::InFlight)
@@ -263,7 +259,7 @@ impl<F: AsyncFunction> Flight<F> {
         &mut self,
         record: <F::In as Record>::View<'_>,
         at: Timestamp,
-        given: Option<Given<F>>,
+        answer: Option<F::Answer>,
         cached_as: Option<Box<[u8]>>,
         now: Instant,
     ) -> Result<(), Failure> {
@@ -271,7 +267,7 @@ impl<F: AsyncFunction> Flight<F> {
         let request = match self.forming {
             Some(request) => {
                 let unit = &mut self.units[request as usize];
-                unit.add(&mut self.packer, record, at, given.map(Ok), cached_as)?;
+                unit.add(&mut self.packer, record, at, answer.map(Ok), cached_as)?;
                 request
             }
             None => {
@@ -370,7 +366,7 @@ impl<F: AsyncFunction> Flight<F> {
                 before = answer.err();
                 return None;
             }
-            Some(answer.map(Given::Fresh).map_err(|error| AsyncError::Failed { error, attempts }))
+            Some(answer.map_err(|error| AsyncError::Failed { error, attempts }))
         };
         match answers {
             Answers::One(answer) => unit.answer(iter::once(judge(answer))),
@@ -418,6 +414,13 @@ impl<F: AsyncFunction> Flight<F> {
     fn finish(&mut self, request: u32, now: Instant) {
         let unit = &mut self.units[request as usize];
         unit.state = State::Answered;
+        if let Some(cache) = &mut self.cache {
+            for (name, answer) in unit.cached_as.drain(..).zip(&unit.answers) {
+                if let Some(Ok(answer)) = answer.as_ref().filter(|_| !name.is_empty()) {
+                    cache.put(name, F::copy(answer), now);
+                }
+            }
+        }
         if let Some(began) = unit.began {
             self.metrics.latency.record(now.since(began).as_nanos() as u64);
         }
@@ -458,12 +461,14 @@ impl<F: AsyncFunction> Flight<F> {
     /// Answers records that were asked for in vain.
     fn answer_without(&mut self, request: u32, after: Duration) {
         let (unit, function) = (&mut self.units[request as usize], &self.function);
+        // What counts instead of an answer is none for other records.
+        unit.cached_as.clear();
         let (attempts, mut before) = (unit.attempts, unit.before.take());
         let answers: Vec<_> = unit
             .open()
             .map(|(record, at)| {
                 Some(match F::fallback(function.request(record, at)) {
-                    Some(Ok(answer)) => Ok(Given::Fresh(answer)),
+                    Some(Ok(answer)) => Ok(answer),
                     Some(Err(error)) => Err(AsyncError::Failed { error, attempts }),
                     None => Err(AsyncError::TimedOut { after, attempts, before: before.take() }),
                 })

@@ -59,6 +59,9 @@ pub trait AsyncFunction: Clone + Send + Sync + 'static {
         out: &mut N,
     );
 
+    /// The answer once more, for the cache.
+    fn copy(answer: &Self::Answer) -> Self::Answer;
+
     /// True if the call should be made again.
     fn wants_retry(answer: Result<&Self::Answer, &Self::Error>) -> bool {
         answer.is_err()

@@ -2,11 +2,7 @@
 
 use std::{collections::VecDeque, future::poll_fn, sync::Arc};
 
-use millstream_core::{
-    packed::{Packed, Packer},
-    record::Record,
-    time::Timestamp,
-};
+use millstream_core::{record::Record, time::Timestamp};
 
 use super::{
     flight::{Admitted, Flight},
@@ -14,7 +10,7 @@ use super::{
     line::Turn,
     plan::{CloseClient, InTurn},
     state,
-    unit::{Answered, Given},
+    unit::Answered,
 };
 use crate::{
     checkpoint::subtask::StateAccess,
@@ -43,7 +39,6 @@ pub struct AsyncHead<F: AsyncFunction, K, H, N> {
     pub(super) close: Option<Arc<CloseClient<F::Client>>>,
     /// Records of the checkpoint that the job goes on from, for which calls have not begun yet.
     pub(super) restored: VecDeque<(F::In, Timestamp)>,
-    pub(super) packer: Packer,
     /// The last watermark has come: what is in flight is put out before the last checkpoint.
     pub(super) is_ending: bool,
     pub(super) next: N,
@@ -87,44 +82,19 @@ where
     fn admit(&mut self, record: <F::In as Record>::View<'_>, at: Timestamp, now: Instant) -> Result<(), Failure> {
         match self.flight.admit(record, at, self.turn.of(record), now)? {
             Admitted::InFlight => Ok(()),
-            Admitted::Answered(answered, cached_as) => {
-                if let Some(name) = cached_as.filter(|_| answered.is_ok()) {
-                    let answer = self.put_out_kept(answered, record, at)?;
-                    self.flight.keep(name, answer, now);
-                    return Ok(());
-                }
-                put_out(answered, record, at, &mut self.next, &mut self.handler)
-            }
+            Admitted::Answered(answered) => put_out::<F, _, _>(answered, record, at, &mut self.next, &mut self.handler),
         }
-    }
-
-    /// Puts an answer out, and keeps what is put out.
-    fn put_out_kept(
-        &mut self,
-        answered: Answered<F>,
-        record: <F::In as Record>::View<'_>,
-        at: Timestamp,
-    ) -> Result<Packed<F::Out>, Failure> {
-        let mut keeping =
-            Keeping { answer: Packed::default(), packer: std::mem::take(&mut self.packer), is_too_large: None };
-        put_out::<F, _, H>(answered, record, at, &mut keeping, &mut self.handler)?;
-        if let Some(too_large) = keeping.is_too_large {
-            return Err(Failure::new(too_large));
-        }
-        self.packer = keeping.packer;
-        keeping.answer.iter().for_each(|answer| self.next.push(answer, at));
-        Ok(keeping.answer)
     }
 
     /// Puts out what may be put out, as long as there is room for it.
-    fn put_out(&mut self, now: Instant) -> Result<(), Failure> {
+    fn put_out(&mut self) -> Result<(), Failure> {
         while !self.is_full()
             && let Some(turn) = self.flight.next()
         {
             match turn {
                 Turn::Signal(signal) => self.pass_on(signal),
                 Turn::Request(request) => {
-                    self.put_out_unit(request, now)?;
+                    self.put_out_unit(request)?;
                     self.flight.put_out(request);
                 }
             }
@@ -132,27 +102,14 @@ where
         Ok(())
     }
 
-    fn put_out_unit(&mut self, request: u32, now: Instant) -> Result<(), Failure> {
-        let unit = self.flight.unit(request);
-        let (records, times) = (std::mem::take(&mut unit.records), std::mem::take(&mut unit.times));
-        let (mut answers, mut names) = (std::mem::take(&mut unit.answers), std::mem::take(&mut unit.cached_as));
-        let mut result = Ok(());
-        for (((record, at), answer), name) in records.iter().zip(&times).zip(answers.drain(..)).zip(names.drain(..)) {
+    fn put_out_unit(&mut self, request: u32) -> Result<(), Failure> {
+        let Self { flight, next, handler, .. } = self;
+        let unit = flight.unit(request);
+        for ((record, at), answer) in unit.records.iter().zip(&unit.times).zip(unit.answers.drain(..)) {
             let answer = answer.expect("a unit is put out when all its records have their answers");
-            result = if name.is_empty() || answer.is_err() {
-                put_out(answer, record, *at, &mut self.next, &mut self.handler)
-            } else {
-                let kept = self.put_out_kept(answer, record, *at);
-                kept.map(|answer| self.flight.keep(name, answer, now))
-            };
-            if result.is_err() {
-                break;
-            }
+            put_out::<F, _, _>(answer, record, *at, next, handler)?;
         }
-        // Their memory is used again.
-        let unit = self.flight.unit(request);
-        (unit.records, unit.times, unit.answers, unit.cached_as) = (records, times, answers, names);
-        result
+        Ok(())
     }
 
     fn pass_on(&mut self, signal: Signal) {
@@ -176,8 +133,7 @@ where
     H: Handler<F::In, AsyncError<F::Error>>,
 {
     match answered {
-        Ok(Given::Fresh(answer)) => F::put_out(answer, record, at, out),
-        Ok(Given::Kept(answer)) => answer.iter().for_each(|answer| out.push(answer, at)),
+        Ok(answer) => F::put_out(answer, record, at, out),
         Err(error) => handler.handle(record, at, error)?,
     }
     Ok(())
@@ -195,7 +151,7 @@ where
         let info = Arc::clone(&self.info);
         let guard = Guard::new(&info);
         let steps = self.flight.collect(now, STEPS_LIMIT);
-        let result = self.put_out(now).and_then(|()| self.take(input, steps, now));
+        let result = self.put_out().and_then(|()| self.take(input, steps, now));
         guard.done();
         let progress = result.map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
         Ok(match progress {
@@ -276,43 +232,5 @@ where
             self.handler.finish().await?;
             self.next.finish().await
         })
-    }
-}
-
-/// What is put out for a record, kept to be put out again.
-struct Keeping<T: Record> {
-    answer: Packed<T>,
-    packer: Packer,
-    is_too_large: Option<String>,
-}
-
-impl<T: Record> Push<T> for Keeping<T> {
-    fn push(&mut self, record: T::View<'_>, _: Timestamp) {
-        if let Err(error) = self.answer.push(&mut self.packer, record) {
-            self.is_too_large = Some(error.to_string());
-        }
-    }
-}
-
-/// It is no part of a chain: only records reach it.
-impl<T: Record> Stage for Keeping<T> {
-    fn signal(&mut self, _: Signal) {}
-
-    fn is_full(&self) -> bool {
-        false
-    }
-
-    fn flush(&mut self, _: Instant) -> Option<Instant> {
-        None
-    }
-
-    fn idle(&mut self) {}
-
-    fn ready(&mut self) -> Wait<'_> {
-        Box::pin(std::future::ready(Ok(())))
-    }
-
-    fn finish(&mut self) -> Wait<'_> {
-        Box::pin(std::future::ready(Ok(())))
     }
 }

@@ -4,7 +4,6 @@ use std::{collections::VecDeque, fmt, future::Future, marker::PhantomData, sync:
 
 use millstream_core::{
     key::{Key, key_group, owner_of},
-    packed::Packer,
     record::Record,
 };
 
@@ -248,7 +247,6 @@ where
             info: Arc::new(info),
             close: self.operator.close.clone(),
             restored: VecDeque::new(),
-            packer: Packer::default(),
             is_ending: false,
             next,
         })

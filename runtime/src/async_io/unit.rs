@@ -1,6 +1,6 @@
 //! [`Unit`]: a record, or a batch of them, from its arrival until its answers are put out.
 
-use std::{fmt, sync::Arc, task::Waker};
+use std::{fmt, task::Waker};
 
 use millstream_core::{
     packed::{Packed, Packer},
@@ -15,16 +15,8 @@ use super::{
 };
 use crate::{env::Instant, failure::Failure};
 
-/// The answer to a record.
-pub(super) enum Given<F: AsyncFunction> {
-    /// As the call gave it.
-    Fresh(F::Answer),
-    /// What was put out for another record that asked for the same.
-    Kept(Arc<Packed<F::Out>>),
-}
-
 /// What a record has been answered.
-pub(super) type Answered<F> = Result<Given<F>, AsyncError<<F as AsyncFunction>::Error>>;
+pub(super) type Answered<F> = Result<<F as AsyncFunction>::Answer, AsyncError<<F as AsyncFunction>::Error>>;
 
 /// How far a unit is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +44,7 @@ pub(super) struct Unit<F: AsyncFunction> {
     pub(super) times: Vec<Timestamp>,
     /// One for each record; `None` while there is none.
     pub(super) answers: Vec<Option<Answered<F>>>,
-    /// What they are in the cache, if there is one; empty where the answer comes from there.
+    /// What their requests are in the cache, if there is one; empty where the answer comes from there.
     pub(super) cached_as: Vec<Box<[u8]>>,
     /// The one record that is asked for, since a call for all has not answered it; otherwise the call is for all without an answer.
     pub(super) alone: Option<usize>,

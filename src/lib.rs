@@ -81,8 +81,8 @@ pub use millstream_core::{
     view::View,
 };
 pub use millstream_macros::{
-    OperatorState, Record, State, aggregate, async_filter, async_flat_map, async_map, filter, filter_map, flat_map,
-    job, key, map, process,
+    OperatorState, Record, State, aggregate, async_filter, async_flat_map, async_map, async_sink, filter, filter_map,
+    flat_map, job, key, map, process,
 };
 #[doc(inline)]
 pub use millstream_runtime::{
@@ -150,8 +150,8 @@ pub mod prelude {
         time::{DurationExt, Timestamp, Window},
     };
     pub use millstream_macros::{
-        OperatorState, Record, State, aggregate, async_filter, async_flat_map, async_map, filter, filter_map, flat_map,
-        job, key, map, process,
+        OperatorState, Record, State, aggregate, async_filter, async_flat_map, async_map, async_sink, filter,
+        filter_map, flat_map, job, key, map, process,
     };
     pub use millstream_runtime::{
         event_time::{WatermarkStrategyExt, monotonous, out_of_order, punctuated},

@@ -74,6 +74,10 @@ pub fn derive_record(input: TokenStream) -> TokenStream {
 ///
 /// flights.then(with_weather(|_| Weather::load("weather.csv")))
 /// ```
+///
+/// `#[map(blocking)]` is for a function that blocks its thread, or computes for long: it runs on threads beside the tasks, with `clients = 4` so many calls of a subtask at a time, and is put in by
+/// `.then_async(function)`. What it borrows it has for itself (`db: &mut Db`): one is opened for each call that may run. It takes and returns what [`macro@async_map`] does, and has its other
+/// options.
 #[proc_macro_attribute]
 pub fn map(arguments: TokenStream, item: TokenStream) -> TokenStream {
     operator::attribute(operator::Kind::Map, arguments.into(), item.into()).into()
@@ -151,6 +155,25 @@ pub fn async_filter(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn async_flat_map(arguments: TokenStream, item: TokenStream) -> TokenStream {
     asynchronous::attribute(asynchronous::Kind::FlatMap, arguments.into(), item.into()).into()
+}
+
+/// Makes an async function the end of a stream, which writes its records out: `.sink_async(function)`.
+///
+/// It takes a record, or with `max_batch` a `Vec` of them, and returns nothing, a `Result<(), E>`, or of a batch `Vec<Result<(), E>>`: then those that failed are written again alone. A
+/// batch that fails as a whole is written record by record in the end. Parameters and options are as of [`macro@async_map`]; `idempotent` says that what is written again takes the place
+/// of what was there, as a job needs that promises exactly once.
+///
+/// ```ignore
+/// #[async_sink(max_batch = 500, linger = "20ms", retry = "exponential(5)")]
+/// async fn stored(db: &Db, rows: Vec<Row>) -> Result<(), DbError> {
+///     db.insert(&rows).await
+/// }
+///
+/// rows.sink_async(stored(|_| Db::connect("localhost:5432")));
+/// ```
+#[proc_macro_attribute]
+pub fn async_sink(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    asynchronous::attribute(asynchronous::Kind::Sink, arguments.into(), item.into()).into()
 }
 
 /// Makes a function a key selector: `.key_with(function)`. The key may borrow from the record, or be made on the spot.

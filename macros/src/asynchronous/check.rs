@@ -8,13 +8,27 @@ use crate::{errors::Errors, types};
 /// Checks a function's signature; the types of its record and its answer were checked when it was read.
 pub(super) fn function(function: &Function, errors: &mut Errors) {
     let (name, signature) = (function.kind.name(), &function.item.sig);
-    if signature.asyncness.is_none() {
+    if let Some(token) = signature.asyncness.filter(|_| function.kind.blocks()) {
+        errors.on(
+            token,
+            format!(
+                "`#[{name}]` blocks its thread while it waits: remove `async`, or use `#[async_{}]`",
+                function.kind.operator()
+            ),
+        );
+    }
+    if let Some(client) = function.client_mut.as_ref().filter(|_| !function.kind.blocks()) {
+        errors.on(client, "many calls are in flight at a time, and share this: take it as `&Desk`");
+    }
+    if signature.asyncness.is_none() && !function.kind.blocks() {
         errors.on(
             signature.fn_token,
-            format!(
-                "`#[{name}]` waits for what it asks: add `async`; for a function that never waits there is `#[{}]`",
-                name.trim_start_matches("async_")
-            ),
+            match name.trim_start_matches("async_") {
+                "sink" => format!("`#[{name}]` waits for what it writes: add `async`"),
+                plain => format!(
+                    "`#[{name}]` waits for what it asks: add `async`; for a function that never waits there is `#[{plain}]`, for one that blocks its thread `#[{plain}(blocking)]`"
+                ),
+            },
         );
     }
     if let Some(token) = &signature.unsafety {

@@ -41,10 +41,11 @@ pub(super) fn maker(function: &Function) -> TokenStream {
     let (vis, ident) = (&function.item.vis, &function.item.sig.ident);
     let runtime = function.options.paths.runtime();
     let made = quote!(#runtime::async_io::Asynchronous<#ident>);
+    let make = if function.kind.blocks() { quote!(blocking) } else { quote!(new) };
     let Some(client) = &function.client else {
         return quote! {
             #vis fn #ident() -> #made {
-                #runtime::async_io::Asynchronous::new(
+                #runtime::async_io::Asynchronous::#make(
                     #ident {},
                     |_| ::core::result::Result::<(), ::core::convert::Infallible>::Ok(()),
                 )
@@ -58,7 +59,7 @@ pub(super) fn maker(function: &Function) -> TokenStream {
             + ::core::marker::Sync
             + 'static,
         ) -> #made {
-            #runtime::async_io::Asynchronous::new(#ident {}, open)
+            #runtime::async_io::Asynchronous::#make(#ident {}, open)
         }
     }
 }
@@ -72,12 +73,12 @@ pub(super) fn record(function: &Function, input: &Input) -> TokenStream {
 }
 
 fn implementation(function: &Function) -> TokenStream {
-    let Function { kind, options, item, client, timed, .. } = function;
+    let Function { kind, options, item, timed, .. } = function;
     let (Some(input), Some(output)) = (&function.input, &function.output) else { return TokenStream::new() };
     let (core, runtime) = (options.paths.core(), options.paths.runtime());
     let io = quote!(#runtime::async_io);
     let ident = &item.sig.ident;
-    let (name, kind_name) = (ident.unraw().to_string(), kind.name());
+    let (name, kind_name) = (ident.unraw().to_string(), kind.operator());
     let record = record(function, input);
     let core_at_input = options.paths.core_at(input.ty.span());
     let request = if *timed { quote!((#record, #core::time::Timestamp)) } else { record.clone() };
@@ -87,10 +88,15 @@ fn implementation(function: &Function) -> TokenStream {
         let owned = quote_spanned!(input.ty.span()=> <#record as #core_at_input::record::Record>::from_view(__record));
         if *timed { quote!((#owned, __at)) } else { owned }
     };
-    let client_type = client.as_ref().map_or_else(|| quote!(()), ToTokens::to_token_stream);
+    let client_type = client_type(function);
     let Output { answer, .. } = output;
     let error = output.error.as_ref().map_or_else(|| quote!(::core::convert::Infallible), ToTokens::to_token_stream);
-    let out = output.record.as_ref().map_or_else(|| record.clone(), ToTokens::to_token_stream);
+    let out = match &output.record {
+        _ if *kind == Kind::Sink => quote!(()),
+        Some(out) => out.to_token_stream(),
+        None => record.clone(),
+    };
+    let sink = (*kind == Kind::Sink).then(|| sink(function));
     let queue = if options.order == Order::ByKey { quote!(KeyByKey) } else { quote!(Together) };
     let call = call(function, input, output);
     let put_out = put_out(function, output);
@@ -131,9 +137,9 @@ fn implementation(function: &Function) -> TokenStream {
             #call
 
             #[inline(always)]
-            fn put_out<__N: #runtime::operator::Push<Self::Out>>(
-                __answer: Self::Answer,
-                __record: <#record as #core::record::Record>::View<'_>,
+            fn put_out<'__a, __N: #runtime::operator::Push<Self::Out>>(
+                __answer: &'__a Self::Answer,
+                __record: <#record as #core::record::Record>::View<'__a>,
                 __at: #core::time::Timestamp,
                 __out: &mut __N,
             ) {
@@ -148,6 +154,30 @@ fn implementation(function: &Function) -> TokenStream {
 
             #fallback
         }
+
+        #sink
+    }
+}
+
+/// What all calls of a subtask share: of calls that block, a client each.
+pub(super) fn client_type(function: &Function) -> TokenStream {
+    let client = function.client.as_ref().map_or_else(|| quote!(()), ToTokens::to_token_stream);
+    if function.kind.blocks() {
+        let runtime = function.options.paths.runtime();
+        return quote!(#runtime::async_io::Pool<#client>);
+    }
+    client
+}
+
+/// That a function writes, and what that promises.
+pub(super) fn sink(function: &Function) -> TokenStream {
+    let runtime = function.options.paths.runtime();
+    let ident = &function.item.sig.ident;
+    let guarantee = if function.options.idempotent { quote!(ExactlyOnce) } else { quote!(AtLeastOnce) };
+    quote! {
+        impl #runtime::async_io::AsyncSink for #ident {
+            type Guarantee = #runtime::stream::#guarantee;
+        }
     }
 }
 
@@ -156,7 +186,7 @@ fn copy(function: &Function, output: &Output) -> TokenStream {
     let Some(record) = &output.record else { return quote!(*__answer) };
     let core = function.options.paths.core_at(record.span());
     let copy = |value: TokenStream| quote_spanned!(record.span()=> <#record as #core::record::Record>::from_view(<#record as #core::record::Record>::view(#value)));
-    if function.kind == Kind::Map {
+    if function.kind.plain() == Kind::Map {
         return copy(quote!(__answer));
     }
     let copy = copy(quote!(__value));
@@ -173,9 +203,10 @@ fn call(function: &Function, input: &Input, output: &Output) -> TokenStream {
     let runtime = options.paths.runtime();
     let io = quote!(#runtime::async_io);
     let ident = &item.sig.ident;
-    let client = client.as_ref().map(|_| quote!(&*__client,));
+    let blocks = function.kind.blocks();
+    let client = client.as_ref().map(|_| if blocks { quote!(__client,) } else { quote!(&*__client,) });
     let take = match (options.batch.is_some(), timed) {
-        (true, _) => quote!(let __record = __requests;),
+        (true, _) => quote!(let __count = __requests.len(); let _ = __count; let __record = __requests;),
         (false, true) => quote!(let #io::OneRequest((__record, __at)) = __requests;),
         (false, false) => quote!(let #io::OneRequest(__record) = __requests;),
     };
@@ -190,6 +221,17 @@ fn call(function: &Function, input: &Input, output: &Output) -> TokenStream {
     let at = timed.then(|| quote!(, __at));
     let ok = quote!(::core::result::Result::Ok);
     let answers = match (options.batch.is_some(), output.fails_as_a_whole, output.fails_one_by_one) {
+        (true, whole, false) if function.kind == Kind::Sink => {
+            let written = quote!(#io::Answers::Each((0..__count).map(|_| #ok(())).collect()));
+            if whole {
+                quote!(match __given {
+                    #ok(()) => #written,
+                    ::core::result::Result::Err(__error) => #io::Answers::None(__error),
+                })
+            } else {
+                quote!({ let () = __given; #written })
+            }
+        }
         (true, true, _) => quote!(match __given {
             #ok(__answers) => #io::Answers::Each(__answers.into_iter().map(#ok).collect()),
             ::core::result::Result::Err(__error) => #io::Answers::None(__error),
@@ -204,16 +246,31 @@ fn call(function: &Function, input: &Input, output: &Output) -> TokenStream {
     let future = quote_spanned! {span=>
         impl ::core::future::Future<Output = #io::Answers<Self::Answer, Self::Error>> + ::core::marker::Send + 'static
     };
+    let body = if blocks {
+        quote! {
+            __client.run(move |__client| {
+                let _ = &__client;
+                #take
+                let __given = #ident::call(#client #record #at);
+                #answers
+            })
+        }
+    } else {
+        quote! {
+            async move {
+                let _ = &__client;
+                #take
+                let __given = #ident::call(#client #record #at).await;
+                #answers
+            }
+        }
+    };
     quote! {
         fn call(
             __client: ::std::sync::Arc<Self::Client>,
             __requests: Self::Requests,
         ) -> #future {
-            async move {
-                #take
-                let __given = #ident::call(#client #record #at).await;
-                #answers
-            }
+            #body
         }
     }
 }
@@ -223,14 +280,15 @@ fn put_out(function: &Function, output: &Output) -> TokenStream {
     let push = quote!(#runtime::operator::Push::<Self::Out>::push);
     let span = output.record.as_ref().map_or_else(proc_macro2::Span::call_site, |record| record.span());
     let core = function.options.paths.core_at(span);
-    let view = |value: TokenStream| quote_spanned!(span=> <Self::Out as #core::record::Record>::view(&#value));
-    match function.kind {
+    let view = |value: TokenStream| quote_spanned!(span=> <Self::Out as #core::record::Record>::view(#value));
+    match function.kind.plain() {
+        Kind::Sink => quote!({ let _ = (__answer, __record); #push(__out, (), __at); }),
         Kind::Map => {
             let view = view(quote!(__answer));
             quote!(#push(__out, #view, __at);)
         }
-        Kind::Filter => quote!(if __answer { #push(__out, __record, __at); }),
-        Kind::FlatMap => {
+        Kind::Filter => quote!(if *__answer { #push(__out, __record, __at); }),
+        _ => {
             let view = view(quote!(__value));
             quote!(for __value in __answer { #push(__out, #view, __at); })
         }
@@ -245,6 +303,7 @@ fn options_of(function: &Function) -> TokenStream {
     let some = quote!(::core::option::Option::Some);
     let duration = |millis: &u64| quote!(::core::time::Duration::from_millis(#millis));
     let capacity = options.capacity.map(|capacity| quote!(capacity: #capacity,));
+    let capacity = capacity.or_else(|| function.kind.blocks().then(|| quote!(capacity: #io::DEFAULT_CLIENTS,)));
     let order = match options.order {
         Order::Ordered => quote!(Ordered),
         Order::Unordered => quote!(Unordered),

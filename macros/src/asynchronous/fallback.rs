@@ -5,7 +5,7 @@ use quote::{ToTokens, quote};
 use syn::FnArg;
 
 use super::{
-    expand::{maker, record},
+    expand::{client_type, maker, record, sink},
     model::{Function, Kind, Order},
 };
 
@@ -22,12 +22,16 @@ pub(super) fn function(function: &Function, error: &syn::Error) -> TokenStream {
     let paths = &function.options.paths;
     let (core, runtime) = (paths.core(), paths.runtime());
     let io = quote!(#runtime::async_io);
-    let (vis, ident, kind) = (&item.vis, &item.sig.ident, function.kind.name());
+    let (vis, ident, kind) = (&item.vis, &item.sig.ident, function.kind.operator());
     let record = record(function, input);
     let put_out = function.output.as_ref().and_then(|output| output.record.as_ref());
-    let out =
-        put_out.filter(|_| function.kind != Kind::Filter).map_or_else(|| record.clone(), ToTokens::to_token_stream);
-    let client = function.client.as_ref().map_or_else(|| quote!(()), ToTokens::to_token_stream);
+    let out = match put_out {
+        _ if function.kind == Kind::Sink => quote!(()),
+        Some(out) => out.to_token_stream(),
+        None => record.clone(),
+    };
+    let sink = (function.kind == Kind::Sink).then(|| sink(function));
+    let client = client_type(function);
     let queue = if function.options.order == Order::ByKey { quote!(KeyByKey) } else { quote!(Together) };
     let maker = maker(function);
     quote! {
@@ -70,9 +74,9 @@ pub(super) fn function(function: &Function, error: &syn::Error) -> TokenStream {
                 ::core::future::pending()
             }
 
-            fn put_out<__N: #runtime::operator::Push<Self::Out>>(
-                _: (),
-                _: <#record as #core::record::Record>::View<'_>,
+            fn put_out<'__a, __N: #runtime::operator::Push<Self::Out>>(
+                _: &'__a (),
+                _: <#record as #core::record::Record>::View<'__a>,
                 _: #core::time::Timestamp,
                 _: &mut __N,
             ) {
@@ -80,5 +84,7 @@ pub(super) fn function(function: &Function, error: &syn::Error) -> TokenStream {
 
             fn copy(_: &()) {}
         }
+
+        #sink
     }
 }

@@ -10,15 +10,44 @@ pub(crate) enum Kind {
     Map,
     Filter,
     FlatMap,
+    Sink,
+    /// `#[map(blocking)]`: the function is not async, and runs on a thread of its own.
+    BlockingMap,
+    BlockingFilter,
+    BlockingFlatMap,
 }
 
 impl Kind {
-    /// The attribute's name, which is also the operator's kind.
+    /// The attribute's name.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Map => "async_map",
             Self::Filter => "async_filter",
             Self::FlatMap => "async_flat_map",
+            Self::Sink => "async_sink",
+            Self::BlockingMap => "map(blocking)",
+            Self::BlockingFilter => "filter(blocking)",
+            Self::BlockingFlatMap => "flat_map(blocking)",
+        }
+    }
+
+    /// The kind of the operator.
+    pub(super) fn operator(self) -> &'static str {
+        self.name().trim_end_matches("(blocking)")
+    }
+
+    /// True if calls block a thread.
+    pub(super) fn blocks(self) -> bool {
+        matches!(self, Self::BlockingMap | Self::BlockingFilter | Self::BlockingFlatMap)
+    }
+
+    /// The same without that.
+    pub(super) fn plain(self) -> Self {
+        match self {
+            Self::BlockingMap => Self::Map,
+            Self::BlockingFilter => Self::Filter,
+            Self::BlockingFlatMap => Self::FlatMap,
+            other => other,
         }
     }
 
@@ -29,6 +58,10 @@ impl Kind {
             Self::Filter => {
                 "#[async_filter] async fn is_known(users: &Users, login: &Login) -> Result<bool, UsersError>"
             }
+            Self::BlockingMap => "#[map(blocking)] fn shrunk(image: Image) -> Result<Image, ImageError>",
+            Self::BlockingFilter => "#[filter(blocking)] fn is_known(users: &mut Users, login: &Login) -> bool",
+            Self::BlockingFlatMap => "#[flat_map(blocking)] fn parts(stock: &mut Stock, order: Order) -> Vec<Part>",
+            Self::Sink => "#[async_sink] async fn stored(db: &Db, row: Row) -> Result<(), DbError>",
             Self::FlatMap => {
                 "#[async_flat_map] async fn parts(stock: &Stock, order: Order) -> Result<Vec<Part>, StockError>"
             }
@@ -75,6 +108,8 @@ pub(super) struct Options {
     pub(super) cache_ttl: Option<u64>,
     pub(super) rate: Option<f64>,
     pub(super) batch: Option<Batch>,
+    /// Of a sink: what is written again takes the place of what was there.
+    pub(super) idempotent: bool,
 }
 
 /// How the function takes its record.
@@ -117,6 +152,8 @@ pub(super) struct Function {
     pub(super) docs: Vec<Attribute>,
     /// What its subtask opens, if its first parameter is that.
     pub(super) client: Option<Type>,
+    /// That parameter, if it is `&mut`.
+    pub(super) client_mut: Option<Type>,
     pub(super) input: Option<Input>,
     /// True if it wants the record's time.
     pub(super) timed: bool,

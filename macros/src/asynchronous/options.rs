@@ -26,6 +26,7 @@ struct Said {
     rate: Option<(f64, proc_macro2::Span)>,
     max_batch: Option<LitInt>,
     linger: Option<LitStr>,
+    idempotent: bool,
     krate: Option<Path>,
 }
 
@@ -43,24 +44,57 @@ impl Said {
     fn take(&mut self, kind: Kind, meta: &meta::ParseNestedMeta<'_>) -> syn::Result<()> {
         let name = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
         match name.as_str() {
-            "capacity" => once(meta, &mut self.capacity, value(meta, "a number of calls, as in `capacity = 64`; what is known only when the job is written down goes behind it: `priced(open).capacity(args.capacity)`")?),
+            "capacity" if !kind.blocks() => once(
+                meta,
+                &mut self.capacity,
+                value(
+                    meta,
+                    "a number of calls, as in `capacity = 64`; what is known only when the job is written down goes behind it: `priced(open).capacity(args.capacity)`",
+                )?,
+            ),
             "order" => once(meta, &mut self.order, value(meta, "`order = \"ordered\"`, `\"unordered\"` or `\"key\"`")?),
             "timeout" => once(meta, &mut self.timeout, value(meta, A_DURATION)?),
             "attempt_timeout" => once(meta, &mut self.attempt_timeout, value(meta, A_DURATION)?),
             "fallback" => once(meta, &mut self.fallback, meta.value()?.call(Path::parse_mod_style)?),
-            "retry" => once(meta, &mut self.retry, value(meta, "`retry = \"fixed(3, 50ms)\"` or `retry = \"exponential(3)\"`")?),
+            "retry" => once(
+                meta,
+                &mut self.retry,
+                value(meta, "`retry = \"fixed(3, 50ms)\"` or `retry = \"exponential(3)\"`")?,
+            ),
             "retry_if" => once(meta, &mut self.retry_if, meta.value()?.call(Path::parse_mod_style)?),
             "retry_answer_if" => once(meta, &mut self.retry_answer_if, meta.value()?.call(Path::parse_mod_style)?),
             "cache" => once(meta, &mut self.cache, value(meta, "a number of answers, as in `cache = 10_000`")?),
             "cache_ttl" => once(meta, &mut self.cache_ttl, value(meta, A_DURATION)?),
             "rate" => once(meta, &mut self.rate, rate(meta)?),
-            "max_batch" => once(meta, &mut self.max_batch, value(meta, "a number of records, as in `max_batch = 100`")?),
+            "max_batch" => {
+                once(meta, &mut self.max_batch, value(meta, "a number of records, as in `max_batch = 100`")?)
+            }
             "linger" => once(meta, &mut self.linger, value(meta, A_DURATION)?),
+            "blocking" if kind.blocks() => Ok(()),
+            "clients" if kind.blocks() => once(
+                meta,
+                &mut self.capacity,
+                value(
+                    meta,
+                    "a number of clients, as in `clients = 4`; what is known only when the job is written down goes behind it: `shrunk(open).capacity(args.clients)`",
+                )?,
+            ),
+            "idempotent" if kind == Kind::Sink => {
+                self.idempotent = true;
+                Ok(())
+            }
             "crate" => once(meta, &mut self.krate, meta.value()?.call(Path::parse_mod_style)?),
-            _ => Err(meta.error(format!(
-                "`#[{}]` has no such option: there are `capacity`, `order`, `timeout`, `attempt_timeout`, `fallback`, `retry`, `retry_if`, `retry_answer_if`, `cache`, `cache_ttl`, `rate`, `max_batch`, `linger` and `crate`",
-                kind.name()
-            ))),
+            _ => {
+                let own = match kind {
+                    _ if kind.blocks() => "`clients`",
+                    Kind::Sink => "`idempotent`, `capacity`",
+                    _ => "`capacity`",
+                };
+                Err(meta.error(format!(
+                    "`#[{}]` has no such option: there are {own}, `order`, `timeout`, `attempt_timeout`, `fallback`, `retry`, `retry_if`, `retry_answer_if`, `cache`, `cache_ttl`, `rate`, `max_batch`, `linger` and `crate`",
+                    kind.name()
+                )))
+            }
         }
     }
 
@@ -130,6 +164,7 @@ impl Said {
             cache_ttl: self.cache_ttl.as_ref().map(|ttl| duration(ttl, errors)),
             rate: self.rate.map(|(rate, _)| rate),
             batch,
+            idempotent: self.idempotent,
         }
     }
 }

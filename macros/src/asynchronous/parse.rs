@@ -22,12 +22,25 @@ pub(super) fn function(kind: Kind, options: Options, item: ItemFn, errors: &mut 
         }
         _ => None,
     };
+    let client_mut = match types[..] {
+        [first @ Type::Reference(reference), ..] if client.is_some() && reference.mutability.is_some() => {
+            Some(first.clone())
+        }
+        _ => None,
+    };
     let own = if client.is_some() { &types[1..] } else { &types[..] };
     let is_batch = options.batch.is_some();
     let input = own.first().and_then(|ty| if is_batch { batch_of(ty, errors) } else { Some(input(ty)) });
     let output = match &item.sig.output {
         ReturnType::Type(_, ty) if is_batch => batch_output(kind, ty, errors),
         ReturnType::Type(_, ty) => output(kind, ty, errors),
+        ReturnType::Default if kind == Kind::Sink => Some(Output {
+            answer: syn::parse_quote!(()),
+            record: None,
+            error: None,
+            fails_as_a_whole: false,
+            fails_one_by_one: false,
+        }),
         ReturnType::Default => {
             errors.on(
                 &item.sig.ident,
@@ -41,6 +54,7 @@ pub(super) fn function(kind: Kind, options: Options, item: ItemFn, errors: &mut 
         docs: item.attrs.iter().filter(|attribute| attribute.path().is_ident("doc")).cloned().collect(),
         timed: own.len() > 1,
         client,
+        client_mut,
         input,
         output,
         options,
@@ -89,11 +103,24 @@ fn output(kind: Kind, ty: &Type, errors: &mut Errors) -> Option<Output> {
 /// What a call for a batch gives.
 fn batch_output(kind: Kind, ty: &Type, errors: &mut Errors) -> Option<Output> {
     let (answers, whole) = result(ty, errors)?;
+    if kind == Kind::Sink && is_unit(answers) {
+        let (answer, error) = (answers.clone(), whole.cloned());
+        return Some(Output {
+            answer,
+            record: None,
+            error,
+            fails_as_a_whole: whole.is_some(),
+            fails_one_by_one: false,
+        });
+    }
     let arguments = types::arguments(answers, "Vec");
     let Some([each]) = arguments.as_deref() else {
         errors.on(
             answers,
-            "with `max_batch` a call gives something for each record, in their order: return `Vec<T>`, `Result<Vec<T>, E>` or `Vec<Result<T, E>>`",
+            match kind {
+                Kind::Sink => "a call that writes a batch returns nothing, `Result<(), E>`, or, for each record in their order, `Vec<Result<(), E>>`",
+                _ => "with `max_batch` a call gives something for each record, in their order: return `Vec<T>`, `Result<Vec<T>, E>` or `Vec<Result<T, E>>`",
+            },
         );
         return None;
     };
@@ -139,14 +166,19 @@ fn record(kind: Kind, answer: &Type, errors: &mut Errors) -> Option<Option<Type>
         }
         Some(Some(ty.clone()))
     };
-    match kind {
+    match kind.plain() {
+        Kind::Sink if is_unit(answer) => Some(None),
+        Kind::Sink => {
+            errors.on(answer, "a sink writes, and gives nothing: return nothing or `Result<(), E>`; for a function that gives records there is `#[async_map]`");
+            None
+        }
         Kind::Map => owned(answer, errors),
         Kind::Filter if types::is(answer, "bool") => Some(None),
         Kind::Filter => {
             errors.on(answer, "a filter says whether the record stays: return `bool` or `Result<bool, E>`");
             None
         }
-        Kind::FlatMap => {
+        _ => {
             let item = match answer {
                 Type::Array(array) => Some(&*array.elem),
                 _ => ["Vec", "Option"].into_iter().find_map(|name| match types::arguments(answer, name).as_deref() {
@@ -166,4 +198,8 @@ fn record(kind: Kind, answer: &Type, errors: &mut Errors) -> Option<Option<Type>
             }
         }
     }
+}
+
+fn is_unit(ty: &Type) -> bool {
+    matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty())
 }

@@ -19,7 +19,7 @@ fn a_signature_that_no_record_fits_is_refused() {
         ),
         &[
             "this function gives nothing: add a return type, as in `#[async_map] async fn priced(desk: &Desk, trade: Trade) -> Result<Trade, DeskError>`",
-            "`#[async_map]` waits for what it asks: add `async`; for a function that never waits there is `#[map]`",
+            "`#[async_map]` waits for what it asks: add `async`; for a function that never waits there is `#[map]`, for one that blocks its thread `#[map(blocking)]`",
             "`#[async_map]` is called by safe code: remove `unsafe`",
             "`#[async_map]` needs one record type: write the function for that type, or implement `AsyncFunction` for a type of yours",
             "the function takes a record, as in `#[async_map] async fn priced(desk: &Desk, trade: Trade) -> Result<Trade, DeskError>`",

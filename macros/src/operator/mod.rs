@@ -11,14 +11,17 @@ mod fallback;
 mod model;
 mod parse;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 
 pub(crate) use model::Kind;
 
-use crate::{errors::Errors, options};
+use crate::{asynchronous, errors::Errors, options};
 
 /// The expansion of the attribute `kind` on `item`.
 pub(crate) fn attribute(kind: Kind, arguments: TokenStream, item: TokenStream) -> TokenStream {
+    if let Some(kind) = blocking(kind, &arguments) {
+        return asynchronous::attribute(kind, arguments, item);
+    }
     let mut errors = Errors::default();
     let paths = options::paths(kind.name(), arguments, &mut errors);
     let function = match syn::parse2(item.clone()) {
@@ -34,6 +37,18 @@ pub(crate) fn attribute(kind: Kind, arguments: TokenStream, item: TokenStream) -
     match errors.finish() {
         Ok(()) => expand::operator(&model),
         Err(error) => fallback::operator(&model, &error),
+    }
+}
+
+/// The attribute that `#[map(blocking, ..)]` stands for, if it says so.
+fn blocking(kind: Kind, arguments: &TokenStream) -> Option<asynchronous::Kind> {
+    let blocks =
+        arguments.clone().into_iter().any(|token| matches!(token, TokenTree::Ident(word) if word == "blocking"));
+    match kind {
+        Kind::Map if blocks => Some(asynchronous::Kind::BlockingMap),
+        Kind::Filter if blocks => Some(asynchronous::Kind::BlockingFilter),
+        Kind::FlatMap if blocks => Some(asynchronous::Kind::BlockingFlatMap),
+        _ => None,
     }
 }
 

@@ -5,8 +5,7 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 use millstream_core::{record::Record, time::Timestamp};
 
 use super::options::AsyncOptions;
-use crate::failure::{Failure, Location};
-use crate::operator::Push;
+use crate::{failure::Location, operator::Push};
 
 /// An async function on records that borrows a client which its subtask has opened.
 ///
@@ -52,9 +51,9 @@ pub trait AsyncFunction: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Answers<Self::Answer, Self::Error>> + Send + 'static;
 
     /// Puts out what the answer makes of the record.
-    fn put_out<N: Push<Self::Out>>(
-        answer: Self::Answer,
-        record: <Self::In as Record>::View<'_>,
+    fn put_out<'a, N: Push<Self::Out>>(
+        answer: &'a Self::Answer,
+        record: <Self::In as Record>::View<'a>,
         at: Timestamp,
         out: &mut N,
     );
@@ -161,9 +160,6 @@ impl<E: fmt::Display> fmt::Display for AsyncError<E> {
         }
     }
 }
-
-/// Opens a client for a subtask.
-pub(super) type Open<C> = dyn Fn(&crate::operator::OpenContext<'_>) -> Result<C, Failure> + Send + Sync;
 
 #[cfg(test)]
 mod tests {

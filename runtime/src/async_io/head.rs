@@ -28,6 +28,8 @@ use crate::{
 /// How many records, answers and alarms a step looks at.
 const STEPS_LIMIT: usize = 512;
 
+const ALL_ANSWERED: &str = "a unit is put out when all its records have their answers";
+
 /// Makes calls for records.
 pub struct AsyncHead<F: AsyncFunction, K, H, N> {
     pub(super) flight: Flight<F>,
@@ -61,7 +63,11 @@ where
                 return Ok(Progress::Waiting);
             }
             if let Some((record, at)) = self.restored.pop_front() {
-                self.admit(record.view(), at, now)?;
+                let admitted = self.flight.admit(record.view(), at, self.turn.of(record.view()), now)?;
+                if let Admitted::Answered(answered) = admitted {
+                    put_out::<F, _>(&answered, record.view(), at, &mut self.next);
+                    reject::<F, H>(answered, record.view(), at, &mut self.handler)?;
+                }
                 continue;
             }
             let Some(records) = input.records::<F::In>().filter(|records| records.position() < records.len()) else {
@@ -72,18 +78,14 @@ where
                 });
             };
             let position = records.position();
-            self.admit(records.get(position), records.time(position), now)?;
+            let (record, at) = (records.get(position), records.time(position));
+            if let Admitted::Answered(answered) = self.flight.admit(record, at, self.turn.of(record), now)? {
+                put_out::<F, _>(&answered, records.get(position), at, &mut self.next);
+                reject::<F, H>(answered, record, at, &mut self.handler)?;
+            }
             input.advance_to(position + 1);
         }
         Ok(Progress::MoreWork)
-    }
-
-    #[inline]
-    fn admit(&mut self, record: <F::In as Record>::View<'_>, at: Timestamp, now: Instant) -> Result<(), Failure> {
-        match self.flight.admit(record, at, self.turn.of(record), now)? {
-            Admitted::InFlight => Ok(()),
-            Admitted::Answered(answered) => put_out::<F, _, _>(answered, record, at, &mut self.next, &mut self.handler),
-        }
     }
 
     /// Puts out what may be put out, as long as there is room for it.
@@ -105,9 +107,11 @@ where
     fn put_out_unit(&mut self, request: u32) -> Result<(), Failure> {
         let Self { flight, next, handler, .. } = self;
         let unit = flight.unit(request);
+        for ((record, at), answer) in unit.records.iter().zip(&unit.times).zip(&unit.answers) {
+            put_out::<F, _>(answer.as_ref().expect(ALL_ANSWERED), record, *at, next);
+        }
         for ((record, at), answer) in unit.records.iter().zip(&unit.times).zip(unit.answers.drain(..)) {
-            let answer = answer.expect("a unit is put out when all its records have their answers");
-            put_out::<F, _, _>(answer, record, *at, next, handler)?;
+            reject::<F, H>(answer.expect(ALL_ANSWERED), record, *at, handler)?;
         }
         Ok(())
     }
@@ -118,25 +122,34 @@ where
     }
 }
 
-/// Puts out what the answer makes of a record, or has it rejected.
+/// Puts out what the answer makes of a record, if it has one.
 #[inline]
-fn put_out<F, N, H>(
+fn put_out<'a, F, N>(answered: &'a Answered<F>, record: <F::In as Record>::View<'a>, at: Timestamp, out: &mut N)
+where
+    F: AsyncFunction,
+    N: Push<F::Out>,
+{
+    if let Ok(answer) = answered {
+        F::put_out(answer, record, at, out);
+    }
+}
+
+/// Has a record rejected that has no answer.
+#[inline]
+fn reject<F, H>(
     answered: Answered<F>,
     record: <F::In as Record>::View<'_>,
     at: Timestamp,
-    out: &mut N,
     handler: &mut H,
 ) -> Result<(), Failure>
 where
     F: AsyncFunction,
-    N: Push<F::Out>,
     H: Handler<F::In, AsyncError<F::Error>>,
 {
     match answered {
-        Ok(answer) => F::put_out(answer, record, at, out),
-        Err(error) => handler.handle(record, at, error)?,
+        Ok(_) => Ok(()),
+        Err(error) => handler.handle(record, at, error),
     }
-    Ok(())
 }
 
 impl<F, K, H, N> Head for AsyncHead<F, K, H, N>

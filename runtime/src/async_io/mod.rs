@@ -1,6 +1,7 @@
 //! Async operators: functions that wait for services, many calls at a time.
 //!
-//! `#[async_map]`, `#[async_filter]` and `#[async_flat_map]` implement [`AsyncFunction`], and `.then_async(..)` puts one into a stream. Everything in here may also be used without them.
+//! `#[async_map]`, `#[async_filter]` and `#[async_flat_map]` implement [`AsyncFunction`], and `.then_async(..)` puts one into a stream; `.lookup(..)` joins with one, and `.sink_async(..)` ends a
+//! stream with one that has `#[async_sink]`. A blocking function, as of `#[map(blocking)]`, is one too: its calls wait for threads. Everything in here may also be used without the attributes.
 //!
 //! ```text
 //! records -> flight (units, each a record or a batch, with its call) -> line (the order of answers) -> chain
@@ -14,26 +15,32 @@
 //! answers, a timeout over all attempts, retries by predicate on answer or error, and order by key.
 
 mod alarms;
+mod blocking;
 mod cache;
 mod calling;
 mod flight;
 mod function;
 mod head;
 mod line;
+mod lookup;
 mod metrics;
 mod options;
 mod plan;
 mod rate;
 mod ready;
+mod sink;
 mod state;
 mod unit;
 
+pub use blocking::Pool;
 pub use function::{Answers, AsyncError, AsyncFunction, KeyByKey, OneRequest, Requests, Together};
 pub use head::AsyncHead;
+pub use lookup::{LookedUp, Lookup, Table};
 pub use options::{
-    AsyncOptions, BatchOptions, CacheOptions, DEFAULT_BACKOFF, DEFAULT_BACKOFF_LIMIT, DEFAULT_CAPACITY, LIMIT_CAPACITY,
-    Order, Retry,
+    AsyncOptions, BatchOptions, CacheOptions, DEFAULT_BACKOFF, DEFAULT_BACKOFF_LIMIT, DEFAULT_CAPACITY,
+    DEFAULT_CLIENTS, LIMIT_CAPACITY, Order, Retry,
 };
 pub(crate) use plan::{AllAtOnce, OneByOne};
 pub use plan::{AsyncPlan, Asynchronous, Queueing};
+pub use sink::{AsyncSink, Written};
 pub(crate) use state::describe;

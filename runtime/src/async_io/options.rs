@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// How many calls of a subtask are in flight if nobody says otherwise, as in Flink.
 pub const DEFAULT_CAPACITY: usize = 100;
+/// How many calls of a blocking function of a subtask run at a time if nobody says otherwise.
+pub const DEFAULT_CLIENTS: usize = 4;
 /// The most calls of a subtask that may be in flight.
 pub const LIMIT_CAPACITY: usize = 1 << 20;
 /// The longest that a further attempt waits if nobody says otherwise.

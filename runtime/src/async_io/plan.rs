@@ -8,8 +8,9 @@ use millstream_core::{
 };
 
 use super::{
+    blocking::Pool,
     flight::Flight,
-    function::{AsyncError, AsyncFunction, Open},
+    function::{AsyncError, AsyncFunction},
     head::AsyncHead,
     metrics::FlightMetrics,
     options::{AsyncOptions, CacheOptions, Retry},
@@ -28,6 +29,9 @@ use crate::{
     },
 };
 
+/// Opens a client for a subtask, for calls with these options.
+type OpenClient<C> = dyn Fn(&OpenContext<'_>, &AsyncOptions) -> Result<C, Failure> + Send + Sync;
+
 /// Closes a client.
 pub(super) type CloseClient<C> = dyn Fn(Arc<C>) -> BoxFuture<'static, Result<(), Failure>> + Send + Sync;
 
@@ -37,7 +41,7 @@ pub(super) type CloseClient<C> = dyn Fn(Arc<C>) -> BoxFuture<'static, Result<(),
 pub struct Asynchronous<F: AsyncFunction> {
     pub(crate) function: F,
     pub(crate) options: AsyncOptions,
-    open: Arc<Open<F::Client>>,
+    open: Arc<OpenClient<F::Client>>,
     close: Option<Arc<CloseClient<F::Client>>>,
 }
 
@@ -47,7 +51,22 @@ impl<F: AsyncFunction> Asynchronous<F> {
         function: F,
         open: impl Fn(&OpenContext<'_>) -> Result<F::Client, E> + Send + Sync + 'static,
     ) -> Self {
-        let open = move |cx: &OpenContext<'_>| open(cx).map_err(|error| Failure::new(error.to_string()));
+        let open = move |cx: &OpenContext<'_>, _: &_| open(cx).map_err(|error| Failure::new(error.to_string()));
+        Self { function, options: F::OPTIONS, open: Arc::new(open), close: None }
+    }
+
+    /// A function whose calls block: each has a client of its own while it runs, so as many are opened as calls may be in flight.
+    pub fn blocking<C, E>(function: F, open: impl Fn(&OpenContext<'_>) -> Result<C, E> + Send + Sync + 'static) -> Self
+    where
+        F: AsyncFunction<Client = Pool<C>>,
+        C: Send + 'static,
+        E: fmt::Display,
+    {
+        let open = move |cx: &OpenContext<'_>, options: &AsyncOptions| {
+            let clients: Result<Vec<C>, E> = (0..options.capacity).map(|_| open(cx)).collect();
+            let clients = clients.map_err(|error| Failure::new(error.to_string()))?;
+            Ok(Pool::new(Arc::clone(cx.env()), clients))
+        };
         Self { function, options: F::OPTIONS, open: Arc::new(open), close: None }
     }
 
@@ -230,7 +249,7 @@ where
         let open = cx.open_context(&info);
         let Asynchronous { function, mut options, .. } = self.operator.clone();
         let guard = Guard::new(&info);
-        let client = (self.operator.open)(&open);
+        let client = (self.operator.open)(&open, &options);
         guard.done();
         let client = client.map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
         options.rate = options.rate.map(|rate| rate / open.parallelism() as f64);

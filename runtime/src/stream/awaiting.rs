@@ -1,10 +1,13 @@
-//! `.then_async(..)`: async functions in a stream.
+//! `.then_async(..)`, `.lookup(..)` and `.sink_async(..)`: async functions in a stream.
 
 use std::marker::PhantomData;
 
 use super::{Chain, Guarantee, Keyed, KeyedStream, Pipeline, Plan, Planned, Stream, TimeDomain};
 use crate::{
-    async_io::{AllAtOnce, AsyncFunction, AsyncPlan, Asynchronous, KeyByKey, OneByOne, Together, describe},
+    async_io::{
+        AllAtOnce, AsyncFunction, AsyncPlan, Asynchronous, KeyByKey, LookedUp, Lookup, OneByOne, Table, Together,
+        describe,
+    },
     exchange::partition::ByKey,
     failure::Location,
     graph::{Draft, OperatorInfo},
@@ -87,4 +90,25 @@ pub(super) fn planned<F: AsyncFunction, Q, Time, G>(
     let index = draft.operator(info);
     let plan = AsyncPlan { operator, queueing, on_error: Fail, index, record: PhantomData };
     Pipeline { chain: Chain { plan, draft }, time: PhantomData }
+}
+
+/// A stream with the rows that an async function gives for its keys.
+pub type LookedUpIn<S, K, O, R> = Planned<S, AsyncPlan<Lookup<<S as Stream>::Out, K, O, R>, AllAtOnce>>;
+
+/// Puts a lookup behind a stream.
+pub(super) fn look_up<S, K, O, R>(
+    stream: S,
+    key: K,
+    table: Asynchronous<O>,
+    location: Location,
+) -> LookedUpIn<S, K, O, R>
+where
+    S: Stream,
+    K: KeyFn<S::Out> + Sync,
+    O: Table<K::Key>,
+    R: LookedUp<S::Out, O::Row>,
+{
+    let draft = stream.new_draft();
+    stream.end_at(&draft, 0);
+    planned(draft, table.with_function(|table| Lookup::new(key, table)), AllAtOnce, location)
 }

@@ -20,7 +20,7 @@ mod time;
 mod two_inputs;
 mod windowed;
 
-pub use awaiting::{Asked, Awaits};
+pub use awaiting::{Asked, Awaits, LookedUpIn};
 pub use by_key::{ByKeyPlan, ByKeyStream};
 pub use chain::Chain;
 pub use connected::{
@@ -37,7 +37,7 @@ pub use joined::{Between, HasWindow, IsJoined, Joined, JoinedBetween, JoinedBy, 
 pub use keyed::{Everything, HasKey, IsKeyed, KeyBy, Keyed, KeyedStream, NoKey};
 pub use pipeline::{Behind, Clocked, ForkToUseAStreamTwice, Pipeline, Planned, SameStream, Sealed, Stream};
 pub use process::{Feeds, Mistaken, Processor, SameKey, SameRecord, WithKey, WithoutKey};
-pub use rejects::{DivertedWindows, OfClosure, Rejects, ToBadRecord, ToPair, ToWindow};
+pub use rejects::{DivertedCalls, DivertedWindows, OfClosure, PairedErrors, Rejects, ToBadRecord, ToPair, ToWindow};
 pub use rolling::{AtEndStream, RollingStream};
 pub use sides::PutsAside;
 pub use sink::WritesOnce;

@@ -12,7 +12,8 @@ use millstream_core::{
 
 use super::{
     Alike, Awaits, Beside, ByTime, Connected, EventTime, GivenTime, Guarantee, HasTimes, IsStrategy, Joined, KeyedAs,
-    NoKey, OneKey, OneTime, OwnTime, Plan, TimeDomain,
+    LookedUpIn, NoKey, OneKey, OneTime, OwnTime, Plan, TimeDomain,
+    awaiting::look_up,
     chain::Chain,
     keyed::{Everything, IsKeyed, KeyBy, Keyed},
     process::{Feeds, Processor},
@@ -22,7 +23,7 @@ use super::{
     windowed::Windowed,
 };
 use crate::{
-    async_io::{AsyncFunction, Asynchronous},
+    async_io::{AsyncFunction, AsyncSink, Asynchronous, Table, Written},
     event_time::WatermarkStrategy,
     exchange::partition::{Custom, Rebalance, Shuffle},
     failure::Location,
@@ -245,6 +246,57 @@ pub trait Stream: Sized {
         Self: Awaits<O, O::Queue>,
     {
         self.await_with(function.make(), Location::caller())
+    }
+
+    /// Joins each record with the row that an async function gives for its key, as `(record, row)`; records without a row are left out:
+    /// `orders.lookup(|order| order.customer, customer(|_| Db::connect("localhost:5432")))`.
+    ///
+    /// The function is one with `#[async_map]` from the key to an `Option` of the row, and all its options count: with `cache = 10_000, cache_ttl = "10min"` rows that are asked for often are
+    /// fetched once in a while. The row is that of the moment of the call, whenever the record happened.
+    #[track_caller]
+    fn lookup<F, K, O, C, A, Via>(self, key: F, table: A) -> LookedUpIn<Self, KeyBy<F, K>, O, (Self::Out, C)>
+    where
+        F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> K,
+        F: Shippable + Sync,
+        K: millstream_core::key::Key,
+        A: Annotated<Asynchronous<O>, Via>,
+        O: Table<K, Row = C>,
+        C: Record,
+    {
+        look_up(self, KeyBy::new(key), table.make(), Location::caller())
+    }
+
+    /// As [`Stream::lookup`], with `(record, None)` for records without a row.
+    #[track_caller]
+    fn lookup_left<F, K, O, C, A, Via>(
+        self,
+        key: F,
+        table: A,
+    ) -> LookedUpIn<Self, KeyBy<F, K>, O, (Self::Out, Option<C>)>
+    where
+        F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> K,
+        F: Shippable + Sync,
+        K: millstream_core::key::Key,
+        A: Annotated<Asynchronous<O>, Via>,
+        O: Table<K, Row = C>,
+        C: Record,
+    {
+        look_up(self, KeyBy::new(key), table.make(), Location::caller())
+    }
+
+    /// Writes the stream out by an async function annotated with `#[async_sink]`: `rows.sink_async(stored(|_| Db::connect("localhost:5432")))`.
+    ///
+    /// Records that have not been written are part of each checkpoint, and are written after a failure: each at least once. A job that promises exactly once takes a function that is
+    /// `#[async_sink(idempotent)]`. To go on without records that are refused, or to divert them, put the function in by [`Stream::then_async`].
+    #[track_caller]
+    fn sink_async<F, O, Via>(self, function: F)
+    where
+        F: Annotated<Asynchronous<O>, Via>,
+        O: AsyncSink,
+        Self: Awaits<O, O::Queue>,
+        Self::Awaited: Stream<Out = ()>,
+    {
+        Stream::sink(self.await_with(function.make(), Location::caller()), Written::<O>::default());
     }
 
     /// Puts in an [`Operator`] of one's own: with fields, and hooks for the beginning, the end and checkpoints.

@@ -1,10 +1,13 @@
 //! Async functions in streams: order, capacity, timeouts, further attempts, batches, caches and rates, by the clock of the simulation.
 
 mod batches;
+mod blocking;
 mod caches;
 mod calls;
 mod errors;
+mod lookups;
 mod orders;
+mod sinks;
 
 use std::{
     collections::BTreeMap,

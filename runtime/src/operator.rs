@@ -7,7 +7,7 @@ use millstream_state::manifest::ValuePart;
 
 pub use millstream_core::outcome::{Each, Outcome, Perhaps, Several, Verdict, each};
 
-pub use crate::annotated::Annotated;
+pub use crate::annotated::{Annotated, AnnotatedAsync};
 pub use crate::failure::{Failure, Location};
 pub use crate::operators::opened::{Opened, WithResource};
 pub use crate::task::context::OpenContext;
@@ -185,7 +185,7 @@ pub(crate) use forward_stage;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an operator on records of type `{T}`",
     label = "not an operator on `{T}`",
-    note = "`.then(..)` takes a function annotated with `#[map]`, `#[filter]`, `#[flat_map]` or `#[filter_map]` whose argument is the view of `{T}`; closures go to `.map(..)`, `.filter(..)` and so on"
+    note = "`.then(..)` takes a function annotated with `#[map]`, `#[filter]`, `#[flat_map]` or `#[filter_map]` whose argument is the view of `{T}`; closures go to `.map(..)`, `.filter(..)` and so on; async functions go to `.then_async(..)`"
 )]
 pub trait Operator<T: Record>: Clone + Send + 'static {
     /// What it puts out.

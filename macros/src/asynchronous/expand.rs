@@ -100,6 +100,12 @@ fn implementation(function: &Function) -> TokenStream {
     let queue = if options.order == Order::ByKey { quote!(KeyByKey) } else { quote!(Together) };
     let call = call(function, input, output);
     let put_out = put_out(function, output);
+    // What is wrong with what is put out is said where it is written.
+    let push_bound = {
+        let span = output.record.as_ref().map_or_else(proc_macro2::Span::call_site, |record| record.span());
+        let runtime = options.paths.runtime_at(span);
+        quote_spanned!(span=> #runtime::operator::Push<Self::Out>)
+    };
     let given = options_of(function);
     let copy = copy(function, output);
     let (retry, fallback) = (wants_retry(function, output), fallback(function, output));
@@ -137,7 +143,7 @@ fn implementation(function: &Function) -> TokenStream {
             #call
 
             #[inline(always)]
-            fn put_out<'__a, __N: #runtime::operator::Push<Self::Out>>(
+            fn put_out<'__a, __N: #push_bound>(
                 __answer: &'__a Self::Answer,
                 __record: <#record as #core::record::Record>::View<'__a>,
                 __at: #core::time::Timestamp,
@@ -276,10 +282,9 @@ fn call(function: &Function, input: &Input, output: &Output) -> TokenStream {
 }
 
 fn put_out(function: &Function, output: &Output) -> TokenStream {
-    let runtime = function.options.paths.runtime();
-    let push = quote!(#runtime::operator::Push::<Self::Out>::push);
     let span = output.record.as_ref().map_or_else(proc_macro2::Span::call_site, |record| record.span());
-    let core = function.options.paths.core_at(span);
+    let (core, runtime) = (function.options.paths.core_at(span), function.options.paths.runtime_at(span));
+    let push = quote_spanned!(span=> #runtime::operator::Push::<Self::Out>::push);
     let view = |value: TokenStream| quote_spanned!(span=> <Self::Out as #core::record::Record>::view(#value));
     match function.kind.plain() {
         Kind::Sink => quote!({ let _ = (__answer, __record); #push(__out, (), __at); }),

@@ -8,6 +8,7 @@ use super::{
     expand::{client_type, maker, record, sink},
     model::{Function, Kind, Order},
 };
+use crate::types;
 
 /// The messages and the stub.
 pub(super) fn function(function: &Function, error: &syn::Error) -> TokenStream {
@@ -27,6 +28,7 @@ pub(super) fn function(function: &Function, error: &syn::Error) -> TokenStream {
     let put_out = function.output.as_ref().and_then(|output| output.record.as_ref());
     let out = match put_out {
         _ if function.kind == Kind::Sink => quote!(()),
+        Some(out) if types::borrows(out) => types::record_of(out, paths),
         Some(out) => out.to_token_stream(),
         None => record.clone(),
     };

@@ -162,7 +162,6 @@ fn record(kind: Kind, answer: &Type, errors: &mut Errors) -> Option<Option<Type>
                 ty,
                 "what an async function gives is put out after the call, when the record is no longer there to borrow from: return an owned record, `Trade` rather than `TradeView<'_>`, `String` rather than `&str`",
             );
-            return None;
         }
         Some(Some(ty.clone()))
     };

@@ -16,7 +16,6 @@ use super::{
     options::{AsyncOptions, CacheOptions, Retry},
 };
 use crate::{
-    annotated::IsMade,
     env::BoxFuture,
     failure::Failure,
     operator::{KeyFn, OpenContext, Push},
@@ -143,8 +142,6 @@ impl<F: AsyncFunction> Clone for Asynchronous<F> {
         }
     }
 }
-
-impl<F: AsyncFunction> IsMade for Asynchronous<F> {}
 
 /// Which calls wait for each other, before a subtask is opened.
 pub trait Queueing<T: Record>: Send + 'static {

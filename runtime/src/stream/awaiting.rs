@@ -2,16 +2,18 @@
 
 use std::marker::PhantomData;
 
-use super::{Chain, Guarantee, Keyed, KeyedStream, Pipeline, Plan, Planned, Stream, TimeDomain};
+use millstream_core::record::Record;
+
+use super::{Chain, ExactlyOnce, Guarantee, Keyed, KeyedStream, Pipeline, Plan, Planned, Stream, TimeDomain};
 use crate::{
     async_io::{
-        AllAtOnce, AsyncFunction, AsyncPlan, Asynchronous, KeyByKey, LookedUp, Lookup, OneByOne, Table, Together,
-        describe,
+        AllAtOnce, AsyncFunction, AsyncPlan, AsyncSink, Asynchronous, KeyByKey, LookedUp, Lookup, OneByOne, Table,
+        Together, describe,
     },
     exchange::partition::ByKey,
     failure::Location,
     graph::{Draft, OperatorInfo},
-    operator::KeyFn,
+    operator::{AnnotatedAsync, KeyFn},
     operators::fused::Fail,
 };
 
@@ -27,6 +29,15 @@ pub trait Asked<T> {
 }
 #[diagnostic::do_not_recommend]
 impl<T> Asked<T> for T {
+    type Proof = ();
+}
+
+/// With one way to be fulfilled only, rustc would take it that the function is for the stream's records, and then say of the function that it is not.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct OfNoStream;
+#[diagnostic::do_not_recommend]
+impl<T: Record> Asked<OfNoStream> for T {
     type Proof = ();
 }
 
@@ -73,6 +84,65 @@ where
         let (before, key) = self.into_keyed();
         let draft = before.partition::<Time, G>(ByKey(key.clone()), location).chain.draft;
         planned(draft, operator, OneByOne(key), location)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<S: Stream, F> Awaits<F, OfNoStream> for S {
+    type Awaited = ();
+
+    fn await_with(self, _: Asynchronous<F>, _: Location)
+    where
+        F: AsyncFunction,
+    {
+    }
+}
+
+/// The check of `.sink_async(..)` in a job that promises that each record counts once.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot keep the guarantee `ExactlyOnce` of this job",
+    label = "may write records again after a failure",
+    note = "if what is written again takes the place of what was there, say so: `#[async_sink(idempotent)]`",
+    note = "or declare the job as `Job<AtLeastOnce>`, or use a sink whose output appears with checkpoints, as files do"
+)]
+pub trait WritesOnceAsync {}
+
+#[diagnostic::do_not_recommend]
+impl<F: AsyncSink<Guarantee = ExactlyOnce>> WritesOnceAsync for F {}
+
+impl<P, Time> Pipeline<P, Time, ExactlyOnce>
+where
+    Self: Stream,
+{
+    /// Writes the stream out by an async function, as [`Stream::sink_async`] does, that keeps what the job promises.
+    #[track_caller]
+    pub fn sink_async<M, F, Via>(self, function: M)
+    where
+        M: AnnotatedAsync<F, Via>,
+        F: AsyncSink,
+        F: WritesOnceAsync,
+        Self: Awaits<F, F::Queue>,
+        <Self as Awaits<F, F::Queue>>::Awaited: Stream<Out = ()>,
+    {
+        Stream::sink_async(self, function);
+    }
+}
+
+impl<P, K, Time> Keyed<P, K, Time, ExactlyOnce>
+where
+    Self: Stream,
+{
+    /// Writes the stream out by an async function, as [`Stream::sink_async`] does, that keeps what the job promises.
+    #[track_caller]
+    pub fn sink_async<M, F, Via>(self, function: M)
+    where
+        M: AnnotatedAsync<F, Via>,
+        F: AsyncSink,
+        F: WritesOnceAsync,
+        Self: Awaits<F, F::Queue>,
+        <Self as Awaits<F, F::Queue>>::Awaited: Stream<Out = ()>,
+    {
+        Stream::sink_async(self, function);
     }
 }
 

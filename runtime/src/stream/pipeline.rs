@@ -23,12 +23,12 @@ use super::{
     windowed::Windowed,
 };
 use crate::{
-    async_io::{AsyncFunction, AsyncSink, Asynchronous, Table, Written},
+    async_io::{AsyncFunction, AsyncSink, Table, Written},
     event_time::WatermarkStrategy,
     exchange::partition::{Custom, Rebalance, Shuffle},
     failure::Location,
     graph::{Draft, EdgeKind, OperatorInfo, OutputId, SINK},
-    operator::{Annotated, KeyFn, Operator, Outcome, Perhaps, Several, Shippable, Verdict},
+    operator::{Annotated, AnnotatedAsync, KeyFn, Operator, Outcome, Perhaps, Several, Shippable, Verdict},
     operators::{
         closures::{Filter, FilterMap, FlatMap, Inspect, Map},
         fused::Then,
@@ -241,7 +241,7 @@ pub trait Stream: Sized {
     #[track_caller]
     fn then_async<F, O, Via>(self, function: F) -> <Self as Awaits<O, O::Queue>>::Awaited
     where
-        F: Annotated<Asynchronous<O>, Via>,
+        F: AnnotatedAsync<O, Via>,
         O: AsyncFunction,
         Self: Awaits<O, O::Queue>,
     {
@@ -254,12 +254,16 @@ pub trait Stream: Sized {
     /// The function is one with `#[async_map]` from the key to an `Option` of the row, and all its options count: with `cache = 10_000, cache_ttl = "10min"` rows that are asked for often are
     /// fetched once in a while. The row is that of the moment of the call, whenever the record happened.
     #[track_caller]
-    fn lookup<F, K, O, C, A, Via>(self, key: F, table: A) -> LookedUpIn<Self, KeyBy<F, K>, O, (Self::Out, C)>
+    fn lookup<F, K, O, C, A, Via>(
+        self,
+        key: F,
+        table: A,
+    ) -> When<O::Row, LookedUpIn<Self, KeyBy<F, K>, O, (Self::Out, C)>>
     where
         F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> K,
         F: Shippable + Sync,
         K: millstream_core::key::Key,
-        A: Annotated<Asynchronous<O>, Via>,
+        A: AnnotatedAsync<O, Via>,
         O: Table<K, Row = C>,
         C: Record,
     {
@@ -272,12 +276,12 @@ pub trait Stream: Sized {
         self,
         key: F,
         table: A,
-    ) -> LookedUpIn<Self, KeyBy<F, K>, O, (Self::Out, Option<C>)>
+    ) -> When<O::Row, LookedUpIn<Self, KeyBy<F, K>, O, (Self::Out, Option<C>)>>
     where
         F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> K,
         F: Shippable + Sync,
         K: millstream_core::key::Key,
-        A: Annotated<Asynchronous<O>, Via>,
+        A: AnnotatedAsync<O, Via>,
         O: Table<K, Row = C>,
         C: Record,
     {
@@ -291,7 +295,7 @@ pub trait Stream: Sized {
     #[track_caller]
     fn sink_async<F, O, Via>(self, function: F)
     where
-        F: Annotated<Asynchronous<O>, Via>,
+        F: AnnotatedAsync<O, Via>,
         O: AsyncSink,
         Self: Awaits<O, O::Queue>,
         Self::Awaited: Stream<Out = ()>,

@@ -1,0 +1,24 @@
+//! Batches for a function that takes one record.
+
+use millstream::prelude::*;
+
+#[derive(Record, Clone)]
+struct Trade {
+    symbol: String,
+    price: f64,
+}
+
+struct Desk;
+
+#[async_map(max_batch = 10)]
+async fn priced(trade: Trade) -> Trade {
+    trade
+}
+
+#[job]
+fn trades(job: &mut Job) {
+    let trades = job.source(CsvFiles::<Trade>::read("trades.csv"));
+    trades.then_async(priced).map(|trade| trade.price).sink(print());
+}
+
+fn main() {}

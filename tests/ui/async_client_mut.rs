@@ -1,0 +1,25 @@
+//! A client that every call wants for itself.
+
+use millstream::prelude::*;
+
+#[derive(Record, Clone)]
+struct Trade {
+    symbol: String,
+    price: f64,
+}
+
+struct Desk;
+
+#[async_map]
+async fn priced(desk: &mut Desk, trade: Trade) -> Trade {
+    let _ = desk;
+    trade
+}
+
+#[job]
+fn trades(job: &mut Job) {
+    let trades = job.source(CsvFiles::<Trade>::read("trades.csv"));
+    trades.then_async(priced(|_| Ok::<_, String>(Desk))).map(|trade| trade.price).sink(print());
+}
+
+fn main() {}

@@ -1,0 +1,28 @@
+//! A fallback for calls that have all the time there is.
+
+use millstream::prelude::*;
+
+#[derive(Record, Clone)]
+struct Trade {
+    symbol: String,
+    price: f64,
+}
+
+struct Desk;
+
+#[async_map(fallback = unpriced)]
+async fn priced(trade: Trade) -> Trade {
+    trade
+}
+
+fn unpriced(trade: Trade) -> Trade {
+    trade
+}
+
+#[job]
+fn trades(job: &mut Job) {
+    let trades = job.source(CsvFiles::<Trade>::read("trades.csv"));
+    trades.then_async(priced).map(|trade| trade.price).sink(print());
+}
+
+fn main() {}

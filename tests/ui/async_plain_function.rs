@@ -1,0 +1,23 @@
+//! An async function without its attribute.
+
+use millstream::prelude::*;
+
+#[derive(Record, Clone)]
+struct Trade {
+    symbol: String,
+    price: f64,
+}
+
+struct Desk;
+
+async fn priced(trade: Trade) -> Trade {
+    trade
+}
+
+#[job]
+fn trades(job: &mut Job) {
+    let trades = job.source(CsvFiles::<Trade>::read("trades.csv"));
+    trades.then_async(priced).map(|trade| trade.price).sink(print());
+}
+
+fn main() {}

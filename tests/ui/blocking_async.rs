@@ -1,0 +1,24 @@
+//! A function that waits, on a thread for those that block.
+
+use millstream::prelude::*;
+
+#[derive(Record, Clone)]
+struct Trade {
+    symbol: String,
+    price: f64,
+}
+
+struct Desk;
+
+#[map(blocking)]
+async fn priced(trade: Trade) -> Trade {
+    trade
+}
+
+#[job]
+fn trades(job: &mut Job) {
+    let trades = job.source(CsvFiles::<Trade>::read("trades.csv"));
+    trades.then_async(priced).map(|trade| trade.price).sink(print());
+}
+
+fn main() {}

@@ -53,7 +53,7 @@
 //!   just parsed, built or received. [`Key`] is what streams are grouped by, [`Timestamp`] and [`Window`] are time.
 //! - **Streams.** [`Stream`] has the operators. What they take are closures, or functions annotated with [`map`](macro@map), [`filter`](macro@filter), [`flat_map`](macro@flat_map),
 //!   [`filter_map`](macro@filter_map) or [`key`](macro@key), which may borrow from their record; and async functions annotated with [`async_map`](macro@async_map),
-//!   [`async_filter`](macro@async_filter) or [`async_flat_map`](macro@async_flat_map), of which [`async_io`] makes many calls at a time.
+//!   [`async_filter`](macro@async_filter) or [`async_flat_map`](macro@async_flat_map), of which [`AsyncStream`] makes many calls at a time.
 //! - **Time.** [`event_time`] has the strategies for watermarks, [`windows`] says which records belong together.
 //! - **Aggregates.** [`Of`] builds them, for a window, for every record (`rolling`) or once (`at_end`); [`aggregate`](macro@aggregate) makes one of your own.
 //! - **State and timers.** [`process`](macro@process) makes a process function, with state ([`State`](macro@State)) and timers for each key; [`mod@process`] has what it is made of. Sorting, deduplication,
@@ -89,7 +89,9 @@ pub use millstream_runtime::{
     async_io, by_key, checkpoint, env, event_time, failure, graph, joins, launch, local, metrics,
     operator::{self, KeyFn, Operator, Push},
     process, registry, restart, settings, sink, source, stream,
-    stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoKey, NoTime, StatefulStream, Stream},
+    stream::{
+        AsyncStream, AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoKey, NoTime, StatefulStream, Stream,
+    },
     windows,
 };
 
@@ -162,7 +164,9 @@ pub mod prelude {
             SideOutput, State, StateOf, Timer, ValueState,
         },
         sink::Sink,
-        stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoKey, NoTime, StatefulStream, Stream},
+        stream::{
+            AsyncStream, AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoKey, NoTime, StatefulStream, Stream,
+        },
         windows::{count, cumulate, evictors, global, session, session_with, sliding, triggers, tumbling},
     };
 
@@ -257,6 +261,9 @@ mod pages {
 
     #[doc = include_str!("../docs/guide/two-streams.md")]
     struct TwoStreams;
+
+    #[doc = include_str!("../docs/guide/async.md")]
+    struct Async;
 
     #[doc = include_str!("../docs/guide/files.md")]
     struct Files;

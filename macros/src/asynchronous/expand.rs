@@ -295,7 +295,7 @@ fn put_out(function: &Function, output: &Output) -> TokenStream {
         Kind::Filter => quote!(if *__answer { #push(__out, __record, __at); }),
         _ => {
             let view = view(quote!(__value));
-            quote!(for __value in __answer { #push(__out, #view, __at); })
+            quote!(for __value in __answer.iter() { #push(__out, #view, __at); })
         }
     }
 }

@@ -1,21 +1,98 @@
-//! `.then_async(..)`, `.lookup(..)` and `.sink_async(..)`: async functions in a stream.
+//! [`AsyncStream`]: async functions in a stream, as `.then_async(..)`, `.lookup(..)` and `.sink_async(..)`.
 
 use std::marker::PhantomData;
 
-use millstream_core::record::Record;
+use millstream_core::{key::Key, proof::When, record::Record};
 
-use super::{Chain, ExactlyOnce, Guarantee, Keyed, KeyedStream, Pipeline, Plan, Planned, Stream, TimeDomain};
+use super::{Chain, ExactlyOnce, Guarantee, KeyBy, Keyed, KeyedStream, Pipeline, Plan, Planned, Stream, TimeDomain};
 use crate::{
     async_io::{
         AllAtOnce, AsyncFunction, AsyncPlan, AsyncSink, Asynchronous, KeyByKey, LookedUp, Lookup, OneByOne, Table,
-        Together, describe,
+        Together, Written, describe,
     },
     exchange::partition::ByKey,
     failure::Location,
     graph::{Draft, OperatorInfo},
-    operator::{AnnotatedAsync, KeyFn},
+    operator::{AnnotatedAsync, KeyFn, Shippable},
     operators::fused::Fail,
 };
+
+/// Streams wait for services by async functions. Every stream has this.
+pub trait AsyncStream: Stream {
+    /// Puts in an async function annotated with `#[async_map]`, `#[async_filter]` or `#[async_flat_map]`, which waits for a service while it makes further calls:
+    /// `.then_async(priced(|_| Desk::connect("localhost:4000")))`; one without a client by its name, `.then_async(priced)`.
+    ///
+    /// Answers are put out in the order of their records, as they come, or in order for each key, as the attribute says; none overtakes a watermark. While as many calls are in
+    /// flight as may be, records wait in front of the operator. Records whose answers have not been put out are part of each checkpoint, and calls are made for them again
+    /// after a failure. The functions begin a chain of their own.
+    #[track_caller]
+    fn then_async<F, O, Via>(self, function: F) -> <Self as Awaits<O, O::Queue>>::Awaited
+    where
+        F: AnnotatedAsync<O, Via>,
+        O: AsyncFunction,
+        Self: Awaits<O, O::Queue>,
+    {
+        self.await_with(function.make(), Location::caller())
+    }
+
+    /// Joins each record with the row that an async function gives for its key, as `(record, row)`; records without a row are left out:
+    /// `orders.lookup(|order| order.customer, customer(|_| Db::connect("localhost:5432")))`.
+    ///
+    /// The function is one with `#[async_map]` from the key to an `Option` of the row, and all its options count: with `cache = 10_000, cache_ttl = "10min"` rows that are asked for often are
+    /// fetched once in a while. The row is that of the moment of the call, whenever the record happened.
+    #[track_caller]
+    fn lookup<F, K, O, C, A, Via>(
+        self,
+        key: F,
+        table: A,
+    ) -> When<O::Row, LookedUpIn<Self, KeyBy<F, K>, O, (Self::Out, C)>>
+    where
+        F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> K,
+        F: Shippable + Sync,
+        K: Key,
+        A: AnnotatedAsync<O, Via>,
+        O: Table<K, Row = C>,
+        C: Record,
+    {
+        look_up(self, KeyBy::new(key), table.make(), Location::caller())
+    }
+
+    /// As [`AsyncStream::lookup`], with `(record, None)` for records without a row.
+    #[track_caller]
+    fn lookup_left<F, K, O, C, A, Via>(
+        self,
+        key: F,
+        table: A,
+    ) -> When<O::Row, LookedUpIn<Self, KeyBy<F, K>, O, (Self::Out, Option<C>)>>
+    where
+        F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> K,
+        F: Shippable + Sync,
+        K: Key,
+        A: AnnotatedAsync<O, Via>,
+        O: Table<K, Row = C>,
+        C: Record,
+    {
+        look_up(self, KeyBy::new(key), table.make(), Location::caller())
+    }
+
+    /// Writes the stream out by an async function annotated with `#[async_sink]`: `rows.sink_async(stored(|_| Db::connect("localhost:5432")))`.
+    ///
+    /// Records that have not been written are part of each checkpoint, and are written after a failure: each at least once. A job that promises exactly once takes a function that is
+    /// `#[async_sink(idempotent)]`. To go on without records that are refused, or to divert them, put the function in by [`AsyncStream::then_async`].
+    #[track_caller]
+    fn sink_async<F, O, Via>(self, function: F)
+    where
+        F: AnnotatedAsync<O, Via>,
+        O: AsyncSink,
+        Self: Awaits<O, O::Queue>,
+        Self::Awaited: Stream<Out = ()>,
+    {
+        Stream::sink(self.await_with(function.make(), Location::caller()), Written::<O>::default());
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<S: Stream> AsyncStream for S {}
 
 /// The check of the record type.
 #[diagnostic::on_unimplemented(
@@ -114,7 +191,7 @@ impl<P, Time> Pipeline<P, Time, ExactlyOnce>
 where
     Self: Stream,
 {
-    /// Writes the stream out by an async function, as [`Stream::sink_async`] does, that keeps what the job promises.
+    /// Writes the stream out by an async function, as [`AsyncStream::sink_async`] does, that keeps what the job promises.
     #[track_caller]
     pub fn sink_async<M, F, Via>(self, function: M)
     where
@@ -124,7 +201,7 @@ where
         Self: Awaits<F, F::Queue>,
         <Self as Awaits<F, F::Queue>>::Awaited: Stream<Out = ()>,
     {
-        Stream::sink_async(self, function);
+        AsyncStream::sink_async(self, function);
     }
 }
 
@@ -132,7 +209,7 @@ impl<P, K, Time> Keyed<P, K, Time, ExactlyOnce>
 where
     Self: Stream,
 {
-    /// Writes the stream out by an async function, as [`Stream::sink_async`] does, that keeps what the job promises.
+    /// Writes the stream out by an async function, as [`AsyncStream::sink_async`] does, that keeps what the job promises.
     #[track_caller]
     pub fn sink_async<M, F, Via>(self, function: M)
     where
@@ -142,12 +219,12 @@ where
         Self: Awaits<F, F::Queue>,
         <Self as Awaits<F, F::Queue>>::Awaited: Stream<Out = ()>,
     {
-        Stream::sink_async(self, function);
+        AsyncStream::sink_async(self, function);
     }
 }
 
 /// The stream behind an async function, at the beginning of a chain.
-pub(super) fn planned<F: AsyncFunction, Q, Time, G>(
+fn planned<F: AsyncFunction, Q, Time, G>(
     mut draft: Draft,
     operator: Asynchronous<F>,
     queueing: Q,
@@ -166,12 +243,7 @@ pub(super) fn planned<F: AsyncFunction, Q, Time, G>(
 pub type LookedUpIn<S, K, O, R> = Planned<S, AsyncPlan<Lookup<<S as Stream>::Out, K, O, R>, AllAtOnce>>;
 
 /// Puts a lookup behind a stream.
-pub(super) fn look_up<S, K, O, R>(
-    stream: S,
-    key: K,
-    table: Asynchronous<O>,
-    location: Location,
-) -> LookedUpIn<S, K, O, R>
+fn look_up<S, K, O, R>(stream: S, key: K, table: Asynchronous<O>, location: Location) -> LookedUpIn<S, K, O, R>
 where
     S: Stream,
     K: KeyFn<S::Out> + Sync,

@@ -20,7 +20,7 @@ mod time;
 mod two_inputs;
 mod windowed;
 
-pub use awaiting::{Asked, Awaits, LookedUpIn, WritesOnceAsync};
+pub use awaiting::{Asked, AsyncStream, Awaits, LookedUpIn, WritesOnceAsync};
 pub use by_key::{ByKeyPlan, ByKeyStream};
 pub use chain::Chain;
 pub use connected::{

@@ -11,9 +11,8 @@ use millstream_core::{
 };
 
 use super::{
-    Alike, Awaits, Beside, ByTime, Connected, EventTime, GivenTime, Guarantee, HasTimes, IsStrategy, Joined, KeyedAs,
-    LookedUpIn, NoKey, OneKey, OneTime, OwnTime, Plan, TimeDomain,
-    awaiting::look_up,
+    Alike, Beside, ByTime, Connected, EventTime, GivenTime, Guarantee, HasTimes, IsStrategy, Joined, KeyedAs, NoKey,
+    OneKey, OneTime, OwnTime, Plan, TimeDomain,
     chain::Chain,
     keyed::{Everything, IsKeyed, KeyBy, Keyed},
     process::{Feeds, Processor},
@@ -23,12 +22,11 @@ use super::{
     windowed::Windowed,
 };
 use crate::{
-    async_io::{AsyncFunction, AsyncSink, Table, Written},
     event_time::WatermarkStrategy,
     exchange::partition::{Custom, Rebalance, Shuffle},
     failure::Location,
     graph::{Draft, EdgeKind, OperatorInfo, OutputId, SINK},
-    operator::{Annotated, AnnotatedAsync, KeyFn, Operator, Outcome, Perhaps, Several, Shippable, Verdict},
+    operator::{Annotated, KeyFn, Operator, Outcome, Perhaps, Several, Shippable, Verdict},
     operators::{
         closures::{Filter, FilterMap, FlatMap, Inspect, Map},
         fused::Then,
@@ -230,77 +228,6 @@ pub trait Stream: Sized {
         O: Operator<Self::Out>,
     {
         then(self, function.make(), Location::caller())
-    }
-
-    /// Puts in an async function annotated with `#[async_map]`, `#[async_filter]` or `#[async_flat_map]`, which waits for a service while it makes further calls:
-    /// `.then_async(priced(|_| Desk::connect("localhost:4000")))`; one without a client by its name, `.then_async(priced)`.
-    ///
-    /// Answers are put out in the order of their records, as they come, or in order for each key, as the attribute says; none overtakes a watermark. While as many calls are in
-    /// flight as may be, records wait in front of the operator. Records whose answers have not been put out are part of each checkpoint, and calls are made for them again
-    /// after a failure. The functions begin a chain of their own.
-    #[track_caller]
-    fn then_async<F, O, Via>(self, function: F) -> <Self as Awaits<O, O::Queue>>::Awaited
-    where
-        F: AnnotatedAsync<O, Via>,
-        O: AsyncFunction,
-        Self: Awaits<O, O::Queue>,
-    {
-        self.await_with(function.make(), Location::caller())
-    }
-
-    /// Joins each record with the row that an async function gives for its key, as `(record, row)`; records without a row are left out:
-    /// `orders.lookup(|order| order.customer, customer(|_| Db::connect("localhost:5432")))`.
-    ///
-    /// The function is one with `#[async_map]` from the key to an `Option` of the row, and all its options count: with `cache = 10_000, cache_ttl = "10min"` rows that are asked for often are
-    /// fetched once in a while. The row is that of the moment of the call, whenever the record happened.
-    #[track_caller]
-    fn lookup<F, K, O, C, A, Via>(
-        self,
-        key: F,
-        table: A,
-    ) -> When<O::Row, LookedUpIn<Self, KeyBy<F, K>, O, (Self::Out, C)>>
-    where
-        F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> K,
-        F: Shippable + Sync,
-        K: millstream_core::key::Key,
-        A: AnnotatedAsync<O, Via>,
-        O: Table<K, Row = C>,
-        C: Record,
-    {
-        look_up(self, KeyBy::new(key), table.make(), Location::caller())
-    }
-
-    /// As [`Stream::lookup`], with `(record, None)` for records without a row.
-    #[track_caller]
-    fn lookup_left<F, K, O, C, A, Via>(
-        self,
-        key: F,
-        table: A,
-    ) -> When<O::Row, LookedUpIn<Self, KeyBy<F, K>, O, (Self::Out, Option<C>)>>
-    where
-        F: for<'a> Fn(<Self::Out as Record>::View<'a>) -> K,
-        F: Shippable + Sync,
-        K: millstream_core::key::Key,
-        A: AnnotatedAsync<O, Via>,
-        O: Table<K, Row = C>,
-        C: Record,
-    {
-        look_up(self, KeyBy::new(key), table.make(), Location::caller())
-    }
-
-    /// Writes the stream out by an async function annotated with `#[async_sink]`: `rows.sink_async(stored(|_| Db::connect("localhost:5432")))`.
-    ///
-    /// Records that have not been written are part of each checkpoint, and are written after a failure: each at least once. A job that promises exactly once takes a function that is
-    /// `#[async_sink(idempotent)]`. To go on without records that are refused, or to divert them, put the function in by [`Stream::then_async`].
-    #[track_caller]
-    fn sink_async<F, O, Via>(self, function: F)
-    where
-        F: AnnotatedAsync<O, Via>,
-        O: AsyncSink,
-        Self: Awaits<O, O::Queue>,
-        Self::Awaited: Stream<Out = ()>,
-    {
-        Stream::sink(self.await_with(function.make(), Location::caller()), Written::<O>::default());
     }
 
     /// Puts in an [`Operator`] of one's own: with fields, and hooks for the beginning, the end and checkpoints.

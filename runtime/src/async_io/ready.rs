@@ -123,20 +123,19 @@ mod tests {
         const REQUESTS: u32 = 200;
         const ROUNDS: u32 = 2_000;
         let ready = Ready::new(REQUESTS as usize);
-        let waking = std::thread::spawn({
-            let wakers: Vec<_> = (0..REQUESTS).map(|request| ready.waker(request)).collect();
-            move || {
+        let wakers: Vec<_> = (0..REQUESTS).map(|request| ready.waker(request)).collect();
+        let mut seen = vec![0; REQUESTS as usize];
+        std::thread::scope(|scope| {
+            let waking = scope.spawn(|| {
                 for round in 0..ROUNDS {
                     wakers[(round % REQUESTS) as usize].wake_by_ref();
                 }
                 wakers.iter().for_each(Waker::wake_by_ref);
+            });
+            while !waking.is_finished() {
+                ready.take(|request| seen[request as usize] += 1);
             }
         });
-        let mut seen = vec![0; REQUESTS as usize];
-        while !waking.is_finished() {
-            ready.take(|request| seen[request as usize] += 1);
-        }
-        waking.join().expect("it does not panic");
         ready.take(|request| seen[request as usize] += 1);
         assert!(seen.iter().all(|times| *times > 0));
     }

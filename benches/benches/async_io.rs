@@ -3,7 +3,10 @@
 #![allow(clippy::disallowed_methods, reason = "benches stand outside of the engine")]
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -89,22 +92,34 @@ fn sealed() -> Vec<Buffer> {
     buffers
 }
 
-/// A service that answers after a while, by a timer.
-struct Timer(Duration);
+/// A service that answers after a while, by a timer. Timers count whole milliseconds and go off behind their time, so it says how long it really took.
+struct Timer {
+    answers_after: Duration,
+    took_nanos: Arc<AtomicU64>,
+}
+
+impl Timer {
+    async fn answer(&self) {
+        let began = Instant::now();
+        tokio::time::sleep(self.answers_after).await;
+        self.took_nanos.fetch_add(began.elapsed().as_nanos() as u64, Relaxed);
+    }
+}
 
 #[async_map(order = "unordered")]
 async fn asked(timer: &Timer, number: u64) -> u64 {
-    tokio::time::sleep(timer.0).await;
+    timer.answer().await;
     number
 }
 
 #[async_map]
 async fn asked_in_order(timer: &Timer, number: u64) -> u64 {
-    tokio::time::sleep(timer.0).await;
+    timer.answer().await;
     number
 }
 
-/// `async_io limit/<subtasks>/<capacity>x<service ms> <calls a second> <limit> <share>`: the limit is the capacity of all subtasks by the time of the service.
+/// `async_io limit/<order>/<subtasks>/<capacity>x<service ms> <calls a second> <share of what was asked for> <share of what the timers allowed>`: the capacity of all subtasks by the time of
+/// the service, as it should be and as it was.
 fn limits() {
     let cases = [(1, 100, 10), (1, 1_000, 100), (1, 1_000, 10), (1, 10_000, 100), (2, 5_000, 100), (2, 500, 10)];
     for (subtasks, capacity, millis) in cases {
@@ -118,11 +133,14 @@ fn limits() {
             let limit = (subtasks * capacity) as f64 / service.as_secs_f64();
             let records = (limit * MEASURED.as_secs_f64()) as u64;
             let machine = Machine::new(2);
-            let total = Tally::default();
+            let (total, took_nanos) = (Tally::default(), Arc::new(AtomicU64::new(0)));
             let began = Instant::now();
             machine.run(subtasks, |job| {
                 let numbers = job.source(generate(records, 1, |_, number| number)).rebalance();
-                let open = move |_: &OpenContext<'_>| Ok::<_, String>(Timer(service));
+                let took_nanos = Arc::clone(&took_nanos);
+                let open = move |_: &OpenContext<'_>| {
+                    Ok::<_, String>(Timer { answers_after: service, took_nanos: Arc::clone(&took_nanos) })
+                };
                 let sink = tally(&total, |number| number);
                 match ordered {
                     false => numbers.then_async(asked(open).capacity(capacity)).sink(sink),
@@ -131,7 +149,9 @@ fn limits() {
             });
             let rate = records as f64 / began.elapsed().as_secs_f64();
             assert_eq!(total.take().0, records);
-            println!("{name} {rate:.0} {limit:.0} {:.2}", rate / limit);
+            let took = took_nanos.load(Relaxed) as f64 / 1e9 / records as f64;
+            let allowed = (subtasks * capacity) as f64 / took;
+            println!("{name} {rate:.0} {:.2} {:.2}", rate / limit, rate / allowed);
         }
     }
 }
@@ -185,7 +205,7 @@ fn latency() {
     println!("async_io latency {:.0} {:.0}", at(0.5), at(0.99));
 }
 
-/// `async_io checkpoint/<in flight> <ms> <ms at the barrier> <bytes>`: the fastest of some.
+/// `async_io checkpoint/<in flight> <ms> <ms at the barrier> <bytes>`: the fastest of some. Barriers overtake what waits in front of the operator, which is always full.
 fn checkpoint() {
     const IN_FLIGHT: usize = 10_000;
     let name = format!("async_io checkpoint/{IN_FLIGHT}");
@@ -197,11 +217,14 @@ fn checkpoint() {
     let checkpoints = CheckpointSettings {
         dir: Some(dir.path().into()),
         interval: Duration::from_secs(3_600),
+        alignment_timeout: Duration::from_millis(1),
         ..CheckpointSettings::default()
     };
     let total = Tally::default();
     let job = machine.start(Settings { checkpoints, ..settings(1) }, |job| {
-        let open = |_: &OpenContext<'_>| Ok::<_, String>(Timer(Duration::from_secs(1)));
+        let open = |_: &OpenContext<'_>| {
+            Ok::<_, String>(Timer { answers_after: Duration::from_secs(1), took_nanos: Arc::default() })
+        };
         job.source(generate_unbounded(1, |_, number| number))
             .rebalance()
             .then_async(asked(open).capacity(IN_FLIGHT))

@@ -73,6 +73,8 @@ const EXAMPLES: &[Example] = &[
 
 /// Runs every example and compares its output.
 pub(crate) fn run_all() -> Result<(), Failed> {
+    // All at once and for the whole workspace, as the tests have them: examples built one by one have other features, and then everything is built again.
+    step("examples compile", || step::cargo("build --workspace --examples --locked", &[]))?;
     EXAMPLES.iter().try_for_each(|example| step(&format!("example {}", example.name), || run(example)))
 }
 
@@ -82,9 +84,9 @@ fn run(example: &Example) -> Result<(), Failed> {
         fs::remove_dir_all(&out)
             .map_err(|error| Failed::new(format!("{} cannot be removed: {error}", out.display())))?;
     }
-    let fixed = ["run", "--locked", "--example", example.name, "--"].map(str::to_owned);
-    let own = example.arguments.iter().map(|argument| argument.replace("{out}", &out.display().to_string()));
-    step::run("cargo", fixed.into_iter().chain(own), &[])?;
+    let program = paths::built("examples").join(example.name);
+    let arguments = example.arguments.iter().map(|argument| argument.replace("{out}", &out.display().to_string()));
+    step::run(&program.display().to_string(), arguments, &[])?;
     example
         .outputs
         .iter()

@@ -18,6 +18,8 @@ use step::{Failed, cargo, step};
 
 /// Read by the seeded suites: `full` makes them long.
 const BUDGET: &str = "MILLSTREAM_TEST_BUDGET";
+/// Read by the test runner: how many tests of a program run at a time.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
 /// Address sanitizer's runtime exists for this target; naming it also keeps build scripts and proc-macros out of the instrumentation.
 const SANITIZER_TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -93,12 +95,20 @@ fn ci(budget: Budget) -> Result<(), Failed> {
     })?;
     step("the README names the test command", readme::check)?;
     s3_server()?;
-    step("tests", || cargo(&budget.tests(readme::TEST_ARGUMENTS), budget.variables()))?;
+    let threads = test_threads();
+    let variables: Vec<_> = budget.variables().iter().copied().chain([(TEST_THREADS, &*threads)]).collect();
+    step("tests", || cargo(&budget.tests(readme::TEST_ARGUMENTS), &variables))?;
     let documented = "doc --workspace --no-deps --locked --features millstream/time-zones";
     step("documentation", || cargo(documented, &[("RUSTDOCFLAGS", "-D warnings")]))?;
     examples::run_all()?;
     // Built, not only checked: what a job promises is checked when its code is made. As tests are, since optimising them takes ten minutes.
-    step("benches compile", || cargo("build --package millstream-benches --benches --locked", &[]))
+    // And for the whole workspace: by themselves they have other features, and then everything is built again.
+    step("benches compile", || cargo("build --workspace --benches --locked", &[]))
+}
+
+/// Tests that run processes wait for most of their time, so there may be more of them than processors.
+fn test_threads() -> String {
+    (2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get)).to_string()
 }
 
 fn s3_server() -> Result<(), Failed> {

@@ -12,6 +12,14 @@ pub(crate) fn root() -> &'static Path {
 
 /// A directory for what the steps write, inside of cargo's target directory.
 pub(crate) fn scratch(name: &str) -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |target| root().join(target));
-    target.join("xtask").join(name)
+    target().join("xtask").join(name)
+}
+
+/// Where cargo puts what it builds without optimising it.
+pub(crate) fn built(kind: &str) -> PathBuf {
+    target().join("debug").join(kind)
+}
+
+fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |target| root().join(target))
 }

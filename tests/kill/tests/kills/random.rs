@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// How many processes are killed.
-const KILLS_SHORT: usize = 50;
+const KILLS_SHORT: usize = 25;
 const KILLS_FULL: usize = 1000;
 /// The most processes of a job that are killed one after the other.
 const KILLS_PER_JOB: u64 = 7;
@@ -19,7 +19,7 @@ const ALIGNMENT_TIMEOUTS: [&str; 3] = ["0s", "1us", "2ms"];
 /// Where keyed state is: in memory, in files from the first row on, and in files once there is more than fits into next to nothing.
 const STATE: [&[&str]; 3] = [&[], &["state.backend=redb", "state.memory=16KiB"], &["state.memory=64KiB"]];
 /// What the short test may take, for whoever reads what it took.
-const BUDGET: Duration = Duration::from_secs(120);
+const BUDGET: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_process_may_be_killed_at_any_moment() {

@@ -4,6 +4,7 @@ mod batches;
 mod blocking;
 mod caches;
 mod calls;
+mod drawn;
 mod errors;
 mod lookups;
 mod orders;

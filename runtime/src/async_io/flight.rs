@@ -435,6 +435,18 @@ impl<F: AsyncFunction> Flight<F> {
         }
     }
 
+    /// A call, or an attempt, has taken too long; unless its answer is there and nobody has looked, since the output was full.
+    fn time_is_over(&mut self, alarm: Alarm, now: Instant) {
+        self.poll(alarm.request, now);
+        if !self.units[alarm.request as usize].awaits(&alarm) {
+            return;
+        }
+        match alarm.due {
+            Due::Timeout => self.time_out(alarm.request, self.options.timeout.unwrap_or_default(), now),
+            _ => self.attempt_out(alarm.request, self.options.attempt_timeout.unwrap_or_default(), now),
+        }
+    }
+
     /// An attempt has taken too long.
     fn attempt_out(&mut self, request: u32, after: Duration, now: Instant) {
         let unit = &mut self.units[request as usize];
@@ -491,10 +503,7 @@ impl<F: AsyncFunction> Flight<F> {
                 Due::Begin => self.call(alarm.request, now),
                 Due::Next => self.begin(alarm.request, now),
                 Due::Linger => self.close_batch(now),
-                Due::Timeout => self.time_out(alarm.request, self.options.timeout.unwrap_or_default(), now),
-                Due::Attempt(_) => {
-                    self.attempt_out(alarm.request, self.options.attempt_timeout.unwrap_or_default(), now);
-                }
+                Due::Timeout | Due::Attempt(_) => self.time_is_over(alarm, now),
             }
         }
         if self.woken.is_empty() {
@@ -507,8 +516,12 @@ impl<F: AsyncFunction> Flight<F> {
             steps -= 1;
             self.poll(request, now);
         }
-        self.metrics.in_flight.set((self.units.len() - self.free.len()) as i64);
         steps
+    }
+
+    /// Says how many units are in flight.
+    pub(super) fn tell(&self) {
+        self.metrics.in_flight.set((self.units.len() - self.free.len()) as i64);
     }
 
     /// Takes what is to be put out next. A unit is given back by [`Flight::put_out`].

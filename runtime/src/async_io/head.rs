@@ -166,6 +166,7 @@ where
         let steps = self.flight.collect(now, STEPS_LIMIT);
         let result = self.put_out().and_then(|()| self.take(input, steps, now));
         guard.done();
+        self.flight.tell();
         let progress = result.map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
         Ok(match progress {
             Progress::Waiting if self.flight.has_woken() => Progress::MoreWork,
@@ -199,6 +200,8 @@ where
 {
     fn signal(&mut self, signal: Signal) {
         self.is_ending |= signal == Signal::Watermark(Timestamp::MAX);
+        let info = Arc::clone(&self.info);
+        let guard = Guard::new(&info);
         let passes = match signal {
             Signal::Watermark(_) | Signal::Idle | Signal::Active => self.flight.signal(signal, self.env.now()),
             Signal::Barrier(barrier) => {
@@ -207,6 +210,7 @@ where
             }
             _ => Some(signal),
         };
+        guard.done();
         if let Some(signal) = passes {
             self.pass_on(signal);
         }

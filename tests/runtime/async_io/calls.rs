@@ -7,6 +7,7 @@ use millstream::{async_io::Retry, env::Env, prelude::*};
 use super::{Refused, Service, Watched};
 use crate::{
     script::Script,
+    spy::Spy,
     support::{fails, parallel, run, seeds},
 };
 
@@ -155,6 +156,26 @@ fn an_attempt_that_takes_too_long_is_one_that_has_failed() {
         assert_eq!(late.take(), [(3, "no answer within 50ms, in attempt 3".to_owned())]);
         assert_eq!(watched.seen().calls.into_values().collect::<Vec<_>>(), [1, 2, 3, 3]);
         assert_eq!((job.counted("calls_retried"), job.counted("calls_timed_out")), (5, 1));
+    }
+}
+
+#[test]
+fn an_answer_that_came_in_time_counts_however_late_somebody_looks() {
+    /// Answers after 10 ms, ahead of a sink that takes its time.
+    #[async_map(timeout = "50ms", capacity = 64)]
+    async fn prompt(service: &Service, number: u64) -> u64 {
+        let (_, _in_flight) = service.begin(&[number]);
+        service.sleep(10).await;
+        number
+    }
+
+    for seed in seeds() {
+        let watched = Watched::default();
+        let spy = Spy::slow(Duration::from_millis(30));
+        let job = run(seed, parallel(1), |job| {
+            numbers(job, 0..200).then_async(prompt(watched.open())).sink(spy.clone());
+        });
+        assert_eq!((spy.seen().committed, job.counted("calls_timed_out")), (200, 0));
     }
 }
 

@@ -1,5 +1,6 @@
 //! The DSL: jobs, streams and what may be done with them. A stream is a plan under construction; nothing runs before the job is deployed.
 
+mod broadcast;
 mod by_key;
 mod chain;
 mod connected;
@@ -19,6 +20,7 @@ mod time;
 mod two_inputs;
 mod windowed;
 
+pub use broadcast::{Broadcast, Broadcasted, IsBroadcast, ProcessedBroadcast, WithBroadcastState};
 pub use by_key::{ByKeyPlan, ByKeyStream};
 pub use chain::Chain;
 pub use connected::{

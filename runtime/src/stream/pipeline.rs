@@ -11,7 +11,7 @@ use millstream_core::{
 };
 
 use super::{
-    Alike, Beside, ByTime, Connected, EventTime, GivenTime, Guarantee, HasTimes, IsStrategy, Joined, KeyedAs, NoKey,
+    Alike, Beside, Broadcasted, ByTime, Connected, EventTime, GivenTime, Guarantee, HasTimes, IsStrategy, Joined, KeyedAs, NoKey,
     OneKey, OneTime, OwnTime, Plan, TimeDomain,
     chain::Chain,
     keyed::{Everything, IsKeyed, KeyBy, Keyed},
@@ -136,7 +136,7 @@ impl<P: Plan, Time: TimeDomain, G: Guarantee> Stream for Pipeline<P, Time, G> {
 /// ```
 ///
 /// A helper that returns `impl Stream<Out = T>` hides whether there is event time; say `impl Stream<Out = T, Time = EventTime>` where windows follow, and
-/// `KeyedBy = NoKey`, too, where [`connect`](Stream::connect) does.
+/// `KeyedBy = NoKey` (or `KeyedBy = Broadcast`), too, where [`connect`](Stream::connect) does.
 #[must_use = "a stream that reaches no sink does nothing: end it with `.sink(..)`"]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a stream",
@@ -150,7 +150,7 @@ pub trait Stream: Sized {
     type Time: TimeDomain;
     /// What the job promises that it belongs to.
     type Guarantee: Guarantee;
-    /// The type of its key; [`NoKey`] if it has none.
+    /// The type of its key; [`NoKey`] if it has none, and [`Broadcast`](super::Broadcast) if every subtask has all of it.
     type KeyedBy;
     #[doc(hidden)]
     type Plan: Plan<Out = Self::Out>;
@@ -273,11 +273,14 @@ pub trait Stream: Sized {
     }
 
     /// Puts this stream beside another of any record type, for a process function on both, with `on_left` for the records of this one and `on_right` for those of the
-    /// other: `orders.key_by(|order| order.id).connect(payments.key_by(|payment| payment.order)).process(Match)`. Both are keyed, by one type, or neither is, and
-    /// both have event time or neither has.
+    /// other: `orders.key_by(|order| order.id).connect(payments.key_by(|payment| payment.order)).process(Match)`. Both are keyed, by one type, or neither is, or this one
+    /// is keyed and the other [broadcast](Stream::broadcast); and both have event time or neither has.
     ///
     /// On keyed streams state and timers are those of a key, whichever stream has it. Without key each record stays in the subtask in which it is, by number,
     /// and the function has state of that subtask's own.
+    ///
+    /// With `payments.key_by(..).connect(rules.broadcast())` every subtask gets all rules, and remembers what `on_right` makes of them as its broadcast state, which `on_left`
+    /// reads together with the state of its key; see [`KeyedBroadcastProcessFunction`](crate::process::KeyedBroadcastProcessFunction).
     ///
     /// Records of one stream and key, or subtask, keep their order; there is none between the two, and event time is as far as the stream that is behind.
     #[track_caller]
@@ -513,9 +516,9 @@ pub trait Stream: Sized {
         self.into_chain().partition(Shuffle, Location::caller())
     }
 
-    /// Sends every record to every subtask.
-    fn broadcast(self) -> Behind<Self> {
-        self.into_chain().share(EdgeKind::Broadcast)
+    /// Sends every record to every subtask. `keyed.connect(rules.broadcast())` gives all keys of another stream what this one brings; see [`connect`](Stream::connect).
+    fn broadcast(self) -> Broadcasted<Self::Plan, Self::Time, Self::Guarantee> {
+        Broadcasted::new(self.into_chain())
     }
 
     /// Sends all records to the first subtask.

@@ -74,6 +74,7 @@ pub use millstream_core::{
     event_time::EventTime as HasEventTime,
     impls::{ByteString, MapView, VecView},
     key::Key,
+    rate::{Rate, RateExt},
     record::{Adapter, Record},
     schema::Schema,
     time::{DurationExt, Timestamp, Window},
@@ -87,7 +88,7 @@ pub use millstream_runtime::{
     by_key, checkpoint, env, event_time, failure, graph, joins, launch, local, metrics,
     operator::{self, KeyFn, Operator, Push},
     process, registry, restart, settings, sink, source, stream,
-    stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoKey, NoTime, StatefulStream, Stream},
+    stream::{AtLeastOnce, BestEffort, Broadcast, EventTime, ExactlyOnce, Job, NoKey, NoTime, StatefulStream, Stream},
     windows,
 };
 
@@ -144,6 +145,7 @@ pub mod prelude {
         impls::ByteString,
         key::Key,
         outcome::each,
+        rate::RateExt,
         record::Record,
         time::{DurationExt, Timestamp, Window},
     };
@@ -159,7 +161,9 @@ pub mod prelude {
             SideOutput, State, StateOf, Timer, ValueState,
         },
         sink::Sink,
-        stream::{AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoKey, NoTime, StatefulStream, Stream},
+        stream::{
+            AtLeastOnce, BestEffort, Broadcast, EventTime, ExactlyOnce, Job, NoKey, NoTime, StatefulStream, Stream,
+        },
         windows::{count, cumulate, evictors, global, session, session_with, sliding, triggers, tumbling},
     };
 

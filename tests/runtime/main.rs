@@ -31,5 +31,6 @@ mod slots;
 mod spread;
 mod spy;
 mod support;
+mod thinned;
 mod unaligned;
 mod windows;

@@ -50,10 +50,7 @@ impl<P: Plan, Time: TimeDomain, G: Guarantee> Stream for Broadcasted<P, Time, G>
 
     /// Straight to the port, rather than by tasks that only pass records on.
     fn end_at(self, reader: &Draft, port: u8) {
-        let mut chain = self.chain;
-        let output = chain.draft.output();
-        reader.read::<P::Out>(&chain.draft, output, EdgeKind::Broadcast, port);
-        chain.end_at::<Time>(output);
+        self.chain.share_to::<Time>(EdgeKind::Broadcast, reader, port);
     }
 
     fn new_draft(&self) -> Draft {
@@ -94,11 +91,8 @@ pub struct WithBroadcastState;
 impl<F: KeyedBroadcastProcessFunction> CoProcessor<WithBroadcastState> for F {}
 
 /// The plan of a function on a keyed stream and one that is broadcast.
-pub type ProcessedBroadcast<L, R, F> = ProcessPlan<
-    Two<<L as Stream>::Out, <R as Stream>::Out>,
-    LeftKey<<L as KeyedStream>::KeyFn>,
-    WithBroadcast<F>,
->;
+pub type ProcessedBroadcast<L, R, F> =
+    ProcessPlan<Two<<L as Stream>::Out, <R as Stream>::Out>, LeftKey<<L as KeyedStream>::KeyFn>, WithBroadcast<F>>;
 
 impl<L, R, F> FeedsBoth<F, WithBroadcastState> for Connected<L, R>
 where

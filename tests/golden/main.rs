@@ -2,6 +2,7 @@
 //! faults, and must always give what `reference.py` computes. `MILLSTREAM_TEST_BUDGET=full` tries more seeds.
 #![allow(missing_docs, reason = "the fields of these records are what the jobs beside them are about")]
 
+mod broadcast;
 mod by_key;
 mod filter_map;
 mod joins;

@@ -75,8 +75,8 @@ fn a_throttled_job_goes_on_from_checkpoints_and_counts_each_record_once() {
             let mut settings = settings(dir, parallelism, Duration::from_millis(5));
             (settings.buffer_bytes, settings.memory_bytes) = (1 << 10, 1 << 20);
             let mut job = Job::<ExactlyOnce>::new("throttled", settings);
-            let numbers = job.source(generate(20_000, 1, |_, n| n).rate(200_000.0)).uid("numbers");
-            numbers.key_by(|n| n % 10).throttle(50_000.per_second()).sample(1.0).sink(results.sink());
+            let numbers = job.source(generate(20_000, 1, |_, n| n).rate(60_000.0)).uid("numbers");
+            numbers.key_by(|n| n % 10).throttle(50_000.per_second()).sample(1.0).rebalance().sink(results.sink());
             job.build().expect("the job is well formed")
         });
         assert!(parts[1].len() + parts[2].len() > 100, "seed {seed}: it goes on");
@@ -89,9 +89,11 @@ fn barriers_overtake_what_waits_for_its_slot() {
     let dir = tempfile::tempdir().expect("there is room");
     let mut settings = settings(dir.path(), 2, Duration::from_secs(1));
     settings.checkpoints.alignment_timeout = Duration::from_millis(100);
+    // So little that the source is held up, too.
+    (settings.buffer_bytes, settings.memory_bytes) = (1 << 10, 1 << 20);
     let results = collect();
     let mut job = Job::<ExactlyOnce>::new("slow", settings);
-    let numbers = job.source(generate(100_000, 1, |_, n| n)).key_by(|n| n % 10);
+    let numbers = job.source(generate(1_000_000, 1, |_, n| n)).key_by(|n| n % 10);
     numbers
         .throttle(10.per_second())
         .key_by(|n| n % 10)

@@ -174,9 +174,10 @@ impl Process {
         of_key.find_map(|function| function.context.as_ref())
     }
 
-    /// The broadcast state.
+    /// The broadcast state: that which `on_right` writes, or else another function reads.
     pub(crate) fn broadcast(&self) -> Option<&Type> {
-        self.functions.iter().find_map(|function| function.broadcast.as_ref())
+        let written = self.function(Kind::OnRight).and_then(|function| function.broadcast.as_ref());
+        written.or_else(|| self.functions.iter().find_map(|function| function.broadcast.as_ref()))
     }
 
     /// The state that the functions share.

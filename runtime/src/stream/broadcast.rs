@@ -80,7 +80,6 @@ impl KeyedAs<Broadcast> for NoKey {
     note = "where the right stream is keyed, too, `on_right` takes `cx: &mut KeyedContext<'_, Key, Out>`, and shares the state of the key with `on_left`"
 )]
 pub trait IsBroadcast: Stream {}
-#[diagnostic::do_not_recommend]
 impl<P: Plan, Time: TimeDomain, G: Guarantee> IsBroadcast for Broadcasted<P, Time, G> {}
 
 /// How a function fits two streams: its left one has a key, its right one is broadcast.

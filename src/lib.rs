@@ -75,6 +75,7 @@ pub use millstream_core::{
     event_time::EventTime as HasEventTime,
     impls::{ByteString, MapView, VecView},
     key::Key,
+    rate::{Rate, RateExt},
     record::{Adapter, Record},
     schema::Schema,
     time::{DurationExt, Timestamp, Window},
@@ -90,7 +91,8 @@ pub use millstream_runtime::{
     operator::{self, KeyFn, Operator, Push},
     process, registry, restart, settings, sink, source, stream,
     stream::{
-        AsyncStream, AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoKey, NoTime, StatefulStream, Stream,
+        AsyncStream, AtLeastOnce, BestEffort, Broadcast, EventTime, ExactlyOnce, Job, NoKey, NoTime, StatefulStream,
+        Stream,
     },
     windows,
 };
@@ -148,6 +150,7 @@ pub mod prelude {
         impls::ByteString,
         key::Key,
         outcome::each,
+        rate::RateExt,
         record::Record,
         time::{DurationExt, Timestamp, Window},
     };
@@ -165,7 +168,8 @@ pub mod prelude {
         },
         sink::Sink,
         stream::{
-            AsyncStream, AtLeastOnce, BestEffort, EventTime, ExactlyOnce, Job, NoKey, NoTime, StatefulStream, Stream,
+            AsyncStream, AtLeastOnce, BestEffort, Broadcast, EventTime, ExactlyOnce, Job, NoKey, NoTime,
+            StatefulStream, Stream,
         },
         windows::{count, cumulate, evictors, global, session, session_with, sliding, triggers, tumbling},
     };

@@ -91,9 +91,24 @@ def deliveries():
     write("deliveries.csv", ["id,customer,cents,at"] + disordered(rows, 29))
 
 
+def payments():
+    """Payments of a few cards, and rules that are announced, changed and withdrawn meanwhile."""
+    start, rows = datetime(2024, 3, 4, 18, 0, tzinfo=timezone.utc), []
+    for _ in range(800):
+        at = start + timedelta(milliseconds=random.randrange(4 * 3_600_000))
+        cents = round(min(random.lognormvariate(8.0, 1.2), 500_000))
+        rows.append((at, f"card-{random.randrange(1, 13):02},{cents},{iso(at)}"))
+    write("payments.csv", ["card,cents,at"] + disordered(rows, 5))
+    changes = [(0, "burst", 10, 60_000), (0, "large", 0, 30_000), (75, "burst", 10, 30_000), (110, "large", 0, ""),
+               (130, "hour", 60, 180_000), (190, "burst", 5, 30_000), (200, "large", 0, 20_000)]
+    write("rules.csv", ["name,minutes,limit,at"]
+          + [f"{name},{of},{limit},{iso(start + timedelta(minutes=after))}" for after, name, of, limit in changes])
+
+
 random.seed(20240304)
 trades()
 sales()
 log()
 activity()
 deliveries()
+payments()

@@ -162,6 +162,23 @@ def stream_sorter():
     write("stream_sorter.csv", ["user", "action", "at", "pause"], rows)
 
 
+def changing_rules():
+    rules = [(row["name"], utc(row["at"]), int(row["minutes"]), row["limit"]) for row in read("rules.csv")]
+    names = sorted({name for name, *_ in rules})
+    payments = [(row["card"], utc(row["at"]), int(row["cents"])) for row in read("payments.csv")]
+    rows = []
+    for card, at in sorted({(card, at) for card, at, _ in payments}):
+        for name in names:
+            versions = [(since, minutes, limit) for of, since, minutes, limit in rules if of == name and since <= at]
+            if not versions or not max(versions)[2]:
+                continue
+            _, minutes, limit = max(versions)
+            recent = [cents for of, then, cents in payments if of == card and at - timedelta(minutes=minutes) <= then <= at]
+            if sum(recent) > int(limit):
+                rows.append((card, precise(at), name, sum(recent), int(limit)))
+    write("changing_rules.csv", ["card", "at", "rule", "cents", "limit"], rows)
+
+
 flights()
 flights_weather()
 stock_trades()
@@ -171,3 +188,4 @@ word_count()
 inactivity_alert()
 dedup()
 stream_sorter()
+changing_rules()

@@ -316,9 +316,10 @@ pub fn derive_operator_state(input: TokenStream) -> TokenStream {
 /// |---|---|
 /// | `on_record(record, state, cx)` | for each record; may return a `Result` to reject it |
 /// | `on_left(record, state, cx)`, `on_right(record, state, cx)` | instead of `on_record`, for each record of two streams: `left.connect(right).process(..)` |
-/// | `on_timer(timer, state, cx)` | when a timer of the key fires |
+/// | `on_left(record, state, broadcast, cx)`, `on_right(record, broadcast, cx)` | for a keyed stream and one that is broadcast: `left.connect(right.broadcast()).process(..)`. `on_left` takes `&mut StateOf<S>`, `&B` and a `KeyedContext`, `on_right` takes `&mut B` and a `Context`; `B` derives [`OperatorState`](macro@OperatorState) with fields that are all `#[state(broadcast)]` |
+/// | `on_timer(timer, state, cx)` | when a timer of the key fires; with broadcast state also `on_timer(timer, state, broadcast, cx)` |
 /// | `on_end(state, cx)` | at the end of the input; without key only |
-/// | `open(cx: &OpenContext<'_>)` | once in each subtask before the first record; without key also `open(state, cx)` |
+/// | `open(cx: &OpenContext<'_>)` | once in each subtask before the first record; without key also `open(state, cx)`, with broadcast state `open(broadcast, cx)` |
 /// | `close()` | once in each subtask, after the end |
 /// | `on_snapshot(checkpoint)` | before the state goes into a checkpoint; without key also `on_snapshot(state, checkpoint)` |
 /// | `on_complete(checkpoint)`, `on_abort(checkpoint)` | when a checkpoint is complete, or was given up |

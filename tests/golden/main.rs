@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "the fields of these records are what the jobs beside them are about")]
 
 mod async_io;
+mod broadcast;
 mod by_key;
 mod filter_map;
 mod joins;

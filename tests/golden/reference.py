@@ -136,6 +136,15 @@ def main():
     labelled = [(s, "dear" if p is not None and p > 100.0 else "cheap", n) for s, p, n, _ in rows]
     write("split_union/expected/all.csv", ["symbol", "label", "shares"], labelled)
 
+    told = sorted((at, shares) for _, _, shares, at in rows if shares < 20)
+    found, nth = [], Counter()
+    for symbol, at, shares in sorted((s, at, n) for s, _, n, at in rows):
+        limits = [limit for since, limit in told if since <= at]
+        if limits and shares > 20 * limits[-1]:
+            nth[symbol] += 1
+            found.append((symbol, nth[symbol], shares, limits[-1], text(at)))
+    write("broadcast/expected.csv", ["symbol", "nth", "shares", "limit", "at"], found)
+
     of_symbol = defaultdict(list)
     for symbol, price, shares, _ in rows:
         of_symbol[symbol].append((price, shares))

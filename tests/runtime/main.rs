@@ -32,5 +32,6 @@ mod slots;
 mod spread;
 mod spy;
 mod support;
+mod thinned;
 mod unaligned;
 mod windows;

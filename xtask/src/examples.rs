@@ -24,6 +24,11 @@ struct Output {
 
 const EXAMPLES: &[Example] = &[
     Example {
+        name: "changing_rules",
+        arguments: &["run", "--output", "{out}"],
+        outputs: &[Output { directory: "", expected: "examples/expected/changing_rules.csv" }],
+    },
+    Example {
         name: "dedup",
         arguments: &["run", "--output", "{out}"],
         outputs: &[Output { directory: "", expected: "examples/expected/dedup.csv" }],

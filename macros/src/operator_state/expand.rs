@@ -25,7 +25,7 @@ pub(crate) fn state(state: &OperatorState) -> TokenStream {
             Spread::Broadcast => quote!(::core::slice::from_ref(&self.#ident)),
             Spread::List | Spread::Union => quote!(&self.#ident),
         };
-        quote!(#part.snapshot(__access, #records)?)
+        quote!(::core::iter::Extend::extend(&mut __parts, #part.snapshot(__access, #records)?);)
     });
     let restore = state.fields.iter().map(|field| {
         let (part, ident) = (part(state, field), &field.ident);
@@ -41,6 +41,8 @@ pub(crate) fn state(state: &OperatorState) -> TokenStream {
             }
         }
     });
+    let all = state.fields.iter().all(|field| field.spread == Spread::Broadcast);
+    let is_broadcast = all.then(|| quote!(impl #process::BroadcastState for #ident {}));
     quote! {
         #[allow(unused_mut)]
         impl #process::OperatorState for #ident {
@@ -56,7 +58,9 @@ pub(crate) fn state(state: &OperatorState) -> TokenStream {
                 &self,
                 __access: &#process::StateAccess,
             ) -> ::core::result::Result<::std::vec::Vec<#process::ValuePart>, #runtime::failure::Failure> {
-                ::core::result::Result::Ok(::std::vec![#(#snapshot),*])
+                let mut __parts = ::std::vec::Vec::new();
+                #(#snapshot)*
+                ::core::result::Result::Ok(__parts)
             }
 
             fn restore(
@@ -67,6 +71,8 @@ pub(crate) fn state(state: &OperatorState) -> TokenStream {
                 ::core::result::Result::Ok(())
             }
         }
+
+        #is_broadcast
     }
 }
 
@@ -93,5 +99,7 @@ pub(crate) fn fallback(state: &OperatorState, error: &syn::Error) -> TokenStream
             fn snapshot(&self, _: &#process::StateAccess) -> #parts { ::core::unreachable!() }
             fn restore(&mut self, _: &#process::StateAccess) -> #nothing { ::core::unreachable!() }
         }
+
+        impl #impl_generics #process::BroadcastState for #ident #ty_generics #where_clause {}
     }
 }

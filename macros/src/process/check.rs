@@ -1,12 +1,16 @@
 //! The rules for the functions of a block.
 
-use super::model::{Kind, Process, Takers};
+use super::{
+    broadcast,
+    model::{Context, Kind, Process, Takers},
+};
 use crate::{errors::Errors, types};
 
 /// What to say of a block that does not take records, or takes them twice.
 fn missing(process: &Process) -> String {
     let has = |kind| process.function(kind).is_some();
-    let also = |kind: Kind| format!("a function on two streams needs `{}`, too: `{}`", kind.name(), kind.example());
+    let example = |kind: Kind| if process.broadcasts { broadcast::example(kind) } else { kind.example() };
+    let also = |kind: Kind| format!("a function on two streams needs `{}`, too: `{}`", kind.name(), example(kind));
     match (has(Kind::OnRecord), has(Kind::OnLeft), has(Kind::OnRight)) {
         (true, ..) => {
             "a function on one stream has `on_record`, one on two streams `on_left` and `on_right`".to_owned()
@@ -14,6 +18,21 @@ fn missing(process: &Process) -> String {
         (_, true, _) => also(Kind::OnRight),
         (_, _, true) => also(Kind::OnLeft),
         _ => format!("a process function needs `on_record`: `{}`", Kind::OnRecord.example()),
+    }
+}
+
+/// What to say where the contexts of two functions differ.
+fn different(process: &Process) -> &'static str {
+    let left = process.function(Kind::OnLeft).and_then(|function| function.context.as_ref());
+    let right = process.function(Kind::OnRight).and_then(|function| function.context.as_ref());
+    match (left, right) {
+        (Some(Context { key: None, .. }), Some(Context { key: Some(_), .. })) => {
+            "the functions of a block share one context; where only one of two streams has a key, that is the left one: exchange `on_left` and `on_right`, and connect `keyed.connect(rules.broadcast())`"
+        }
+        _ if process.broadcasts => {
+            "`on_left` and `on_right` put out the same: `cx: &mut KeyedContext<'_, Key, Out>` and `cx: &mut Context<'_, Out>`, with the same side outputs"
+        }
+        _ => "the functions of a block share one context, and another has a different one",
     }
 }
 
@@ -39,8 +58,15 @@ pub(crate) fn process(process: &Process, errors: &mut Errors) {
     }
     let state = process.state();
     for function in &process.functions {
-        if let Some(other) = function.context.as_ref().filter(|other| *other != context) {
-            errors.on(&other.out, "the functions of a block share one context, and another has a different one");
+        let is_alike = |other: &Context| match function.kind {
+            Kind::OnRight if process.broadcasts => (&other.out, &other.sides) == (&context.out, &context.sides),
+            _ => other == context,
+        };
+        if let Some(other) = function.context.as_ref().filter(|other| !is_alike(other)) {
+            errors.on(&other.out, different(process));
+        }
+        if let Some(other) = function.broadcast.as_ref().filter(|other| Some(*other) != process.broadcast()) {
+            errors.on(other, "the functions of a block share one broadcast state, and another has a different one");
         }
         if let Some(other) = function.state.as_ref().filter(|other| Some(*other) != state) {
             errors.on(other, "the functions of a block share one state, and another has a different one");

@@ -40,6 +40,12 @@ fn implementation(process: &Process, takers: Takers<'_>, context: &Context) -> T
     let (of_trait, key, state_type, context_type) = {
         let module = paths.process_at(ty.span());
         match &context.key {
+            Some(key) if process.broadcasts => (
+                quote_spanned!(ty.span()=> #module::KeyedBroadcastProcessFunction),
+                Some(quote!(type Key = #key;)),
+                quote!(#module::StateOf<'_, '_, #state, #key>),
+                quote!(#module::KeyedContext<'_, '_, #key, #out, __N, #sides>),
+            ),
             Some(key) => (
                 quote_spanned!(ty.span()=> #module::KeyedProcessFunction),
                 Some(quote!(type Key = #key;)),
@@ -65,7 +71,8 @@ fn implementation(process: &Process, takers: Takers<'_>, context: &Context) -> T
         let name = syn::Ident::new(function.kind.name(), proc_macro2::Span::call_site());
         let receiver = function.on_self.then(|| quote!(self));
         let state = function.state.is_some().then(|| quote!(__state));
-        let arguments = receiver.into_iter().chain(first).chain(state).chain(last);
+        let broadcast = function.broadcast.is_some().then(|| quote!(__broadcast));
+        let arguments = receiver.into_iter().chain(first).chain(state).chain(broadcast).chain(last);
         quote!(<#ty>::#name(#(#arguments),*))
     };
     let record = |function: &Function| function.first.as_ref().map(|view| types::record_of(view, paths));
@@ -73,17 +80,59 @@ fn implementation(process: &Process, takers: Takers<'_>, context: &Context) -> T
         let call = call(function, Some(quote!(__record)), Some(quote!(__cx)));
         if function.error.is_some() { call } else { quote!({ #call; ::core::result::Result::Ok(()) }) }
     };
-    let (record, take) = match takers {
-        Takers::One(function) => (record(function).to_token_stream(), take(function)),
-        Takers::Two(left, right) => {
+    let broadcast = process.broadcasts.then(|| match process.broadcast() {
+        Some(broadcast) => broadcast.to_token_stream(),
+        None => quote!(()),
+    });
+    // What stands between state and context where there is broadcast state.
+    let reads = broadcast.as_ref().map(|broadcast| quote!(__broadcast: &#broadcast,));
+    let taking = |name: &str, record: &TokenStream, between: TokenStream, cx: &TokenStream, take: TokenStream| {
+        let name = syn::Ident::new(name, proc_macro2::Span::call_site());
+        quote! {
+            #[inline(always)]
+            fn #name<#push>(
+                &mut self,
+                __record: <#record as #core::record::Record>::View<'_>,
+                #between
+                __cx: &mut #cx,
+            ) -> ::core::result::Result<(), #error> {
+                #take
+            }
+        }
+    };
+    let state_parameter = quote!(__state: &mut #state_type,);
+    let taken = match (takers, &broadcast) {
+        (Takers::One(function), _) => {
+            let record = record(function).to_token_stream();
+            let on_record = taking("on_record", &record, state_parameter, &context_type, take(function));
+            quote!(type In = #record; #on_record)
+        }
+        (Takers::Two(left, right), None) => {
             let (of_left, of_right, left, right) = (record(left), record(right), take(left), take(right));
+            let record = quote!(#module::Either<#of_left, #of_right>);
             let take = quote! {
                 match __record {
                     #module::EitherView::Left(__record) => #left,
                     #module::EitherView::Right(__record) => #right,
                 }
             };
-            (quote!(#module::Either<#of_left, #of_right>), take)
+            let on_record = taking("on_record", &record, state_parameter, &context_type, take);
+            quote!(type In = #record; #on_record)
+        }
+        (Takers::Two(left, right), Some(broadcast)) => {
+            let (of_left, of_right) = (record(left).to_token_stream(), record(right).to_token_stream());
+            let between = quote!(#state_parameter #reads);
+            let on_left = taking("on_left", &of_left, between, &context_type, take(left));
+            let cx = quote!(#module::Context<'_, #out, __N, #sides>);
+            let between = quote!(__broadcast: &mut #broadcast,);
+            let on_right = taking("on_right", &of_right, between, &cx, take(right));
+            quote! {
+                type Left = #of_left;
+                type Right = #of_right;
+                type Broadcast = #broadcast;
+                #on_left
+                #on_right
+            }
         }
     };
     let failure = quote!(::core::result::Result<(), #runtime::failure::Failure>);
@@ -96,6 +145,7 @@ fn implementation(process: &Process, takers: Takers<'_>, context: &Context) -> T
                     &mut self,
                     __timer: #module::Timer,
                     __state: &mut #state_type,
+                    #reads
                     __cx: &mut #context_type,
                 ) -> #failure {
                     #module::hook(#call)
@@ -113,8 +163,9 @@ fn implementation(process: &Process, takers: Takers<'_>, context: &Context) -> T
         Kind::Open => {
             let call = call(function, None, Some(quote!(__cx)));
             let state = (!keyed).then(|| quote!(__state: &mut #state_type,));
+            let broadcast = broadcast.as_ref().map(|broadcast| quote!(__broadcast: &mut #broadcast,));
             quote! {
-                fn open(&mut self, #state __cx: &#runtime::OpenContext<'_>) -> #failure {
+                fn open(&mut self, #state #broadcast __cx: &#runtime::OpenContext<'_>) -> #failure {
                     #module::hook(#call)
                 }
             }
@@ -149,7 +200,6 @@ fn implementation(process: &Process, takers: Takers<'_>, context: &Context) -> T
     quote! {
         #[allow(unused_variables)]
         #head {
-            type In = #record;
             #key
             type State = #state;
             type Out = #out;
@@ -166,15 +216,7 @@ fn implementation(process: &Process, takers: Takers<'_>, context: &Context) -> T
                 ::core::option::Option::Some(#location)
             }
 
-            #[inline(always)]
-            fn on_record<#push>(
-                &mut self,
-                __record: <#record as #core::record::Record>::View<'_>,
-                __state: &mut #state_type,
-                __cx: &mut #context_type,
-            ) -> ::core::result::Result<(), #error> {
-                #take
-            }
+            #taken
 
             #(#rest)*
         }

@@ -1,8 +1,10 @@
 //! `#[process]`: an impl block with `on_record`, or `on_left` and `on_right`, and perhaps `on_timer` and hooks, as a process function.
 //!
 //! The block stays, but for the types of its state and context, which are completed: lifetimes, the key, and the parameter for what takes the records that are put out.
-//! Beside it stands an impl of `KeyedProcessFunction` or `ProcessFunction` that calls into it; `on_left` and `on_right` are `on_record` of `Either`.
+//! Beside it stands an impl of `KeyedProcessFunction` or `ProcessFunction` that calls into it; `on_left` and `on_right` are `on_record` of `Either`. A block whose `on_left`
+//! works for a key and whose `on_right` does not is a `KeyedBroadcastProcessFunction` (`broadcast.rs`).
 
+mod broadcast;
 mod check;
 mod expand;
 mod fallback;

@@ -80,6 +80,12 @@ impl Kind {
     }
 }
 
+/// Signatures to copy from, of a function with broadcast state.
+pub(crate) const ON_LEFT_OF_BROADCAST: &str = "fn on_left(&mut self, payment: PaymentView<'_>, state: &mut StateOf<Card>, rules: &Rules, cx: &mut KeyedContext<'_, Key, Out>)";
+pub(crate) const ON_RIGHT_OF_BROADCAST: &str =
+    "fn on_right(&mut self, rule: RuleView<'_>, rules: &mut Rules, cx: &mut Context<'_, Out>)";
+pub(crate) const ON_TIMER_OF_BROADCAST: &str = "fn on_timer(&mut self, timer: Timer, state: &mut StateOf<Card>, rules: &Rules, cx: &mut KeyedContext<'_, Key, Out>)";
+
 /// An annotated impl block.
 pub(crate) struct Process {
     pub(crate) paths: Paths,
@@ -89,6 +95,8 @@ pub(crate) struct Process {
     pub(crate) functions: Vec<Function>,
     /// True if one is not understood.
     pub(crate) mistaken: bool,
+    /// True if its `on_left` works for a key, and its `on_right` on what every subtask gets.
+    pub(crate) broadcasts: bool,
 }
 
 /// A function, as far as its signature goes.
@@ -100,6 +108,8 @@ pub(crate) struct Function {
     pub(crate) first: Option<Type>,
     /// What it takes for state.
     pub(crate) state: Option<Type>,
+    /// What it takes for broadcast state.
+    pub(crate) broadcast: Option<Type>,
     pub(crate) context: Option<Context>,
     /// Its error type, if it returns a `Result`.
     pub(crate) error: Option<Type>,
@@ -158,9 +168,16 @@ impl Process {
         }
     }
 
-    /// The context of the functions; of the first that has one.
+    /// The context of the functions; of the first that has one, and with broadcast state of the first that works for a key.
     pub(crate) fn context(&self) -> Option<&Context> {
-        self.functions.iter().find_map(|function| function.context.as_ref())
+        let mut of_key = self.functions.iter().filter(|function| !self.broadcasts || function.kind != Kind::OnRight);
+        of_key.find_map(|function| function.context.as_ref())
+    }
+
+    /// The broadcast state: that which `on_right` writes, or else another function reads.
+    pub(crate) fn broadcast(&self) -> Option<&Type> {
+        let written = self.function(Kind::OnRight).and_then(|function| function.broadcast.as_ref());
+        written.or_else(|| self.functions.iter().find_map(|function| function.broadcast.as_ref()))
     }
 
     /// The state that the functions share.

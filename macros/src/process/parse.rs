@@ -6,25 +6,29 @@ use syn::{
     spanned::Spanned as _,
 };
 
-use super::model::{Context, Function, Kind, Process};
+use super::{
+    broadcast,
+    model::{Context, Function, Kind, Process},
+};
 use crate::{errors::Errors, paths::Paths, types};
 
 /// Reads a block. What is wrong with a function goes to `errors`.
 pub(crate) fn process(paths: Paths, mut block: ItemImpl, errors: &mut Errors) -> Process {
     let mut functions = Vec::new();
     let mut mistaken = false;
+    let broadcasts = broadcast::is_meant(&block);
     block.items.retain_mut(|item| {
         let ImplItem::Fn(function) = item else { return true };
         let Some(kind) = Kind::ALL.into_iter().find(|kind| function.sig.ident == kind.name()) else {
             errors.on(&function.sig.ident, unknown(&function.sig.ident.to_string()));
             return true;
         };
-        let (function, understood) = self::function(kind, &paths, function, errors);
+        let (function, understood) = self::function(kind, broadcasts, &paths, function, errors);
         functions.extend(function);
         mistaken |= !understood;
         understood
     });
-    Process { paths, block, functions, mistaken }
+    Process { paths, block, functions, mistaken, broadcasts }
 }
 
 fn unknown(name: &str) -> String {
@@ -36,7 +40,13 @@ fn unknown(name: &str) -> String {
 }
 
 /// Reads a function: what of it is understood, and whether that is all. What is not is said.
-fn function(kind: Kind, paths: &Paths, function: &mut ImplItemFn, errors: &mut Errors) -> (Option<Function>, bool) {
+fn function(
+    kind: Kind,
+    broadcasts: bool,
+    paths: &Paths,
+    function: &mut ImplItemFn,
+    errors: &mut Errors,
+) -> (Option<Function>, bool) {
     let ident = function.sig.ident.clone();
     if let Some(token) = &function.sig.asyncness {
         errors.on(token, "a process function never waits: remove `async`");
@@ -62,7 +72,14 @@ fn function(kind: Kind, paths: &Paths, function: &mut ImplItemFn, errors: &mut E
         }
     }
     let error = result(kind, &function.sig.output, errors);
-    let wrong = || format!("`{}` has another signature: `{}`", kind.name(), kind.example());
+    let example = if broadcasts { broadcast::example(kind) } else { kind.example() };
+    let wrong = || format!("`{}` has another signature: `{example}`", kind.name());
+    let mut understood = true;
+    let mut broadcast = None;
+    if broadcasts && let Some(index) = broadcast::parameter(kind, &inputs) {
+        broadcast = broadcast::state(kind, inputs.remove(index), errors);
+        understood = broadcast.is_some();
+    }
     let (first, state, context) = match (kind, inputs.as_mut_slice()) {
         (Kind::OnRecord | Kind::OnLeft | Kind::OnRight | Kind::OnTimer, [first, cx]) => {
             (Some(first.clone()), None, Some(&mut **cx))
@@ -88,8 +105,11 @@ fn function(kind: Kind, paths: &Paths, function: &mut ImplItemFn, errors: &mut E
     {
         errors.on(first, "the first parameter of `on_timer` is the timer that has fired: `timer: Timer`");
     }
-    let mut understood = true;
     let context = context.and_then(|cx| {
+        if broadcasts && !broadcast::is_context_of(kind, cx, errors) {
+            understood = false;
+            return None;
+        }
         let (context, whole) = self::context(cx, paths, errors);
         understood &= whole;
         context
@@ -104,7 +124,7 @@ fn function(kind: Kind, paths: &Paths, function: &mut ImplItemFn, errors: &mut E
         let runtime = paths.runtime_at(out.span());
         function.sig.generics.params.push(parse_quote!(__N: #runtime::operator::Push<#out>));
     }
-    (Some(Function { kind, on_self, first, state, context, error }), understood)
+    (Some(Function { kind, on_self, first, state, broadcast, context, error }), understood)
 }
 
 /// The error type of a function that may reject a record. What hooks return is checked where it is used.

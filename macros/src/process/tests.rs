@@ -210,3 +210,99 @@ fn a_function_on_two_streams_has_two_functions_that_take_records() {
         &[],
     );
 }
+
+#[test]
+fn broadcast_state_is_written_on_the_right_and_read_elsewhere() {
+    let block = |left: TokenStream, right: TokenStream| {
+        quote!(
+            impl Judge {
+                fn on_left(&mut self, payment: PaymentView<'_>, #left) {}
+                fn on_right(&mut self, rule: RuleView<'_>, #right) {}
+            }
+        )
+    };
+    let (left, right) = (quote!(cx: &mut KeyedContext<'_, u64, Fraud>), quote!(cx: &mut Context<'_, Fraud>));
+    const ON_LEFT: &str = "fn on_left(&mut self, payment: PaymentView<'_>, state: &mut StateOf<Card>, rules: &Rules, cx: &mut KeyedContext<'_, Key, Out>)";
+    const READS: &str = "`on_left` reads the broadcast state, and only `on_right` writes it, as only what every subtask gets may change what all have: take `&Rules`";
+    says(block(quote!(rules: &mut Rules, #left), quote!(rules: &mut Rules, #right)), &[READS]);
+    says(block(quote!(card: &mut StateOf<Card>, rules: &mut Rules, #left), right.clone()), &[READS]);
+    says(block(quote!(rules: Rules, #left), right.clone()), &["broadcast state comes by reference: `rules: &Rules`"]);
+    says(
+        block(left.clone(), quote!(rules: Rules, #right)),
+        &["broadcast state comes by reference: `rules: &mut Rules`"],
+    );
+    says(
+        block(quote!(rules: &Rules, card: &mut StateOf<Card>, #left), right.clone()),
+        &[&format!("the state of the key comes first, and then the broadcast state: `{ON_LEFT}`")],
+    );
+    says(
+        block(left.clone(), quote!(card: &mut StateOf<Card>, #right)),
+        &[
+            "`on_right` works for no key, so there is no state of one; it writes what all subtasks remember: `rules: &mut Rules`",
+        ],
+    );
+    says(
+        block(quote!(a: &Rules, b: &Rules, c: &Rules, #left), right.clone()),
+        &[&format!("`on_left` has another signature: `{ON_LEFT}`")],
+    );
+    const NO_KEY: &str =
+        "`on_right` takes what every subtask gets, which belongs to no key: take `cx: &mut Context<'_, Out>`";
+    for reads in [quote!(rules: &Rules, #left), quote!(card: &mut StateOf<Card>, rules: &Rules, #left)] {
+        says(block(reads, quote!(rules: &mut Rules, #left)), &[NO_KEY]);
+    }
+}
+
+#[test]
+fn the_functions_with_broadcast_state_share_it_and_what_they_put_out() {
+    says(
+        quote!(
+            impl Judge {
+                fn open(&mut self, rules: &mut Others, cx: &OpenContext<'_>) {}
+                fn on_left(&mut self, payment: PaymentView<'_>, rules: &Rules, cx: &mut KeyedContext<'_, u64, Fraud, Late>) {}
+                fn on_right(&mut self, rule: RuleView<'_>, rules: &mut Rules, cx: &mut Context<'_, Fraud>) {}
+                fn on_timer(&mut self, timer: Timer, cx: &mut Context<'_, Fraud>) {}
+                fn on_snapshot(&mut self, rules: &mut Rules, checkpoint: u64) {}
+            }
+        ),
+        &["timers belong to a key: take `cx: &mut KeyedContext<'_, Key, Out>`"],
+    );
+    says(
+        quote!(
+            impl Judge {
+                fn open(&mut self, rules: &mut Others, cx: &OpenContext<'_>) {}
+                fn on_right(&mut self, rule: RuleView<'_>, rules: &mut Rules, cx: &mut Context<'_, Fraud>) {}
+                fn on_left(&mut self, payment: PaymentView<'_>, rules: &Rules, cx: &mut KeyedContext<'_, u64, Fraud, Late>) {}
+                fn on_snapshot(&mut self, rules: &mut Rules, checkpoint: u64) {}
+            }
+        ),
+        &[
+            "the functions of a block share one broadcast state, and another has a different one",
+            "`on_left` and `on_right` put out the same: `cx: &mut KeyedContext<'_, Key, Out>` and `cx: &mut Context<'_, Out>`, with the same side outputs",
+            "`on_snapshot` is not called for a key, so there is no state: `fn on_snapshot(&mut self, checkpoint: u64)`",
+        ],
+    );
+    says(
+        quote!(
+            impl Judge {
+                fn on_left(&mut self, rule: RuleView<'_>, rules: &mut Rules, cx: &mut Context<'_, Fraud>) {}
+                fn on_right(&mut self, payment: PaymentView<'_>, cx: &mut KeyedContext<'_, u64, Fraud>) {}
+            }
+        ),
+        &[
+            "the functions of a block share one context; where only one of two streams has a key, that is the left one: exchange `on_left` and `on_right`, and connect `keyed.connect(rules.broadcast())`",
+        ],
+    );
+    says(
+        quote!(
+            impl Judge {
+                fn open(&mut self, rules: &mut Rules, cx: &OpenContext<'_>) {}
+                fn on_left(&mut self, payment: PaymentView<'_>, card: &mut StateOf<Card>, rules: &Rules, cx: &mut KeyedContext<'_, u64, Fraud>) -> Result<(), E> {}
+                fn on_right(&mut self, rule: RuleView<'_>, rules: &mut Rules, cx: &mut Context<'_, Fraud>) {}
+                fn on_timer(&mut self, timer: Timer, rules: &Rules, cx: &mut KeyedContext<'_, u64, Fraud>) {}
+                fn on_snapshot(&mut self, checkpoint: u64) {}
+                fn close(&mut self) {}
+            }
+        ),
+        &[],
+    );
+}

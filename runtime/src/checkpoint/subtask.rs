@@ -186,6 +186,11 @@ impl StateAccess {
         Self { operator, subtask, parallelism, max_record_size, restored, checkpoints }
     }
 
+    /// True of the subtask that stores what all of them have.
+    pub(crate) fn is_first(&self) -> bool {
+        self.subtask == 0
+    }
+
     /// True if the job makes checkpoints: then the operator has to report at each barrier, once.
     pub(crate) fn is_checkpointed(&self) -> bool {
         self.checkpoints.is_some()

@@ -100,6 +100,11 @@ impl Draft {
         Self { is_branch: true, ..self }
     }
 
+    /// What no other operator of the graph has: the numbers of the chain and of the operator that comes next.
+    pub(crate) fn place(&self) -> [u64; 2] {
+        [self.id.0 as u64, self.operators.len() as u64]
+    }
+
     pub(crate) fn graph(&self) -> &SharedGraph {
         &self.graph
     }

@@ -4,9 +4,10 @@ use std::fmt::Display;
 
 use millstream_core::{key::Key, record::Record};
 
-use super::{Context, KeyedContext, OperatorState, Sides, State, StateOf, Timer};
+use super::{Context, KeyedContext, OperatorState, Sides, State, StateAccess, StateOf, Timer, ValuePart};
 use crate::{
     failure::{Failure, Location},
+    graph::StateInfo,
     operator::{OpenContext, Push},
 };
 
@@ -28,6 +29,10 @@ pub trait KeyedProcessFunction: Clone + Send + 'static {
 
     /// False if [`on_timer`](Self::on_timer) is left out: then a timer that fires fails the job.
     const HAS_ON_TIMER: bool;
+
+    /// True if what arrives on the second port has no key and goes to [`on_unkeyed`](Self::on_unkeyed): of functions with broadcast state.
+    #[doc(hidden)]
+    const TAKES_UNKEYED: bool = false;
 
     /// What messages, metrics and plans call it. Its state is found again by this name, unless the stream has a `.uid(..)`.
     fn name(&self) -> &'static str;
@@ -58,6 +63,37 @@ pub trait KeyedProcessFunction: Clone + Send + 'static {
         state: &mut StateOf<'_, '_, Self::State, Self::Key>,
         cx: &mut KeyedContext<'_, '_, Self::Key, Self::Out, N, Self::Sides>,
     ) -> Result<(), Self::Error>;
+
+    /// Takes a record without key; see [`TAKES_UNKEYED`](Self::TAKES_UNKEYED).
+    #[doc(hidden)]
+    fn on_unkeyed<N: Push<Self::Out>>(
+        &mut self,
+        record: <Self::In as Record>::View<'_>,
+        cx: &mut Context<'_, Self::Out, N, Self::Sides>,
+    ) -> Result<(), Self::Error> {
+        let _ = (record, cx);
+        Ok(())
+    }
+
+    /// What it keeps besides the state of keys.
+    #[doc(hidden)]
+    fn unkeyed_states() -> Vec<StateInfo> {
+        Vec::new()
+    }
+
+    /// Gets back what it kept besides the state of keys, before it is opened.
+    #[doc(hidden)]
+    fn restore_unkeyed(&mut self, access: &StateAccess) -> Result<(), Failure> {
+        let _ = access;
+        Ok(())
+    }
+
+    /// What it keeps besides the state of keys, for a checkpoint.
+    #[doc(hidden)]
+    fn snapshot_unkeyed(&self, access: &StateAccess) -> Result<Vec<ValuePart>, Failure> {
+        let _ = access;
+        Ok(Vec::new())
+    }
 
     /// A timer of the context's key has fired.
     ///

@@ -1,13 +1,14 @@
 //! The head that calls a process function: with each record and the state of its key, and with the timers that are due.
 //!
-//! Timers fire in bounded steps, and a barrier may come in between any two (`turns.rs`).
+//! Timers fire in bounded steps, and a barrier may come in between any two (`turns.rs`). What has no key, for functions with broadcast state, is taken as it comes, also between
+//! two timers: nothing says in which order it stands to what another stream brings.
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, sync::Arc};
 
 use millstream_core::{buffer::Records, key::Key, record::Record, time::Timestamp};
 
 use super::{
-    Hashed, KeyedContext, KeyedProcessFunction, Opening, Sides, State, StateAccess, StateTable, StateTables,
+    Context, Hashed, KeyedContext, KeyedProcessFunction, Opening, Sides, State, StateAccess, StateTable, StateTables,
     TimerDomain,
     context::Moment,
     inputs::{Inputs, Port},
@@ -15,7 +16,7 @@ use super::{
     turns::{HeldBack, TakesTurns, Turns},
 };
 use crate::{
-    env::Instant,
+    env::{Env, Instant},
     failure::Failure,
     graph::{OperatorInfo, StateInfo},
     operator::{KeyFn, Push, Signal, Stage, Wait, earliest},
@@ -59,12 +60,13 @@ where
         let info = cx.operator(self.index);
         cx.measure_state(&info);
         let mut function = self.function.clone();
+        let access = cx.state(&info);
         let open = cx.open_context(&info);
         let guard = Guard::new(&info);
-        let opened = function.open(&open);
+        let opened = function.restore_unkeyed(&access).and_then(|()| function.open(&open));
         guard.done();
         opened.map_err(|failure| failure.at_operator(&info.to_string(), Some(info.location)))?;
-        let access = cx.state(&info);
+        let env = Arc::clone(open.env());
         let mut sides = self.sides.clone();
         sides.open(cx)?;
         let opening = Opening { chain: cx, access: &access };
@@ -82,6 +84,7 @@ where
             hashes: [0; PREFETCH_RECORDS],
             handler,
             sides,
+            env,
             info,
             next,
             inputs: PhantomData,
@@ -89,12 +92,13 @@ where
     }
 }
 
-/// What a function keeps: its state, and timers if it has a use for them.
+/// What a function keeps: its state, timers if it has a use for them, and what is not by key.
 pub(crate) fn describe<F: KeyedProcessFunction>() -> Vec<StateInfo> {
     let mut states = F::State::describe::<F::Key>();
     if F::HAS_ON_TIMER {
         states.push(KeyTimers::<F::Key>::describe());
     }
+    states.extend(F::unkeyed_states());
     states
 }
 
@@ -109,6 +113,7 @@ pub struct ProcessHead<I, K, F: KeyedProcessFunction, H, N> {
     hashes: [u64; PREFETCH_RECORDS],
     handler: H,
     sides: F::Sides,
+    env: Arc<dyn Env>,
     info: OperatorInfo,
     next: N,
     inputs: PhantomData<fn(I)>,
@@ -127,6 +132,7 @@ where
         let has_turn = firing.is_none();
         cx.interrupt(firing, || match input.port() {
             None => Ok(Progress::Consumed),
+            Some(1) if F::TAKES_UNKEYED => self.take_unkeyed::<I::Second>(input),
             Some(0) if has_turn => self.take::<I::First>(cx, input),
             Some(_) if has_turn => self.take::<I::Second>(cx, input),
             _ if !self.turns.has_room() => Ok(Progress::MoreWork),
@@ -197,6 +203,32 @@ where
         }
         input.advance_to(at);
         Ok(if at < end { Progress::NeedsOutput } else { Progress::Consumed })
+    }
+
+    /// Calls the function with the records of a batch of a port that has no key, until the output is full.
+    fn take_unkeyed<P: Port<I::Record>>(&mut self, input: &mut BatchCursor<'_>) -> Result<Progress, Failure> {
+        let records = input.records::<P::Arrives>().expect("a cursor with a port has records");
+        let mut position = records.position();
+        let watermark = self.turns.watermark();
+        let Self { function, handler, sides, env, info, next, .. } = self;
+        let guard = Guard::new(info);
+        while position < records.len() {
+            let (record, at) = (P::taken(records.get(position)), records.time(position));
+            let mut cx = Context { at, watermark, env: &**env, next, sides, out: PhantomData };
+            if let Err(error) = function.on_unkeyed(record, &mut cx)
+                && let Err(failure) = handler.handle(record, at, error)
+            {
+                guard.done();
+                return Err(failure.at_operator(&info.to_string(), Some(info.location)));
+            }
+            position += 1;
+            if next.is_full() || handler.is_full() || sides.is_full() {
+                break;
+            }
+        }
+        guard.done();
+        input.advance_to(position);
+        Ok(if position < records.len() { Progress::NeedsOutput } else { Progress::Consumed })
     }
 
     /// Calls the function with records `from..to`, until the output is full: first all hashes, with their state asked for. Says which record is next.
@@ -355,7 +387,13 @@ where
             Signal::Barrier(barrier) => {
                 self.call_hook(|function| function.on_snapshot(barrier.checkpoint));
                 let access = self.access.clone();
-                let report = self.snapshot(&access);
+                // First, as tables that are frozen have to be uploaded, whatever else fails.
+                let unkeyed = self.function.snapshot_unkeyed(&access);
+                let report = unkeyed.and_then(|values| {
+                    let mut report = self.snapshot(&access)?;
+                    report.values.extend(values);
+                    Ok(report)
+                });
                 access.report(barrier, report);
                 self.pass_on(signal);
             }

@@ -1,9 +1,11 @@
 //! Process functions: code of the user's that has state and timers for each key, or state of its own.
 //!
-//! `#[process]` implements [`KeyedProcessFunction`] or [`ProcessFunction`] for an impl block, `#[derive(State)]` implements [`State`], `#[derive(OperatorState)]`
-//! [`OperatorState`]. Everything in here may also be used without them. A function on two connected streams is one on the records of [`Either`].
+//! `#[process]` implements [`KeyedProcessFunction`], [`ProcessFunction`] or [`KeyedBroadcastProcessFunction`] for an impl block, `#[derive(State)]` implements [`State`],
+//! `#[derive(OperatorState)]` [`OperatorState`]. Everything in here may also be used without them. A function on two connected streams is one on the records of [`Either`].
 
 mod aggregating;
+mod broadcast;
+mod broadcast_function;
 mod context;
 mod either;
 mod expiring_map;
@@ -25,6 +27,8 @@ mod turns;
 mod unkeyed;
 
 pub use aggregating::{AggregatingRef, AggregatingState, Reducer, ReducingRef, ReducingState};
+pub use broadcast::{LeftKey, WithBroadcast};
+pub use broadcast_function::{BroadcastState, KeyedBroadcastProcessFunction};
 pub(crate) use context::Moment;
 pub use context::{Context, KeyedContext, NeedsKey};
 pub use either::{Either, EitherKey, EitherView, OfTwo};

@@ -18,7 +18,7 @@ use crate::{
 /// |---|---|---|
 /// | `#[state(list)]` | `Vec<T>` | each element goes to one subtask |
 /// | `#[state(union)]` | `Vec<T>` | all elements go to every subtask |
-/// | `#[state(broadcast)]` | any record | every subtask has the same, and gets it again |
+/// | `#[state(broadcast)]` | any record | every subtask has the same, which is stored once, and gets it again |
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not state that an operator without key can keep",
     label = "not operator state",
@@ -84,13 +84,16 @@ impl Part {
         StateInfo { name: self.state, kind, key: None, entry: None, value: T::SCHEMA }
     }
 
-    /// Its records, as they are kept.
+    /// Its records, as they are kept. What every subtask has is kept once, by the first, which takes part in every checkpoint.
     ///
     /// # Errors
     ///
     /// If one is too large.
-    pub fn snapshot<T: Record>(self, access: &StateAccess, records: &[T]) -> Result<ValuePart, Failure> {
-        access.encode(self.state, self.spread, records)
+    pub fn snapshot<T: Record>(self, access: &StateAccess, records: &[T]) -> Result<Option<ValuePart>, Failure> {
+        if self.spread == Spread::Broadcast && !access.is_first() {
+            return Ok(None);
+        }
+        access.encode(self.state, self.spread, records).map(Some)
     }
 
     /// The records that this subtask gets; `None` if the checkpoint does not know the state.
@@ -173,10 +176,9 @@ mod tests {
         };
         let kept: Vec<_> = [of(1, &["c"]), of(0, &["a", "b"])].into_iter().flatten().collect();
         let names: Vec<_> = kept.iter().map(|part| (part.state.as_str(), part.subtask, part.spread)).collect();
-        assert_eq!(
-            names[..3],
-            [("waiting", 1, Spread::List), ("offsets", 1, Spread::Union), ("rules", 1, Spread::Broadcast)]
-        );
+        let of_both = [("waiting", 1, Spread::List), ("offsets", 1, Spread::Union), ("waiting", 0, Spread::List)];
+        assert_eq!(names[..3], of_both);
+        assert_eq!(names[3..], [("offsets", 0, Spread::Union), ("rules", 0, Spread::Broadcast)], "rules are kept once");
         for (subtask, waiting) in [(0, vec!["a".to_owned(), "c".to_owned()]), (1, vec!["b".to_owned()])] {
             let expected = Everything { waiting, read: vec![(0, 100), (1, 100)], rules: rules.clone() };
             assert_eq!(begun(subtask, 2, &kept), expected);
@@ -189,13 +191,15 @@ mod tests {
         assert_eq!(begun(0, 1, &[]), Everything::default());
         let only = Part::new("offsets", Spread::Union).snapshot(&access(0, 1, &[]), &[(5_u32, 6_u64)]);
         let expected = Everything { read: vec![(5, 6)], ..Everything::default() };
-        assert_eq!(begun(0, 1, &[only.expect("it is small")]), expected);
+        let only: Vec<_> = only.expect("it is small").into_iter().collect();
+        assert_eq!(begun(0, 1, &only), expected);
     }
 
     #[test]
     fn another_type_is_refused() {
-        let other = Part::new("waiting", Spread::List).snapshot(&access(0, 1, &[]), &[5_u64]).expect("it is small");
-        let failure = Everything::begin().restore(&access(0, 1, &[other])).expect_err("a number is no text");
+        let other = Part::new("waiting", Spread::List).snapshot(&access(0, 1, &[]), &[5_u64]);
+        let other: Vec<_> = other.expect("it is small").into_iter().collect();
+        let failure = Everything::begin().restore(&access(0, 1, &other)).expect_err("a number is no text");
         assert!(failure.to_string().contains("state `waiting` is of type u64 in the checkpoint"), "{failure}");
     }
 

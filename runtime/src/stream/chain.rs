@@ -82,6 +82,13 @@ impl<P: Plan> Chain<P> {
         Sealed::reading(reader)
     }
 
+    /// Ends the chain with an output that is spread by whole buffers, for a port of a chain that is there already.
+    pub(super) fn share_to<Time: TimeDomain>(mut self, kind: EdgeKind, reader: &Draft, port: u8) {
+        let output = self.draft.output();
+        reader.read::<P::Out>(&self.draft, output, kind, port);
+        self.end_at::<Time>(output);
+    }
+
     /// Ends the chain with an output that has its readers.
     pub(super) fn end_at<Time: TimeDomain>(self, output: OutputId) {
         let Self { plan, draft } = self;

@@ -36,12 +36,12 @@ impl<K> OneKey<K> for K {
     type Proof = ();
 }
 
-/// The check that two streams are keyed by one type, or that neither has a key.
+/// The check that two streams are keyed by one type, or that neither has a key, or that the right one is broadcast.
 #[diagnostic::on_unimplemented(
     message = "one of these streams is keyed by `{K}`, and the other by `{Self}`",
     label = "`{Self}` here, `{K}` in front",
     note = "key both, by one type: `left.key_by(..).connect(right.key_by(..))`; or neither, for a function that takes `cx: &mut Context<'_, Out>`",
-    note = "a stream without key, `NoKey`, cannot be broadcast to the state of a keyed one yet"
+    note = "if all keys are to see what comes on the right, give it to every subtask: `left.key_by(..).connect(right.broadcast())`"
 )]
 pub trait KeyedAs<K> {
     #[doc(hidden)]
@@ -76,7 +76,7 @@ pub type Alike<L, R, X> = When<
     >,
 >;
 
-/// `X`, where `L` and `R` are both keyed by one type or both without key, and agree on event time.
+/// `X`, where `L` and `R` are both keyed by one type or both without key, or `R` is broadcast, and both agree on event time.
 pub type Beside<L, R, X> = When<
     <<R as Stream>::KeyedBy as KeyedAs<<L as Stream>::KeyedBy>>::Proof,
     When<<<R as Stream>::Time as OneTime<<L as Stream>::Time>>::Proof, X>,
@@ -95,8 +95,14 @@ impl<L, R> Connected<L, R> {
         Self { left, right, location }
     }
 
+    /// The streams, and where they are connected.
+    pub(super) fn into_parts(self) -> (L, R, Location) {
+        (self.left, self.right, self.location)
+    }
+
     /// Puts in a process function on both streams: a type with an impl block under `#[process]` that has `on_left` and `on_right`. One whose functions take a
-    /// `KeyedContext` keeps state and sets timers for each key of streams that have one; one with a `Context` keeps state for each subtask, and takes any.
+    /// `KeyedContext` keeps state and sets timers for each key of streams that have one; one with a `Context` keeps state for each subtask, and takes any. One whose `on_left`
+    /// takes a `KeyedContext` and whose `on_right` a `Context` reads for each key what a stream that is broadcast has told all subtasks.
     #[track_caller]
     pub fn process<F, Via>(self, function: F) -> <Self as FeedsBoth<F, Via>>::Processed
     where
@@ -112,6 +118,7 @@ impl<L, R> Connected<L, R> {
     message = "`{Self}` does not process two connected streams",
     label = "not a function of two inputs",
     note = "put `#[process]` on an `impl` block of the type that has `on_left(&mut self, trade: TradeView<'_>, cx: &mut KeyedContext<'_, Key, Out>)` and `on_right(..)`, and let the type be `Clone`",
+    note = "where the right stream is broadcast to the keys of the left one, `on_right` takes `cx: &mut Context<'_, Out>`",
     note = "a function with `on_record` takes one stream: `.process(..)`"
 )]
 pub trait CoProcessor<Via> {}

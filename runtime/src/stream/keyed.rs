@@ -95,6 +95,7 @@ impl<P, K, Time, G> HasKey for Keyed<P, K, Time, G> {
     message = "a function with a `KeyedContext` has state and timers for each key, and these streams have none",
     label = "not on these streams",
     note = "key both: `left.key_by(|record| ..).connect(right.key_by(|record| ..))`",
+    note = "where the right stream is broadcast, all keys read what it brings: there `on_right` takes `cx: &mut Context<'_, Out>`",
     note = "one that needs neither timers nor state for each key takes `cx: &mut Context<'_, Out>`"
 )]
 pub trait KeyedStream: Stream + IsKeyed {

@@ -1,6 +1,7 @@
 //! The DSL: jobs, streams and what may be done with them. A stream is a plan under construction; nothing runs before the job is deployed.
 
 mod awaiting;
+mod broadcast;
 mod by_key;
 mod chain;
 mod connected;
@@ -16,11 +17,13 @@ mod rolling;
 mod sides;
 mod sink;
 mod stateful;
+mod thinned;
 mod time;
 mod two_inputs;
 mod windowed;
 
 pub use awaiting::{Asked, AsyncStream, Awaits, LookedUpIn, WritesOnceAsync};
+pub use broadcast::{Broadcast, Broadcasted, IsBroadcast, ProcessedBroadcast, WithBroadcastState};
 pub use by_key::{ByKeyPlan, ByKeyStream};
 pub use chain::Chain;
 pub use connected::{
@@ -42,6 +45,7 @@ pub use rolling::{AtEndStream, RollingStream};
 pub use sides::PutsAside;
 pub use sink::WritesOnce;
 pub use stateful::StatefulStream;
+pub use thinned::IsRate;
 pub use time::{ByTime, GivenTime, HasTimes, IsStrategy, IsTimed, OwnTime, TimeFn};
 pub use two_inputs::two_inputs;
 pub use windowed::{Aggregated, InSessions, IsAggregated, Ranked, Windowed};

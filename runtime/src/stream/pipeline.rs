@@ -11,14 +11,15 @@ use millstream_core::{
 };
 
 use super::{
-    Alike, Beside, ByTime, Connected, EventTime, GivenTime, Guarantee, HasTimes, IsStrategy, Joined, KeyedAs, NoKey,
-    OneKey, OneTime, OwnTime, Plan, TimeDomain,
+    Alike, Beside, Broadcasted, ByTime, Connected, EventTime, GivenTime, Guarantee, HasTimes, IsRate, IsStrategy,
+    Joined, KeyedAs, NoKey, OneKey, OneTime, OwnTime, Plan, TimeDomain,
     chain::Chain,
     keyed::{Everything, IsKeyed, KeyBy, Keyed},
     process::{Feeds, Processor},
     rejects::Rejects,
     rolling::{AtEndStream, RollingStream},
     sink::check,
+    thinned,
     windowed::Windowed,
 };
 use crate::{
@@ -32,7 +33,9 @@ use crate::{
         fused::Then,
         ingestion::WithIngestionTime,
         input::Input,
+        sample::Sample,
         sink::{self, SinkTail},
+        throttle::Throttled,
         watermarks::WithEventTime,
     },
     sink::Sink,
@@ -136,7 +139,7 @@ impl<P: Plan, Time: TimeDomain, G: Guarantee> Stream for Pipeline<P, Time, G> {
 /// ```
 ///
 /// A helper that returns `impl Stream<Out = T>` hides whether there is event time; say `impl Stream<Out = T, Time = EventTime>` where windows follow, and
-/// `KeyedBy = NoKey`, too, where [`connect`](Stream::connect) does.
+/// `KeyedBy = NoKey` (or `KeyedBy = Broadcast`), too, where [`connect`](Stream::connect) does.
 #[must_use = "a stream that reaches no sink does nothing: end it with `.sink(..)`"]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a stream",
@@ -150,7 +153,7 @@ pub trait Stream: Sized {
     type Time: TimeDomain;
     /// What the job promises that it belongs to.
     type Guarantee: Guarantee;
-    /// The type of its key; [`NoKey`] if it has none.
+    /// The type of its key; [`NoKey`] if it has none, and [`Broadcast`](super::Broadcast) if every subtask has all of it.
     type KeyedBy;
     #[doc(hidden)]
     type Plan: Plan<Out = Self::Out>;
@@ -159,7 +162,7 @@ pub trait Stream: Sized {
     /// Ends the stream at a port of a chain with several inputs; a keyed stream is spread by its key.
     #[doc(hidden)]
     fn end_at(self, reader: &Draft, port: u8) {
-        forward_to::<_, Self::Time>(self.into_chain(), reader, port);
+        self.into_chain().share_to::<Self::Time>(EdgeKind::Forward, reader, port);
     }
     /// A new chain of the same graph.
     #[doc(hidden)]
@@ -219,6 +222,31 @@ pub trait Stream: Sized {
         then(self, Inspect(call), Location::caller())
     }
 
+    /// Keeps a share of the records, chosen as if at random: `.sample(0.01)` keeps about one in a hundred. It has no state, and is fused with its neighbours.
+    ///
+    /// Which records are kept depends on what is in them, on their event time, and on where in the job this stands; not on when they come, on the parallelism, or on the order of
+    /// records. So after a failure the same ones are kept, and records that are equal in all of that are kept together or not at all. Each `sample` of a job chooses for itself: two
+    /// behind each other, of 0.5 each, keep a quarter. A job that was changed may choose others.
+    ///
+    /// The job is not built if the share is not from 0 to 1.
+    #[track_caller]
+    fn sample(self, fraction: f64) -> Planned<Self, Then<Self::Plan, Sample<Self::Out>>> {
+        thinned::sample(self, fraction, Location::caller())
+    }
+
+    /// Lets at most so many records through, in all subtasks together: `.throttle(1_000.per_second())`. What comes faster waits where it is, and so who sends it is held up.
+    ///
+    /// Each subtask has an equal share of the rate, whether the others use theirs or not, and lets records through in slots of ten milliseconds, or one by one where the rate is so
+    /// low. What a slot does not use is gone: over any stretch of time there are as many records as the rate brings meanwhile, and those of a slot more. Nothing is dropped,
+    /// records and watermarks keep their order, and a job goes on from a checkpoint with a new slot.
+    ///
+    /// It stands at the head of a chain of its own. A barrier of a checkpoint comes through when the records in front of it have, which are as many as the channel holds. Where that
+    /// takes too long, throttle a keyed stream, and let barriers overtake (`checkpoint.alignment-timeout`).
+    #[track_caller]
+    fn throttle<R: IsRate>(self, rate: R) -> Planned<Self, Throttled<Self::Out>> {
+        thinned::throttle(self, rate.rate(), Location::caller())
+    }
+
     /// Puts in a function annotated with `#[map]`, `#[filter]`, `#[flat_map]` or `#[filter_map]`: `.then(clean)`. Unlike a closure it may return what borrows
     /// from its record.
     #[track_caller]
@@ -273,11 +301,14 @@ pub trait Stream: Sized {
     }
 
     /// Puts this stream beside another of any record type, for a process function on both, with `on_left` for the records of this one and `on_right` for those of the
-    /// other: `orders.key_by(|order| order.id).connect(payments.key_by(|payment| payment.order)).process(Match)`. Both are keyed, by one type, or neither is, and
-    /// both have event time or neither has.
+    /// other: `orders.key_by(|order| order.id).connect(payments.key_by(|payment| payment.order)).process(Match)`. Both are keyed, by one type, or neither is, or this one
+    /// is keyed and the other [broadcast](Stream::broadcast); and both have event time or neither has.
     ///
     /// On keyed streams state and timers are those of a key, whichever stream has it. Without key each record stays in the subtask in which it is, by number,
     /// and the function has state of that subtask's own.
+    ///
+    /// With `payments.key_by(..).connect(rules.broadcast())` every subtask gets all rules, and remembers what `on_right` makes of them as its broadcast state, which `on_left`
+    /// reads together with the state of its key; see [`KeyedBroadcastProcessFunction`](crate::process::KeyedBroadcastProcessFunction).
     ///
     /// Records of one stream and key, or subtask, keep their order; there is none between the two, and event time is as far as the stream that is behind.
     #[track_caller]
@@ -513,9 +544,9 @@ pub trait Stream: Sized {
         self.into_chain().partition(Shuffle, Location::caller())
     }
 
-    /// Sends every record to every subtask.
-    fn broadcast(self) -> Behind<Self> {
-        self.into_chain().share(EdgeKind::Broadcast)
+    /// Sends every record to every subtask. `keyed.connect(rules.broadcast())` gives all keys of another stream what this one brings; see [`connect`](Stream::connect).
+    fn broadcast(self) -> Broadcasted<Self::Plan, Self::Time, Self::Guarantee> {
+        Broadcasted::new(self.into_chain())
     }
 
     /// Sends all records to the first subtask.
@@ -666,11 +697,4 @@ fn adjust<S: Stream>(stream: S, change: impl FnOnce(&mut Draft)) -> Planned<S, S
     let mut chain = stream.into_chain();
     change(&mut chain.draft);
     Pipeline { chain, time: PhantomData }
-}
-
-/// Ends a chain with an output that is spread by whole buffers, for a port of a chain that is there already.
-fn forward_to<P: Plan, Time: TimeDomain>(mut chain: Chain<P>, reader: &Draft, port: u8) {
-    let output = chain.draft.output();
-    reader.read::<P::Out>(&chain.draft, output, EdgeKind::Forward, port);
-    chain.end_at::<Time>(output);
 }

@@ -4,9 +4,9 @@
 //! to the user. Behind a helper that returns `impl Stream<Out = T>` the guarantee is hidden: there [`Stream::sink`] looks, once the compiler knows
 //! all types.
 //!
-//! The four methods are written out: out of a macro, what the compiler says of them would point into that.
+//! The five methods are written out: out of a macro, what the compiler says of them would point into that.
 
-use super::{AtEndStream, ExactlyOnce, Guarantee, Keyed, Pipeline, RollingStream, Stream};
+use super::{AtEndStream, Broadcasted, ExactlyOnce, Guarantee, Keyed, Pipeline, RollingStream, Stream};
 use crate::sink::Sink;
 
 /// The check of `.sink(..)` in a job that promises that each record counts once.
@@ -52,6 +52,21 @@ where
 }
 
 impl<P, K, Time> Keyed<P, K, Time, ExactlyOnce>
+where
+    Self: Stream,
+{
+    /// Writes the stream out, as [`Stream::sink`] does, to a sink that keeps what the job promises.
+    #[track_caller]
+    pub fn sink<S>(self, sink: S)
+    where
+        S: Sink<In = <Self as Stream>::Out>,
+        S: WritesOnce,
+    {
+        Stream::sink(self, sink);
+    }
+}
+
+impl<P, Time> Broadcasted<P, Time, ExactlyOnce>
 where
     Self: Stream,
 {

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use millstream::{
     async_io::{AsyncFunction, Asynchronous, Retry},
-    env::Env,
     prelude::*,
     stream::Sealed,
 };

@@ -1,5 +1,6 @@
 //! Process functions: state per key, timers, contexts, hooks, errors and plans.
 
+mod broadcast;
 mod connected;
 mod connected_unkeyed;
 mod errors;

@@ -103,8 +103,9 @@ impl Judge {
             }
         }
         let oldest = timer.at - self.minutes.minutes();
-        while let Some(forgotten) = card.paid.range(..oldest).next().map(|(at, _)| at) {
-            card.paid.remove(forgotten);
+        let forgotten: Vec<_> = card.paid.range(..oldest).map(|(at, _)| at).collect();
+        for at in forgotten {
+            card.paid.remove(at);
         }
     }
 }

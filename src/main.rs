@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 /// The examples, each with what it does: a new one is a row here.
 const EXAMPLES: &[(&str, &str)] = &[
+    ("enrich", "each flight with the weather at its airport, asked of an HTTP service"),
     ("flights", "departures and mean delay per airport and hour, from ten days of real flights"),
     ("flights_weather", "each flight with the weather at its airport"),
     ("log_errors", "the services with the most errors in each minute of a log"),

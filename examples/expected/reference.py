@@ -75,6 +75,24 @@ def flights_weather():
     write("flights_weather.csv", columns + measured, rows)
 
 
+def enrich():
+    weather = {(row["origin"], row["time_hour"]): row for row in read("weather.csv")}
+    flight_columns = ["time_hour", "carrier", "flight", "origin", "dest"]
+    measured = ["temp", "wind_speed", "visib"]
+    enriched, others = [], []
+    for flight in read("flights-day.csv"):
+        origin, hour = flight["origin"], flight["time_hour"]
+        at = weather.get((origin, hour))
+        if at is None:
+            known = [flight[column] for column in flight_columns[:-1]]
+            others.append(known + [f"no weather is known of {origin} at {hour}"])
+            continue
+        values = ["" if at[column] in ("", "NA") else number(float(at[column])) for column in measured]
+        enriched.append([flight[column] for column in flight_columns] + values)
+    write("enrich.csv", flight_columns + measured, enriched)
+    write("enrich-others.csv", flight_columns[:-1] + ["why"], others)
+
+
 def stock_trades():
     minutes, days = defaultdict(list), defaultdict(list)
     for row in read("trades.csv"):
@@ -181,6 +199,7 @@ def changing_rules():
 
 flights()
 flights_weather()
+enrich()
 stock_trades()
 log_errors()
 sale_windows()

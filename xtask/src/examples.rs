@@ -34,6 +34,14 @@ const EXAMPLES: &[Example] = &[
         outputs: &[Output { directory: "", expected: "examples/expected/dedup.csv" }],
     },
     Example {
+        name: "enrich",
+        arguments: &["run", "--output", "{out}"],
+        outputs: &[
+            Output { directory: "enriched", expected: "examples/expected/enrich.csv" },
+            Output { directory: "others", expected: "examples/expected/enrich-others.csv" },
+        ],
+    },
+    Example {
         name: "flights",
         arguments: &["run", "--output", "{out}"],
         outputs: &[

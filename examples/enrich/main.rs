@@ -43,7 +43,7 @@ struct NotEnriched {
 }
 
 /// Answers come out in the order of their flights.
-#[async_map(attempt_timeout = "2s", retry = "exponential(8, 20ms, 1s)", retry_if = NoWeather::may_pass)]
+#[async_map(attempt_timeout = "5s", retry = "exponential(8, 20ms, 1s)", retry_if = NoWeather::may_pass)]
 async fn with_weather(service: &WeatherService, flight: Flight) -> Result<FlightWeather, NoWeather> {
     let weather = service.ask(&flight.origin, flight.time_hour).await?;
     let Flight { time_hour, carrier, flight, origin, dest } = flight;
@@ -54,7 +54,7 @@ async fn with_weather(service: &WeatherService, flight: Flight) -> Result<Flight
 /// Answers come out as they come in, so a flight whose request has failed holds up no other.
 #[async_map(
     order = "unordered",
-    attempt_timeout = "2s",
+    attempt_timeout = "5s",
     retry = "exponential(8, 20ms, 1s)",
     retry_if = NoWeather::may_pass
 )]

@@ -9,7 +9,7 @@ mod server;
 use std::time::Duration;
 
 use client::{NoWeather, WeatherService};
-use millstream::{clap, failure::Failure, prelude::*};
+use millstream::{async_io::AsyncError, clap, failure::Failure, prelude::*};
 
 #[derive(Record, Clone)]
 struct Flight {
@@ -42,24 +42,13 @@ struct NotEnriched {
     why: String,
 }
 
-/// Answers come out in the order of their flights.
+/// What the weather was where a flight departed.
 #[async_map(attempt_timeout = "5s", retry = "exponential(8, 20ms, 1s)", retry_if = NoWeather::may_pass)]
 async fn with_weather(service: &WeatherService, flight: Flight) -> Result<FlightWeather, NoWeather> {
     let weather = service.ask(&flight.origin, flight.time_hour).await?;
     let Flight { time_hour, carrier, flight, origin, dest } = flight;
     let client::Weather { temp, wind_speed, visib } = weather;
     Ok(FlightWeather { time_hour, carrier, flight, origin, dest, temp, wind_speed, visib })
-}
-
-/// Answers come out as they come in, so a flight whose request has failed holds up no other.
-#[async_map(
-    order = "unordered",
-    attempt_timeout = "5s",
-    retry = "exponential(8, 20ms, 1s)",
-    retry_if = NoWeather::may_pass
-)]
-async fn with_weather_as_it_comes(service: &WeatherService, flight: Flight) -> Result<FlightWeather, NoWeather> {
-    with_weather::call(service, flight).await
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -110,31 +99,24 @@ fn enrich(job: &mut Job, args: EnrichArgs) -> Result<(), Failure> {
     let flights = generate(records, 0, move |_, index| flights[index as usize % flights.len()].clone());
     let flights = job.source(flights).rebalance();
 
-    match args.order {
-        Order::Ordered => {
-            let (enriched, others) = flights.then_async(with_weather(open).capacity(args.capacity)).divert_errors();
-            write(enriched, others, &args.output);
-        }
-        Order::Unordered => {
-            let function = with_weather_as_it_comes(open).capacity(args.capacity);
-            let (enriched, others) = flights.then_async(function).divert_errors();
-            write(enriched, others, &args.output);
-        }
-    }
+    let function = with_weather(open).capacity(args.capacity);
+    let function = match args.order {
+        Order::Ordered => function.ordered(),
+        Order::Unordered => function.unordered(),
+    };
+    let (enriched, others) = flights.then_async(function).divert_errors_with(|flight, error| NotEnriched {
+        time_hour: flight.time_hour,
+        carrier: flight.carrier.into(),
+        flight: flight.flight,
+        origin: flight.origin.into(),
+        why: match error {
+            AsyncError::Failed { error, .. } => error.to_string(),
+            error => error.to_string(),
+        },
+    });
+    enriched.sink(CsvFiles::write(format!("{}/enriched", args.output)).overwrite());
+    others.sink(CsvFiles::write(format!("{}/others", args.output)).overwrite());
     Ok(())
-}
-
-fn write(enriched: impl Stream<Out = FlightWeather>, others: impl Stream<Out = (Flight, String)>, output: &str) {
-    enriched.sink(CsvFiles::write(format!("{output}/enriched")).overwrite());
-    others
-        .map(|(flight, why)| NotEnriched {
-            time_hour: flight.time_hour,
-            carrier: flight.carrier.into(),
-            flight: flight.flight,
-            origin: flight.origin.into(),
-            why: why.into(),
-        })
-        .sink(CsvFiles::write(format!("{output}/others")).overwrite());
 }
 
 millstream::main!();

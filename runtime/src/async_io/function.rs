@@ -145,7 +145,6 @@ pub enum AsyncError<E> {
 impl<E: fmt::Display> fmt::Display for AsyncError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed { error, attempts: 1 } => error.fmt(f),
             Self::Failed { error, attempts } => write!(f, "attempt {attempts} of {attempts} failed: {error}"),
             Self::TimedOut { after, attempts, before } => {
                 write!(f, "no answer within {after:?}, in attempt {attempts}")?;
@@ -168,7 +167,7 @@ mod tests {
     #[test]
     fn an_error_says_how_often_it_was_tried() {
         let text = |error: AsyncError<&str>| error.to_string();
-        assert_eq!(text(AsyncError::Failed { error: "closed", attempts: 1 }), "closed");
+        assert_eq!(text(AsyncError::Failed { error: "closed", attempts: 1 }), "attempt 1 of 1 failed: closed");
         assert_eq!(text(AsyncError::Failed { error: "closed", attempts: 3 }), "attempt 3 of 3 failed: closed");
         let after = Duration::from_secs(2);
         assert_eq!(

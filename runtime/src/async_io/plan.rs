@@ -10,10 +10,10 @@ use millstream_core::{
 use super::{
     blocking::Pool,
     flight::Flight,
-    function::{AsyncError, AsyncFunction},
+    function::{AsyncError, AsyncFunction, Together},
     head::AsyncHead,
     metrics::FlightMetrics,
-    options::{AsyncOptions, CacheOptions, Retry},
+    options::{AsyncOptions, CacheOptions, Order, Retry},
 };
 use crate::{
     env::BoxFuture,
@@ -72,6 +72,24 @@ impl<F: AsyncFunction> Asynchronous<F> {
     /// How many calls of each subtask may be in flight. While there are as many, records wait in front of the operator.
     pub fn capacity(mut self, calls: usize) -> Self {
         self.options.capacity = calls;
+        self
+    }
+
+    /// Puts answers out in the order of their records.
+    pub fn ordered(mut self) -> Self
+    where
+        F: AsyncFunction<Queue = Together>,
+    {
+        self.options.order = Order::Ordered;
+        self
+    }
+
+    /// Puts answers out as they come, though none overtakes a watermark.
+    pub fn unordered(mut self) -> Self
+    where
+        F: AsyncFunction<Queue = Together>,
+    {
+        self.options.order = Order::Unordered;
         self
     }
 

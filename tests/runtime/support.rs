@@ -14,7 +14,7 @@ use millstream_testkit::{SimEnv, budget};
 
 /// The seeds that a test tries.
 pub(crate) fn seeds() -> std::ops::Range<u64> {
-    0..budget::choose(4, 64)
+    0..budget::choose(3, 64)
 }
 
 /// Settings of this parallelism, with all else as it is by default.

@@ -68,7 +68,7 @@ const TOKIO_CHECKPOINT_INTERVAL: Duration = Duration::from_millis(5);
 /// What is run at which each job has to give the same output.
 const PARALLELISMS: [usize; 3] = [1, 2, 3];
 /// Seeds per parallelism: at the desk and in CI, and with a full budget.
-const SEEDS_SHORT: u64 = 5;
+const SEEDS_SHORT: u64 = 3;
 const SEEDS_FULL: u64 = 200;
 
 /// A golden job; see the [module](self).

@@ -11,7 +11,7 @@ use crate::{
     interrupted::received,
     late_joins::{Happens, alone, apart, expected, firings, joined, number, overlapping, rows},
     script::{Script, Step},
-    support::{seeds, sorted},
+    support::sorted,
     windows::{Event, event},
 };
 
@@ -154,11 +154,11 @@ where
     for kind in ["inner", "full", "co_group"] {
         let mut left = 0;
         // Whole groups need many keys, which take their time.
-        let worlds = budget::choose(if kind == "co_group" { 1 } else { 2 }, 8);
+        let worlds = budget::choose(if kind == "co_group" { 1 } else { 2 }, 8_u64);
         let needs_none = between == Between::AllKeys && merges && kind != "co_group";
         // Where the barrier comes depends on the seed: a few more are tried until one leaves something.
-        for (world, seed) in seeds().take(worlds + 8).enumerate() {
-            if world >= worlds && (left > 0 || needs_none) {
+        for seed in 0..worlds + 8 {
+            if seed >= worlds && (left > 0 || needs_none) {
                 break;
             }
             let rng = &mut Rng::new(seed ^ 0xba44);
